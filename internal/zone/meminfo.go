@@ -1,0 +1,110 @@
+package zone
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// Meminfo is a node's memory, from nodeN/meminfo.
+type Meminfo struct {
+	// Known is false where the file is absent; then nothing else is set.
+	Known bool
+
+	MemTotalBytes uint64 // <MemTotal>: what the buddy allocator got; 0 on a node without memory
+	MemFreeBytes  uint64 // <MemFree>
+
+	// Slab memory of the node. SReclaimable contains the inodes and dentries
+	// of live sockets, which nothing can reclaim while they are open.
+	SReclaimableBytes Optional // <SReclaimable>
+	SUnreclaimBytes   Optional // <SUnreclaim>
+
+	// Lines is the whole file in its own order, these included.
+	Lines []MeminfoLine
+}
+
+// MeminfoLine is one line of nodeN/meminfo.
+type MeminfoLine struct {
+	Name  string // as printed, without its colon: "Active(anon)"
+	Value uint64 // bytes where the kernel prints kB, else a count
+	Bytes bool   // whether Value is in bytes; HugePages_* are counts
+}
+
+// Get returns one line's value, such as "AnonPages".
+func (m Meminfo) Get(name string) Optional {
+	for _, l := range m.Lines {
+		if l.Name == name {
+			return Optional{Value: l.Value, Known: true}
+		}
+	}
+	return Optional{}
+}
+
+// ParseMeminfo parses nodeN/meminfo of the given node:
+//
+//	Node 0 MemTotal:        3893460 kB
+//	Node 0 HugePages_Total:     0
+func ParseMeminfo(b []byte, node int) (Meminfo, error) {
+	return parseMeminfo("node"+strconv.Itoa(node)+"/meminfo", b, node, nil)
+}
+
+func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error) {
+	out := Meminfo{Known: true, Lines: make([]MeminfoLine, 0, 48)}
+	l := newLines(file, b)
+	for l.next() {
+		if !l.whole {
+			return Meminfo{}, l.cut()
+		}
+		if len(l.line) == 0 {
+			continue // kernels before 2.6.33 began with an empty line
+		}
+		line, why := parseMeminfoLine(l.line, node, names)
+		if why != "" {
+			return Meminfo{}, l.malformed(why)
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	total, free := out.Get("MemTotal"), out.Get("MemFree")
+	if !total.Known || !free.Known {
+		l.line = nil
+		return Meminfo{}, l.malformed("MemTotal or MemFree missing")
+	}
+	out.MemTotalBytes, out.MemFreeBytes = total.Value, free.Value
+	out.SReclaimableBytes = out.Get("SReclaimable")
+	out.SUnreclaimBytes = out.Get("SUnreclaim")
+	return out, nil
+}
+
+func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why string) {
+	word, rest := field(line)
+	number1, rest := field(rest)
+	key, rest := field(rest)
+	value, rest := field(rest)
+	unit, _ := field(rest)
+
+	if string(word) != "Node" {
+		return out, "not a line of a node"
+	}
+	n, why := id(number1)
+	if why != "" {
+		return out, "node " + why
+	}
+	if n != node {
+		return out, "another node's line"
+	}
+	name, colon := bytes.CutSuffix(key, []byte{':'})
+	if !colon || len(name) == 0 {
+		return out, "name without colon"
+	}
+	v, why := number(value)
+	if why != "" {
+		return out, why
+	}
+	if string(unit) == "kB" {
+		if v > math.MaxUint64>>10 {
+			return out, "number too large"
+		}
+		return MeminfoLine{Name: names.of(name), Value: v << 10, Bytes: true}, ""
+	}
+	return MeminfoLine{Name: names.of(name), Value: v}, ""
+}

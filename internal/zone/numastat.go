@@ -1,0 +1,79 @@
+package zone
+
+// Numastat counts pages by where they were wanted and where they came from,
+// since boot, from nodeN/numastat. It stands still while the sysctl
+// vm.numa_stat is 0 (since 4.15).
+type Numastat struct {
+	// Known is false where the file is absent; then nothing else is set.
+	Known bool
+
+	Hit           uint64 // <numa_hit>: wanted here and got here
+	Miss          uint64 // <numa_miss>: wanted elsewhere, got here
+	Foreign       uint64 // <numa_foreign>: wanted here, got elsewhere
+	InterleaveHit uint64 // <interleave_hit>: wanted here by interleaving, got here
+	LocalNode     uint64 // <local_node>: got here by a process running here
+	OtherNode     uint64 // <other_node>: got here by a process running elsewhere
+}
+
+// ParseNumastat parses nodeN/numastat, six lines such as "numa_hit 924109".
+func ParseNumastat(b []byte) (Numastat, error) { return parseNumastat("numastat", b) }
+
+func parseNumastat(file string, b []byte) (Numastat, error) {
+	out := Numastat{Known: true}
+	counters := [...]struct {
+		name string
+		to   *uint64
+	}{
+		{"numa_hit", &out.Hit},
+		{"numa_miss", &out.Miss},
+		{"numa_foreign", &out.Foreign},
+		{"interleave_hit", &out.InterleaveHit},
+		{"local_node", &out.LocalNode},
+		{"other_node", &out.OtherNode},
+	}
+	var seen [len(counters)]bool
+	l := newLines(file, b)
+	for l.next() {
+		if !l.whole {
+			return Numastat{}, l.cut()
+		}
+		name, v, why := nameAndNumber(l.line)
+		for i, c := range counters {
+			if string(name) != c.name {
+				continue
+			}
+			if why != "" {
+				return Numastat{}, l.malformed(why)
+			}
+			*c.to, seen[i] = v, true
+		}
+	}
+	for i, c := range counters {
+		if !seen[i] {
+			l.line = nil
+			return Numastat{}, l.malformed(c.name + " missing")
+		}
+	}
+	return out, nil
+}
+
+// ParseVmstat parses nodeN/vmstat: the statistics of the node's zones, summed,
+// and after them the node's own, each as in "nr_slab_reclaimable 30558". The
+// units are those of [NodeStats.Stats].
+func ParseVmstat(b []byte) ([]Stat, error) { return parseVmstat("vmstat", b, nil) }
+
+func parseVmstat(file string, b []byte, names names) ([]Stat, error) {
+	out := make([]Stat, 0, 96)
+	l := newLines(file, b)
+	for l.next() {
+		if !l.whole {
+			return nil, l.cut()
+		}
+		name, v, why := nameAndNumber(l.line)
+		if why != "" {
+			return nil, l.malformed(why)
+		}
+		out = append(out, Stat{Name: names.of(name), Value: v})
+	}
+	return out, nil
+}
