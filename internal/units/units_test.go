@@ -1,0 +1,61 @@
+package units
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 7: "7", 999: "999", 1000: "1 000", 5491511: "5 491 511",
+		-1: "-1", -1000: "-1 000", math.MaxInt64: "9 223 372 036 854 775 807",
+		math.MinInt64: "-9 223 372 036 854 775 808",
+	} {
+		if got := Count(n); got != want {
+			t.Errorf("Count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func FuzzCount(f *testing.F) {
+	f.Add(int64(123456))
+	f.Fuzz(func(t *testing.T, n int64) {
+		got := string(AppendCount([]byte("x"), n))
+		if flat := strings.ReplaceAll(got, " ", ""); flat != "x"+strconv.FormatInt(n, 10) {
+			t.Errorf("AppendCount(%d) = %q", n, got)
+		}
+	})
+}
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 208: "208 B", 999: "999 B", 1000: "1.0 kB", 3829: "3.8 kB",
+		999949: "999.9 kB", 999950: "1.0 MB", 31_600_000: "31.6 MB", -208: "-208 B",
+		9_500_000_000: "9.5 GB", math.MaxInt64: "9.2 EB",
+	} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 500: "500 ns", 41 * time.Microsecond: "41 µs", 2300 * time.Microsecond: "2.3 ms",
+		1600 * time.Millisecond: "1.6 s", 30 * time.Millisecond: "30 ms", 12 * time.Second: "12 s",
+		4 * time.Minute: "4.0 min", 3 * time.Hour: "3.0 h", 72 * time.Hour: "3.0 d", -time.Second: "-1.0 s",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("Duration(%d) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestPercent(t *testing.T) {
+	if got := Percent(0.0277); got != "2.8 %" {
+		t.Errorf("Percent = %q", got)
+	}
+}
