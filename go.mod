@@ -1,6 +1,6 @@
 module github.com/eptop/eptop
 
-go 1.26
+go 1.26.0
 require (
 	charm.land/bubbles/v2 v2.2.1 // indirect
 	charm.land/bubbletea/v2 v2.1.1 // indirect
