@@ -20,7 +20,6 @@ package zone
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -52,12 +51,13 @@ type FS struct {
 
 	buf   []byte
 	names names
+	open  func(path string) (*os.File, error) // os.Open, except in tests
 }
 
 // NewFS returns a reader for the given mount points of procfs and sysfs,
 // which may as well be captured trees. Nothing is opened before the first read.
 func NewFS(procRoot, sysRoot string) *FS {
-	return &FS{procRoot: procRoot, sysRoot: sysRoot, names: make(names)}
+	return &FS{procRoot: procRoot, sysRoot: sysRoot, names: make(names), open: os.Open}
 }
 
 // Zoneinfo reads /proc/zoneinfo: every zone of every online node.
@@ -72,7 +72,7 @@ func (f *FS) Zoneinfo() (Zoneinfo, error) {
 // read returns the whole content of a file, valid until the next read. procfs
 // and sysfs hand out what they like, so only the end of the file ends the read.
 func (f *FS) read(path string) (_ []byte, err error) {
-	file, err := os.Open(path)
+	file, err := f.open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (f *FS) read(path string) (_ []byte, err error) {
 	b, err := readAll(file, f.buf[:0])
 	f.buf = b
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, err
 	}
 	return b, nil
 }

@@ -1,0 +1,132 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseMeminfo(t *testing.T) {
+	got, err := ParseMeminfo([]byte("Node 3 MemTotal:        3893460 kB\nNode 3 MemFree:         3303032 kB\n"+
+		"Node 3 Active(anon):       1528 kB\nNode 3 SReclaimable:     122232 kB\nNode 3 HugePages_Total:     5\n"), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Meminfo{
+		Known: true, MemTotalBytes: 3893460 << 10, MemFreeBytes: 3303032 << 10,
+		SReclaimableBytes: Optional{122232 << 10, true},
+		Lines: []MeminfoLine{
+			{"MemTotal", 3893460 << 10, true},
+			{"MemFree", 3303032 << 10, true},
+			{"Active(anon)", 1528 << 10, true},
+			{"SReclaimable", 122232 << 10, true},
+			{"HugePages_Total", 5, false},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestParseMeminfoMalformed(t *testing.T) {
+	const total = "Node 0 MemTotal:  1 kB\n"
+	for in, want := range map[string]string{
+		"":                                        "MemTotal or MemFree missing",
+		total:                                     "MemTotal or MemFree missing",
+		total + "Node 0 MemFree:  12":             `line 2 "Node 0 MemFree:  12": cut short`,
+		total + "Node 1 MemFree:  12 kB\n":        "another node's line",
+		total + "Nod 0 MemFree:  12 kB\n":         "not a line of a node",
+		total + "Node x MemFree:  12 kB\n":        "node not a number",
+		total + "Node 0 MemFree  12 kB\n":         "name without colon",
+		total + "Node 0 :  12 kB\n":               "name without colon",
+		total + "Node 0 MemFree:\n":               "number missing",
+		total + "Node 0 MemFree: -1 kB\n":         "not a number",
+		"Node 0 MemTotal: 18014398509481984 kB\n": "number too large",
+	} {
+		_, err := ParseMeminfo([]byte(in), 0)
+		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", in, err, want)
+		}
+	}
+}
+
+func TestParseNumastat(t *testing.T) {
+	const whole = "numa_hit 1\nnuma_miss 2\nnuma_foreign 3\ninterleave_hit 4\nlocal_node 5\nother_node 6\nnuma_new 7\n"
+	got, err := ParseNumastat([]byte(whole))
+	if want := (Numastat{true, 1, 2, 3, 4, 5, 6}); err != nil || got != want {
+		t.Errorf("%+v, error %v; want %+v", got, err, want)
+	}
+	for in, want := range map[string]string{
+		"":                "numa_hit missing",
+		whole[:40]:        "cut short",
+		"numa_hit 1\n":    "numa_miss missing",
+		"numa_hit\n":      "number missing",
+		"numa_hit 0x10\n": "not a number",
+	} {
+		_, err := ParseNumastat([]byte(in))
+		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", in, err, want)
+		}
+	}
+}
+
+func TestParseVmstat(t *testing.T) {
+	got, err := ParseVmstat([]byte("nr_free_pages 825758\nnr_mapped 2687\n"))
+	if diff := cmp.Diff([]Stat{{"nr_free_pages", 825758}, {"nr_mapped", 2687}}, got); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	for _, in := range []string{"nr_free_pages", "nr_free_pages\n", "nr_free_pages 1x\n"} {
+		if _, err := ParseVmstat([]byte(in)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%q: error %v, want ErrMalformed", in, err)
+		}
+	}
+}
+
+// FuzzMeminfo prints lines as node_read_meminfo() does and parses them back.
+func FuzzMeminfo(f *testing.F) {
+	f.Add(uint16(0), uint64(3893460), uint64(3303032), uint64(122232), uint64(0))
+	f.Add(uint16(1023), uint64(math.MaxUint64), uint64(0), uint64(1), uint64(math.MaxUint64))
+	f.Fuzz(func(t *testing.T, node uint16, total, free, reclaimable, huge uint64) {
+		const most = math.MaxUint64 >> 10
+		total, free, reclaimable = total&most, free&most, reclaimable&most
+		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
+			node, total, node, free, node, reclaimable, node, huge)
+		got, err := ParseMeminfo([]byte(text), int(node))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.MemTotalBytes != total<<10 || got.MemFreeBytes != free<<10 || got.SUnreclaimBytes.Known ||
+			got.SReclaimableBytes != (Optional{reclaimable << 10, true}) || got.Get("HugePages_Free") != (Optional{huge, true}) {
+			t.Fatalf("%+v from\n%s", got, text)
+		}
+	})
+}
+
+// FuzzNodeBytes feeds arbitrary bytes to the parsers of a node's files.
+func FuzzNodeBytes(f *testing.F) {
+	for _, name := range []string{"meminfo", "numastat", "vmstat"} {
+		b, err := os.ReadFile("testdata/6.12-4/sys/devices/system/node/node0/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		mem, err1 := ParseMeminfo(b, 0)
+		num, err2 := ParseNumastat(b)
+		_, err3 := ParseVmstat(b)
+		for _, err := range []error{err1, err2, err3} {
+			if err != nil && !errors.Is(err, ErrMalformed) {
+				t.Errorf("error %v, want ErrMalformed", err)
+			}
+		}
+		if mem.Known != (err1 == nil) || num.Known != (err2 == nil) {
+			t.Errorf("known beside an error: %v, %v", err1, err2)
+		}
+	})
+}
