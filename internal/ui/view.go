@@ -1,0 +1,82 @@
+// Package ui is the interactive dashboard: one Bubble Tea model, the root,
+// and the views it shows under its tabs.
+//
+// Size, theme and snapshots go to every view, keys and the mouse only to the
+// one on screen. Nothing in Init, Update or View reads a file: looking at the
+// machine is the one function Options.Look, and it runs in a command.
+package ui
+
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/theme"
+)
+
+// view is what stands under one tab.
+//
+// Update gets keys and the mouse only while the view is on screen and no
+// overlay is open; every other message (the result of a view's own command)
+// goes to all views. Mouse messages carry coordinates local to the view: its
+// first cell is 0,0.
+type view interface {
+	Title() string
+	SetTheme(theme.Theme)
+	SetSize(w, h int)
+	// SetSnapshot hands over the latest look. The snapshot never changes, so
+	// a view keeps the pointer.
+	SetSnapshot(*model.Snapshot)
+	Update(tea.Msg) tea.Cmd
+	// View draws exactly h lines of at most w cells.
+	View() string
+	// Keys are the keys that do something here, the important ones first: the
+	// status line shows as many as fit, the help all of them.
+	Keys() []key.Binding
+	// Explain tells about the number or column under the cursor: where it is
+	// from and what it does not count.
+	Explain() (title, text string)
+}
+
+// What follows is optional: the root asks whether a view implements it.
+
+// capturer is a view that is being typed into (a filter): while Capturing it
+// gets every key before the global ones, except Ctrl-C and Ctrl-Z.
+type capturer interface{ Capturing() bool }
+
+// backer is a view with something to close or to step out of. Back is called
+// for Esc and reports whether there was something; else the root goes back to
+// the view before.
+type backer interface{ Back() bool }
+
+// marker is a view that compares with a remembered moment: `m` calls Mark
+// with the snapshot on screen, and the returned line goes to the status line.
+type marker interface {
+	Mark(*model.Snapshot) string
+}
+
+// teller is a view with a word for the right end of the status line: the row
+// of how many, a filter in force, sorting under way.
+type teller interface{ Tell() string }
+
+// commander is a view that has work to start outside Update: after every
+// SetSnapshot, SetSize and Update the root collects Pending, which is nil most
+// of the time.
+type commander interface{ Pending() tea.Cmd }
+
+// What a view may ask the root for, by returning a command that yields one of
+// these messages (see ask).
+type (
+	// openProcessMsg shows the Process view of one process.
+	openProcessMsg struct{ PID int }
+	// statusMsg shows a line in the status line until the next key.
+	statusMsg struct {
+		Text string
+		Bad  bool
+	}
+	// overlayMsg opens a box of text over the view; Esc closes it.
+	overlayMsg struct{ Title, Text string }
+)
+
+// ask is a command that does nothing but hand msg to the root.
+func ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
