@@ -1,0 +1,207 @@
+package model
+
+// FolkloreBytes is the often quoted 3.3 KB of one idle TCP socket on a
+// 3.10-era kernel (Zhang Yanfei): socket_alloc 0.62 + tcp_sock 1.94 + dentry
+// 0.19 + file 0.25 KB and fragmentation.
+const FolkloreBytes = 3379
+
+// ManualBytes is what epoll(7) says a watch costs on a 64-bit kernel.
+const ManualBytes = 160
+
+// part names one slab object of a cost.
+type part struct {
+	cache  string // the cache's true name
+	object string // the structure's name in BTF
+	proto  string // the protocol in /proc/net/protocols, "" where none
+	// optional parts do not exist on every kernel; their absence is no gap.
+	optional bool
+}
+
+var (
+	partInode    = part{cache: "sock_inode_cache", object: "socket_alloc"}
+	partFile     = part{cache: "filp", object: "file"}
+	partDentry   = part{cache: "dentry", object: "dentry"}
+	partLSMInode = part{cache: "lsm_inode_cache", optional: true}
+	partLSMFile  = part{cache: "lsm_file_cache", optional: true}
+
+	watchParts = []part{
+		{cache: "eventpoll_epi", object: "epitem"},
+		{cache: "eventpoll_pwq", object: "eppoll_entry"},
+		// Since Linux 5.11 (commit 319c15174757): one for each watched file.
+		{cache: headCache, object: "epitems_head", optional: true},
+	}
+)
+
+const headCache = "ep_head"
+
+func socketParts(cache, object, proto string) []part {
+	return []part{{cache: cache, object: object, proto: proto}, partInode, partFile, partDentry, partLSMInode, partLSMFile}
+}
+
+// sizes answers what an object of a cache takes on this kernel.
+type sizes struct {
+	layouts   map[string]Layout
+	structs   map[string]int64
+	protocols map[string]int64
+}
+
+// part resolves p from the best source there is: the allocator's own layout,
+// else the bare size of the structure, which leaves the slab's waste out and
+// is therefore an estimate.
+func (s sizes) part(p part) (Part, bool) {
+	out := Part{Cache: p.cache, ShownAs: p.cache}
+	if n, ok := s.structs[p.object]; ok {
+		out.ObjectBytes = Some(n)
+	} else if n, ok := s.protocols[p.proto]; ok {
+		out.ObjectBytes = Some(n)
+	}
+	if l, ok := s.layouts[p.cache]; ok && l.ObjsPerSlab > 0 {
+		out.ShownAs = l.ShownAs
+		out.Bytes = l.bytes()
+		out.Origin = Measured
+		out.Reclaimable = l.Reclaimable
+		if !out.ObjectBytes.Known {
+			out.ObjectBytes = Some(l.ObjectBytes)
+		}
+		return out, true
+	}
+	if n, ok := out.ObjectBytes.Get(); ok {
+		out.Bytes = roundUp(n, 8)
+		out.Origin = Estimated
+		return out, true
+	}
+	return Part{}, false
+}
+
+// sum resolves parts and adds them up. Its origin is derived at best: each
+// part may be measured, that a socket is made of just these is knowledge. It
+// is absent where the first part, the thing itself, is not known.
+func (s sizes) sum(parts []part) (Maybe[Cost], map[string]int64) {
+	cost := Cost{Origin: Derived}
+	by := map[string]int64{}
+	for i, p := range parts {
+		got, ok := s.part(p)
+		if !ok {
+			if i == 0 {
+				return Maybe[Cost]{}, nil
+			}
+			if !p.optional {
+				cost.LeavesOut = append(cost.LeavesOut, p.cache)
+				cost.Origin = Estimated
+			}
+			continue
+		}
+		cost.Parts = append(cost.Parts, got)
+		cost.Bytes += got.Bytes
+		cost.Origin = weakest(cost.Origin, got.Origin)
+		by[p.cache] = got.Bytes
+	}
+	return Some(cost), by
+}
+
+func (s sizes) connections() ConnectionCosts {
+	c := ConnectionCosts{FolkloreBytes: FolkloreBytes}
+	c.TCP4, _ = s.sum(socketParts("TCP", "tcp_sock", "TCP"))
+	c.TCP6, _ = s.sum(socketParts("TCPv6", "tcp6_sock", "TCPv6"))
+	// The cache is called after the protocol's name: UNIX until Linux 5.14,
+	// UNIX-STREAM for stream sockets since (commit 94531cfcbe79).
+	for _, name := range []string{"UNIX-STREAM", "UNIX"} {
+		if c.Unix, _ = s.sum(socketParts(name, "unix_sock", name)); c.Unix.Known {
+			break
+		}
+	}
+	return c
+}
+
+// watch is the cost of one watch, and what of it an epoll watched by another
+// epoll does not need: the epitems_head of a plain file.
+func (s sizes) watch() (cost Maybe[WatchCost], head int64) {
+	sum, by := s.sum(watchParts)
+	if !sum.Known {
+		return Maybe[WatchCost]{}, 0
+	}
+	w := WatchCost{
+		Bytes: sum.Value.Bytes, ManualBytes: ManualBytes, Origin: sum.Value.Origin,
+		Parts: sum.Value.Parts, LeavesOut: sum.Value.LeavesOut,
+	}
+	// EP_ITEM_COST in fs/eventpoll.c; only BTF tells the exact sizes, for a
+	// merged cache reports the largest of its objects.
+	epi, ok1 := s.structs["epitem"]
+	pwq, ok2 := s.structs["eppoll_entry"]
+	if ok1 && ok2 {
+		w.ChargedBytes = Some(epi + pwq)
+	}
+	return Some(w), by[headCache]
+}
+
+// instance is the cost of an epoll without watches. struct eventpoll has no
+// cache of its own: kmalloc serves it from the next size there is.
+func (s sizes) instance() Maybe[Cost] {
+	n, ok := s.structs["eventpoll"]
+	if !ok {
+		return Maybe[Cost]{}
+	}
+	cache, slot := kmallocCache(n, s.layouts)
+	parts := sizes{layouts: map[string]Layout{}, structs: s.structs}
+	for _, p := range []part{partFile, partDentry, partLSMFile} {
+		if l, ok := s.layouts[p.cache]; ok {
+			parts.layouts[p.cache] = l
+		}
+	}
+	if cache != "" {
+		parts.layouts["eventpoll"] = Layout{
+			ShownAs: cache, ObjectBytes: n, SlabBytes: slot.SlabBytes,
+			ObjsPerSlab: slot.ObjsPerSlab, Reclaimable: slot.Reclaimable,
+		}
+	}
+	cost, _ := parts.sum([]part{{cache: "eventpoll", object: "eventpoll"}, partFile, partDentry, partLSMFile})
+	return cost
+}
+
+// KmallocCaches are the names of the caches that kmalloc takes n bytes from,
+// smallest first (mm/slab_common.c, kmalloc_info).
+var KmallocCaches = []struct {
+	Name  string
+	Bytes int64
+}{
+	{"kmalloc-8", 8}, {"kmalloc-16", 16}, {"kmalloc-32", 32}, {"kmalloc-64", 64}, {"kmalloc-96", 96},
+	{"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256}, {"kmalloc-512", 512}, {"kmalloc-1k", 1024},
+}
+
+func kmallocCache(n int64, layouts map[string]Layout) (string, Layout) {
+	for _, k := range KmallocCaches {
+		if k.Bytes >= n {
+			if l, ok := layouts[k.Name]; ok && l.ObjsPerSlab > 0 {
+				return k.Name, l
+			}
+		}
+	}
+	return "", Layout{}
+}
+
+// CostCaches are the true names of all caches that costs are made of: whoever
+// fills Sample.Layouts needs to look up no other.
+func CostCaches() []string {
+	seen := map[string]bool{}
+	var names []string
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	for _, p := range watchParts {
+		add(p.cache)
+	}
+	for _, cache := range []string{"TCP", "TCPv6", "UNIX", "UNIX-STREAM"} {
+		for _, p := range socketParts(cache, "", "") {
+			add(p.cache)
+		}
+	}
+	for _, k := range KmallocCaches {
+		add(k.Name)
+	}
+	return names
+}
+
+func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

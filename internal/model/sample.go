@@ -1,0 +1,126 @@
+package model
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/zone"
+)
+
+// Sample is what one look read, before it means anything: no sums, no
+// attribution, no costs. New makes a Snapshot of it.
+type Sample struct {
+	Time    time.Time
+	Took    time.Duration
+	Host    Host
+	Guest   Guest
+	Sources []Source
+
+	// MaxUserWatches is fs.epoll.max_user_watches.
+	MaxUserWatches Maybe[int64]
+	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
+	OpenFiles, MaxFiles Maybe[int64]
+
+	// Processes are those that hold an epoll instance or were asked for.
+	Processes []ProcessSample
+	// Hidden counts the processes whose fds this user may not list.
+	Hidden int
+	// Instances are the epoll instances, each once, whoever shares it.
+	Instances []InstanceSample
+
+	// Caches is /proc/slabinfo; nil where it could not be read.
+	Caches []slab.Cache
+	// Layouts says how the allocator lays out a cache, by its true name.
+	Layouts map[string]Layout
+	// StructBytes are sizes from BTF by structure name, "tcp_sock".
+	StructBytes map[string]int64
+	// ProtocolBytes are the object sizes of /proc/net/protocols by protocol
+	// name, "TCP".
+	ProtocolBytes map[string]int64
+
+	Zones zone.Zoneinfo
+	Nodes zone.Nodes
+}
+
+// ProcessSample is one process as it was found.
+type ProcessSample struct {
+	PID  int
+	Comm string
+	// UID is the effective user; RealUID is whom the kernel charges for what
+	// the process creates.
+	UID, RealUID int
+	User         string
+	Started      time.Time
+	FDs          Maybe[int64]
+	FDsSeen      Maybe[int64]
+	Sockets      Maybe[int64]
+	Nofile       Maybe[int64]
+	ListedAt     time.Time
+	Problem      string
+}
+
+// InstanceSample is one epoll instance as it was last read.
+type InstanceSample struct {
+	// Holders are the fds that refer to it, the oldest process first.
+	Holders []Holder
+	// SharingKnown: kcmp(2) answered, so no other known fd refers to it.
+	SharingKnown bool
+	State        State
+	Problem      string
+	Counts       Counts
+	List         []fdinfo.Watch
+	ReadTook     time.Duration
+	ReadAt       time.Time
+	// NextRead is the earliest time of the next read that keeps to MaxStall.
+	NextRead time.Time
+}
+
+// Layout is how the running kernel's allocator lays out one cache.
+type Layout struct {
+	// ShownAs is the name slabinfo counts it under.
+	ShownAs string
+	// ObjectBytes is the size asked for; of a merged cache, the largest of all.
+	ObjectBytes int64
+	// SlabBytes is the size of one slab of ObjsPerSlab objects.
+	SlabBytes, ObjsPerSlab int64
+	Reclaimable            Maybe[bool]
+}
+
+// bytes is what one object takes with its share of the slab's waste, rounded
+// to the nearest byte.
+func (l Layout) bytes() int64 { return (l.SlabBytes + l.ObjsPerSlab/2) / l.ObjsPerSlab }
+
+// Count sums up the watches of one instance.
+func Count(watches []fdinfo.Watch) Counts {
+	c := Counts{Watches: int64(len(watches))}
+	for i := range watches {
+		w := &watches[i]
+		m := w.Mask
+		if m&fdinfo.ET != 0 {
+			c.ET++
+		}
+		if m&fdinfo.OneShot != 0 {
+			c.OneShot++
+			if m.Disarmed() {
+				c.Disarmed++
+			}
+		}
+		if m&fdinfo.Exclusive != 0 {
+			c.Exclusive++
+		}
+		if m&fdinfo.Wakeup != 0 {
+			c.Wakeup++
+		}
+		switch w.Link {
+		case fdinfo.Stale:
+			c.Stale++
+		case fdinfo.Unproven:
+			c.Unproven++
+		}
+		if w.Kind == fdinfo.KindEpoll {
+			c.Nested++
+		}
+	}
+	return c
+}

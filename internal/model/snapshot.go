@@ -1,0 +1,318 @@
+package model
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+)
+
+// Schema names the shape of a Snapshot's JSON.
+const Schema = "eptop.snapshot/1"
+
+// Snapshot is what one look at the machine means. It is never changed after
+// New made it: whoever shows it may keep the pointer. Its JSON is the contract
+// of `eptop snapshot --json`.
+type Snapshot struct {
+	Schema string        `json:"schema"`
+	Time   time.Time     `json:"time"`
+	Took   time.Duration `json:"took_ns"`
+	Host   Host          `json:"host"`
+	// Guest is what eptop itself cost the machine.
+	Guest          Guest           `json:"guest"`
+	Sources        []Source        `json:"sources"`
+	Epoll          EpollTotals     `json:"epoll"`
+	ConnectionCost ConnectionCosts `json:"connection_cost"`
+	// InstanceCost is the kernel memory of one epoll instance without watches.
+	InstanceCost Maybe[Cost] `json:"instance_cost,omitzero"`
+	Processes    []Process   `json:"processes"`
+	// Hidden counts processes whose fds this user may not list.
+	Hidden int     `json:"processes_denied"`
+	Slab   []Cache `json:"slab,omitempty"`
+	Nodes  []Node  `json:"nodes,omitempty"`
+	Zones  []Zone  `json:"zones,omitempty"`
+	Walls  []Wall  `json:"walls,omitempty"`
+}
+
+// Host is the machine.
+type Host struct {
+	Hostname          string       `json:"hostname"`
+	Kernel            string       `json:"kernel"`
+	PageBytes         int64        `json:"page_bytes"`
+	CPUs              int          `json:"cpus"`
+	MemTotalBytes     Maybe[int64] `json:"mem_total_bytes,omitzero"`
+	MemAvailableBytes Maybe[int64] `json:"mem_available_bytes,omitzero"`
+	// SReclaimableBytes and SUnreclaimBytes are /proc/meminfo's slab halves.
+	SReclaimableBytes Maybe[int64] `json:"slab_reclaimable_bytes,omitzero"`
+	SUnreclaimBytes   Maybe[int64] `json:"slab_unreclaimable_bytes,omitzero"`
+}
+
+// Guest is what looking cost: eptop is a guest on the machine it looks at.
+type Guest struct {
+	// CPU is eptop's own user and system time for this look.
+	CPU time.Duration `json:"cpu_ns"`
+	// Stall is the time this look held epoll locks (ep->mtx) of the processes
+	// it looked at; an upper bound, taken around the reads.
+	Stall time.Duration `json:"stall_ns"`
+	// MaxStall is the share of wall time that an instance's lock may be held.
+	MaxStall float64 `json:"max_stall"`
+	// FDsListed is how many /proc/PID/fd entries this look made the kernel
+	// create or refresh: each is a proc inode and a dentry, some 920 bytes.
+	FDsListed int `json:"fds_listed"`
+	// InstancesRead and InstancesWaiting: how many were read in this look, and
+	// how many were left for later to keep to MaxStall.
+	InstancesRead    int `json:"instances_read"`
+	InstancesWaiting int `json:"instances_waiting"`
+	// RSSBytes is eptop's own resident memory.
+	RSSBytes Maybe[int64] `json:"rss_bytes,omitzero"`
+}
+
+// EpollTotals is epoll on the whole host: every instance counted once, however
+// many processes share it.
+type EpollTotals struct {
+	MaxUserWatches Maybe[int64] `json:"max_user_watches,omitzero"`
+	Instances      int          `json:"instances"`
+	Watches        int64        `json:"watches"`
+	// Unread counts the instances whose watches could not be read (yet); the
+	// sums leave them out.
+	Unread int              `json:"instances_unread"`
+	Users  []User           `json:"users"`
+	Cost   Maybe[WatchCost] `json:"watch_cost,omitzero"`
+}
+
+// User is one user's share of fs.epoll.max_user_watches.
+type User struct {
+	UID        int          `json:"uid"`
+	User       string       `json:"user"`
+	Instances  int          `json:"instances"`
+	Watches    int64        `json:"watches"`
+	Limit      Maybe[int64] `json:"limit,omitzero"`
+	WatchBytes Maybe[int64] `json:"watch_bytes,omitzero"`
+	// Unsure counts the instances of which it is not certain that this user
+	// pays: the kernel charges the user who created an instance, and /proc
+	// shows only who holds it now.
+	Unsure int `json:"instances_unsure"`
+}
+
+// Process is one process that holds epoll instances, or that was asked for.
+type Process struct {
+	PID     int       `json:"pid"`
+	Comm    string    `json:"comm"`
+	UID     int       `json:"uid"`
+	User    string    `json:"user"`
+	Started time.Time `json:"started,omitzero"`
+	// FDs is absent where it may not be known (before Linux 6.2 without the
+	// permission to list them).
+	FDs     Maybe[int64] `json:"fds,omitzero"`
+	Sockets Maybe[int64] `json:"sockets,omitzero"`
+	// FDsSeen is set where the listing stopped at the limit: only that many of
+	// FDs were looked at, and Sockets and Epolls cover no more.
+	FDsSeen Maybe[int64] `json:"fds_seen,omitzero"`
+	// Instances counts distinct instances; two fds of one instance are one.
+	Instances int   `json:"instances"`
+	Watches   int64 `json:"watches"`
+	// Unread counts the instances whose watches are not known (yet).
+	Unread      int         `json:"instances_unread"`
+	KernelBytes KernelBytes `json:"kernel_bytes"`
+	Epolls      []Epoll     `json:"epolls"`
+	// Nofile is the soft RLIMIT_NOFILE.
+	Nofile Maybe[int64] `json:"nofile,omitzero"`
+	// ListedAge is how old the list of fds is.
+	ListedAge time.Duration `json:"listed_age_ns"`
+	// Problem says why part of the process could not be read; empty when all
+	// of it was.
+	Problem string `json:"problem,omitempty"`
+}
+
+// KernelBytes is the kernel memory behind a process's fds. Parts that were not
+// looked at are absent, and LeavesOut names them.
+type KernelBytes struct {
+	Sockets   Maybe[int64] `json:"sockets,omitzero"`
+	Buffers   Maybe[int64] `json:"buffers,omitzero"`
+	Watches   Maybe[int64] `json:"watches,omitzero"`
+	Instances Maybe[int64] `json:"instances,omitzero"`
+	Total     Maybe[int64] `json:"total,omitzero"`
+	LeavesOut []string     `json:"total_leaves_out,omitempty"`
+}
+
+// Holder is one fd of one process that refers to an epoll instance.
+type Holder struct {
+	PID int `json:"pid"`
+	FD  int `json:"fd"`
+}
+
+// Epoll is one epoll instance as one process holds it.
+type Epoll struct {
+	FD int `json:"fd"`
+	// State is ok, or why there are no watches: denied, absent (waiting for
+	// its first read) or failed; Problem says more.
+	State   State  `json:"state"`
+	Problem string `json:"problem,omitempty"`
+	Counts
+	// Bytes is the kernel memory of its watches, without the instance itself.
+	Bytes Maybe[int64] `json:"bytes,omitzero"`
+	// ReadTook is the wall time of the last fdinfo read: an upper bound of how
+	// long the instance's lock was held.
+	ReadTook time.Duration `json:"read_ns"`
+	// Age is how old the watches are.
+	Age time.Duration `json:"age_ns"`
+	// NextRead is how long the next read waits to keep to --max-stall.
+	NextRead   time.Duration `json:"next_read_ns"`
+	SharedWith []Holder      `json:"shared_with,omitempty"`
+	// SharingUnknown is set where kcmp(2) could not tell whether other
+	// processes share the instance: sums may then count it twice.
+	SharingUnknown bool `json:"sharing_unknown,omitempty"`
+	// ChargedUID is the user whose max_user_watches the instance uses up, as
+	// well as /proc can tell; ChargedWhy says what it rests on.
+	ChargedUID  Maybe[int] `json:"charged_uid,omitzero"`
+	ChargedSure bool       `json:"charged_sure"`
+	ChargedWhy  string     `json:"charged_why,omitempty"`
+	// List holds the watches in the kernel's order, one for each tfd line.
+	List []fdinfo.Watch `json:"-"`
+	// Targets is List for programs; filled by whoever prints it.
+	Targets []Target `json:"targets,omitempty"`
+}
+
+// Counts sums up the watches of one instance. A watch can count several times:
+// ET and EXCLUSIVE, say.
+type Counts struct {
+	Watches   int64 `json:"watches"`
+	ET        int64 `json:"et"`
+	OneShot   int64 `json:"oneshot"`
+	Disarmed  int64 `json:"disarmed"`
+	Exclusive int64 `json:"exclusive"`
+	Wakeup    int64 `json:"wakeup"`
+	Stale     int64 `json:"stale"`
+	// Unproven counts the watches of which it could not be told whether their
+	// fd still is the watched file.
+	Unproven int64 `json:"unproven"`
+	// Nested counts the watched epolls; they need no epitems_head.
+	Nested int64 `json:"nested"`
+}
+
+// Target is one watch for programs: the fd that is watched, and for what.
+type Target struct {
+	FD     int      `json:"fd"`
+	Events []string `json:"events"`
+	Mask   uint32   `json:"mask"`
+	// Data is epoll_data in hexadecimal.
+	Data  string        `json:"data"`
+	Ino   Maybe[uint64] `json:"ino,omitzero"`
+	Sdev  Maybe[uint32] `json:"sdev,omitzero"`
+	Kind  string        `json:"kind,omitempty"`
+	Notes []string      `json:"notes,omitempty"`
+}
+
+// Cost is what one thing takes in kernel memory, part by part.
+type Cost struct {
+	Bytes  int64  `json:"bytes_per_end"`
+	Origin Origin `json:"origin"`
+	Parts  []Part `json:"parts"`
+	// LeavesOut names the parts whose size this kernel does not tell.
+	LeavesOut []string `json:"leaves_out,omitempty"`
+}
+
+// Part is one slab object of a cost.
+type Part struct {
+	// Cache is the true name; ShownAs is the name under which slabinfo counts
+	// it when SLUB merged it into another cache, else the same.
+	Cache   string `json:"cache"`
+	ShownAs string `json:"shown_as"`
+	// ObjectBytes is sizeof the structure.
+	ObjectBytes Maybe[int64] `json:"object_bytes,omitzero"`
+	// Bytes is what an object takes with its share of the slab's waste.
+	Bytes  int64  `json:"bytes"`
+	Origin Origin `json:"origin"`
+	// Reclaimable: the kernel counts it into SReclaimable and MemAvailable,
+	// although a live socket pins it.
+	Reclaimable Maybe[bool] `json:"reclaimable,omitzero"`
+}
+
+// WatchCost is what one watch takes.
+type WatchCost struct {
+	Bytes int64 `json:"bytes"`
+	// ChargedBytes is what max_user_watches is reckoned with: sizeof(epitem) +
+	// sizeof(eppoll_entry), EP_ITEM_COST in fs/eventpoll.c.
+	ChargedBytes Maybe[int64] `json:"charged_bytes,omitzero"`
+	// ManualBytes is what epoll(7) says of 64-bit kernels.
+	ManualBytes int64    `json:"manual_bytes"`
+	Origin      Origin   `json:"origin"`
+	Parts       []Part   `json:"parts"`
+	LeavesOut   []string `json:"leaves_out,omitempty"`
+}
+
+// ConnectionCosts is what one end of an idle connection takes, by family.
+type ConnectionCosts struct {
+	TCP4 Maybe[Cost] `json:"tcp4,omitzero"`
+	TCP6 Maybe[Cost] `json:"tcp6,omitzero"`
+	Unix Maybe[Cost] `json:"unix,omitzero"`
+	// FolkloreBytes is the often quoted 3.3 KB of a 3.10-era kernel.
+	FolkloreBytes int64 `json:"folklore_bytes_per_end"`
+}
+
+// Cache is one slab cache as slabinfo counts it.
+type Cache struct {
+	Name string `json:"name"`
+	// Aliases are the other names SLUB merged into this cache.
+	Aliases        []string `json:"aliases"`
+	Objects        int64    `json:"objects"`
+	Active         int64    `json:"active"`
+	ObjectBytes    int64    `json:"object_bytes"`
+	BytesPerObject int64    `json:"bytes_per_object"`
+	ObjsPerSlab    int64    `json:"objects_per_slab"`
+	PagesPerSlab   int64    `json:"pages_per_slab"`
+	Slabs          int64    `json:"slabs"`
+	ActiveSlabs    int64    `json:"active_slabs"`
+	Bytes          int64    `json:"bytes"`
+	// UnusedBytes is the part of Bytes in which no active object lies.
+	UnusedBytes int64         `json:"unused_bytes"`
+	Reclaimable Maybe[bool]   `json:"reclaimable,omitzero"`
+	Nodes       []NodeObjects `json:"nodes,omitempty"`
+}
+
+// NodeObjects is how many objects of a cache a node holds.
+type NodeObjects struct {
+	Node    int   `json:"node"`
+	Objects int64 `json:"objects"`
+}
+
+// Node is one NUMA node. A node may have no memory, or no CPUs.
+type Node struct {
+	ID int `json:"id"`
+	// CPUs is the kernel's short list, "0-3,8"; empty on a node without CPUs.
+	CPUs                   Maybe[string] `json:"cpus,omitzero"`
+	MemTotalBytes          Maybe[int64]  `json:"mem_total_bytes,omitzero"`
+	MemFreeBytes           Maybe[int64]  `json:"mem_free_bytes,omitzero"`
+	SlabReclaimableBytes   Maybe[int64]  `json:"slab_reclaimable_bytes,omitzero"`
+	SlabUnreclaimableBytes Maybe[int64]  `json:"slab_unreclaimable_bytes,omitzero"`
+	// Distances are to the online nodes in the order of Snapshot.Nodes.
+	Distances []int `json:"distances,omitempty"`
+	// Stats are zoneinfo's per-node statistics, in pages or events.
+	Stats map[string]int64 `json:"stats,omitempty"`
+}
+
+// Zone is one memory zone of a node; all counts in pages.
+type Zone struct {
+	Node    int          `json:"node"`
+	Name    string       `json:"name"`
+	Free    int64        `json:"free_pages"`
+	Boost   Maybe[int64] `json:"boost_pages,omitzero"`
+	Min     int64        `json:"min_pages"`
+	Low     int64        `json:"low_pages"`
+	High    int64        `json:"high_pages"`
+	Promo   Maybe[int64] `json:"promo_pages,omitzero"`
+	Spanned int64        `json:"spanned_pages"`
+	Present int64        `json:"present_pages"`
+	Managed int64        `json:"managed_pages"`
+}
+
+// Wall is a limit that more connections would run into.
+type Wall struct {
+	Name  string `json:"name"`
+	Used  int64  `json:"used"`
+	Limit int64  `json:"limit"`
+	// ConnectionsLeft is how many more connections fit, one watched end each.
+	ConnectionsLeft int64  `json:"connections_left"`
+	Scope           string `json:"scope"`
+	RaiseWith       string `json:"raise_with"`
+	Origin          Origin `json:"origin"`
+}
