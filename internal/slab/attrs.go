@@ -1,0 +1,194 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Attr is what /sys/kernel/slab/NAME says of a cache that does not change
+// while it lives (but RequestedBytes, which may grow). Root reads it from the
+// attributes. Everyone else learns the first two from the name of the
+// directory, if the cache can be merged (FromLink), and the others are 0.
+type Attr struct {
+	// ObjectBytes is slab_size: bytes from one object to the next in a slab,
+	// as Cache.ObjectBytes.
+	ObjectBytes uint32
+	// Reclaimable is reclaim_account, as Cache.Reclaimable.
+	Reclaimable Answer
+	// RequestedBytes is object_size: what the creator of the cache asked for,
+	// of a merged cache the largest, as Cache.RequestedBytes. Needs root.
+	RequestedBytes uint32
+	// ObjsPerSlab is objs_per_slab, as Cache.ObjsPerSlab. Needs root.
+	ObjsPerSlab uint32
+	// PagesPerSlab is 2 to the power of order, as Cache.PagesPerSlab. Needs root.
+	PagesPerSlab uint32
+	// FromLink is true when the attributes were denied and the sizes come from
+	// the name of the directory.
+	FromLink bool
+}
+
+// BytesPerObject is as Cache.BytesPerObject; 0 when FromLink.
+func (a Attr) BytesPerObject(pageBytes int) uint64 {
+	return Cache{ObjsPerSlab: a.ObjsPerSlab, PagesPerSlab: a.PagesPerSlab}.BytesPerObject(pageBytes)
+}
+
+// parseLinkName reads the name of a directory that create_unique_id() in
+// mm/slub.c made: a colon, letters for flags and a dash if there are any, and
+// the size (":0000184", ":A-0000064", ":aA-0000032"). 'a' is
+// SLAB_RECLAIM_ACCOUNT.
+func parseLinkName(id string) (Attr, bool) {
+	rest, ok := strings.CutPrefix(id, ":")
+	if !ok {
+		return Attr{}, false
+	}
+	flags, size, dash := strings.Cut(rest, "-")
+	if !dash {
+		flags, size = "", rest
+	}
+	n, why := parseUint([]byte(size), math.MaxUint32)
+	if why != "" || n == 0 {
+		return Attr{}, false
+	}
+	return Attr{ObjectBytes: uint32(n), Reclaimable: answer(strings.ContainsRune(flags, 'a')), FromLink: true}, true
+}
+
+// Attrs returns the sizes of the cache that serves name, which may be an
+// alias. They are read once and kept until the set of names changes.
+// fs.ErrNotExist: no such cache, or no /sys/kernel/slab. fs.ErrPermission: not
+// root, and the cache is one that is never merged (TCP, dentry), so that its
+// directory's name holds no size; struct sizes are then in
+// /proc/net/protocols (FS.Protocols) and in the kernel's BTF.
+func (f *FS) Attrs(name string) (Attr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names, err := f.freshNames(nil)
+	if err != nil {
+		return Attr{}, err
+	}
+	id, ok := names.ids[name]
+	if !ok {
+		return Attr{}, &fs.PathError{Op: "open", Path: filepath.Join(f.slab, name), Err: fs.ErrNotExist}
+	}
+	return f.attr(id, allAttrs)
+}
+
+// attrSet says which attributes were read.
+type attrSet uint8
+
+const (
+	// basicAttrs are those that slabinfo does not print.
+	basicAttrs attrSet = iota + 1
+	allAttrs
+)
+
+type storedAttr struct {
+	attr Attr
+	set  attrSet
+}
+
+// attrStore keeps the sizes of caches by their directory.
+type attrStore struct {
+	known  map[string]storedAttr
+	denied error // why no attribute can be read, until the names are read again
+}
+
+func (s *attrStore) forget(id string) { delete(s.known, id) }
+
+// changed drops what may be wrong after the names were read again: caches
+// whose set of names is another one now.
+func (s *attrStore) changed(before, after *Names) {
+	s.denied = nil
+	for id := range s.known {
+		if before == nil || after == nil || !slices.Equal(before.members[id], after.members[id]) {
+			delete(s.known, id)
+		}
+	}
+}
+
+// attr returns the sizes of the cache in directory id.
+func (f *FS) attr(id string, set attrSet) (Attr, error) {
+	s := &f.attrs
+	if k, ok := s.known[id]; ok && k.set >= set {
+		return k.attr, nil
+	}
+	var a Attr
+	err := s.denied
+	if err == nil {
+		a, err = f.readAttr(id, set)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		s.denied = err
+		if link, ok := parseLinkName(id); ok {
+			return link, nil
+		}
+	}
+	if err != nil {
+		return Attr{}, err
+	}
+	if s.known == nil {
+		s.known = make(map[string]storedAttr)
+	}
+	s.known[id] = storedAttr{attr: a, set: set}
+	return a, nil
+}
+
+// maxOrder is more than any slab's: a page order is 10 or so at most.
+const maxOrder = 20
+
+func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
+	var reclaim, order uint32
+	want := []struct {
+		file  string
+		limit uint64
+		to    *uint32
+		in    attrSet
+	}{
+		{"object_size", math.MaxUint32, &a.RequestedBytes, basicAttrs},
+		{"slab_size", math.MaxUint32, &a.ObjectBytes, basicAttrs},
+		{"reclaim_account", 1, &reclaim, basicAttrs},
+		{"objs_per_slab", math.MaxUint32, &a.ObjsPerSlab, allAttrs},
+		{"order", maxOrder, &order, allAttrs},
+	}
+	link, linked := parseLinkName(id)
+	for _, w := range want {
+		if w.in > set || linked && (w.to == &a.ObjectBytes || w.to == &reclaim) {
+			continue
+		}
+		n, err := f.readNumber(filepath.Join(f.slab, id, w.file), w.limit)
+		if err != nil {
+			return Attr{}, err
+		}
+		*w.to = uint32(n)
+	}
+	a.Reclaimable = answer(reclaim == 1)
+	if linked {
+		a.ObjectBytes, a.Reclaimable = link.ObjectBytes, link.Reclaimable
+	}
+	if set == allAttrs {
+		a.PagesPerSlab = 1 << order
+	}
+	return a, nil
+}
+
+// readNumber reads a file that holds one number and a newline.
+func (f *FS) readNumber(path string, limit uint64) (uint64, error) {
+	var err error
+	f.small, err = readAll(path, f.small)
+	if err != nil {
+		return 0, err
+	}
+	b := f.small
+	if len(b) == 0 || b[len(b)-1] != '\n' {
+		return 0, fmt.Errorf("%w: %s: cut before its newline: %q", ErrMalformed, path, b[:min(len(b), maxQuote)])
+	}
+	n, why := parseUint(b[:len(b)-1], limit)
+	if why != "" {
+		return 0, fmt.Errorf("%w: %s: %s: %q", ErrMalformed, path, why, b[:min(len(b), maxQuote)])
+	}
+	return n, nil
+}
