@@ -1,0 +1,90 @@
+package fdinfo
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// devices maps the device numbers of the kernel's internal file systems, as
+// fdinfo prints them, to what lives there. Empty for a captured tree.
+type devices []device
+
+type device struct {
+	sdev uint32
+	kind Kind
+}
+
+// ownDevices learns the device numbers from descriptors that it opens and closes
+// again: a socket for sockfs, a pipe for pipefs, an eventfd for anon_inodefs, a
+// pidfd for pidfs (since Linux 6.9; an anonymous inode before). The kernel gives
+// these numbers at boot in the order of registration. What cannot be opened, in a
+// sandbox perhaps, stays unknown.
+func ownDevices() devices {
+	var d devices
+	add := func(kind Kind, fd int, err error) {
+		if err != nil {
+			return
+		}
+		defer unix.Close(fd)
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil {
+			return
+		}
+		sdev := kernelDev(uint64(st.Dev))
+		if d.kind(sdev) == KindUnknown {
+			d = append(d, device{sdev, kind})
+		}
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	add(KindSocket, fd, err)
+	var pipe [2]int
+	err = unix.Pipe2(pipe[:], unix.O_CLOEXEC)
+	add(KindPipe, pipe[0], err)
+	if err == nil {
+		unix.Close(pipe[1])
+	}
+	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
+	add(KindAnon, fd, err)
+	fd, err = unix.PidfdOpen(os.Getpid(), 0)
+	add(KindPidfd, fd, err)
+	return d
+}
+
+// kernelDev turns the device number of stat(2) into the kernel's own encoding,
+// MKDEV() of include/linux/kdev_t.h.
+func kernelDev(dev uint64) uint32 {
+	return unix.Major(dev)<<20 | unix.Minor(dev)
+}
+
+// kind tells what lives on a device, KindUnknown where that was not learned.
+func (d devices) kind(sdev uint32) Kind {
+	for _, dev := range d {
+		if dev.sdev == sdev {
+			return dev.kind
+		}
+	}
+	return KindUnknown
+}
+
+// mayBe reports whether a watch on a device can be what a link says a descriptor
+// is.
+func (d devices) mayBe(sdev uint32, link Kind) bool {
+	switch on := d.kind(sdev); on {
+	case KindSocket, KindPipe, KindPidfd:
+		return link == on
+	case KindAnon:
+		switch link {
+		case KindSocket, KindPipe, KindTty, KindFile:
+			return false
+		}
+		return true
+	}
+	// A device that was not learned: a real file system where others were.
+	for _, dev := range d {
+		if dev.kind == link || dev.kind == KindAnon && link.onAnonInode() {
+			return false
+		}
+	}
+	return true
+}
