@@ -1,0 +1,204 @@
+package fdinfo
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// verify asks about the suspects one by one until a bound is reached.
+func (j *judge) verify() {
+	for _, sort := range j.suspects {
+		for _, s := range sort {
+			if j.stats.Verified == maxVerify || j.exhausted() {
+				return
+			}
+			link := j.ask(s)
+			j.stats.Verified++
+			j.watches[s.watch].Link = link
+			switch link {
+			case Current:
+				j.stats.Current++
+				j.stats.Unproven--
+			case Stale:
+				j.stats.Stale++
+				j.stats.Unproven--
+			}
+		}
+	}
+}
+
+// walkPerWatch is what ep_find_tfd() takes for each watch of the instance before
+// anything was measured.
+const walkPerWatch = 20 * time.Nanosecond
+
+// exhausted reports whether another answer cannot be had within the budget, or
+// not at all.
+func (j *judge) exhausted() bool {
+	asking, kcmps := false, false
+	for _, v := range j.views {
+		asking = asking || !v.gone
+		kcmps = kcmps || !v.gone && !v.noKcmp
+	}
+	if !asking {
+		return true
+	}
+	next := walkPerWatch * time.Duration(len(j.watches))
+	if j.calls > 0 {
+		next = j.stats.Took / time.Duration(j.calls)
+	}
+	return kcmps && j.stats.Took+next > j.budget
+}
+
+// answer is what one holder tells of a watch.
+type answer uint8
+
+const (
+	noAnswer    answer = iota
+	isCurrent          // the descriptor is the watched file
+	isNot              // the descriptor is closed or another file
+	watchIsGone        // the epoll has no such watch any more
+)
+
+// ask puts the answers of all holders together.
+func (j *judge) ask(s suspect) Link {
+	link := Stale
+	stands := false
+	for i := range j.views {
+		v := &j.views[i]
+		a := noAnswer
+		if !v.noKcmp && !v.gone {
+			a = j.askKcmp(v, s, stands)
+		}
+		if v.noKcmp && !v.gone {
+			a = j.askLink(v, s)
+		}
+		switch a {
+		case isCurrent:
+			return Current
+		case watchIsGone:
+			return Unproven
+		case isNot:
+			stands = !v.noKcmp
+		case noAnswer:
+			link = Unproven
+		}
+	}
+	return link
+}
+
+// askKcmp compares the watched file with the descriptor. stands says that the
+// watch is known to exist still.
+func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
+	w := &j.watches[s.watch]
+	slot := epollSlot{efd: uint32(v.FD), tfd: uint32(w.TFD), toff: s.toff}
+	order, errno := j.compareTarget(v, w.TFD, slot)
+	if errno == unix.EBADF {
+		if stands {
+			// What is closed is the descriptor, or else this holder's epoll.
+			order, errno = compareFiles(v.Holder, v.Holder)
+		} else {
+			order, errno = j.compareTarget(v, v.FD, slot)
+		}
+		if errno == 0 {
+			return isNot
+		}
+	}
+	switch errno {
+	case 0:
+		if order == Equal {
+			return j.confirm(v, s)
+		}
+		return isNot
+	case unix.ENOENT:
+		return watchIsGone
+	case unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP:
+		v.noKcmp = true
+	case unix.EINVAL:
+		// Before 4.13 there is no KCMP_EPOLL_TFD; since then the descriptor is no
+		// epoll any more.
+		if w.HasInode {
+			v.gone = true
+		} else {
+			v.noKcmp = true
+		}
+	default:
+		v.gone = true
+	}
+	return noAnswer
+}
+
+func (j *judge) compareTarget(v *viewState, fd int32, slot epollSlot) (Order, unix.Errno) {
+	start := time.Now()
+	order, errno := compareTarget(v.PID, fd, slot)
+	j.stats.Took += time.Since(start)
+	if errno != unix.EBADF {
+		j.calls++
+	}
+	return order, errno
+}
+
+// confirm learns the kind of a watch that kcmp says is current. A socket must
+// have the inode of the line too: the watch may be another one by now, of a new
+// socket under the old number.
+func (j *judge) confirm(v *viewState, s suspect) answer {
+	w := &j.watches[s.watch]
+	if s.kind != KindUnknown {
+		w.Kind = s.kind
+		return isCurrent
+	}
+	fd, err := j.lookup(v, w.TFD)
+	if err != nil || j.sameFile(w, fd) == different {
+		return watchIsGone
+	}
+	w.Kind = fd.Kind
+	return isCurrent
+}
+
+// askLink looks at the link of the descriptor, which takes no lock of the target
+// and proves less.
+func (j *judge) askLink(v *viewState, s suspect) answer {
+	w := &j.watches[s.watch]
+	fd, err := j.lookup(v, w.TFD)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		if _, err := j.fs.StatFDs(v.PID); err != nil {
+			v.gone = true
+			return noAnswer
+		}
+		return isNot
+	case err != nil:
+		v.gone = true
+		return noAnswer
+	}
+	switch j.sameFile(w, fd) {
+	case proven:
+		w.Kind = fd.Kind
+		return isCurrent
+	case different:
+		return isNot
+	}
+	var st unix.Stat_t
+	if w.HasInode && unix.Stat(j.link(v, w.TFD), &st) == nil && st.Ino != w.Ino {
+		return isNot
+	}
+	return noAnswer
+}
+
+// lookup reads what a descriptor is now.
+func (j *judge) lookup(v *viewState, num int32) (FD, error) {
+	var buf [maxLink]byte
+	link, err := readLink(unix.AT_FDCWD, j.link(v, num), buf[:])
+	if err != nil {
+		return FD{}, err
+	}
+	fd := FD{Num: num}
+	fd.Kind, fd.Ino = parseLink(link)
+	return fd, nil
+}
+
+func (j *judge) link(v *viewState, num int32) string {
+	return j.fs.path(v.PID, "fd/"+strconv.Itoa(int(num)))
+}
