@@ -1,0 +1,74 @@
+# Everything that is done to this project has a target here; `make help` lists
+# them. They need Go, git and make; what else they need they say or install.
+
+GO       ?= go
+PREFIX   ?= /usr/local
+FUZZTIME ?= 10s
+BENCH    ?= .
+PKG      ?= ./...
+
+# The version comes from git; a tree without .git is called dev.
+VERSION  ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   = -s -w -X main.version=$(VERSION)
+
+# The tools are pinned in a module of their own, to keep their dependencies
+# out of go.mod.
+TOOL      = $(GO) tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := all
+.PHONY: all build test test-deps vet fmt lint vulncheck bench fuzz cover golden man install clean help
+
+all: build lint test ## everything CI does (the default)
+
+build: ## one static binary, ./eptop, reproducible from its commit
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o eptop ./cmd/eptop
+
+test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
+	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $(PKG)
+
+test-deps: ## install what the tests need and this machine lacks (Debian)
+	@tools/test-deps test
+
+vet: ## go vet
+	$(GO) vet ./...
+
+fmt: ## format the code
+	gofmt -l -w cmd internal
+
+lint: ## gofmt, vet, staticcheck and the import rules, as .golangci.yml has them
+	$(TOOL) golangci-lint run ./...
+
+vulncheck: ## known vulnerabilities in the dependencies (needs https://vuln.go.dev)
+	$(TOOL) govulncheck ./...
+
+bench: ## every benchmark (BENCH=Parse, PKG=./internal/fdinfo); each checks its result
+	@tools/test-deps bench
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+fuzz: ## every fuzz target for FUZZTIME each (10s)
+	@tools/fuzz '$(FUZZTIME)' $(PKG)
+
+cover: ## test coverage: a line for each function, and dist/cover.html
+	@mkdir -p dist
+	$(GO) test -coverprofile=dist/cover.out $(PKG)
+	$(GO) tool cover -func=dist/cover.out
+	$(GO) tool cover -html=dist/cover.out -o dist/cover.html
+
+golden: ## rewrite the golden files with what the code prints now; read the diff
+	@packages=$$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"|exp/golden"' cmd internal | xargs -r -n1 dirname | sort -u | sed 's,^,./,'); \
+	if [ -z "$$packages" ]; then echo 'no package has golden files'; \
+	else set -x; $(GO) test $$packages -update; fi
+
+man: build ## the man page, dist/eptop.1
+	@mkdir -p dist
+	./eptop man > dist/eptop.1
+
+install: build man ## install into DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 eptop '$(DESTDIR)$(PREFIX)/bin/eptop'
+	install -D -m 644 dist/eptop.1 '$(DESTDIR)$(PREFIX)/share/man/man1/eptop.1'
+
+clean: ## remove what the targets above have made
+	rm -rf eptop dist
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
