@@ -33,7 +33,8 @@ type Theme struct {
 	BarRest  lipgloss.Style // its empty part
 	Mark     lipgloss.Style // a mark on a bar (watermark, limit)
 
-	cold, warm, hot color.Color
+	cold, warm, hot       color.Color // of text
+	coldBG, warmBG, hotBG color.Color // behind text
 }
 
 // New builds the theme for a dark or a light background. Bubble Tea turns the
@@ -78,6 +79,9 @@ func New(dark bool) Theme {
 		cold:     good,
 		warm:     warn,
 		hot:      crit,
+		coldBG:   col("#d3f0da", "#12351f"),
+		warmBG:   col("#fbe9b7", "#4a3a0c"),
+		hotBG:    col("#fbcfcb", "#6b1f1b"),
 	}
 }
 
@@ -86,4 +90,12 @@ func (t Theme) Heat(share float64) lipgloss.Style {
 	steps := lipgloss.Blend1D(11, t.cold, t.warm, t.hot)
 	i := int(share*10 + 0.5)
 	return lipgloss.NewStyle().Foreground(steps[max(0, min(10, i))])
+}
+
+// HeatCell is the style of a cell of a heat map for a share of 0 (cold) to 1
+// (hot): the heat lies behind the text, which stays readable on all of it.
+func (t Theme) HeatCell(share float64) lipgloss.Style {
+	steps := lipgloss.Blend1D(11, t.coldBG, t.warmBG, t.hotBG)
+	i := int(share*10 + 0.5)
+	return lipgloss.NewStyle().Background(steps[max(0, min(10, i))])
 }

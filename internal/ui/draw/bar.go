@@ -1,0 +1,131 @@
+package draw
+
+import (
+	"slices"
+	"strings"
+)
+
+// eighths are blocks filled from the left by 0 to 8 eighths.
+var eighths = [...]string{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"}
+
+// levels are blocks filled from below by 0 to 8 eighths.
+var levels = [...]string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}
+
+func clamp(share float64) float64 {
+	if !(share > 0) { // not a number counts as nothing
+		return 0
+	}
+	return min(share, 1)
+}
+
+// fill says how many eighths of a cell a share of w cells fills. What is more
+// than nothing shows at least an eighth, and what is less than all never looks
+// full.
+func fill(w int, share float64) int {
+	share = clamp(share)
+	n := int(share*float64(8*w) + 0.5)
+	switch {
+	case share > 0 && n == 0:
+		n = 1
+	case share < 1 && n == 8*w:
+		n = 8*w - 1
+	}
+	return n
+}
+
+// Bar is a bar of exactly w cells on blank ground.
+func Bar(pen Pen, w int, share float64) string {
+	if w <= 0 {
+		return ""
+	}
+	n := fill(w, share)
+	var b strings.Builder
+	pen.write(&b, strings.Repeat("█", n/8)+eighths[n%8])
+	b.WriteString(Spaces(w - (n+7)/8))
+	return b.String()
+}
+
+// Gauge is a bar of exactly w cells on visible ground, with a mark at each
+// given share: watermarks, limits.
+func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
+	if w <= 0 {
+		return ""
+	}
+	at := make([]int, 0, len(marks))
+	for _, m := range marks {
+		at = append(at, min(w-1, int(clamp(m)*float64(w))))
+	}
+	slices.Sort(at)
+	n := fill(w, share)
+	full, part := n/8, n%8
+	var b strings.Builder
+	run := func(from, to int) {
+		if m := min(to, full); m > from {
+			pen.write(&b, strings.Repeat("█", m-from))
+			from = m
+		}
+		if from < to && from == full && part > 0 {
+			pen.write(&b, eighths[part])
+			from++
+		}
+		if to > from {
+			p.BarRest.write(&b, strings.Repeat("░", to-from))
+		}
+	}
+	done := 0
+	for _, x := range at {
+		if x < done {
+			continue // two marks in one cell
+		}
+		run(done, x)
+		p.Mark.write(&b, "┃")
+		done = x + 1
+	}
+	run(done, w)
+	return b.String()
+}
+
+// Chart draws values, oldest first, as columns in exactly w times h cells: from
+// lo (empty but for a line) to hi (full). With fewer values than columns the
+// newest stands at the right edge; with more, a column is the highest of the
+// values it stands for.
+func Chart(pen Pen, w, h int, values []float64, lo, hi float64) []string {
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	heights := make([]int, w)
+	n := len(values)
+	for x := range w {
+		from, to := n-w+x, n-w+x+1
+		if n > w {
+			from, to = x*n/w, (x+1)*n/w
+		}
+		if from < 0 {
+			continue
+		}
+		share := 0.0
+		if hi > lo {
+			share = clamp((slices.Max(values[from:to]) - lo) / (hi - lo))
+		}
+		heights[x] = max(1, int(share*float64(8*h)+0.5))
+	}
+	lines := make([]string, h)
+	var b strings.Builder
+	for y := range h {
+		b.Reset()
+		below := 8 * (h - 1 - y)
+		for _, v := range heights {
+			b.WriteString(levels[max(0, min(8, v-below))])
+		}
+		lines[y] = pen.Ink(b.String())
+	}
+	return lines
+}
+
+// Spark is a chart of one line.
+func Spark(pen Pen, w int, values []float64, lo, hi float64) string {
+	if w <= 0 {
+		return ""
+	}
+	return Chart(pen, w, 1, values, lo, hi)[0]
+}

@@ -1,0 +1,145 @@
+// Package draw puts cards, bars, sparklines and columns together as lines of
+// text: pure functions from numbers to strings, exact in their display width.
+//
+// Every shape can be read without colour: colour repeats what a glyph, a
+// number or a word says already.
+package draw
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+const blanks = "                                                                "
+
+// Spaces returns n blanks; none when n is negative.
+func Spaces(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	if n <= len(blanks) {
+		return blanks[:n]
+	}
+	return strings.Repeat(" ", n)
+}
+
+// Width is the number of cells s takes on screen.
+func Width(s string) int {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return ansi.StringWidth(s)
+		}
+	}
+	return len(s)
+}
+
+// Fit makes s exactly w cells wide: cut with an ellipsis, or padded on the
+// right.
+func Fit(s string, w int) string {
+	return fit(s, w, false)
+}
+
+// FitRight is Fit with the padding on the left, for numbers.
+func FitRight(s string, w int) string {
+	return fit(s, w, true)
+}
+
+func fit(s string, w int, right bool) string {
+	if w <= 0 {
+		return ""
+	}
+	have := Width(s)
+	if have > w {
+		s = ansi.Truncate(s, w, "…")
+		// A double-width character at the edge leaves one cell over.
+		have = Width(s)
+	}
+	if right {
+		return Spaces(w-have) + s
+	}
+	return s + Spaces(w-have)
+}
+
+// Spread sets left and right at the two ends of w cells; when both do not fit,
+// left gives way.
+func Spread(left, right string, w int) string {
+	r := Width(right)
+	if r >= w {
+		return Fit(right, w)
+	}
+	if l := Width(left); l+r >= w {
+		return Fit(left, w-r-1) + " " + right
+	}
+	return Fit(left, w-r) + right
+}
+
+// Wrap breaks text into lines of at most w cells, at blanks where it can.
+func Wrap(text string, w int) []string {
+	if w <= 0 {
+		return nil
+	}
+	return strings.Split(ansi.Wrap(text, w, " "), "\n")
+}
+
+// Clean makes a string from outside fit for the screen: a process may name
+// itself with control characters and escape sequences.
+func Clean(s string) string {
+	if strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return '·'
+		}
+		return r
+	}, s)
+}
+
+func unprintable(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffd || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
+}
+
+// Cell is one column of a line made by Columns.
+type Cell struct {
+	Text string
+	// W is the width in cells; 0 takes what the others leave.
+	W     int
+	Right bool
+	Pen   Pen
+}
+
+// Columns sets cells side by side, a blank between two, in exactly w cells.
+// Where they do not fit, the last ones are cut off.
+func Columns(w int, cells ...Cell) string {
+	rest, flex := w-(len(cells)-1), 0
+	for _, c := range cells {
+		rest -= c.W
+		if c.W == 0 {
+			flex++
+		}
+	}
+	var b strings.Builder
+	left := w
+	for i, c := range cells {
+		if i > 0 {
+			if left == 0 {
+				break
+			}
+			b.WriteByte(' ')
+			left--
+		}
+		cw := c.W
+		if cw == 0 {
+			// Several open columns share the rest; none falls below 1.
+			cw = max(1, rest/flex)
+			rest -= cw
+			flex--
+		}
+		cw = min(cw, left)
+		c.Pen.write(&b, fit(c.Text, cw, c.Right))
+		left -= cw
+	}
+	b.WriteString(Spaces(left))
+	return b.String()
+}
