@@ -1,0 +1,137 @@
+package ui
+
+import "github.com/eptop/eptop/internal/model"
+
+// fixtureNodes4 is Debian's 6.12 with four nodes of 1 GB, as captured: DMA and
+// DMA32 on the first two, Normal on the others.
+func fixtureNodes4() *model.Snapshot {
+	s := fixtureRich()
+	s.Host.Hostname, s.Host.Kernel, s.Host.CPUs = "vm", "6.12.117+deb12-cloud-amd64", 4
+	s.Host.MemTotalBytes = model.Some[int64](4_020_808 << 10)
+	s.Host.MemAvailableBytes = model.Some[int64](3_731_316 << 10)
+	s.Host.SReclaimableBytes = model.Some[int64](1740 << 10)
+	s.Host.SUnreclaimBytes = model.Some[int64](13_768 << 10)
+	s.Epoll.MaxUserWatches = model.Some[int64](890_590)
+	node := func(id int, cpus string, total, free, rec, unrec int64, dist ...int) model.Node {
+		return model.Node{
+			ID: id, CPUs: model.Some(cpus), MemTotalBytes: model.Some(total << 10), MemFreeBytes: model.Some(free << 10),
+			SlabReclaimableBytes: model.Some(rec << 10), SlabUnreclaimableBytes: model.Some(unrec << 10), Distances: dist,
+		}
+	}
+	s.Nodes = []model.Node{
+		node(0, "0", 993_060, 960_436, 420, 4220, 10, 21, 31, 31),
+		node(1, "1", 966_084, 939_124, 368, 3728, 21, 10, 31, 31),
+		node(2, "2", 1_031_756, 1_010_180, 480, 3036, 31, 31, 10, 21),
+		node(3, "3", 1_029_908, 985_916, 472, 2784, 31, 31, 21, 10),
+	}
+	s.Zones = []model.Zone{
+		fixtureZone(0, "DMA", 3712, 108, 135, 162, 189, 4095, 3998, 3840),
+		fixtureZone(0, "DMA32", 236_397, 6829, 8536, 10_243, 11_950, 258_048, 258_048, 244_425),
+		fixtureZone(0, "Movable", 0, 32, 32, 32, 32, 0, 0, 0),
+		fixtureZone(1, "DMA32", 234_781, 6710, 8387, 10_064, 11_741, 262_111, 262_111, 241_521),
+		fixtureZone(1, "Movable", 0, 32, 32, 32, 32, 0, 0, 0),
+		fixtureZone(2, "Normal", 252_545, 7262, 9077, 10_892, 12_707, 262_144, 262_144, 257_939),
+		fixtureZone(3, "Normal", 248_344, 7249, 9061, 10_873, 12_685, 262_144, 262_144, 257_477),
+	}
+	for i := range s.Slab {
+		n := s.Slab[i].Objects
+		s.Slab[i].Nodes = []model.NodeObjects{
+			{Node: 0, Objects: n / 2}, {Node: 1, Objects: n / 4}, {Node: 2, Objects: n / 8}, {Node: 3, Objects: n - n/2 - n/4 - n/8},
+		}
+	}
+	return s
+}
+
+// fixtureNodes8 is a two-socket server cut into eight nodes, nearly full.
+func fixtureNodes8() *model.Snapshot {
+	s := fixtureRich()
+	s.Nodes, s.Zones = nil, nil
+	cpus := []string{"0-7,64-71", "8-15,72-79", "16-23,80-87", "24-31,88-95", "32-39,96-103", "40-47,104-111", "48-55,112-119", "56-63,120-127"}
+	for i := range 8 {
+		dist := make([]int, 8)
+		for j := range dist {
+			switch {
+			case i == j:
+				dist[j] = 10
+			case i/4 == j/4:
+				dist[j] = 12
+			default:
+				dist[j] = 32
+			}
+		}
+		s.Nodes = append(s.Nodes, model.Node{
+			ID: i, CPUs: model.Some(cpus[i]), MemTotalBytes: model.Some[int64](64 << 30), MemFreeBytes: model.Some(int64(i*i) << 29),
+			SlabReclaimableBytes: model.Some[int64](900 << 20), SlabUnreclaimableBytes: model.Some(int64(i+1) << 28), Distances: dist,
+		})
+		s.Zones = append(s.Zones, fixtureZone(i, "Normal", int64(i*i)<<17+20_000, 22_000, 27_500, 33_000, 38_500, 1<<24, 1<<24, 1<<24-90_000))
+	}
+	return s
+}
+
+// fixtureOddNodes has a gap in its numbers, a node without memory, a node
+// without CPUs, and a zone whose free pages stand between min and low.
+func fixtureOddNodes() *model.Snapshot {
+	s := fixtureRich()
+	s.Nodes = []model.Node{
+		{
+			ID: 0, CPUs: model.Some("0-3"), MemTotalBytes: model.Some[int64](8 << 30), MemFreeBytes: model.Some[int64](131 << 20),
+			SlabReclaimableBytes: model.Some[int64](200 << 20), SlabUnreclaimableBytes: model.Some[int64](900 << 20),
+			Distances: []int{10, 20, 17},
+		},
+		{ID: 2, CPUs: model.Some("4-7"), MemTotalBytes: model.Some[int64](0), MemFreeBytes: model.Some[int64](0), Distances: []int{20, 10, 28}},
+		{
+			ID: 3, CPUs: model.Some(""), MemTotalBytes: model.Some[int64](16 << 30), MemFreeBytes: model.Some[int64](15 << 30),
+			SlabReclaimableBytes: model.Some[int64](0), SlabUnreclaimableBytes: model.Some[int64](40 << 10),
+			Distances: []int{17, 28, 10},
+		},
+	}
+	low := fixtureZone(0, "Normal", 33_500, 30_000, 37_500, 45_000, 52_500, 2<<20, 2<<20, 2<<20-40_000)
+	low.Boost = model.Some[int64](9000)
+	old := fixtureZone(3, "Movable", 3_932_160, 0, 0, 0, 0, 4<<20, 4<<20, 4<<20)
+	old.Boost, old.Promo = model.Maybe[int64]{}, model.Maybe[int64]{}
+	s.Zones = []model.Zone{low, old}
+	return s
+}
+
+func fixtureZone(node int, name string, free, low0, low, high, promo, spanned, present, managed int64) model.Zone {
+	return model.Zone{
+		Node: node, Name: name, Free: free, Boost: model.Some[int64](0), Min: low0, Low: low, High: high,
+		Promo: model.Some(promo), Spanned: spanned, Present: present, Managed: managed,
+	}
+}
+
+// fixtureSlab is 6.18's slabinfo under 152 000 connections, in slabinfo's order.
+func fixtureSlab() []model.Cache {
+	cache := func(name string, active, objects, object, perSlab, pages int64, reclaimable bool, aliases ...string) model.Cache {
+		slabs := (objects + perSlab - 1) / perSlab
+		return model.Cache{
+			Name: name, Aliases: aliases, Objects: objects, Active: active, ObjectBytes: object,
+			BytesPerObject: pages * 4096 / perSlab, ObjsPerSlab: perSlab, PagesPerSlab: pages, Slabs: slabs, ActiveSlabs: slabs,
+			Bytes: slabs * pages * 4096, Reclaimable: model.Some(reclaimable), Nodes: []model.NodeObjects{{Node: 0, Objects: objects}},
+		}
+	}
+	return []model.Cache{
+		cache("btrfs_inode", 0, 0, 1016, 16, 4, true),
+		cache("ext4_inode_cache", 82_209, 83_006, 1128, 14, 4, true),
+		cache("UDP", 24, 24, 1344, 12, 4, false),
+		cache("tw_sock_TCP", 32, 32, 256, 16, 1, false),
+		cache("TCPv6", 13, 13, 2496, 13, 8, false),
+		cache("TCP", 152_031, 152_035, 2368, 13, 8, false),
+		cache("ep_head", 152_064, 152_064, 16, 256, 1, false),
+		cache("eventpoll_epi", 152_480, 152_480, 128, 32, 1, false, "tcp_bind_bucket", "tcp_bind2_bucket", "fib6_node", "pte_list_desc"),
+		cache("sock_inode_cache", 152_095, 152_095, 832, 19, 4, true),
+		cache("skbuff_head_cache", 368, 368, 256, 16, 1, false),
+		cache("buffer_head", 48_435, 53_274, 104, 39, 1, true),
+		cache("proc_inode_cache", 3716, 3818, 696, 23, 4, true),
+		cache("filp", 152_859, 152_880, 192, 21, 1, false),
+		cache("dentry", 251_212, 252_107, 192, 21, 1, true),
+		cache("lsm_inode_cache", 240_102, 241_088, 32, 128, 1, false),
+		cache("lsm_file_cache", 152_940, 153_530, 24, 170, 1, false),
+		cache("radix_tree_node", 25_929, 27_706, 584, 14, 2, true),
+		cache("signal_cache", 125, 182, 1152, 14, 4, false, "UNIX", "UNIX-STREAM"),
+		cache("anon_vma_chain", 152_688, 152_832, 64, 64, 1, false, "eventpoll_pwq", "avtab_extended_perms"),
+		cache("kmalloc-256", 876, 880, 256, 16, 1, false),
+		cache("kmalloc-192", 50_565, 55_565, 192, 21, 1, false),
+		cache("kmalloc-64", 2085, 2240, 64, 64, 1, false),
+	}
+}

@@ -1,0 +1,293 @@
+package ui
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// The fixtures are whole machines as literal snapshots; every test of a view
+// starts from one of them. Each call makes a fresh Snapshot.
+
+var fixtureTime = time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC)
+
+// fixtureRich is a busy machine seen by root: 6.18, one node, eight echo
+// servers with 19 000 idle connections each.
+func fixtureRich() *model.Snapshot {
+	procs := []model.Process{}
+	for i := range 8 {
+		procs = append(procs, fixtureProcess(7424+i, 0, "root", "exp server", 19001, 19002))
+	}
+	procs = append(procs,
+		fixtureProcess(812, 33, "www-data", "nginx", 12, 9),
+		fixtureProcess(640, 0, "root", "dbus-daemon", 9, 7),
+		fixtureProcess(1, 0, "root", "systemd", 83, 31),
+		fixture23(4242),
+	)
+	return &model.Snapshot{
+		Schema: model.Schema,
+		Time:   fixtureTime,
+		Took:   400 * time.Microsecond,
+		Host: model.Host{
+			Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2,
+			MemTotalBytes:     model.Some[int64](25_276_510_208),
+			MemAvailableBytes: model.Some[int64](22_761_193_472),
+			SReclaimableBytes: model.Some[int64](318_418_944),
+			SUnreclaimBytes:   model.Some[int64](556_347_392),
+		},
+		Guest: model.Guest{
+			CPU: 410 * time.Microsecond, Stall: 92 * time.Microsecond, MaxStall: 0.01,
+			FDsListed: 12, InstancesRead: 5, InstancesWaiting: 8, RSSBytes: model.Some[int64](21_400_000),
+		},
+		Sources: fixtureSources(),
+		Epoll: model.EpollTotals{
+			MaxUserWatches: model.Some[int64](5_491_511),
+			Instances:      13, Watches: 152_135,
+			Users: []model.User{
+				{
+					UID: 0, User: "root", Instances: 11, Watches: 152_100,
+					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](152_100 * 208), Unsure: 2,
+				},
+				{
+					UID: 1000, User: "mara", Instances: 1, Watches: 23,
+					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](23 * 208),
+				},
+				{
+					UID: 33, User: "www-data", Instances: 1, Watches: 12,
+					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](12 * 208),
+				},
+			},
+			Cost: model.Some(fixtureWatchCost()),
+		},
+		ConnectionCost: fixtureConnectionCosts(),
+		InstanceCost: model.Some(model.Cost{
+			Bytes: 646, Origin: model.Measured,
+			Parts: []model.Part{
+				{Cache: "kmalloc-256", ShownAs: "kmalloc-256", ObjectBytes: model.Some[int64](208), Bytes: 256, Origin: model.Measured},
+				{Cache: "filp", ShownAs: "filp", ObjectBytes: model.Some[int64](184), Bytes: 195, Origin: model.Measured},
+				{Cache: "dentry", ShownAs: "dentry", ObjectBytes: model.Some[int64](192), Bytes: 195, Origin: model.Measured},
+			},
+		}),
+		Processes: procs,
+		Slab:      fixtureSlab(),
+		Nodes: []model.Node{{
+			ID: 0, CPUs: model.Some("0-1"),
+			MemTotalBytes: model.Some[int64](25_276_510_208), MemFreeBytes: model.Some[int64](4_980_736_000),
+			SlabReclaimableBytes: model.Some[int64](318_418_944), SlabUnreclaimableBytes: model.Some[int64](556_347_392),
+			Distances: []int{10},
+		}},
+		Zones: []model.Zone{
+			fixtureZone(0, "DMA", 3840, 45, 56, 67, 78, 4095, 3998, 3840),
+			fixtureZone(0, "DMA32", 412_917, 9118, 11_397, 13_676, 15_955, 1_044_480, 782_336, 772_917),
+			fixtureZone(0, "Normal", 799_243, 60_731, 75_913, 91_095, 106_277, 5_505_024, 5_505_024, 5_394_201),
+			fixtureZone(0, "Movable", 0, 32, 32, 32, 32, 0, 0, 0),
+			fixtureZone(0, "Device", 0, 0, 0, 0, 0, 0, 0, 0),
+		},
+		Walls: []model.Wall{
+			{
+				Name: "nofile", Used: 19_009, Limit: 20_000, ConnectionsLeft: 991, Scope: "pid 7424",
+				RaiseWith: "prlimit --pid 7424 --nofile=200000:200000", Origin: model.Measured,
+			},
+			{
+				Name: "user_watches", Used: 152_100, Limit: 5_491_511, ConnectionsLeft: 5_339_411, Scope: "user root",
+				RaiseWith: "sysctl fs.epoll.max_user_watches=11000000", Origin: model.Derived,
+			},
+			{
+				Name: "memory", Used: 2_515_316_736, Limit: 25_276_510_208, ConnectionsLeft: 5_638_146, Scope: "host",
+				RaiseWith: "more memory", Origin: model.Estimated,
+			},
+			{
+				Name: "file_max", Used: 153_216, Limit: 2_454_108, ConnectionsLeft: 2_300_892, Scope: "host",
+				RaiseWith: "sysctl fs.file-max=5000000", Origin: model.Measured,
+			},
+		},
+	}
+}
+
+// fixtureHuge is one process with a million watches, and nobody else.
+func fixtureHuge() *model.Snapshot {
+	s := fixtureRich()
+	p := fixtureProcess(31337, 1000, "mara", "gateway-with-a-very-long-name", 1_000_000, 1_000_003)
+	s.Processes = []model.Process{p}
+	s.Epoll.Instances, s.Epoll.Watches = 1, 1_000_000
+	s.Epoll.Users = []model.User{{
+		UID: 1000, User: "mara", Instances: 1, Watches: 1_000_000,
+		Limit: model.Some[int64](1_048_576), WatchBytes: model.Some[int64](208_000_000),
+	}}
+	s.Epoll.MaxUserWatches = model.Some[int64](1_048_576)
+	s.Walls = []model.Wall{{
+		Name: "user_watches", Used: 1_000_000, Limit: 1_048_576, ConnectionsLeft: 48_576, Scope: "user mara",
+		RaiseWith: "sysctl fs.epoll.max_user_watches=2000000", Origin: model.Derived,
+	}}
+	return s
+}
+
+// fixtureEmpty is a machine on which nobody uses epoll.
+func fixtureEmpty() *model.Snapshot {
+	s := fixtureRich()
+	s.Processes = nil
+	s.Epoll.Instances, s.Epoll.Watches, s.Epoll.Users = 0, 0, nil
+	s.Walls = nil
+	return s
+}
+
+// fixtureDenied is what nobody sees on a locked-down machine: own processes
+// only, no slabinfo, no BTF, no sizes.
+func fixtureDenied() *model.Snapshot {
+	s := fixtureRich()
+	s.Sources = []model.Source{
+		{
+			Name: "fdinfo", State: model.Denied, Detail: "the fds of 41 processes belong to other users",
+			Remedy: "sudo eptop", Took: 300 * time.Microsecond,
+		},
+		{Name: "slabinfo", State: model.Denied, Detail: "/proc/slabinfo is readable by root only", Remedy: "sudo eptop"},
+		{Name: "slab_sysfs", State: model.Absent, Detail: "/sys/kernel/slab does not exist: the kernel was built without SLUB sysfs"},
+		{Name: "btf", State: model.Absent, Detail: "/sys/kernel/btf/vmlinux does not exist"},
+		{Name: "zoneinfo", State: model.Denied, Detail: "/proc/zoneinfo: permission denied", Remedy: "sudo eptop"},
+		{Name: "nodes", State: model.Absent, Detail: "/sys/devices/system/node does not exist: no NUMA"},
+		{Name: "meminfo", State: model.OK, Took: 20 * time.Microsecond},
+		{Name: "limits", State: model.OK, Took: 20 * time.Microsecond},
+	}
+	s.Processes, s.Hidden = nil, 41
+	s.Epoll = model.EpollTotals{MaxUserWatches: model.Some[int64](5_491_511)}
+	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
+	s.InstanceCost = model.Maybe[model.Cost]{}
+	s.Slab, s.Nodes, s.Zones, s.Walls = nil, nil, nil, nil
+	return s
+}
+
+// fixtureNobody is what nobody sees on an ordinary machine: slabinfo and other
+// users' fds are denied, sizes come from BTF and /sys/kernel/slab.
+func fixtureNobody() *model.Snapshot {
+	s := fixtureRich()
+	s.Sources[0] = model.Source{
+		Name: "fdinfo", State: model.Denied, Detail: "the fds of 41 processes belong to other users", Remedy: "sudo eptop",
+	}
+	s.Sources[1] = model.Source{
+		Name: "slabinfo", State: model.Denied, Detail: "/proc/slabinfo is readable by root only", Remedy: "sudo eptop",
+	}
+	s.Processes, s.Hidden = s.Processes[8:9], 41
+	s.Epoll.Users = s.Epoll.Users[2:]
+	s.Epoll.Instances, s.Epoll.Watches = 1, 12
+	s.Slab, s.Walls = nil, s.Walls[1:3]
+	return s
+}
+
+// fixtureNoNUMA is a kernel without NUMA: zones, and no nodes.
+func fixtureNoNUMA() *model.Snapshot {
+	s := fixtureRich()
+	s.Nodes = nil
+	for i := range s.Sources {
+		if s.Sources[i].Name == "nodes" {
+			s.Sources[i] = model.Source{
+				Name: "nodes", State: model.Absent, Detail: "/sys/devices/system/node does not exist: this kernel has no NUMA",
+			}
+		}
+	}
+	return s
+}
+
+func fixtureSources() []model.Source {
+	ok := func(name string, took time.Duration) model.Source {
+		return model.Source{Name: name, State: model.OK, Took: took}
+	}
+	return []model.Source{
+		ok("fdinfo", 210*time.Microsecond), ok("slabinfo", 90*time.Microsecond), ok("slab_sysfs", 30*time.Microsecond),
+		ok("btf", 0), ok("zoneinfo", 25*time.Microsecond), ok("nodes", 15*time.Microsecond),
+		ok("meminfo", 10*time.Microsecond), ok("limits", 20*time.Microsecond),
+	}
+}
+
+func fixtureWatchCost() model.WatchCost {
+	return model.WatchCost{
+		Bytes: 208, ChargedBytes: model.Some[int64](184), ManualBytes: 160, Origin: model.Measured,
+		Parts: []model.Part{
+			fixturePart("eventpoll_epi", "eventpoll_epi", 120, 128, false),
+			fixturePart("eventpoll_pwq", "anon_vma_chain", 64, 64, false),
+			fixturePart("ep_head", "ep_head", 16, 16, false),
+		},
+	}
+}
+
+func fixtureConnectionCosts() model.ConnectionCosts {
+	tail := []model.Part{
+		fixturePart("sock_inode_cache", "sock_inode_cache", 768, 862, true),
+		fixturePart("filp", "filp", 184, 195, false),
+		fixturePart("dentry", "dentry", 192, 195, true),
+		fixturePart("lsm_inode_cache", "lsm_inode_cache", 32, 32, false),
+		fixturePart("lsm_file_cache", "lsm_file_cache", 24, 24, false),
+	}
+	with := func(first model.Part, origin model.Origin) model.Maybe[model.Cost] {
+		c := model.Cost{Origin: origin, Parts: append([]model.Part{first}, tail...)}
+		for _, p := range c.Parts {
+			c.Bytes += p.Bytes
+		}
+		return model.Some(c)
+	}
+	return model.ConnectionCosts{
+		TCP4:          with(fixturePart("TCP", "TCP", 2304, 2521, false), model.Measured),
+		TCP6:          with(fixturePart("TCPv6", "TCPv6", 2432, 2521, false), model.Measured),
+		Unix:          with(fixturePart("UNIX-STREAM", "signal_cache", 1152, 1170, false), model.Measured),
+		FolkloreBytes: 3379,
+	}
+}
+
+func fixturePart(cache, shownAs string, object, bytes int64, reclaimable bool) model.Part {
+	return model.Part{
+		Cache: cache, ShownAs: shownAs, ObjectBytes: model.Some(object), Bytes: bytes,
+		Origin: model.Measured, Reclaimable: model.Some(reclaimable),
+	}
+}
+
+// fixtureProcess is a process with one epoll of n watches, edge-triggered on
+// sockets; it lists no watch.
+func fixtureProcess(pid, uid int, user, comm string, n, sockets int64) model.Process {
+	kb := model.KernelBytes{
+		Sockets: model.Some(sockets * 3829), Watches: model.Some(n * 208), Instances: model.Some[int64](646),
+		LeavesOut: []string{"buffers"},
+	}
+	kb.Total = model.Some(kb.Sockets.Value + kb.Watches.Value + kb.Instances.Value)
+	return model.Process{
+		PID: pid, Comm: comm, UID: uid, User: user, Started: fixtureTime.Add(-3 * time.Hour),
+		FDs: model.Some(sockets + 7), Sockets: model.Some(sockets), Instances: 1, Watches: n, KernelBytes: kb,
+		Nofile: model.Some[int64](20_000), ListedAge: 4 * time.Second,
+		Epolls: []model.Epoll{{
+			FD: 4, State: model.OK, Counts: model.Counts{Watches: n, ET: n - 1, Exclusive: 1},
+			Bytes: model.Some(n * 208), ReadTook: time.Duration(n) * 1600, Age: 2 * time.Second,
+			NextRead: time.Second, ChargedUID: model.Some(uid), ChargedSure: true,
+			ChargedWhy: "every holder runs as this user",
+		}},
+	}
+}
+
+// fixture23 is a process whose only epoll has exactly 23 watches: 11 ET, 5
+// ONESHOT of which 2 disarmed, 1 EXCLUSIVE, 1 stale, 1 nested epoll.
+func fixture23(pid int) model.Process {
+	p := fixtureProcess(pid, 1000, "mara", "known23", 23, 22)
+	const errHup = 0x18
+	e := &p.Epolls[0]
+	e.Counts = model.Counts{Watches: 23, ET: 11, OneShot: 5, Disarmed: 2, Exclusive: 1, Stale: 1, Nested: 1}
+	for i := range 23 {
+		w := fdinfo.Watch{
+			TFD: int32(10 + i), Mask: 0x1 | errHup, Data: uint64(10 + i), Ino: uint64(90_000 + i), Sdev: 8,
+			HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Current,
+		}
+		switch {
+		case i < 11:
+			w.Mask |= 1 << 31
+		case i < 14:
+			w.Mask |= 1 << 30
+		case i < 16:
+			w.Mask = 1 << 30
+		case i == 16:
+			w.Mask |= 1 << 28
+		case i == 17:
+			w.Link = fdinfo.Stale
+		case i == 18:
+			w.Kind, w.Ino, w.Sdev = fdinfo.KindEpoll, 1057, 15
+		}
+		e.List = append(e.List, w)
+	}
+	return p
+}
