@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -134,7 +135,7 @@ func (f *FS) node(id, online int) (Node, error) {
 	})
 	errs = append(errs, err)
 	if err == nil {
-		out.CPUList = f.names.of([]byte(strings.TrimSuffix(string(cpus), "\n")))
+		out.CPUList = f.names.of(bytes.TrimSuffix(cpus, []byte{'\n'}))
 	}
 
 	_, err = f.nodeFile(id, "meminfo", func(file string, b []byte) (err error) {
