@@ -1,5 +1,7 @@
 package model
 
+import "maps"
+
 // FolkloreBytes is the often quoted 3.3 KB of one idle TCP socket on a
 // 3.10-era kernel (Zhang Yanfei): socket_alloc 0.62 + tcp_sock 1.94 + dentry
 // 0.19 + file 0.25 KB and fragmentation.
@@ -46,31 +48,33 @@ type sizes struct {
 }
 
 // part resolves p from the best source there is: the allocator's own layout,
-// else the bare size of the structure, which leaves the slab's waste out and
-// is therefore an estimate.
+// else the slot an object takes, else the bare size of the structure. The last
+// two leave slab waste out and are therefore estimates.
 func (s sizes) part(p part) (Part, bool) {
-	out := Part{Cache: p.cache, ShownAs: p.cache}
+	out := Part{Cache: p.cache, ShownAs: p.cache, Origin: Estimated}
 	if n, ok := s.structs[p.object]; ok {
 		out.ObjectBytes = Some(n)
 	} else if n, ok := s.protocols[p.proto]; ok {
 		out.ObjectBytes = Some(n)
 	}
-	if l, ok := s.layouts[p.cache]; ok && l.ObjsPerSlab > 0 {
-		out.ShownAs = l.ShownAs
-		out.Bytes = l.bytes()
-		out.Origin = Measured
-		out.Reclaimable = l.Reclaimable
-		if !out.ObjectBytes.Known {
-			out.ObjectBytes = Some(l.ObjectBytes)
+	l, ok := s.layouts[p.cache]
+	if ok {
+		out.ShownAs, out.Reclaimable = l.ShownAs, l.Reclaimable
+		if !out.ObjectBytes.Known && l.RequestedBytes > 0 {
+			out.ObjectBytes = Some(l.RequestedBytes)
 		}
-		return out, true
 	}
-	if n, ok := out.ObjectBytes.Get(); ok {
-		out.Bytes = roundUp(n, 8)
-		out.Origin = Estimated
-		return out, true
+	switch {
+	case l.ObjsPerSlab > 0:
+		out.Bytes, out.Origin = l.bytes(), Measured
+	case l.SlotBytes > 0:
+		out.Bytes = l.SlotBytes
+	case out.ObjectBytes.Known:
+		out.Bytes = roundUp(out.ObjectBytes.Value, 8)
+	default:
+		return Part{}, false
 	}
-	return Part{}, false
+	return out, true
 }
 
 // sum resolves parts and adds them up. Its origin is derived at best: each
@@ -135,48 +139,41 @@ func (s sizes) watch() (cost Maybe[WatchCost], head int64) {
 }
 
 // instance is the cost of an epoll without watches. struct eventpoll has no
-// cache of its own: kmalloc serves it from the next size there is.
-func (s sizes) instance() Maybe[Cost] {
+// cache of its own: kmalloc serves it from the smallest cache that fits.
+func (s sizes) instance() Maybe[InstanceCost] {
 	n, ok := s.structs["eventpoll"]
 	if !ok {
-		return Maybe[Cost]{}
+		return Maybe[InstanceCost]{}
 	}
-	cache, slot := kmallocCache(n, s.layouts)
-	parts := sizes{layouts: map[string]Layout{}, structs: s.structs}
-	for _, p := range []part{partFile, partDentry, partLSMFile} {
-		if l, ok := s.layouts[p.cache]; ok {
-			parts.layouts[p.cache] = l
-		}
+	layouts := maps.Clone(s.layouts)
+	if layouts == nil {
+		layouts = map[string]Layout{}
 	}
-	if cache != "" {
-		parts.layouts["eventpoll"] = Layout{
-			ShownAs: cache, ObjectBytes: n, SlabBytes: slot.SlabBytes,
-			ObjsPerSlab: slot.ObjsPerSlab, Reclaimable: slot.Reclaimable,
-		}
+	if l, ok := kmallocLayout(n, s.layouts); ok {
+		layouts["eventpoll"] = l
 	}
-	cost, _ := parts.sum([]part{{cache: "eventpoll", object: "eventpoll"}, partFile, partDentry, partLSMFile})
-	return cost
+	s.layouts = layouts
+	cost, _ := s.sum([]part{{cache: "eventpoll", object: "eventpoll"}, partFile, partDentry, partLSMFile})
+	return Maybe[InstanceCost]{Value: InstanceCost(cost.Value), Known: cost.Known}
 }
 
-// KmallocCaches are the names of the caches that kmalloc takes n bytes from,
-// smallest first (mm/slab_common.c, kmalloc_info).
-var KmallocCaches = []struct {
-	Name  string
-	Bytes int64
+// kmallocCaches are the caches that kmalloc takes a structure of some hundred
+// bytes from, smallest first (kmalloc_info in mm/slab_common.c).
+var kmallocCaches = []struct {
+	name  string
+	bytes int64
 }{
-	{"kmalloc-8", 8}, {"kmalloc-16", 16}, {"kmalloc-32", 32}, {"kmalloc-64", 64}, {"kmalloc-96", 96},
 	{"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256}, {"kmalloc-512", 512}, {"kmalloc-1k", 1024},
 }
 
-func kmallocCache(n int64, layouts map[string]Layout) (string, Layout) {
-	for _, k := range KmallocCaches {
-		if k.Bytes >= n {
-			if l, ok := layouts[k.Name]; ok && l.ObjsPerSlab > 0 {
-				return k.Name, l
-			}
+func kmallocLayout(n int64, layouts map[string]Layout) (Layout, bool) {
+	for _, k := range kmallocCaches {
+		if k.bytes >= n {
+			l, ok := layouts[k.name]
+			return l, ok
 		}
 	}
-	return "", Layout{}
+	return Layout{}, false
 }
 
 // CostCaches are the true names of all caches that costs are made of: whoever
@@ -198,8 +195,8 @@ func CostCaches() []string {
 			add(p.cache)
 		}
 	}
-	for _, k := range KmallocCaches {
-		add(k.Name)
+	for _, k := range kmallocCaches {
+		add(k.name)
 	}
 	return names
 }

@@ -34,7 +34,7 @@ type builder struct {
 	processes map[int]*ProcessSample
 	watch     Maybe[WatchCost]
 	headBytes int64
-	instance  Maybe[Cost]
+	instance  Maybe[InstanceCost]
 }
 
 // watchBytes is the kernel memory of an instance's watches. A watched epoll

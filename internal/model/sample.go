@@ -80,9 +80,13 @@ type InstanceSample struct {
 type Layout struct {
 	// ShownAs is the name slabinfo counts it under.
 	ShownAs string
-	// ObjectBytes is the size asked for; of a merged cache, the largest of all.
-	ObjectBytes int64
-	// SlabBytes is the size of one slab of ObjsPerSlab objects.
+	// RequestedBytes is the size asked for, of a merged cache the largest of all;
+	// 0 where only root may know.
+	RequestedBytes int64
+	// SlotBytes is what an object takes in a slab, with its alignment.
+	SlotBytes int64
+	// SlabBytes is the size of one slab of ObjsPerSlab objects; 0 where only root
+	// may know.
 	SlabBytes, ObjsPerSlab int64
 	Reclaimable            Maybe[bool]
 }

@@ -23,8 +23,8 @@ type Snapshot struct {
 	Epoll          EpollTotals     `json:"epoll"`
 	ConnectionCost ConnectionCosts `json:"connection_cost"`
 	// InstanceCost is the kernel memory of one epoll instance without watches.
-	InstanceCost Maybe[Cost] `json:"instance_cost,omitzero"`
-	Processes    []Process   `json:"processes"`
+	InstanceCost Maybe[InstanceCost] `json:"instance_cost,omitzero"`
+	Processes    []Process           `json:"processes"`
 	// Hidden counts processes whose fds this user may not list.
 	Hidden int     `json:"processes_denied"`
 	Slab   []Cache `json:"slab,omitempty"`
@@ -58,6 +58,8 @@ type Guest struct {
 	// FDsListed is how many /proc/PID/fd entries this look made the kernel
 	// create or refresh: each is a proc inode and a dentry, some 920 bytes.
 	FDsListed int `json:"fds_listed"`
+	// ListingsWaiting is how many processes were left for the next look.
+	ListingsWaiting int `json:"listings_waiting"`
 	// InstancesRead and InstancesWaiting: how many were read in this look, and
 	// how many were left for later to keep to MaxStall.
 	InstancesRead    int `json:"instances_read"`
@@ -202,12 +204,20 @@ type Target struct {
 	Notes []string      `json:"notes,omitempty"`
 }
 
-// Cost is what one thing takes in kernel memory, part by part.
+// Cost is what one end of a connection takes in kernel memory, part by part.
 type Cost struct {
 	Bytes  int64  `json:"bytes_per_end"`
 	Origin Origin `json:"origin"`
 	Parts  []Part `json:"parts"`
 	// LeavesOut names the parts whose size this kernel does not tell.
+	LeavesOut []string `json:"leaves_out,omitempty"`
+}
+
+// InstanceCost is a Cost of something that has no ends.
+type InstanceCost struct {
+	Bytes     int64    `json:"bytes"`
+	Origin    Origin   `json:"origin"`
+	Parts     []Part   `json:"parts"`
 	LeavesOut []string `json:"leaves_out,omitempty"`
 }
 

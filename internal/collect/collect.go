@@ -1,0 +1,210 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/zone"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxStall = 0.01
+	DefaultMaxFDs   = 100_000
+	DefaultSweep    = 30 * time.Second
+)
+
+// Options say where to look and how gently.
+type Options struct {
+	// ProcRoot and SysRoot are the mount points of procfs and sysfs, or captured
+	// trees.
+	ProcRoot, SysRoot string
+	// MaxStall is the share of wall time that looking may hold the lock of one
+	// epoll instance, above 0 up to 1.
+	MaxStall float64
+	// MaxFDs bounds the fds listed of one process; 0 is no bound.
+	MaxFDs int
+	// LookTime bounds the wall time that one look spends on listing fds and
+	// reading epolls; 0 is no bound. At least one of each is done.
+	LookTime time.Duration
+	// Sweep is the longest that a process goes without being listed.
+	Sweep time.Duration
+}
+
+// Collector looks at the machine. It is not safe for concurrent use.
+type Collector struct {
+	opts   Options
+	now    func() time.Time
+	fds    *fdinfo.FS
+	reader fdinfo.Reader
+	proc   procfs.FS
+	slab   *slab.FS
+	zone   *zone.FS
+	live   bool // ProcRoot is the procfs of this kernel
+
+	host      hostInfo
+	structs   structSizes
+	layouts   layouts
+	users     map[int]string
+	pids      []int
+	processes map[int]*process
+	instances []*instance
+	byHolder  map[holderKey]*instance
+	scratch   []fdinfo.Watch
+	lastCPU   time.Duration
+}
+
+// New checks the roots and starts loading what does not change.
+func New(opts Options) (*Collector, error) {
+	if opts.MaxStall <= 0 || opts.MaxStall > 1 {
+		return nil, fmt.Errorf("max stall %g is not above 0 and up to 1", opts.MaxStall)
+	}
+	fds, err := fdinfo.NewFS(opts.ProcRoot)
+	if err != nil {
+		return nil, err
+	}
+	proc, err := procfs.NewFS(opts.ProcRoot)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Sweep == 0 {
+		opts.Sweep = DefaultSweep
+	}
+	c := &Collector{
+		opts: opts, now: time.Now, fds: fds, proc: proc,
+		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
+		live:  isProcfs(opts.ProcRoot),
+		users: map[int]string{}, processes: map[int]*process{}, byHolder: map[holderKey]*instance{},
+	}
+	c.structs.load(opts.SysRoot)
+	return c, nil
+}
+
+func isProcfs(root string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(root, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
+}
+
+// Focus is what a look should see first and in any case.
+type Focus struct {
+	// PIDs are processes to include whether they hold epolls or not.
+	PIDs []int
+	// Fresh lists and reads the focused processes again now, as far as MaxStall
+	// allows.
+	Fresh bool
+}
+
+// Look reads the machine once. It fails only where the processes themselves
+// cannot be listed; every other source that fails is named in Sample.Sources.
+func (c *Collector) Look(focus Focus) (*model.Sample, error) {
+	start := c.now()
+	s := &model.Sample{Time: start}
+	l := look{Collector: c, sample: s, focus: focus, start: start}
+	if err := l.processTable(); err != nil {
+		return nil, err
+	}
+	l.listFDs()
+	l.groupInstances()
+	l.readInstances()
+	l.memory()
+	l.hostFacts()
+	l.fillProcesses()
+	s.Time = c.now()
+	s.Took = s.Time.Sub(start)
+	c.cost(s)
+	return s, nil
+}
+
+// look is one look under way.
+type look struct {
+	*Collector
+	sample *model.Sample
+	focus  Focus
+	start  time.Time
+}
+
+// outOfTime reports whether the look has used up its share.
+func (l *look) outOfTime() bool {
+	return l.opts.LookTime > 0 && l.now().Sub(l.start) > l.opts.LookTime
+}
+
+func (l *look) focused(pid int) bool {
+	for _, p := range l.focus.PIDs {
+		if p == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// source adds how one source went. err nil is ok.
+func (l *look) source(name string, took time.Duration, err error) {
+	src := model.Source{Name: name, State: stateOf(err), Took: took}
+	if err != nil {
+		src.Detail = err.Error()
+	}
+	if src.State == model.Denied {
+		src.Remedy = remedy()
+	}
+	l.sample.Sources = append(l.sample.Sources, src)
+}
+
+// remedy is the one command that unlocks whatever is denied. A root that is
+// denied lacks a capability (CAP_SYS_PTRACE, in a container as a rule), which no
+// command run by it would bring.
+func remedy() string {
+	if os.Geteuid() == 0 {
+		return ""
+	}
+	return "sudo eptop"
+}
+
+// stateOf sorts an error into the three ways of not having something.
+func stateOf(err error) model.State {
+	switch {
+	case err == nil:
+		return model.OK
+	case errors.Is(err, fs.ErrPermission):
+		return model.Denied
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported):
+		return model.Absent
+	}
+	return model.Failed
+}
+
+// userName looks a user up once; the number stands in for a name that is not to
+// be had.
+func (c *Collector) userName(uid int) string {
+	name, ok := c.users[uid]
+	if !ok {
+		name = strconv.Itoa(uid)
+		if u, err := user.LookupId(name); err == nil {
+			name = u.Username
+		}
+		c.users[uid] = name
+	}
+	return name
+}
+
+// cost fills in what the look itself took.
+func (c *Collector) cost(s *model.Sample) {
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err == nil {
+		cpu := time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+		s.Guest.CPU = cpu - c.lastCPU
+		c.lastCPU = cpu
+	}
+	s.Guest.MaxStall = c.opts.MaxStall
+	s.Guest.RSSBytes = ownRSS()
+}

@@ -1,0 +1,219 @@
+package collect
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// holderKey names an fd of a process beyond the reuse of its PID.
+type holderKey struct {
+	pid        int
+	startTicks uint64
+	fd         int32
+}
+
+// instance is what is remembered of one epoll instance between looks.
+type instance struct {
+	holders    []model.Holder // the oldest process first
+	comparable bool
+	watches    []fdinfo.Watch
+	counts     model.Counts
+	state      model.State
+	problem    string
+	readTook   time.Duration
+	readAt     time.Time
+	nextRead   time.Time
+}
+
+// groupInstances finds out which of the epoll fds are one instance. What is
+// known of an instance goes on with it as long as one of its holders does.
+func (l *look) groupInstances() {
+	if !l.holdersChanged() {
+		return
+	}
+	set := l.fds.NewInstances()
+	for _, pid := range l.pids {
+		p := l.processes[pid]
+		if p == nil {
+			continue
+		}
+		for _, fd := range p.listing.Epolls {
+			// An error means that the fd is gone, or that nobody may compare it and
+			// nobody could read it either.
+			_ = set.Add(fdinfo.Holder{PID: pid, FD: fd})
+		}
+	}
+	groups := set.All()
+	known := l.byHolder
+	l.byHolder = make(map[holderKey]*instance, len(known))
+	l.instances = l.instances[:0]
+	for i := range groups {
+		l.instances = append(l.instances, l.adopt(&groups[i], known))
+	}
+}
+
+// holdersChanged reports whether a process that holds or held epolls was listed
+// in this look, or has ended.
+func (l *look) holdersChanged() bool {
+	for _, pid := range l.pids {
+		p := l.processes[pid]
+		if p != nil && len(p.listing.Epolls) > 0 && !p.listedAt.Before(l.start) {
+			return true
+		}
+	}
+	for key := range l.byHolder {
+		p := l.processes[key.pid]
+		if p == nil || p.startTicks != key.startTicks || !slices.Contains(p.listing.Epolls, key.fd) {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt makes a group of holders an instance, the one that a holder was already
+// known to belong to where there is one.
+func (l *look) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
+	holders := make([]model.Holder, 0, len(g.Holders))
+	for _, h := range g.Holders {
+		holders = append(holders, model.Holder{PID: h.PID, FD: int(h.FD)})
+	}
+	slices.SortFunc(holders, func(a, b model.Holder) int {
+		return cmp.Or(cmp.Compare(l.processes[a.PID].startTicks, l.processes[b.PID].startTicks),
+			cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD))
+	})
+	var in *instance
+	for _, h := range holders {
+		if in = known[l.key(h)]; in != nil {
+			break
+		}
+	}
+	if in == nil {
+		in = &instance{state: model.Absent, problem: "waits for its first read"}
+	}
+	// It may be claimed once only, by the first of two groups that were one.
+	for _, h := range in.holders {
+		delete(known, l.key(h))
+	}
+	in.holders, in.comparable = holders, g.Comparable
+	for _, h := range holders {
+		l.byHolder[l.key(h)] = in
+	}
+	return in
+}
+
+func (l *look) key(h model.Holder) holderKey {
+	key := holderKey{pid: h.PID, fd: int32(h.FD)}
+	if p := l.processes[h.PID]; p != nil {
+		key.startTicks = p.startTicks
+	}
+	return key
+}
+
+// readInstances reads the watches of those that are due, those of the focused
+// processes first, then the oldest.
+func (l *look) readInstances() {
+	var due []*instance
+	for _, in := range l.instances {
+		if l.start.Before(in.nextRead) {
+			l.sample.Guest.InstancesWaiting++
+			continue
+		}
+		due = append(due, in)
+	}
+	slices.SortStableFunc(due, func(a, b *instance) int {
+		if fa, fb := l.focusedInstance(a), l.focusedInstance(b); fa != fb {
+			if fa {
+				return -1
+			}
+			return 1
+		}
+		return a.readAt.Compare(b.readAt)
+	})
+	for i, in := range due {
+		if i > 0 && l.outOfTime() {
+			l.sample.Guest.InstancesWaiting += len(due) - i
+			break
+		}
+		l.read(in)
+		l.sample.Guest.InstancesRead++
+	}
+	for _, in := range l.instances {
+		l.sample.Instances = append(l.sample.Instances, model.InstanceSample{
+			Holders: in.holders, SharingKnown: in.comparable, State: in.state, Problem: in.problem,
+			Counts: in.counts, List: in.watches, ReadTook: in.readTook, ReadAt: in.readAt, NextRead: in.nextRead,
+		})
+	}
+}
+
+func (l *look) focusedInstance(in *instance) bool {
+	return slices.ContainsFunc(in.holders, func(h model.Holder) bool { return l.focused(h.PID) })
+}
+
+// read reads an instance through the first of its holders that still is there.
+func (l *look) read(in *instance) {
+	var watches []fdinfo.Watch
+	var stall time.Duration
+	err := fs.ErrNotExist
+	var via model.Holder
+	for _, via = range in.holders {
+		var took time.Duration
+		watches, took, err = l.reader.Read(l.fds, via.PID, via.FD, l.scratch[:0])
+		stall += took
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	in.readAt = l.now()
+	if err != nil {
+		in.watches, in.counts = nil, model.Counts{}
+		in.state, in.problem = stateOf(err), err.Error()
+		if in.state == model.Absent {
+			in.problem = "its holders are gone"
+		}
+	} else {
+		stall += l.judge(in, watches, stall)
+		in.state, in.problem = model.OK, ""
+		l.keep(in, watches)
+	}
+	in.readTook = stall
+	in.nextRead = l.now().Add(time.Duration(float64(stall) / l.opts.MaxStall))
+	l.sample.Guest.Stall += stall
+}
+
+// judge tells which watches are stale. The lock is held for it too, so it gets
+// no more time than the read took.
+func (l *look) judge(in *instance, watches []fdinfo.Watch, read time.Duration) time.Duration {
+	views := make([]fdinfo.View, 0, len(in.holders))
+	for _, h := range in.holders {
+		v := fdinfo.View{Holder: fdinfo.Holder{PID: h.PID, FD: int32(h.FD)}}
+		if p := l.processes[h.PID]; p != nil && p.listed && !p.denied {
+			v.FDs = &p.listing
+		}
+		views = append(views, v)
+	}
+	return l.fds.JudgeShared(views, watches, max(read, time.Millisecond)).Took
+}
+
+// keep stores watches. Those of idle connections are the same as last time, and
+// then the old ones stay, so that nothing is left for the garbage collector.
+func (l *look) keep(in *instance, watches []fdinfo.Watch) {
+	if slices.Equal(watches, in.watches) && in.watches != nil {
+		l.scratch = watches
+		return
+	}
+	in.watches = slices.Clone(watches)
+	in.counts = model.Count(watches)
+	l.scratch = watches
+	if cap(l.scratch) > keepScratch {
+		l.scratch = nil
+	}
+}
+
+// keepScratch bounds the buffer that is kept between looks, in watches.
+const keepScratch = 1 << 14

@@ -1,0 +1,135 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/eptop/eptop/internal/btf"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/slab"
+)
+
+// structSizes are the sizes from BTF. They do not change while the kernel runs,
+// so they are read once, beside the first look.
+type structSizes struct {
+	done  chan struct{}
+	sizes map[string]int64
+	took  time.Duration
+	err   error
+}
+
+func (s *structSizes) load(sysRoot string) {
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		start := time.Now()
+		var sizes btf.Sizes
+		sizes, s.err = btf.Load(sysRoot)
+		s.sizes = make(map[string]int64, len(sizes))
+		for name, n := range sizes {
+			s.sizes[name] = int64(n)
+		}
+		s.took = time.Since(start)
+		// The type information of a whole kernel is large and not needed again.
+		debug.FreeOSMemory()
+	}()
+}
+
+// layouts remembers how the allocator lays out the caches that costs are made
+// of. They change only when a module brings a new cache.
+type layouts struct {
+	byName map[string]model.Layout
+	took   time.Duration
+	err    error
+	readAt time.Time
+}
+
+// memory reads slab caches, zones, nodes and what sizes are made of.
+func (l *look) memory() {
+	var err error
+	took := l.timed(func() { l.sample.Caches, err = l.Collector.slab.Caches() })
+	l.source("slabinfo", took, err)
+	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
+		l.layouts.took = l.timed(l.readLayouts)
+		l.layouts.readAt = l.start
+	}
+	l.sample.Layouts = l.layouts.byName
+	l.source("slab_sysfs", l.layouts.took, l.layouts.err)
+
+	<-l.structs.done
+	l.sample.StructBytes = l.structs.sizes
+	l.source("btf", l.structs.took, l.structs.err)
+
+	var protocols []slab.Protocol
+	took = l.timed(func() { protocols, err = l.Collector.slab.Protocols() })
+	l.source("protocols", took, err)
+	l.sample.ProtocolBytes = make(map[string]int64, len(protocols))
+	for _, p := range protocols {
+		l.sample.ProtocolBytes[p.Name] = int64(p.SockBytes)
+	}
+
+	took = l.timed(func() { l.sample.Zones, err = l.zone.Zoneinfo() })
+	l.source("zoneinfo", took, err)
+	took = l.timed(func() { l.sample.Nodes, err = l.zone.Nodes() })
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("this kernel shows no NUMA nodes: %w", err)
+	}
+	l.source("nodes", took, err)
+}
+
+func (l *look) timed(f func()) time.Duration {
+	start := l.now()
+	f()
+	return l.now().Sub(start)
+}
+
+// readLayouts asks sysfs for each cache that costs are made of, and where it
+// does not say (no CONFIG_SYSFS, or the SLAB allocator of before Linux 6.8) the
+// lines of slabinfo.
+func (l *look) readLayouts() {
+	l.layouts.err = nil
+	byName := map[string]model.Layout{}
+	page := os.Getpagesize()
+	names, err := l.Collector.slab.Names()
+	if err != nil {
+		l.layouts.err = err
+	}
+	for _, name := range model.CostCaches() {
+		a, err := l.Collector.slab.Attrs(name)
+		if err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				l.layouts.err = err
+			}
+			continue
+		}
+		if a.FromLink && l.layouts.err == nil {
+			l.layouts.err = fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission)
+		}
+		layout := model.Layout{
+			ShownAs: name, RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
+			SlabBytes: int64(a.PagesPerSlab) * int64(page), ObjsPerSlab: int64(a.ObjsPerSlab),
+		}
+		if shown, ok := names.ShownAs(name); ok {
+			layout.ShownAs = shown
+		}
+		if a.Reclaimable != slab.Unknown {
+			layout.Reclaimable = model.Some(a.Reclaimable == slab.Yes)
+		}
+		byName[name] = layout
+	}
+	for i := range l.sample.Caches {
+		c := &l.sample.Caches[i]
+		if _, ok := byName[c.Name]; !ok && slices.Contains(model.CostCaches(), c.Name) {
+			byName[c.Name] = model.Layout{
+				ShownAs: c.Name, SlotBytes: int64(c.ObjectBytes),
+				SlabBytes: int64(c.SlabBytes(page)), ObjsPerSlab: int64(c.ObjsPerSlab),
+			}
+		}
+	}
+	l.layouts.byName = byName
+}

@@ -1,0 +1,294 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// Why a process cannot be attached to.
+var (
+	ErrGone         = errors.New("no such process")
+	ErrKernelThread = errors.New("is a kernel thread and has no fds")
+	ErrDenied       = errors.New("may not be read by this user")
+)
+
+// process is what is remembered of one process between looks.
+type process struct {
+	pid        int
+	dirIno     uint64 // of /proc/PID/fd, see fdinfo.DirStat
+	startTicks uint64
+	started    time.Time
+	comm       string
+	kernel     bool
+	uid        int // effective
+	realUID    int
+	nofile     model.Maybe[int64]
+
+	count    model.Maybe[int64] // open fds as of this look
+	listing  fdinfo.Listing
+	listed   bool
+	countAt  int64 // what count was when the fds were listed
+	listedAt time.Time
+	nextList time.Time
+	denied   bool
+	problem  string
+}
+
+// pfKthread is PF_KTHREAD in include/linux/sched.h.
+const pfKthread = 0x00200000
+
+// processTable brings the known processes up to date: new ones are identified,
+// ended ones forgotten, and a PID that was given to another process in between
+// becomes another process.
+func (l *look) processTable() error {
+	pids, err := l.fds.PIDs(l.pids[:0])
+	if err != nil {
+		return fmt.Errorf("list processes: %w", err)
+	}
+	l.pids = pids
+	alive := make(map[int]*process, len(pids))
+	for _, pid := range pids {
+		if p := l.refresh(pid); p != nil {
+			alive[pid] = p
+		}
+	}
+	l.processes = alive
+	return nil
+}
+
+// refresh looks at one process with a single stat call where nothing changed.
+func (l *look) refresh(pid int) *process {
+	st, err := l.fds.StatFDs(pid)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	p := l.processes[pid]
+	if p == nil || p.dirIno != st.Ino {
+		found, err := l.identify(pid)
+		if err != nil {
+			return nil
+		}
+		if p == nil || p.startTicks != found.startTicks {
+			p = found
+		}
+		p.dirIno = st.Ino
+	}
+	p.count = model.Maybe[int64]{}
+	if st.CountKnown && err == nil {
+		p.count = model.Some(int64(st.Count))
+	}
+	return p
+}
+
+// identify reads who a process is.
+func (l *look) identify(pid int) (*process, error) {
+	p := &process{pid: pid}
+	return p, l.reidentify(p)
+}
+
+// reidentify reads again what a process can change about itself: exec gives it
+// another name, setuid another user.
+func (l *look) reidentify(p *process) error {
+	proc, err := l.proc.Proc(p.pid)
+	if err != nil {
+		return err
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return err
+	}
+	p.comm, p.startTicks = stat.Comm, stat.Starttime
+	p.kernel = stat.Flags&pfKthread != 0
+	if boot, ok := l.bootTime(); ok {
+		const userHZ = 100 // what the kernel reports to user space on every architecture Go runs on
+		p.started = boot.Add(time.Duration(stat.Starttime) * time.Second / userHZ)
+	}
+	if p.kernel {
+		return nil
+	}
+	status, err := proc.NewStatus()
+	if err != nil {
+		return err
+	}
+	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
+	return nil
+}
+
+// due reports whether a process's fds should be listed in this look.
+func (l *look) due(p *process) bool {
+	switch {
+	case p.kernel:
+		return false
+	case !p.listed:
+		return true
+	case l.focus.Fresh && l.focused(p.pid):
+		return !l.start.Before(p.nextList)
+	case l.start.Before(p.nextList):
+		return false
+	case l.start.Sub(p.listedAt) >= l.opts.Sweep:
+		return true
+	}
+	n, ok := p.count.Get()
+	return ok && n != p.countAt && !p.denied
+}
+
+// listFDs lists the fds of the processes that are due: the focused first, then
+// those whose listing is oldest.
+func (l *look) listFDs() {
+	began := l.now()
+	var due []*process
+	for _, pid := range l.pids {
+		if p := l.processes[pid]; p != nil && l.due(p) {
+			due = append(due, p)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *process) int {
+		if fa, fb := l.focused(a.pid), l.focused(b.pid); fa != fb {
+			if fa {
+				return -1
+			}
+			return 1
+		}
+		return a.listedAt.Compare(b.listedAt)
+	})
+	for i, p := range due {
+		if i > 0 && l.outOfTime() {
+			l.sample.Guest.ListingsWaiting += len(due) - i
+			break
+		}
+		l.list(p)
+	}
+	l.fdinfoSource(l.now().Sub(began))
+}
+
+// list lists one process and notes what that cost.
+func (l *look) list(p *process) {
+	if p.listed {
+		// A failure means it is gone, which the next look finds out.
+		_ = l.reidentify(p)
+	}
+	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, p.listing)
+	now := l.now()
+	p.listing, p.listed, p.listedAt = listing, true, now
+	p.countAt = p.count.Value
+	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
+	p.denied, p.problem = false, ""
+	l.sample.Guest.FDsListed += len(listing.FDs)
+	if err != nil {
+		p.listing.FDs, p.listing.Epolls, p.listing.Sockets = p.listing.FDs[:0], p.listing.Epolls[:0], 0
+		switch stateOf(err) {
+		case model.Denied:
+			p.denied, p.problem = true, "its fds may not be listed by this user"
+		case model.Absent: // it ended
+		default:
+			p.problem = err.Error()
+		}
+		return
+	}
+	if !p.count.Known && !listing.Truncated {
+		p.count = model.Some(int64(len(listing.FDs)))
+	}
+	if len(listing.Epolls) > 0 || l.focused(p.pid) {
+		l.readLimits(p)
+	}
+}
+
+// listShare is the share of wall time that listing one process may take.
+const listShare = 0.01
+
+func (l *look) readLimits(p *process) {
+	p.nofile = model.Maybe[int64]{}
+	proc, err := l.proc.Proc(p.pid)
+	if err != nil {
+		return
+	}
+	if limits, err := proc.Limits(); err == nil {
+		p.nofile = model.Some(int64(limits.OpenFiles))
+	}
+}
+
+// fdinfoSource says how much of the processes could be looked into.
+func (l *look) fdinfoSource(took time.Duration) {
+	denied, user := 0, 0
+	for _, p := range l.processes {
+		if p.kernel {
+			continue
+		}
+		user++
+		if p.denied {
+			denied++
+		}
+	}
+	l.sample.Hidden = denied
+	src := model.Source{Name: "fdinfo", State: model.OK, Took: took}
+	if denied > 0 {
+		src.State = model.Denied
+		src.Detail = fmt.Sprintf("the fds of %d of %d processes may not be listed by this user", denied, user)
+		src.Remedy = remedy()
+	}
+	l.sample.Sources = append(l.sample.Sources, src)
+}
+
+// fillProcesses puts those that hold epolls or were asked for into the sample.
+func (l *look) fillProcesses() {
+	holds := map[int]bool{}
+	for _, in := range l.instances {
+		for _, h := range in.holders {
+			holds[h.PID] = true
+		}
+	}
+	for _, pid := range l.pids {
+		p := l.processes[pid]
+		if p == nil || !holds[pid] && !l.focused(pid) {
+			continue
+		}
+		s := model.ProcessSample{
+			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid),
+			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
+		}
+		if p.kernel {
+			s.Problem = ErrKernelThread.Error()
+		} else if p.listed && !p.denied && p.problem == "" {
+			s.Sockets = model.Some(int64(p.listing.Sockets))
+			if p.listing.Truncated {
+				s.FDsSeen = model.Some(int64(len(p.listing.FDs)))
+			}
+		}
+		l.sample.Processes = append(l.sample.Processes, s)
+	}
+}
+
+// Attach checks that a process can be looked into, before anybody waits for it.
+// The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
+func (c *Collector) Attach(pid int) error {
+	l := look{Collector: c, start: c.now()}
+	p, err := l.identify(pid)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("pid %d %w%s", pid, ErrDenied, advice())
+	case err != nil:
+		return fmt.Errorf("pid %d: %w", pid, ErrGone)
+	case p.kernel:
+		return fmt.Errorf("pid %d (%s) %w", pid, p.comm, ErrKernelThread)
+	}
+	if _, err := c.fds.List(pid, 1, fdinfo.Listing{}); errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("pid %d (%s, user %s) %w%s", pid, p.comm, c.userName(p.uid), ErrDenied, advice())
+	} else if err != nil {
+		return fmt.Errorf("pid %d: %w", pid, ErrGone)
+	}
+	return nil
+}
+
+// advice is remedy as the end of a sentence.
+func advice() string {
+	if r := remedy(); r != "" {
+		return "; try: " + r
+	}
+	return ""
+}
