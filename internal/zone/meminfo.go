@@ -56,7 +56,7 @@ func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error)
 			return Meminfo{}, l.cut()
 		}
 		if len(l.line) == 0 {
-			continue // kernels before 2.6.33 began with an empty line
+			continue // the first kernels with this file began with an empty line
 		}
 		line, why := parseMeminfoLine(l.line, node, names)
 		if why != "" {

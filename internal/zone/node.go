@@ -21,8 +21,8 @@ type Node struct {
 	CPUs    []int
 	CPUList string
 
-	// HasMemory tells a node with memory, from has_memory (since 3.9), or
-	// where that is absent from MemTotal.
+	// HasMemory tells a node with memory, from has_memory, or where an older
+	// kernel lacks that file from MemTotal.
 	HasMemory bool
 
 	Meminfo  Meminfo

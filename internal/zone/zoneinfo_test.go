@@ -73,7 +73,7 @@ func TestParseZoneinfo(t *testing.T) {
 			strings.Replace(shortest, "        spanned", "        flux     99999999999999999999999\n        spanned", 1),
 			Zoneinfo{Zones: []Zone{base}},
 		},
-		// Before 4.8 a zone printed its own statistics, before 4.11 <scanned> stood among the pages.
+		// Before 4.8 all statistics were a zone's own.
 		"Linux 3.10": {
 			shortest + "    nr_free_pages 1\n    nr_slab_reclaimable 2\n        protection: (0, 0, 0, 0)\n  pagesets\n    cpu: 0\n" +
 				"              count: 141\n              high:  186\n              batch: 31\n  vm stats threshold: 24\n" +
