@@ -15,6 +15,9 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 # out of go.mod.
 TOOL      = $(GO) tool -modfile=tools/go.mod
 
+# Debian keeps nginx in sbin, which is not on everyone's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
 .DEFAULT_GOAL := all
 .PHONY: all build test test-deps vet fmt lint vulncheck bench fuzz cover golden man install clean help
 
