@@ -61,7 +61,7 @@ func fixtureRich() *model.Snapshot {
 			Cost: model.Some(fixtureWatchCost()),
 		},
 		ConnectionCost: fixtureConnectionCosts(),
-		InstanceCost: model.Some(model.Cost{
+		InstanceCost: model.Some(model.InstanceCost{
 			Bytes: 646, Origin: model.Measured,
 			Parts: []model.Part{
 				{Cache: "kmalloc-256", ShownAs: "kmalloc-256", ObjectBytes: model.Some[int64](208), Bytes: 256, Origin: model.Measured},
@@ -152,7 +152,7 @@ func fixtureDenied() *model.Snapshot {
 	s.Processes, s.Hidden = nil, 41
 	s.Epoll = model.EpollTotals{MaxUserWatches: model.Some[int64](5_491_511)}
 	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
-	s.InstanceCost = model.Maybe[model.Cost]{}
+	s.InstanceCost = model.Maybe[model.InstanceCost]{}
 	s.Slab, s.Nodes, s.Zones, s.Walls = nil, nil, nil, nil
 	return s
 }

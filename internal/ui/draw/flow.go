@@ -177,3 +177,40 @@ func startsOf(places []Place) []int {
 	slices.Sort(xs)
 	return slices.Compact(xs)
 }
+
+// Step finds the place next to here in a direction: dx or dy is -1 or 1. It is
+// here where there is none.
+func Step(places []Place, here, dx, dy int) int {
+	if here < 0 || here >= len(places) {
+		return here
+	}
+	from, best, least := places[here], here, 1<<30
+	for i, to := range places {
+		if i == here || to.H == 0 {
+			continue
+		}
+		along, across := to.X-from.X, apart(from.Y, from.H, to.Y, to.H)
+		if dy != 0 {
+			along, across = to.Y-from.Y, apart(from.X, from.W, to.X, to.W)
+		}
+		along *= dx + dy
+		// A neighbour that overlaps wins over one that stands aslant.
+		if d := along + 1000*across; along > 0 && d < least {
+			best, least = i, d
+		}
+	}
+	return best
+}
+
+// apart is how far two stretches are from overlapping.
+func apart(a, aLen, b, bLen int) int { return max(0, b-(a+aLen)+1, a-(b+bLen)+1) }
+
+// At is the index of the place that holds a cell, or -1.
+func At(places []Place, x, y int) int {
+	for i, p := range places {
+		if p.H > 0 && x >= p.X && x < p.X+p.W && y >= p.Y && y < p.Y+p.H {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,219 @@
+package ui
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// watermarks is the share of a zone's bar that stands for the pages up to the
+// highest watermark: the marks lie within some percent of the zone, and on an
+// even scale all of them would fall into one cell.
+const watermarks = 0.4
+
+// zoneScale gives the place of a number of pages on the bar of a zone.
+func zoneScale(z model.Zone) func(pages int64) float64 {
+	top := z.High
+	if promo, ok := z.Promo.Get(); ok {
+		top = max(top, promo)
+	}
+	return func(pages int64) float64 {
+		switch {
+		case z.Managed <= 0:
+			return 0
+		case top <= 0 || top >= z.Managed:
+			return float64(pages) / float64(z.Managed)
+		case pages <= top:
+			return watermarks * float64(pages) / float64(top)
+		}
+		return watermarks + (1-watermarks)*float64(pages-top)/float64(z.Managed-top)
+	}
+}
+
+// zonesLines is two lines for each zone that has pages, and one that names the
+// others.
+func (v *nodes) zonesLines(w int) []string {
+	if len(v.snap.Zones) == 0 {
+		return draw.Wrap(absence(v.snap, "zoneinfo", "This kernel shows no zones."), w)
+	}
+	var lines []string
+	var empty []string
+	for _, z := range v.snap.Zones {
+		if z.Managed == 0 {
+			if !slices.Contains(empty, z.Name) {
+				empty = append(empty, z.Name)
+			}
+			continue
+		}
+		lines = append(lines, v.zoneLines(w, z)...)
+	}
+	if legend := "free up to the end; ┃ min ┃ low ┃ high: below high drawn wider than above"; w >= draw.Width(legend) {
+		lines = append(lines, v.pens.Muted.Ink(legend))
+	}
+	if len(empty) > 0 {
+		lines = append(lines, v.pens.Muted.Ink(draw.Fit("without pages somewhere: "+strings.Join(empty, ", "), w)))
+	}
+	return lines
+}
+
+func (v *nodes) zoneLines(w int, z model.Zone) []string {
+	p := v.pens
+	at := zoneScale(z)
+	marks := []float64{}
+	if z.High > 0 {
+		marks = append(marks, at(z.Min), at(z.Low), at(z.High))
+		if promo, ok := z.Promo.Get(); ok && promo > z.High {
+			marks = append(marks, at(promo))
+		}
+	}
+	words, pen := v.headroom(z)
+	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + z.Name, W: 9, Pen: p.Strong}
+	if w < 64 {
+		bar := max(1, w-10)
+		second := v.pages(z.Free) + " free, " + words
+		return []string{
+			draw.Columns(w, name, draw.Cell{Text: p.Gauge(pen, bar, at(z.Free), marks...), W: bar}),
+			draw.Columns(w, draw.Cell{W: min(9, max(1, w-34))}, draw.Cell{Text: second, Pen: pen}),
+		}
+	}
+	const right = 34
+	bar := max(1, w-10-right-1)
+	return []string{
+		draw.Columns(w, name, draw.Cell{Text: p.Gauge(pen, bar, at(z.Free), marks...), W: bar},
+			draw.Cell{Text: v.pages(z.Free) + " free", W: 13, Right: true}, draw.Cell{Text: words, W: right - 14, Right: true, Pen: pen}),
+		draw.Columns(w, draw.Cell{W: 9}, draw.Cell{Text: v.marksText(z), Pen: p.Muted}),
+	}
+}
+
+// headroom says how far the free pages stand above the marks, and what that
+// means.
+func (v *nodes) headroom(z model.Zone) (string, draw.Pen) {
+	p := v.pens
+	switch {
+	case z.High <= 0:
+		return "no marks", p.Muted
+	case z.Free < z.Min:
+		return v.pages(z.Min-z.Free) + " below min", p.Crit
+	case z.Free < z.Low:
+		return v.pages(z.Low-z.Free) + " below low", p.Crit
+	case z.Free < z.High:
+		return v.pages(z.High-z.Free) + " below high", p.Warn
+	}
+	return v.pages(z.Free-z.High) + " above high", p.Good
+}
+
+func (v *nodes) marksText(z model.Zone) string {
+	parts := []string{"min " + v.pages(z.Min), "low " + v.pages(z.Low), "high " + v.pages(z.High)}
+	if promo, ok := z.Promo.Get(); ok {
+		parts = append(parts, "promo "+v.pages(promo))
+	}
+	if boost, ok := z.Boost.Get(); ok && boost > 0 {
+		parts = append(parts, "boosted by "+v.pages(boost))
+	}
+	parts = append(parts, "managed "+v.pages(z.Managed))
+	return strings.Join(parts, " · ")
+}
+
+// pages writes a number of pages in bytes, or in pages where the size of a
+// page is not known.
+func (v *nodes) pages(n int64) string {
+	if v.snap.Host.PageBytes <= 0 {
+		return units.Count(n) + " pages"
+	}
+	return units.Bytes(n * v.snap.Host.PageBytes)
+}
+
+const distanceCell = 4
+
+// distancesWidth is the width of the card that shows the whole heat map.
+func (v *nodes) distancesWidth() int {
+	return max(28, 4+5+distanceCell*len(v.snap.Nodes))
+}
+
+// distanceLines is the heat map: from each node (row) to each node (column).
+func (v *nodes) distanceLines() []string {
+	p := v.pens
+	most := 10
+	for _, n := range v.snap.Nodes {
+		most = max(most, slices.Max(append(n.Distances, 10)))
+	}
+	var b strings.Builder
+	b.WriteString(p.Header.Ink(" node"))
+	for _, n := range v.snap.Nodes {
+		b.WriteString(p.Header.Ink(draw.FitRight(strconv.Itoa(n.ID), distanceCell)))
+	}
+	lines := []string{b.String()}
+	for _, from := range v.snap.Nodes {
+		b.Reset()
+		b.WriteString(p.Strong.Ink(draw.FitRight(strconv.Itoa(from.ID), 5)))
+		for i := range v.snap.Nodes {
+			if i >= len(from.Distances) {
+				b.WriteString(draw.FitRight("?", distanceCell))
+				continue
+			}
+			d := from.Distances[i]
+			b.WriteString(p.Heat(strconv.Itoa(d)+" ", distanceCell, float64(d-10)/float64(max(1, most-10))))
+		}
+		lines = append(lines, b.String())
+	}
+	lines = append(lines, p.Muted.Ink("10 = own memory"))
+	if most > 10 {
+		lines = append(lines, p.Muted.Ink(strconv.Itoa(most)+" = "+strconv.FormatFloat(float64(most)/10, 'f', 1, 64)+" × as far"))
+	}
+	return lines
+}
+
+// nodeWords says what is easily overlooked in the picture.
+func nodeWords(ns []model.Node) []string {
+	var words []string
+	if len(ns) == 1 {
+		words = append(words, "One node: all memory is equally far from every CPU.")
+	}
+	missing := []string{}
+	for i, n := range ns {
+		id := "Node " + strconv.Itoa(n.ID)
+		if total, ok := n.MemTotalBytes.Get(); ok && total == 0 {
+			w := id + " has no memory"
+			if near, d := nearest(ns, i); near >= 0 {
+				w += ": its CPUs take it from node " + strconv.Itoa(near) + " (distance " + strconv.Itoa(d) + ")"
+			}
+			words = append(words, w+".")
+		}
+		if cpus, ok := n.CPUs.Get(); ok && cpus == "" {
+			words = append(words, id+" has no CPUs: for all of them its memory is remote.")
+		}
+		next := 0
+		if i > 0 {
+			next = ns[i-1].ID + 1
+		}
+		for ; next < n.ID && len(missing) < 9; next++ {
+			missing = append(missing, strconv.Itoa(next))
+		}
+	}
+	switch len(missing) {
+	case 0:
+	case 1:
+		words = append(words, "There is no node "+missing[0]+": the numbering has a gap.")
+	default:
+		words = append(words, "There are no nodes "+strings.Join(missing, ", ")+": the numbering has gaps.")
+	}
+	return words
+}
+
+// nearest is the closest node with memory, seen from the node at index i.
+func nearest(ns []model.Node, i int) (id, distance int) {
+	id = -1
+	for j, n := range ns {
+		if total, ok := n.MemTotalBytes.Get(); j == i || j >= len(ns[i].Distances) || ok && total == 0 {
+			continue
+		}
+		if d := ns[i].Distances[j]; id < 0 || d < distance {
+			id, distance = n.ID, d
+		}
+	}
+	return id, distance
+}
