@@ -17,9 +17,11 @@ type Node struct {
 	ID int
 
 	// CPUs are the numbers of the node's online CPUs, and CPUList the same in
-	// the kernel's short form ("0-3,8"). Both are empty on a node without CPUs.
-	CPUs    []int
-	CPUList string
+	// the kernel's short form ("0-3,8"). Both are empty on a node without CPUs,
+	// and where CPUsKnown is false since cpulist could not be had.
+	CPUs      []int
+	CPUList   string
+	CPUsKnown bool
 
 	// HasMemory tells a node with memory, from has_memory, or where an older
 	// kernel lacks that file from MemTotal.
@@ -134,7 +136,8 @@ func (f *FS) node(id, online int) (Node, error) {
 		return err
 	})
 	errs = append(errs, err)
-	if err == nil {
+	if err == nil && cpus != nil {
+		out.CPUsKnown = true
 		out.CPUList = f.names.of(bytes.TrimSuffix(cpus, []byte{'\n'}))
 	}
 
@@ -167,8 +170,9 @@ func (f *FS) node(id, online int) (Node, error) {
 	return out, errors.Join(errs...)
 }
 
-// nodeFile reads and parses one file of a node. A file that is absent while
-// its node is there is no error, it just leaves its part of the node unset.
+// nodeFile reads and parses one file of a node, and returns its content until
+// the next read. A file that is absent while its node is there is no error: the
+// content is nil and its part of the node stays unset.
 func (f *FS) nodeFile(id int, name string, parse func(file string, b []byte) error) ([]byte, error) {
 	b, err := f.read(f.nodePath(id, name))
 	// A file that was opened before its node went answers ENODEV.
