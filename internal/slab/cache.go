@@ -57,7 +57,10 @@ func (c Cache) SlabBytes(pageBytes int) uint64 {
 }
 
 // Bytes is the memory that all slabs of the cache take. It is too high by the
-// difference where the kernel fell back to smaller slabs.
+// difference where the kernel fell back to smaller slabs. The sum over all
+// caches is less than Slab in /proc/meminfo, whose SUnreclaim also has the
+// pages of kmalloc() calls too large for any cache (commit 6a486c0ad4dc, Linux
+// 5.4).
 func (c Cache) Bytes(pageBytes int) uint64 { return c.Slabs * c.SlabBytes(pageBytes) }
 
 // BytesPerObject is what an object really costs: the bytes of a slab divided

@@ -17,8 +17,10 @@ type Protocol struct {
 	// sizeof(struct tcp_sock) for TCP), without the slab's alignment and waste
 	// and without inode, dentry and file.
 	SockBytes uint32
-	// Sockets counts the protocol's sockets in the reader's network namespace.
-	// Of TCP neither TIME_WAIT nor half-open ones are counted.
+	// Sockets counts the protocol's sockets in the reader's network namespace
+	// that are in its hash tables (sock_prot_inuse_get()). A TCP socket gets
+	// there with listen() or connect(): one that is only open is not counted,
+	// and neither is one in TIME_WAIT.
 	Sockets int64
 	// MemoryPages are the pages of buffers charged to all sockets of the
 	// protocol in all network namespaces, in pages. -1: not accounted.
@@ -70,8 +72,8 @@ func ParseProtocols(b []byte) ([]Protocol, error) {
 		}
 		out = append(out, p)
 	}
-	if bad.number != 0 {
-		return out, fmt.Errorf("net/protocols: %w", bad.error(""))
+	if err := bad.error("net/protocols", ""); err != nil {
+		return out, err
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: net/protocols: no line of a protocol", ErrMalformed)

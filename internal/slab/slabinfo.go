@@ -72,7 +72,7 @@ func (p *Parser) AppendCaches(dst []Cache, b []byte) ([]Cache, error) {
 		c.Name = p.intern(name)
 		dst = append(dst, c)
 	}
-	switch err := bad.error(version); {
+	switch err := bad.error("slabinfo", version); {
 	case err != nil:
 		return dst, err
 	case len(dst) == first:
@@ -185,13 +185,13 @@ func (b *badLines) add(number int, line []byte, why string) {
 	b.line = string(line[:min(len(line), maxQuote)])
 }
 
-func (b *badLines) error(version string) error {
+func (b *badLines) error(file, version string) error {
 	if b.number == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("slabinfo line %d: %s: %q", b.number, b.why, b.line)
+	text := fmt.Sprintf("%s line %d: %s: %q", file, b.number, b.why, b.line)
 	if b.more > 0 {
-		text += fmt.Sprintf(" and %d more lines", b.more)
+		text += fmt.Sprintf(" and %d more", b.more)
 	}
 	if version != "" && version != knownVersion {
 		text += fmt.Sprintf(" (format version %.40s, known is %s)", version, knownVersion)

@@ -1,0 +1,136 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// render prints a cache as cache_show() in mm/slab_common.c does, with its
+// format strings.
+func render(c Cache, more string) string {
+	return fmt.Sprintf("%-17s %6d %6d %6d %4d %4d", c.Name, c.ActiveObjs, c.Objs, c.ObjectBytes, c.ObjsPerSlab, c.PagesPerSlab) +
+		fmt.Sprintf(" : tunables %4d %4d %4d", 0, 0, 0) +
+		fmt.Sprintf(" : slabdata %6d %6d %6d", c.ActiveSlabs, c.Slabs, 0) + more + "\n"
+}
+
+// printable reports whether a cache may have this name: a name of the
+// kernel's is text that holds neither the column separator nor, after a space,
+// a number (a column, for all that a reader can tell).
+func printable(name string) bool {
+	if name == "" || strings.TrimSpace(name) != name || strings.ContainsAny(name, "\n:#") {
+		return false
+	}
+	words := strings.Split(name, " ")
+	return len(words) == 1 || !isNumber([]byte(words[len(words)-1]))
+}
+
+// FuzzSlabinfo renders caches as the kernel does, parses them and compares.
+func FuzzSlabinfo(f *testing.F) {
+	f.Add("TCP", uint64(24), uint64(26), uint32(2368), uint32(13), uint32(8), uint64(2), uint64(3), false, false)
+	f.Add("request_sock_subflow_v4", uint64(1<<64-1), uint64(1<<64-1), uint32(1<<32-1), uint32(1<<32-1), uint32(1<<32-1), uint64(1<<64-1), uint64(1<<64-1), true, true)
+	f.Add("dentry(7my group)", uint64(0), uint64(0), uint32(0), uint32(0), uint32(0), uint64(0), uint64(0), true, false)
+	f.Fuzz(func(t *testing.T, name string, active, objs uint64, objectBytes, objsPerSlab, pages uint32, activeSlabs, slabs uint64, debug, noHeader bool) {
+		if !printable(name) {
+			return
+		}
+		want := Cache{
+			Name: name, ActiveObjs: active, Objs: objs, ObjectBytes: objectBytes,
+			ObjsPerSlab: objsPerSlab, PagesPerSlab: pages, ActiveSlabs: activeSlabs, Slabs: slabs,
+		}
+		head, more := version+header, ""
+		if debug { // slabinfo_show_stats() of CONFIG_DEBUG_SLAB
+			more = fmt.Sprintf(" : globalstat %7d %6d %5d %4d %4d %4d %4d %4d %4d", 1, 2, 3, 4, 5, 6, 7, 8, 9) +
+				fmt.Sprintf(" : cpustat %6d %6d %6d %6d", 1, 2, 3, 4)
+		}
+		if noHeader {
+			head = ""
+		}
+		got, err := ParseSlabinfo([]byte(head + render(want, more) + render(tcp, more)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]Cache{want, tcp}, got); diff != "" {
+			t.Errorf("parsed (-rendered +parsed):\n%s", diff)
+		}
+	})
+}
+
+// FuzzSlabinfoBytes feeds any bytes: no panic, no line lost in silence, and
+// what was read renders and parses to the same again.
+func FuzzSlabinfoBytes(f *testing.F) {
+	f.Add([]byte(version + header + tcpLine))
+	f.Add([]byte(tcpLine[:60]))
+	f.Add([]byte("# name <a> <b> <c> <d> <e> <f>\nx 1 2 3 4 5 6 : slabdata 1 2\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := ParseSlabinfo(b)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatalf("error of another kind: %v", err)
+		}
+		lines := strings.Count(string(b), "\n")
+		if err == nil && (len(got) > lines || len(got) < lines-strings.Count(string(b), "# name ")-1) {
+			t.Errorf("%d caches of %d lines and no error", len(got), lines)
+		}
+		for _, c := range got {
+			if !printable(c.Name) {
+				continue
+			}
+			again, err := ParseSlabinfo([]byte(render(c, "")))
+			if diff := cmp.Diff([]Cache{c}, again); err != nil || diff != "" {
+				t.Errorf("again: %v (-first +again):\n%s", err, diff)
+			}
+		}
+	})
+}
+
+// FuzzProtocols renders a line as proto_seq_printf() in net/core/sock.c does,
+// parses it and compares.
+func FuzzProtocols(f *testing.F) {
+	f.Add("TCP", uint32(2304), int32(202), int64(5), true, true)
+	f.Add("UNIX-STREAM", uint32(1<<32-1), int32(-1<<31), int64(-1<<63+1), false, false)
+	f.Fuzz(func(t *testing.T, name string, size uint32, sockets int32, memory int64, press, slab bool) {
+		if !printable(name) || strings.Contains(name, " ") || memory == -1<<63 {
+			return
+		}
+		want := Protocol{Name: name, SockBytes: size, Sockets: int64(sockets), MemoryPages: memory, Slab: slab}
+		word := map[bool]string{true: "yes", false: "no"}
+		text := fmt.Sprintf("%-9s %4d %6d  %6d   %-3s %6d   %-3s  %-10s  %2c %2c\n",
+			name, size, sockets, memory, word[press], 192, word[slab], "kernel", 'y', 'n')
+		got, err := ParseProtocols([]byte("protocol  size sockets  memory press maxhdr  slab module     cl co\n" + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]Protocol{want}, got); diff != "" {
+			t.Errorf("parsed (-rendered +parsed):\n%s", diff)
+		}
+	})
+}
+
+// FuzzSmallFiles feeds any bytes to the parsers of small files.
+func FuzzSmallFiles(f *testing.F) {
+	f.Add([]byte("832 N0=208 N3=624\n"))
+	f.Add([]byte(":aA-0000064"))
+	f.Add([]byte("TCP 2304 2 0 no 192 yes kernel y n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		counts, err := parseNodeCounts(b)
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("nodes: error of another kind: %v", err)
+		}
+		var sum uint64
+		for _, c := range counts {
+			sum += c.count
+		}
+		if total, why := parseUint([]byte(firstField(b[:max(len(b)-1, 0)])), 1<<64-1); err == nil && (why != "" || sum != total) {
+			t.Errorf("nodes have %d of %d (%s)", sum, total, why)
+		}
+		if _, err := ParseProtocols(b); err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("protocols: error of another kind: %v", err)
+		}
+		if a, ok := parseLinkName(string(b)); ok && (a.ObjectBytes == 0 || b[0] != ':') {
+			t.Errorf("link %+v", a)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package slab
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseNodeCounts(t *testing.T) {
+	for _, tc := range []struct {
+		in   string
+		want []nodeCount
+		err  string
+	}{
+		{in: "152022 N0=152022\n", want: []nodeCount{{0, 152022}}},
+		{in: "832 N0=208 N3=624\n", want: []nodeCount{{0, 208}, {3, 624}}},
+		{in: "0\n"},
+		{in: "26\n", want: []nodeCount{{0, 26}}}, // no CONFIG_NUMA
+		{in: "26 N1=26 C0=3\n", want: []nodeCount{{1, 26}}},
+		{in: "", err: "cut"},
+		{in: "\n", err: "not a number"},
+		{in: "832 N0=20", err: "cut"},
+		{in: "832 N0=208\n", err: "less than the sum"},
+		{in: "832 N0=833\n", err: "more than the sum"},
+		{in: "832 N0=\n", err: "not a number"},
+		{in: "832 N0=400 N0=432\n", err: "not ascending"},
+		{in: "832 N99999999999=832\n", err: "too large"},
+		{in: "18446744073709551616\n", err: "too large"},
+	} {
+		got, err := parseNodeCounts([]byte(tc.in))
+		checkError(t, err, tc.err)
+		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(nodeCount{})); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tc.in, diff)
+		}
+	}
+}
+
+func TestParseLinkName(t *testing.T) {
+	for _, tc := range []struct {
+		in   string
+		want Attr
+		ok   bool
+	}{
+		{":0000184", Attr{ObjectBytes: 184, Reclaimable: No, FromLink: true}, true},
+		{":A-0000064", Attr{ObjectBytes: 64, Reclaimable: No, FromLink: true}, true},
+		{":aA-0000032", Attr{ObjectBytes: 32, Reclaimable: Yes, FromLink: true}, true},
+		{":at-0000104", Attr{ObjectBytes: 104, Reclaimable: Yes, FromLink: true}, true}, // before Linux 4.15
+		{":12345678", Attr{ObjectBytes: 12345678, Reclaimable: No, FromLink: true}, true},
+		{"TCP", Attr{}, false},
+		{"", Attr{}, false},
+		{":", Attr{}, false},
+		{":A-", Attr{}, false},
+		{":0000000", Attr{}, false},
+		{":A-99999999999", Attr{}, false},
+	} {
+		got, ok := parseLinkName(tc.in)
+		if got != tc.want || ok != tc.ok {
+			t.Errorf("%q: %+v, %v", tc.in, got, ok)
+		}
+	}
+}
+
+func TestParseProtocols(t *testing.T) {
+	const (
+		header = "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br ha uh gp em\n"
+		tcp    = "TCP       2304    202       5   no     192   yes  kernel      y  y  y  y  y  y  y  y  y  y  y  y  n  y  y  y  y  y\n"
+		packet = "PACKET    1600      0      -1   NI       0   no   kernel      n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n\n"
+	)
+	want := []Protocol{
+		{Name: "TCP", SockBytes: 2304, Sockets: 202, MemoryPages: 5, Slab: true},
+		{Name: "PACKET", SockBytes: 1600, MemoryPages: -1},
+	}
+	for _, tc := range []struct {
+		name, in string
+		want     []Protocol
+		err      string
+	}{
+		{name: "two", in: header + tcp + packet, want: want},
+		{name: "a capability more", in: header + tcp[:len(tcp)-1] + "  y  y\n" + packet, want: want},
+		{name: "no capabilities", in: tcp[:60] + "\n" + packet, want: want},
+		{name: "one bad line", in: header + tcp + "UDP 1344\n" + packet, want: want, err: `net/protocols line 3: a column is missing: "UDP 1344"`},
+		{name: "cut", in: header + tcp + packet + packet[:50], want: want, err: "line 4: cut before its newline"},
+		{name: "too large", in: header + "TCP 4294967296 0 0 no 192 yes kernel\n", err: "number too large"},
+		{name: "too negative", in: header + "TCP 1 -9223372036854775809 0 no 192 yes kernel\n", err: "number too large"},
+		{name: "no answer", in: header + "TCP 1 0 0 no 192 maybe kernel\n", err: "neither yes nor no"},
+		{name: "nothing", in: header, err: "no line of a protocol"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ParseProtocols([]byte(tc.in))
+			checkError(t, err, tc.err)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("protocols (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
