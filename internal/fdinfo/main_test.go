@@ -14,7 +14,8 @@ import (
 const roleEnv = "FDINFO_TEST_ROLE"
 
 var roles = map[string]func() error{
-	"hold": holdUntilTold,
+	"hold":     holdUntilTold,
+	"stranger": lookAsStranger,
 }
 
 func TestMain(m *testing.M) {

@@ -204,7 +204,7 @@ func readDirent(fd int, buf []byte) (n int, err error) {
 
 func ignoringEINTR(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func (r *Reader) readAll(file int, dst []Watch) (watches []Watch, took time.Dura
 		start := time.Now()
 		n, err := unix.Read(file, r.buf[kept:])
 		took += time.Since(start)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -1,0 +1,201 @@
+package fdinfo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestForkShares has a child hold an epoll of this process: one instance, whose
+// watches are stale in the eyes of the child alone.
+func TestForkShares(t *testing.T) {
+	f := live(t)
+	epfd, other := newEpoll(t), newEpoll(t)
+	socket, _ := newPair(t)
+	lost, _ := newPair(t)
+	watch(t, epfd, socket, In)
+	watch(t, epfd, lost, In)
+	dup, err := unix.FcntlInt(uintptr(epfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(dup), "epoll")
+	defer file.Close()
+	pid := startHolder(t, file)
+
+	mine, theirs := Holder{os.Getpid(), int32(epfd)}, Holder{pid, 3}
+	if order, err := f.Compare(mine, theirs); err != nil || order != Equal {
+		t.Fatalf("%v, %v", order, err)
+	}
+	ab, err1 := f.Compare(mine, Holder{os.Getpid(), int32(other)})
+	ba, err2 := f.Compare(Holder{os.Getpid(), int32(other)}, mine)
+	if err1 != nil || err2 != nil || ab+ba != Less+Greater {
+		t.Errorf("%v and %v, %v, %v", ab, ba, err1, err2)
+	}
+	instances := f.NewInstances()
+	for _, h := range []Holder{mine, {os.Getpid(), int32(other)}, theirs, {os.Getpid(), int32(dup)}} {
+		if err := instances.Add(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := instances.All()
+	if len(all) != 2 {
+		t.Fatalf("%+v", all)
+	}
+	for _, i := range all {
+		if n := len(i.Holders); n == 3 && i.Sharing() != Shared || n == 1 && i.Sharing() != Unshared {
+			t.Errorf("%+v: %v", i, i.Sharing())
+		}
+	}
+
+	own, err := f.List(os.Getpid(), 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	childs, err := f.List(pid, 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(childs.Epolls) == 0 || childs.Epolls[0] != 3 {
+		t.Errorf("the child has the epolls %d", childs.Epolls)
+	}
+	var r Reader
+	watches, _, err := r.Read(f, pid, 3, nil)
+	if err != nil || len(watches) != 2 {
+		t.Fatalf("%d watches, %v", len(watches), err)
+	}
+	if stats := f.Judge(pid, 3, watches, &childs, time.Minute); stats.Stale != 2 {
+		t.Errorf("in the eyes of the child alone: %+v", stats)
+	}
+	views := []View{{theirs, &childs}, {mine, &own}}
+	if stats := f.JudgeShared(views, watches, time.Minute); stats.Current != 2 {
+		t.Errorf("in the eyes of both: %+v", stats)
+	}
+	reopen(t, lost, other)
+	if own, err = f.List(os.Getpid(), 0, own); err != nil {
+		t.Fatal(err)
+	}
+	if stats := f.JudgeShared(views, watches, time.Minute); stats.Current != 1 || stats.Stale != 1 {
+		t.Errorf("after one is lost: %+v", stats)
+	}
+}
+
+// order is a kcmp over made-up instances: holders of the same one have the same
+// remainder of FD by kinds.
+type order struct {
+	kinds int32
+	rank  []int
+	gone  map[Holder]bool
+	calls int
+}
+
+func (o *order) compare(a, b Holder) (Order, error) {
+	o.calls++
+	if o.gone[a] || o.gone[b] {
+		return Unordered, fmt.Errorf("made up: %w", fs.ErrNotExist)
+	}
+	if a.PID < 0 || b.PID < 0 {
+		return Unordered, fs.ErrPermission
+	}
+	switch x, y := o.rank[a.FD%o.kinds], o.rank[b.FD%o.kinds]; {
+	case x < y:
+		return Less, nil
+	case x > y:
+		return Greater, nil
+	}
+	return Equal, nil
+}
+
+func TestInstances(t *testing.T) {
+	const kinds, holders = 300, 1000
+	o := order{kinds: kinds, rank: rand.Perm(kinds)}
+	in := Instances{compare: o.compare}
+	for i := range holders {
+		if err := in.Add(Holder{PID: 1 + i/100, FD: int32(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.calls > holders*11 {
+		t.Errorf("%d calls for %d holders", o.calls, holders)
+	}
+	all := in.All()
+	if len(all) != kinds {
+		t.Fatalf("%d instances, want %d", len(all), kinds)
+	}
+	for _, i := range all {
+		for _, h := range i.Holders {
+			if h.FD%kinds != i.Holders[0].FD%kinds {
+				t.Errorf("%+v in one instance", i.Holders)
+			}
+		}
+		if i.Sharing() != Shared {
+			t.Errorf("%+v: %v", i.Holders, i.Sharing())
+		}
+	}
+}
+
+func TestInstancesDenied(t *testing.T) {
+	o := order{kinds: 10, rank: rand.Perm(10)}
+	in := Instances{compare: o.compare}
+	for _, h := range []Holder{{1, 5}, {-2, 5}, {-3, 5}, {1, 15}} {
+		if err := in.Add(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []Sharing
+	for _, i := range in.All() {
+		got = append(got, i.Sharing())
+	}
+	if fmt.Sprint(got) != "[unshared unknown unknown]" {
+		t.Error(got)
+	}
+}
+
+// TestInstancesGone has holders end while others are added.
+func TestInstancesGone(t *testing.T) {
+	o := order{kinds: 10, rank: rand.Perm(10), gone: map[Holder]bool{}}
+	in := Instances{compare: o.compare}
+	add := func(h Holder) error { return in.Add(h) }
+	for i := range int32(10) {
+		if err := add(Holder{1, i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range int32(10) { // every second instance has one more holder
+		if i%2 == 0 {
+			if err := add(Holder{2, i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range int32(10) {
+		o.gone[Holder{1, i}] = true
+	}
+	if err := add(Holder{1, 3}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a holder that is gone: %v", err)
+	}
+	for i := range int32(10) {
+		if err := add(Holder{3, i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shared, ended := 0, 0
+	for _, i := range in.All() {
+		last := i.Holders[len(i.Holders)-1]
+		switch {
+		case last.PID == 1:
+			ended++
+		case i.Sharing() == Shared:
+			shared++
+		}
+	}
+	if n := len(in.All()); n != 10+ended || shared != 5 {
+		t.Errorf("%d instances, %d shared, %d with no holder left", n, shared, ended)
+	}
+}

@@ -1,0 +1,282 @@
+package fdinfo
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// reopen closes a descriptor after a duplicate was made, and puts another file
+// under its number.
+func reopen(t *testing.T, fd, other int) {
+	t.Helper()
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	must(t, dup, err)
+	if err := unix.Dup3(other, fd, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// links counts the watches of a descriptor by what is known of them.
+func links(watches []Watch, fd int) (current, stale, unproven int) {
+	for _, w := range watches {
+		if int(w.TFD) != fd {
+			continue
+		}
+		switch w.Link {
+		case Current:
+			current++
+		case Stale:
+			stale++
+		case Unproven:
+			unproven++
+		}
+	}
+	return current, stale, unproven
+}
+
+func wantLinks(t *testing.T, watches []Watch, fd, current, stale, unproven int) {
+	t.Helper()
+	if c, s, u := links(watches, fd); c != current || s != stale || u != unproven {
+		t.Errorf("descriptor %d: %d current, %d stale, %d unproven, want %d, %d, %d", fd, c, s, u, current, stale, unproven)
+	}
+}
+
+// withoutKcmp is a procfs whose PIDs are not to be given to kcmp.
+func withoutKcmp(t *testing.T) *FS {
+	t.Helper()
+	f, err := NewFS("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.samePIDs = false
+	return f
+}
+
+// TestSameNumberTwice watches a second file under the number of the first, which
+// a duplicate keeps open: an eventfd, whose inode is the same, and a socket, whose
+// inode is not.
+func TestSameNumberTwice(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	event := newEventfd(t, 0)
+	watch(t, epfd, event, In)
+	reopen(t, event, newEventfd(t, 0))
+	watch(t, epfd, event, In)
+	socket, peer := newPair(t)
+	watch(t, epfd, socket, In)
+	reopen(t, socket, peer)
+	watch(t, epfd, socket, In)
+
+	watches, stats := look(t, f, epfd)
+	wantLinks(t, watches, event, 1, 1, 0)
+	wantLinks(t, watches, socket, 1, 1, 0)
+	if stats.Verified != 3 || stats.Took <= 0 {
+		t.Errorf("%+v, want the socket that is listed to need no verification", stats)
+	}
+	for _, w := range watches {
+		if int(w.TFD) == event && w.Link == Stale && w.Kind != KindAnon || w.Link == Current && w.Kind == KindAnon {
+			t.Errorf("%+v has the wrong kind", w)
+		}
+	}
+	watches, _ = look(t, withoutKcmp(t), epfd)
+	wantLinks(t, watches, event, 0, 0, 2)
+	wantLinks(t, watches, socket, 1, 1, 0)
+}
+
+func TestPipeEnds(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	r, w := must(t, pipe[0], nil), must(t, pipe[1], nil)
+	watch(t, epfd, r, In)
+	watch(t, epfd, w, Out)
+	watches, _ := look(t, f, epfd)
+	wantLinks(t, watches, r, 1, 0, 0)
+	wantLinks(t, watches, w, 1, 0, 0)
+	for _, watch := range watches {
+		if watch.Kind != KindPipe {
+			t.Errorf("%+v is no pipe", watch)
+		}
+	}
+	reopen(t, r, w) // the same inode, and yet another file
+	watches, _ = look(t, f, epfd)
+	wantLinks(t, watches, r, 0, 1, 0)
+	wantLinks(t, watches, w, 1, 0, 0)
+}
+
+func TestEveryKind(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	inotify, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	must(t, inotify, err)
+	signal, err := unix.Signalfd(-1, &unix.Sigset_t{}, unix.SFD_CLOEXEC)
+	must(t, signal, err)
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+	must(t, pidfd, err)
+	tty, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	must(t, tty, err)
+	kinds := map[int]Kind{inotify: KindInotify, signal: KindSignalfd, pidfd: KindPidfd, tty: KindTty, newEpoll(t): KindEpoll}
+	for fd := range kinds {
+		watch(t, epfd, fd, In)
+	}
+	watches, _ := look(t, f, epfd)
+	for _, w := range watches {
+		if w.Link != Current || w.Kind != kinds[int(w.TFD)] {
+			t.Errorf("%+v is %v, want %v", w, w.Kind, kinds[int(w.TFD)])
+		}
+	}
+}
+
+// TestListingOfAnotherTime judges with listings made before and after the watches
+// were read.
+func TestListingOfAnotherTime(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	before, err := f.List(os.Getpid(), 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, _ := newPair(t)
+	watch(t, epfd, opened, In)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := pair[0]
+	must(t, pair[1], nil)
+	watch(t, epfd, closed, In)
+	var r Reader
+	watches, _, err := r.Read(f, os.Getpid(), epfd, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(closed) // no duplicate: the watch goes with it
+	for name, l := range map[string]*Listing{"before": &before, "none": nil} {
+		f.Judge(os.Getpid(), epfd, watches, l, time.Minute)
+		t.Log("listing:", name)
+		wantLinks(t, watches, opened, 1, 0, 0)
+		wantLinks(t, watches, closed, 0, 0, 1)
+		if watches[0].Kind != KindSocket {
+			t.Errorf("%+v is no socket", watches[0])
+		}
+	}
+}
+
+func TestTruncatedListing(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	beyond, _ := newPair(t)
+	watch(t, epfd, beyond, In)
+	l, err := f.List(os.Getpid(), 2, Listing{})
+	if err != nil || !l.Truncated {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	watches, _ := lookWith(t, f, epfd, &l)
+	wantLinks(t, watches, beyond, 1, 0, 0)
+	watches, _ = lookWith(t, withoutKcmp(t), epfd, &l)
+	wantLinks(t, watches, beyond, 1, 0, 0)
+}
+
+func TestWithoutBudget(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	event := newEventfd(t, 0)
+	socket, _ := newPair(t)
+	watch(t, epfd, event, In)
+	watch(t, epfd, socket, In)
+	watches, _ := look(t, f, epfd)
+	l, err := f.List(os.Getpid(), 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats := f.Judge(os.Getpid(), epfd, watches, &l, 0)
+	if (stats != JudgeStats{Current: 1, Unproven: 1}) {
+		t.Errorf("%+v", stats)
+	}
+	wantLinks(t, watches, socket, 1, 0, 0)
+	wantLinks(t, watches, event, 0, 0, 1)
+}
+
+// TestManyStale has more stale watches than one call asks about.
+func TestManyStale(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	event := newEventfd(t, 0)
+	const n = maxVerify + 100
+	for range n {
+		fd, err := unix.FcntlInt(uintptr(event), unix.F_DUPFD_CLOEXEC, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		watch(t, epfd, fd, In)
+		defer unix.Close(fd)
+	}
+	watches, stats := look(t, f, epfd)
+	if stats.Verified != maxVerify || stats.Current != maxVerify || stats.Unproven != 100 {
+		t.Errorf("%+v", stats)
+	}
+	for _, w := range watches[:n/2] {
+		unix.Close(int(w.TFD))
+	}
+	_, stats = look(t, f, epfd)
+	if stats.Stale != n/2 || stats.Verified != maxVerify {
+		t.Errorf("%+v, want the %d that no listing has before the others", stats, n/2)
+	}
+	// The deferred calls close only what is still open.
+	for _, w := range watches[:n/2] {
+		if err := unix.Dup3(event, int(w.TFD), unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLongFile(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	event := newEventfd(t, 0)
+	const n = 8000 // 630 KB of text, three buffers
+	sum := 0
+	for range n {
+		fd, err := unix.FcntlInt(uintptr(event), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Skipf("%d more descriptors: %v; raise the limit: ulimit -n 10000", n, err)
+		}
+		defer unix.Close(fd)
+		watch(t, epfd, fd, In)
+		sum += fd
+	}
+	var r Reader
+	watches, took, err := r.Read(f, os.Getpid(), epfd, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range watches {
+		sum -= int(w.TFD)
+	}
+	if len(watches) != n || sum != 0 {
+		t.Errorf("%d watches, descriptors differ by %d", len(watches), sum)
+	}
+	slot := epollSlot{efd: uint32(epfd), tfd: uint32(watches[n-1].TFD)}
+	start := time.Now()
+	order, errno := compareTarget(os.Getpid(), watches[n-1].TFD, slot)
+	t.Logf("read took %v, kcmp of the last of %d watches %v", took, n, time.Since(start))
+	if order != Equal || errno != 0 {
+		t.Errorf("kcmp: %v, %v", order, errno)
+	}
+}
+
+// TestNumberSet covers the numbers that no real file has.
+func TestNumberSet(t *testing.T) {
+	var s numberSet
+	for _, n := range []int32{0, 63, 64, 1 << 20, maxNumberBits - 1, maxNumberBits, 1<<31 - 1} {
+		if s.has(n) || !s.add(n) || s.add(n) || !s.has(n) {
+			t.Errorf("%d", n)
+		}
+	}
+}

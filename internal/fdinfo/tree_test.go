@@ -1,0 +1,170 @@
+package fdinfo
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// tree writes a captured procfs and returns it. A value that starts with "->" is
+// a link.
+func tree(t *testing.T, files map[string]string) *FS {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if target, ok := strings.CutPrefix(text, "->"); ok {
+			err = os.Symlink(target, path)
+		} else {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := NewFS(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// capturedServer is one process with an epoll on descriptor 7. Its sockets live
+// on device 8.
+var capturedServer = map[string]string{
+	"meminfo": "", "self/x": "", "7/comm": "", "1234/comm": "",
+	"42/fd/0": "->/dev/pts/0", "42/fd/3": "->socket:[103]", "42/fd/4": "->socket:[999]", "42/fd/7": "->anon_inode:[eventpoll]",
+	"42/fd/8": "->anon_inode:[eventfd]", "42/fd/9": "->pipe:[55]", "42/fd/10": "->/var/log/x (deleted)",
+	"42/fd/11": "->anon_inode:inotify", "42/fd/12": "->anon_inode:bpf-map", "42/fd/13": "->anon_inode:[io_uring]",
+	"42/fd/14": "->anon_inode:[pidfd]", "42/fd/15": "->anon_inode:[timerfd]", "42/fd/16": "->anon_inode:[signalfd]",
+	"42/fd/17": "->anon_inode:[perf_event]", "42/fd/18": "->net:[4026531840]",
+	"42/fdinfo/7": "pos:\t0\nflags:\t02\nmnt_id:\t16\nino:\t30\n" +
+		"tfd:        3 events: 8000201f data:                3  pos:0 ino:67 sdev:8\n" + // as listed
+		"tfd:        4 events:       19 data:                4  pos:0 ino:68 sdev:8\n" + // another socket now
+		"tfd:        5 events:       19 data:                5  pos:0 ino:69 sdev:8\n" + // closed
+		"tfd:        8 events:       19 data:                8  pos:0 ino:1e sdev:e\n" + // not to be told
+		"tfd:        9 events:       19 data:                9  pos:0 ino:38 sdev:d\n", // another pipe now
+}
+
+func TestCapturedTree(t *testing.T) {
+	f := tree(t, capturedServer)
+	pids, err := f.PIDs([]int{-1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{-1, 7, 42, 1234}, pids); diff != "" {
+		t.Error(diff)
+	}
+	d, err := f.StatFDs(42)
+	if err != nil || d.CountKnown || d.Ino == 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	l, err := f.List(42, 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Listing{
+		FDs: []FD{
+			{0, KindTty, 0}, {3, KindSocket, 103}, {4, KindSocket, 999}, {7, KindEpoll, 0}, {8, KindEventfd, 0},
+			{9, KindPipe, 55}, {10, KindFile, 0}, {11, KindInotify, 0}, {12, KindBPF, 0}, {13, KindIOUring, 0},
+			{14, KindPidfd, 0}, {15, KindTimerfd, 0}, {16, KindSignalfd, 0}, {17, KindOther, 0}, {18, KindOther, 0},
+		},
+		Epolls: []int32{7}, Sockets: 2,
+	}
+	if diff := cmp.Diff(want, l, cmpopts.IgnoreFields(Listing{}, "Took")); diff != "" {
+		t.Error(diff)
+	}
+	for num := int32(-1); num < 20; num++ {
+		_, found := l.Find(num)
+		if want := num == 0 || num == 3 || num == 4 || num >= 7 && num <= 18; found != want {
+			t.Errorf("descriptor %d found: %v", num, found)
+		}
+	}
+	var r Reader
+	watches, _, err := r.Read(f, 42, 7, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats := f.Judge(42, 7, watches, &l, time.Second)
+	if diff := cmp.Diff(JudgeStats{Current: 1, Stale: 3, Unproven: 1, Verified: 4}, stats); diff != "" {
+		t.Error(diff)
+	}
+	for i, want := range []struct {
+		link Link
+		kind Kind
+	}{{Current, KindSocket}, {Stale, KindSocket}, {Stale, KindSocket}, {Unproven, KindUnknown}, {Stale, KindUnknown}} {
+		if w := watches[i]; w.Link != want.link || w.Kind != want.kind {
+			t.Errorf("watch %d: %+v, want %+v", i, w, want)
+		}
+	}
+	if _, err := f.Compare(Holder{42, 7}, Holder{42, 7}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("kcmp in a captured tree: %v", err)
+	}
+}
+
+// TestCapturedWithoutDescriptors judges nothing where a tree holds only fdinfo.
+func TestCapturedWithoutDescriptors(t *testing.T) {
+	f := tree(t, map[string]string{"42/fdinfo/7": capturedServer["42/fdinfo/7"]})
+	var r Reader
+	watches, _, err := r.Read(f, 42, 7, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats := f.Judge(42, 7, watches, nil, time.Second); stats.Unproven != 5 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	f := tree(t, map[string]string{
+		"1/fdinfo/3": strings.Repeat("mnt_id:\t16\n", 100) + "tfd: x\n",
+		"1/fdinfo/4": "tfd:        3 events:       19 data:                3  pos:0 ino:67 sdev:8\ntfd:        4 eve",
+		"1/fdinfo/5": long,
+		"1/fdinfo/6": "",
+	})
+	r := Reader{buf: make([]byte, 256)}
+	for fd, want := range map[int]string{3: "line 101: ", 4: "line 2: file ends inside the line", 5: "line 1: line without an end"} {
+		watches, _, err := r.Read(f, 1, fd, nil)
+		if !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
+			t.Errorf("descriptor %d: %v", fd, err)
+		}
+		if fd == 4 && len(watches) != 1 {
+			t.Errorf("%d watches before the cut", len(watches))
+		}
+	}
+	if watches, _, err := r.Read(f, 1, 6, nil); err != nil || len(watches) != 0 {
+		t.Errorf("empty file: %d watches, %v", len(watches), err)
+	}
+	if _, _, err := r.Read(f, 1, 7, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := NewFS(t.TempDir() + "/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing root: %v", err)
+	}
+}
+
+// TestReadInParts reads a file through buffers of many sizes.
+func TestReadInParts(t *testing.T) {
+	text, sum := socketLines(200)
+	f := tree(t, map[string]string{"1/fdinfo/3": string(text)})
+	for size := 90; size < 300; size++ {
+		r := Reader{buf: make([]byte, size)}
+		watches, _, err := r.Read(f, 1, 3, nil)
+		if err != nil {
+			t.Fatal(size, err)
+		}
+		checkSockets(t, watches, 200, sum)
+	}
+}
