@@ -109,11 +109,14 @@ func (l *look) hostFacts() {
 		}
 	}
 	l.source("limits", l.now().Sub(start), err)
-	l.source("bpf", 0, errNoBPF)
+	l.source("bpf", 0, noBPF{})
 }
 
-// errNoBPF is why there is no BPF source.
-var errNoBPF = fmt.Errorf("this version of eptop looks through /proc alone: %w", errors.ErrUnsupported)
+// noBPF is why there is no BPF source.
+type noBPF struct{}
+
+func (noBPF) Error() string        { return "this version of eptop looks through /proc alone" }
+func (noBPF) Is(target error) bool { return target == errors.ErrUnsupported }
 
 func bytesOf(n *uint64) model.Maybe[int64] {
 	if n == nil {

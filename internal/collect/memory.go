@@ -79,6 +79,9 @@ func (l *look) memory() {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("this kernel shows no NUMA nodes: %w", err)
 	}
+	if err == nil && len(l.sample.Nodes.Gone) > 0 {
+		err = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
+	}
 	l.source("nodes", took, err)
 }
 

@@ -55,7 +55,7 @@ func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		node := Node{
-			ID: n.ID, CPUs: Some(n.CPUList), Distances: n.Distances,
+			ID: n.ID, CPUs: Maybe[string]{Value: n.CPUList, Known: n.CPUsKnown}, Distances: n.Distances,
 			MemTotalBytes: maybe(n.Meminfo.Get("MemTotal")), MemFreeBytes: maybe(n.Meminfo.Get("MemFree")),
 			SlabReclaimableBytes:   maybe(n.Meminfo.Get("SReclaimable")),
 			SlabUnreclaimableBytes: maybe(n.Meminfo.Get("SUnreclaim")),

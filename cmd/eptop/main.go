@@ -1,0 +1,69 @@
+// Command eptop shows what epoll and sockets cost in kernel memory. This package
+// parses flags and wires collectors, model and front ends; it knows nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"charm.land/fang/v2"
+
+	"github.com/eptop/eptop/internal/collect"
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+// Exit codes other programs may rely on.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitTarget      = 3 // the target is gone or may not be read
+	exitInterrupted = 130
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := fang.Execute(ctx, newRoot(), fang.WithoutVersion(), fang.WithErrorHandler(printError))
+	return exitCode(ctx, err)
+}
+
+// printError writes one plain line: scripts and logs read it too.
+func printError(w io.Writer, _ fang.Styles, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	_, _ = fmt.Fprintf(w, "eptop: %v\n", err)
+}
+
+// usageError marks an error in how eptop was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var usage usageError
+	switch {
+	case err == nil && ctx.Err() == nil:
+		return 0
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, collect.ErrGone), errors.Is(err, collect.ErrDenied), errors.Is(err, collect.ErrKernelThread):
+		return exitTarget
+	}
+	return exitFailed
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/model"
+)
+
+const long = `eptop shows which processes hold epoll instances, how many watches each has
+against fs.epoll.max_user_watches, and what a watch and an idle connection cost
+in kernel memory on the kernel that runs, with the slab caches, NUMA nodes and
+zones behind them.
+
+Without a terminal on its output it prints one snapshot, as "eptop snapshot" does.
+
+OVERHEAD
+Reading an epoll's fdinfo holds that instance's lock: with 19 000 watches for
+some 30 ms, in which its owner waits in epoll_ctl. eptop reads an instance again
+only when that keeps the lock held for at most --max-stall percent of the time,
+and shows how old each number is. Listing the fds of a process makes the kernel
+create some 920 bytes for each, which it frees under memory pressure; eptop lists
+a process when its number of fds changed, and at most --max-fds of them.
+
+CAVEATS
+Without root other users' processes and /proc/slabinfo cannot be read; eptop says
+what is missing. Whom an instance is charged to is a guess from the user of its
+oldest holder: /proc does not show who created it.`
+
+// settings are the flags that all commands that look share.
+type settings struct {
+	pids     []int
+	delay    float64
+	source   string
+	procRoot string
+	sysRoot  string
+	user     string
+	noColor  bool
+	noMouse  bool
+	maxStall float64
+	maxFDs   int
+}
+
+func newRoot() *cobra.Command {
+	s := &settings{}
+	root := &cobra.Command{
+		Use:     "eptop",
+		Short:   "What epoll and sockets cost in kernel memory, live",
+		Long:    long,
+		Example: "  sudo eptop\n  sudo eptop --pid $(pgrep -o nginx)\n  sudo eptop snapshot --json | jq .epoll",
+		Args:    noArgs,
+		Version: version,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return s.check()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if reason := noDashboard(); reason != "" {
+				if reason != notATerminal {
+					fmt.Fprintln(cmd.ErrOrStderr(), "eptop: "+reason+"; this is one snapshot instead")
+				}
+				return s.snapshot(cmd, snapshotFlags{})
+			}
+			return s.dashboard(cmd.Context())
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("eptop {{.Version}}\n")
+	root.Flags().BoolP("version", "V", false, "print the version")
+	f := root.PersistentFlags()
+	f.IntSliceVarP(&s.pids, "pid", "p", nil, "attach to process `P` (snapshot: restrict to it; repeatable)")
+	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 3600")
+	f.StringVar(&s.source, "source", "auto", "where epolls are read from: `auto|proc|bpf`")
+	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
+	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or a captured tree")
+	f.StringVarP(&s.user, "user", "u", "", "show only processes of this `USER` (name or number)")
+	f.BoolVar(&s.noColor, "no-color", false, "no colours (also: NO_COLOR)")
+	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")
+	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
+	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
+	root.AddCommand(newSnapshot(s))
+	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q; see %s --help", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// check refuses values that make no sense before anything is read.
+func (s *settings) check() error {
+	if !(s.delay >= 0.1 && s.delay <= 3600) {
+		return usagef("--delay %g: not between 0.1 and 3600 seconds", s.delay)
+	}
+	if !(s.maxStall > 0 && s.maxStall <= 100) {
+		return usagef("--max-stall %g: not above 0 and up to 100 percent", s.maxStall)
+	}
+	if s.maxFDs < 0 {
+		return usagef("--max-fds %d: negative", s.maxFDs)
+	}
+	for _, pid := range s.pids {
+		if pid <= 0 || pid > math.MaxInt32 {
+			return usagef("--pid %d: not a process number", pid)
+		}
+	}
+	switch s.source {
+	case "auto", "proc":
+	case "bpf":
+		return usagef("--source bpf: this version of eptop looks through /proc alone")
+	default:
+		return usagef("--source %q: not auto, proc or bpf", s.source)
+	}
+	if s.user != "" {
+		if _, err := s.uid(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *settings) uid() (int, error) {
+	if n, err := strconv.Atoi(s.user); err == nil && n >= 0 {
+		return n, nil
+	}
+	u, err := user.Lookup(s.user)
+	if err != nil {
+		return 0, usagef("--user %q: no such user", s.user)
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+func (s *settings) interval() time.Duration {
+	return time.Duration(s.delay * float64(time.Second))
+}
+
+func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error) {
+	c, err := collect.New(collect.Options{
+		ProcRoot: s.procRoot, SysRoot: s.sysRoot, MaxStall: s.maxStall / 100, MaxFDs: s.maxFDs, LookTime: lookTime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range s.pids {
+		if err := c.Attach(pid); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// restrict narrows the processes to those of --user, and to pids if any.
+func (s *settings) restrict(snap *model.Snapshot, pids []int) (*model.Snapshot, error) {
+	uid := -1
+	if s.user != "" {
+		var err error
+		if uid, err = s.uid(); err != nil {
+			return nil, err
+		}
+	}
+	if uid < 0 && len(pids) == 0 {
+		return snap, nil
+	}
+	return snap.Restrict(func(p *model.Process) bool {
+		return (uid < 0 || p.UID == uid) && (len(pids) == 0 || slices.Contains(pids, p.PID))
+	}), nil
+}
+
+const notATerminal = "no terminal on standard output"
+
+// noDashboard says why the dashboard cannot be shown here; "" where it can.
+func noDashboard() string {
+	if !term.IsTerminal(os.Stdout.Fd()) {
+		return notATerminal
+	}
+	if t := os.Getenv("TERM"); t == "dumb" || t == "" {
+		return fmt.Sprintf("a terminal of type %q cannot show the dashboard", t)
+	}
+	return ""
+}

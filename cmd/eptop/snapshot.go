@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/report"
+)
+
+type snapshotFlags struct{ json, watches bool }
+
+func newSnapshot(s *settings) *cobra.Command {
+	var f snapshotFlags
+	cmd := &cobra.Command{
+		Use:     "snapshot",
+		Short:   "Look once and print it: text for people, JSON for programs",
+		Example: "  eptop snapshot\n  eptop snapshot --json --pid 4242 --watches | jq '.processes[].epolls[].targets[]'",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.snapshot(cmd, f) },
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&f.watches, "watches", false, "add every watch")
+	return cmd
+}
+
+func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
+	c, err := s.collector(0)
+	if err != nil {
+		return err
+	}
+	sample, err := c.Look(collect.Focus{PIDs: s.pids})
+	if err != nil {
+		return err
+	}
+	snap, err := s.restrict(model.New(sample), s.pids)
+	if err != nil {
+		return err
+	}
+	for _, pid := range s.pids {
+		if snap.Process(pid) == nil && s.user == "" {
+			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)
+		}
+	}
+	if err := cmd.Context().Err(); err != nil {
+		return err
+	}
+	if f.json {
+		return report.JSON(cmd.OutOrStdout(), snap, f.watches)
+	}
+	return report.Text(cmd.OutOrStdout(), snap, len(s.pids) > 0, f.watches)
+}

@@ -1,0 +1,111 @@
+// Package report prints a model.Snapshot: as JSON for programs, in the shape
+// that other programs rely on, and as text for people.
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+// JSON writes the snapshot as one JSON object and a newline. With watches it
+// adds every watch as a target of its epoll; they are written one by one, so
+// that a million of them are never in memory together.
+func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
+	if !watches {
+		return json.NewEncoder(w).Encode(s)
+	}
+	out := &jsonWriter{w: bufio.NewWriterSize(w, 64<<10)}
+	out.snapshot(s)
+	if out.err != nil {
+		return out.err
+	}
+	return out.w.Flush()
+}
+
+// jsonWriter keeps the first error, so that the nesting stays readable.
+type jsonWriter struct {
+	w   *bufio.Writer
+	err error
+}
+
+func (j *jsonWriter) raw(b []byte) {
+	if j.err == nil {
+		_, j.err = j.w.Write(b)
+	}
+}
+
+// around marshals v, which has a null for the array of that name, and writes the
+// array's elements in its place. No text in v can be taken for the key: within
+// a JSON string its quotes are escaped.
+func (j *jsonWriter) around(v any, name string, elements func()) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		j.err = err
+		return
+	}
+	key := fmt.Appendf(nil, "%q:", name)
+	before, after, found := bytes.Cut(b, append(bytes.Clone(key), "null"...))
+	if !found {
+		j.err = fmt.Errorf("no place for %s in %T", name, v)
+		return
+	}
+	j.raw(before)
+	j.raw(key)
+	j.raw([]byte("["))
+	elements()
+	j.raw([]byte("]"))
+	j.raw(after)
+}
+
+func (j *jsonWriter) comma(i int) {
+	if i > 0 {
+		j.raw([]byte(","))
+	}
+}
+
+func (j *jsonWriter) snapshot(s *model.Snapshot) {
+	head := *s
+	head.Processes = nil
+	j.around(&head, "processes", func() {
+		for i := range s.Processes {
+			j.comma(i)
+			j.process(&s.Processes[i])
+		}
+	})
+	j.raw([]byte("\n"))
+}
+
+func (j *jsonWriter) process(p *model.Process) {
+	head := *p
+	head.Epolls = nil
+	j.around(&head, "epolls", func() {
+		for i := range p.Epolls {
+			j.comma(i)
+			j.epoll(&p.Epolls[i])
+		}
+	})
+}
+
+func (j *jsonWriter) epoll(e *model.Epoll) {
+	// The outer field hides the embedded one, which omits an empty list.
+	head := struct {
+		*model.Epoll
+		Targets []model.Target `json:"targets"`
+	}{Epoll: e}
+	j.around(head, "targets", func() {
+		for i := range e.List {
+			j.comma(i)
+			b, err := json.Marshal(model.NewTarget(e.List[i]))
+			if err != nil {
+				j.err = err
+				return
+			}
+			j.raw(b)
+		}
+	})
+}

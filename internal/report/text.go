@@ -1,0 +1,354 @@
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// absent stands where a value could not be had: it is not a zero.
+const absent = "-"
+
+// Text writes the snapshot for people. With watches it adds every watch of
+// every epoll; with details the epolls of each process.
+func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
+	t := &text{w: bufio.NewWriter(w)}
+	t.host(s)
+	t.connection(s)
+	t.watch(s)
+	t.users(s)
+	t.processes(s)
+	if details || watches {
+		t.epolls(s, watches)
+	}
+	t.walls(s)
+	t.slab(s)
+	t.nodes(s)
+	t.sources(s)
+	return t.w.Flush()
+}
+
+// text collects lines; bufio keeps the first error until Flush.
+type text struct{ w *bufio.Writer }
+
+func (t *text) line(format string, args ...any) { fmt.Fprintf(t.w, format+"\n", args...) }
+
+func (t *text) title(format string, args ...any) {
+	t.w.WriteByte('\n')
+	t.line(format, args...)
+}
+
+// table aligns rows of tab-separated cells to the right; the last cell of a row
+// stays where it is.
+func (t *text) table(rows []string) {
+	tw := tabwriter.NewWriter(t.w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range rows {
+		cells := strings.Split(row, "\t")
+		last := len(cells) - 1
+		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(cells[:last], "\t"), cells[last])
+	}
+	tw.Flush()
+}
+
+func row(cells ...any) string {
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		switch v := c.(type) {
+		case int64:
+			out[i] = units.Count(v)
+		case int:
+			out[i] = units.Count(int64(v))
+		case model.Maybe[int64]:
+			out[i] = count(v)
+		default:
+			out[i] = clean(fmt.Sprint(v))
+		}
+	}
+	return strings.Join(out, "\t")
+}
+
+// clean keeps names that processes give themselves from moving the cursor or
+// breaking a table.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return units.Count(int64(n)) + " " + what + "s"
+}
+
+func count(m model.Maybe[int64]) string {
+	if n, ok := m.Get(); ok {
+		return units.Count(n)
+	}
+	return absent
+}
+
+func bytesOf(m model.Maybe[int64]) string {
+	if n, ok := m.Get(); ok {
+		return units.Bytes(n)
+	}
+	return absent
+}
+
+func (t *text) host(s *model.Snapshot) {
+	h := s.Host
+	t.line("%s · Linux %s · %s · %s memory, %s available · %s", clean(h.Hostname), clean(h.Kernel),
+		many(h.CPUs, "CPU"), bytesOf(h.MemTotalBytes), bytesOf(h.MemAvailableBytes), many(len(s.Nodes), "NUMA node"))
+	g := s.Guest
+	t.line("looking took %s, %s of CPU, held epoll locks for %s and listed %s fds",
+		units.Duration(s.Took), units.Duration(g.CPU), units.Duration(g.Stall), units.Count(int64(g.FDsListed)))
+}
+
+func (t *text) connection(s *model.Snapshot) {
+	c, ok := s.ConnectionCost.TCP4.Get()
+	if !ok {
+		t.title("What an idle connection costs is not known here: see the sources below.")
+		return
+	}
+	t.title("One end of an idle TCP connection takes %s B (%s)", units.Count(c.Bytes), c.Origin)
+	t.parts(c.Parts, c.LeavesOut)
+	line := fmt.Sprintf("  folklore %s B (Linux 3.10): this kernel is at %.0f %%", units.Count(s.ConnectionCost.FolkloreBytes),
+		100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
+	for _, f := range []struct {
+		name string
+		cost model.Maybe[model.Cost]
+	}{{"over IPv6", s.ConnectionCost.TCP6}, {"UNIX stream", s.ConnectionCost.Unix}} {
+		if c, ok := f.cost.Get(); ok {
+			line += fmt.Sprintf(" · %s %s B", f.name, units.Count(c.Bytes))
+		}
+	}
+	t.line("%s", line)
+}
+
+func (t *text) parts(parts []model.Part, leavesOut []string) {
+	rows := []string{row("BYTES", "OBJECT", "ORIGIN", "SLAB CACHE")}
+	for _, p := range parts {
+		name := p.Cache
+		if p.ShownAs != p.Cache {
+			name += " (slabinfo counts it under " + p.ShownAs + ")"
+		}
+		rows = append(rows, row(p.Bytes, p.ObjectBytes, p.Origin, name))
+	}
+	t.table(rows)
+	if len(leavesOut) > 0 {
+		t.line("  not counted, for this kernel does not tell: %s", strings.Join(leavesOut, ", "))
+	}
+}
+
+func (t *text) watch(s *model.Snapshot) {
+	w, ok := s.Epoll.Cost.Get()
+	if !ok {
+		return
+	}
+	t.title("One watch takes %s B (%s); charged against max_user_watches: %s B; epoll(7) says %s B",
+		units.Count(w.Bytes), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
+	t.parts(w.Parts, w.LeavesOut)
+}
+
+func (t *text) users(s *model.Snapshot) {
+	e := s.Epoll
+	t.title("%s watches in %s, each instance once; max_user_watches is %s for each user",
+		units.Count(e.Watches), many(e.Instances, "epoll instance"), count(e.MaxUserWatches))
+	if e.Unread > 0 {
+		t.line("  without the watches of %s that could not be read", many(e.Unread, "instance"))
+	}
+	switch {
+	case s.Hidden == 1:
+		t.line("  without 1 process whose fds may not be listed by this user")
+	case s.Hidden > 1:
+		t.line("  without %d processes whose fds may not be listed by this user", s.Hidden)
+	}
+	if len(e.Users) == 0 {
+		return
+	}
+	rows := []string{row("EPOLLS", "WATCHES", "LIMIT", "USED", "MEMORY", "USER")}
+	for _, u := range e.Users {
+		used := absent
+		if limit, ok := u.Limit.Get(); ok && limit > 0 {
+			used = units.Percent(float64(u.Watches) / float64(limit))
+		}
+		name := u.User
+		if u.Unsure > 0 {
+			name += fmt.Sprintf(" (%d instances by guess)", u.Unsure)
+		}
+		rows = append(rows, row(u.Instances, u.Watches, u.Limit, used, bytesOf(u.WatchBytes), name))
+	}
+	t.table(rows)
+}
+
+func (t *text) processes(s *model.Snapshot) {
+	t.title("Processes")
+	rows := []string{row("PID", "USER", "EPOLLS", "WATCHES", "FDS", "SOCKETS", "MEMORY*", "COMMAND")}
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		name := p.Comm
+		if p.Problem != "" {
+			name += " (" + p.Problem + ")"
+		}
+		if p.Unread > 0 {
+			name += fmt.Sprintf(" (%d epolls not read)", p.Unread)
+		}
+		if n, ok := p.FDsSeen.Get(); ok {
+			name += fmt.Sprintf(" (only the first %s fds looked at)", units.Count(n))
+		}
+		rows = append(rows, row(fmt.Sprint(p.PID), p.User, p.Instances, p.Watches, p.FDs, p.Sockets, bytesOf(p.KernelBytes.Total), name))
+	}
+	t.table(rows)
+	t.line("  * kernel memory of watches and epoll instances; sockets and their buffers are not in it")
+}
+
+func (t *text) epolls(s *model.Snapshot, watches bool) {
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		t.title("Epolls of %d %s", p.PID, clean(p.Comm))
+		rows := []string{row("FD", "WATCHES", "ET", "ONESHOT", "DISARMED", "EXCLUSIVE", "WAKEUP", "STALE", "UNPROVEN", "BYTES", "AGE", "NOTES")}
+		for j := range p.Epolls {
+			e := &p.Epolls[j]
+			rows = append(rows, row(fmt.Sprint(e.FD), e.Watches, e.ET, e.OneShot, e.Disarmed, e.Exclusive, e.Wakeup,
+				e.Stale, e.Unproven, e.Bytes, units.Duration(e.Age), epollNotes(e)))
+		}
+		t.table(rows)
+		for j := range p.Epolls {
+			if watches {
+				t.targets(&p.Epolls[j])
+			}
+		}
+	}
+}
+
+func epollNotes(e *model.Epoll) string {
+	var notes []string
+	if e.State != model.OK {
+		notes = append(notes, e.Problem)
+	}
+	if len(e.SharedWith) > 0 {
+		shared := make([]string, len(e.SharedWith))
+		for i, h := range e.SharedWith {
+			shared[i] = fmt.Sprintf("pid %d fd %d", h.PID, h.FD)
+		}
+		notes = append(notes, "shared with "+strings.Join(shared, ", "))
+	}
+	if e.SharingUnknown {
+		notes = append(notes, "sharing unknown")
+	}
+	return strings.Join(notes, "; ")
+}
+
+func (t *text) targets(e *model.Epoll) {
+	if len(e.List) == 0 {
+		return
+	}
+	t.title("Watches of epoll %d", e.FD)
+	rows := []string{row("FD", "KIND", "EVENTS", "DATA", "INO", "NOTES")}
+	for i := range e.List {
+		w := model.NewTarget(e.List[i])
+		kind, ino := cmp.Or(w.Kind, absent), absent
+		if n, ok := w.Ino.Get(); ok {
+			ino = fmt.Sprint(n)
+		}
+		rows = append(rows, row(fmt.Sprint(w.FD), kind, cmp.Or(strings.Join(w.Events, "|"), absent), w.Data, ino, strings.Join(w.Notes, ", ")))
+	}
+	t.table(rows)
+}
+
+func (t *text) walls(s *model.Snapshot) {
+	if len(s.Walls) == 0 {
+		return
+	}
+	t.title("Which wall comes first")
+	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
+	for _, w := range s.Walls {
+		used, limit := units.Count(w.Used), units.Count(w.Limit)
+		if w.Name == "memory" {
+			used, limit = units.Bytes(w.Used), units.Bytes(w.Limit)
+		}
+		rows = append(rows, row(w.ConnectionsLeft, used, limit, w.Scope, w.Name))
+	}
+	t.table(rows)
+}
+
+// slabRows bounds the caches that text shows; JSON has them all.
+const slabRows = 12
+
+func (t *text) slab(s *model.Snapshot) {
+	if len(s.Slab) == 0 {
+		return
+	}
+	all := slices.Clone(s.Slab)
+	slices.SortStableFunc(all, func(a, b model.Cache) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	var sum int64
+	for i := range all {
+		sum += all[i].Bytes
+	}
+	shown := all[:min(slabRows, len(all))]
+	t.title("The %d largest of %d slab caches, which take %s together", len(shown), len(all), units.Bytes(sum))
+	rows := []string{row("ACTIVE", "OBJECTS", "OBJECT", "EACH", "MEMORY", "CACHE")}
+	for i := range shown {
+		c := &shown[i]
+		name := c.Name
+		if len(c.Aliases) > 0 {
+			name += " = " + strings.Join(c.Aliases, " ")
+		}
+		rows = append(rows, row(c.Active, c.Objects, c.ObjectBytes, c.BytesPerObject, units.Bytes(c.Bytes), name))
+	}
+	t.table(rows)
+}
+
+func (t *text) nodes(s *model.Snapshot) {
+	if len(s.Nodes) > 0 {
+		t.title("NUMA nodes")
+		rows := []string{row("NODE", "CPUS", "MEMORY", "FREE", "SLAB RECLAIMABLE", "UNRECLAIMABLE", "DISTANCES")}
+		for _, n := range s.Nodes {
+			cpus := absent
+			if list, ok := n.CPUs.Get(); ok {
+				cpus = cmp.Or(list, "none")
+			}
+			rows = append(rows, row(n.ID, cpus, bytesOf(n.MemTotalBytes), bytesOf(n.MemFreeBytes),
+				bytesOf(n.SlabReclaimableBytes), bytesOf(n.SlabUnreclaimableBytes), strings.Trim(fmt.Sprint(n.Distances), "[]")))
+		}
+		t.table(rows)
+	}
+	if len(s.Zones) > 0 {
+		t.title("Zones, in pages of %s B", units.Count(s.Host.PageBytes))
+		rows := []string{row("NODE", "FREE", "BOOST", "MIN", "LOW", "HIGH", "SPANNED", "PRESENT", "MANAGED", "ZONE")}
+		for _, z := range s.Zones {
+			rows = append(rows, row(z.Node, z.Free, z.Boost, z.Min, z.Low, z.High, z.Spanned, z.Present, z.Managed, z.Name))
+		}
+		t.table(rows)
+	}
+}
+
+// sources names what could not be read, and how it could.
+func (t *text) sources(s *model.Snapshot) {
+	first := true
+	for _, src := range s.Sources {
+		if src.State == model.OK {
+			continue
+		}
+		if first {
+			t.title("Not read, or not in full")
+			first = false
+		}
+		line := fmt.Sprintf("  %-10s %-7s %s", src.Name, src.State, clean(src.Detail))
+		if src.Remedy != "" {
+			line += "; try: " + src.Remedy
+		}
+		t.line("%s", line)
+	}
+}
