@@ -161,16 +161,48 @@ func TestEndsWhileRead(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	fd, err := openat(live(t).path(cmd.Process.Pid, "fdinfo/0"), 0)
-	must(t, fd, err)
+	file, err := live(t).OpenEpoll(cmd.Process.Pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
 	stdin.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	r := Reader{buf: make([]byte, 100)}
-	_, _, err = r.readAll(fd, nil)
-	if err := pathError("read", "fdinfo", err); !errors.Is(err, fs.ErrNotExist) {
+	var r Reader
+	if _, _, err := r.ReadFile(file, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// TestReadAgain reads a file that is kept open while the epoll changes and is
+// closed.
+func TestReadAgain(t *testing.T) {
+	f := live(t)
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := f.OpenEpoll(os.Getpid(), epfd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var r Reader
+	for n := range 200 {
+		watches, took, err := r.ReadFile(file, nil)
+		if err != nil || len(watches) != n || took <= 0 {
+			t.Fatalf("%d watches, want %d; %v, %v", len(watches), n, took, err)
+		}
+		watch(t, epfd, newEventfd(t, 0), In)
+	}
+	if n := file.KernelBytes(); n != 16<<10 {
+		t.Errorf("%d bytes for 199 lines of 79 bytes", n)
+	}
+	unix.Close(epfd)
+	if _, _, err := r.ReadFile(file, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the epoll was closed: %v", err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/bits"
+	"os"
 	"strconv"
 	"time"
 
@@ -30,51 +32,96 @@ const readBytes = 256 << 10
 // Another user's process needs root or CAP_SYS_PTRACE. On an error the watches
 // read so far are returned with it; an [ErrMalformed] quotes the line.
 func (r *Reader) Read(f *FS, pid, fd int, dst []Watch) (watches []Watch, took time.Duration, err error) {
-	path := f.path(pid, "fdinfo/"+strconv.Itoa(fd))
-	file, err := openat(path, 0)
+	file, err := f.OpenEpoll(pid, fd)
 	if err != nil {
 		return dst, 0, err
 	}
-	defer unix.Close(file)
+	defer file.Close()
+	return r.ReadFile(file, dst)
+}
+
+// EpollFile is the fdinfo file of an epoll that is kept open to be read again and
+// again. That takes a third of the time of opening it anew: the kernel keeps the
+// buffer that it printed into (struct seq_file), which has the right size then,
+// so that one walk under ep->mtx is enough. 15,000 watches took 8 ms instead of
+// 22 on Linux 6.18.
+//
+// It pins neither the process nor the epoll. Each read looks the descriptor up
+// again and prints what has that number at that time.
+type EpollFile struct {
+	fd   int
+	path string
+	size int
+}
+
+// OpenEpoll opens the fdinfo file of descriptor fd of a process.
+func (f *FS) OpenEpoll(pid, fd int) (*EpollFile, error) {
+	path := f.path(pid, "fdinfo/"+strconv.Itoa(fd))
+	file, err := openat(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &EpollFile{fd: file, path: path}, nil
+}
+
+// Close closes the file and frees the kernel's buffer.
+func (e *EpollFile) Close() { unix.Close(e.fd) }
+
+// KernelBytes estimates the memory that the kernel keeps for the open file: the
+// size of the last text rounded up to the power of two that its buffer grew to.
+// It is 0 before the first read.
+func (e *EpollFile) KernelBytes() int {
+	if e.size == 0 {
+		return 0
+	}
+	return max(os.Getpagesize(), 1<<bits.Len(uint(e.size)))
+}
+
+// ReadFile is [Reader.Read] for a file that is kept open. fs.ErrNotExist says
+// that the process ended or has no such descriptor any more; the file is to be
+// closed then, also when a new process got the old number.
+func (r *Reader) ReadFile(e *EpollFile, dst []Watch) (watches []Watch, took time.Duration, err error) {
 	if r.buf == nil {
 		r.buf = make([]byte, readBytes)
 	}
-	watches, took, err = r.readAll(file, dst)
+	watches, e.size, took, err = r.readAll(e.fd, dst)
+	if errors.Is(err, ErrMalformed) {
+		return watches, took, fmt.Errorf("parse %s: %w", e.path, err)
+	}
 	if err != nil {
-		if errors.Is(err, ErrMalformed) {
-			return watches, took, fmt.Errorf("parse %s: %w", path, err)
-		}
-		return watches, took, pathError("read", path, err)
+		return watches, took, pathError("read", e.path, err)
 	}
 	return watches, took, nil
 }
 
-// readAll reads to the end of the file, which a short read is not.
-func (r *Reader) readAll(file int, dst []Watch) (watches []Watch, took time.Duration, err error) {
+// readAll reads from the beginning to the end of the file, which a short read is
+// not.
+func (r *Reader) readAll(file int, dst []Watch) (watches []Watch, size int, took time.Duration, err error) {
 	lines, kept := 0, 0
 	for {
 		start := time.Now()
-		n, err := unix.Read(file, r.buf[kept:])
+		n, err := unix.Pread(file, r.buf[kept:], int64(size))
 		took += time.Since(start)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
-			return dst, took, err
+			return dst, size, took, err
 		}
 		if n == 0 {
-			return dst, took, CheckRest(r.buf[:kept], lines+1)
+			return dst, size, took, CheckRest(r.buf[:kept], lines+1)
 		}
+		size += n
 		text := r.buf[:kept+n]
 		var rest []byte
 		dst, rest, err = AppendWatches(dst, text)
 		if line, ok := errors.AsType[*LineError](err); ok {
 			line.Line += lines
-			return dst, took, line
+			return dst, size, took, line
 		}
 		lines += bytes.Count(text[:len(text)-len(rest)], newline)
 		if len(rest) == len(r.buf) {
-			return dst, took, newLineError(lines+1, rest, "line without an end")
+			return dst, size, took, newLineError(lines+1, rest, "line without an end")
 		}
 		kept = copy(r.buf, rest)
 	}

@@ -146,6 +146,22 @@ func BenchmarkLive(b *testing.B) {
 			b.Fatal(len(watches))
 		}
 	})
+	b.Run("ReadAgain", func(b *testing.B) {
+		file, err := f.OpenEpoll(os.Getpid(), epfd)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer file.Close()
+		b.ReportAllocs()
+		for b.Loop() {
+			if watches, _, err = r.ReadFile(file, watches[:0]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if len(watches) != n {
+			b.Fatal(len(watches))
+		}
+	})
 	b.Run("List", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
