@@ -86,8 +86,11 @@ const (
 	allAttrs
 )
 
+// storedAttr is what reading the attributes gave, an error included, so that a
+// kernel that lacks one is not asked again and again.
 type storedAttr struct {
 	attr Attr
+	err  error
 	set  attrSet
 }
 
@@ -114,7 +117,7 @@ func (s *attrStore) changed(before, after *Names) {
 func (f *FS) attr(id string, set attrSet) (Attr, error) {
 	s := &f.attrs
 	if k, ok := s.known[id]; ok && k.set >= set {
-		return k.attr, nil
+		return k.attr, k.err
 	}
 	var a Attr
 	err := s.denied
@@ -126,15 +129,13 @@ func (f *FS) attr(id string, set attrSet) (Attr, error) {
 		if link, ok := parseLinkName(id); ok {
 			return link, nil
 		}
-	}
-	if err != nil {
 		return Attr{}, err
 	}
 	if s.known == nil {
 		s.known = make(map[string]storedAttr)
 	}
-	s.known[id] = storedAttr{attr: a, set: set}
-	return a, nil
+	s.known[id] = storedAttr{attr: a, err: err, set: set}
+	return a, err
 }
 
 // maxOrder is more than any slab's: a page order is 10 or so at most.

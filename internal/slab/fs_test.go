@@ -159,6 +159,13 @@ func TestNamesAreReadAgain(t *testing.T) {
 		t.Fatalf("a new alias shows nowhere but in the list, which is still young (-want +got):\n%s", diff)
 	}
 	now = now.Add(NamesMaxAge)
+	names, err := f.Names() // Read again, and slabinfo is not.
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, ok := names.ShownAs("late"); !ok || shown != "pid" {
+		t.Errorf("late is shown as %q (%v)", shown, ok)
+	}
 	want = []string{"eventpoll_epi", "late", "tcp_bind_bucket"}
 	if diff := cmp.Diff(want, aliases()); diff != "" {
 		t.Fatalf("after a minute (-want +got):\n%s", diff)

@@ -26,6 +26,7 @@ type Names struct {
 	ids     map[string]string   // name → directory in /sys/kernel/slab
 	members map[string][]string // directory → the names it serves, sorted
 	shown   map[string]string   // directory → name in slabinfo, where known
+	others  map[string][]string // name in slabinfo → its aliases, made once
 }
 
 // ShownAs returns the name under which slabinfo prints the cache that serves
@@ -50,6 +51,9 @@ func (n *Names) ShownAs(name string) (shown string, ok bool) {
 // Aliases returns all other names served by the cache of name, sorted; nil
 // when there are none or the kernel does not have the name. Do not modify it.
 func (n *Names) Aliases(name string) []string {
+	if others, ok := n.others[name]; ok {
+		return others
+	}
 	members := n.members[n.ids[name]]
 	if len(members) < 2 {
 		return nil
@@ -144,7 +148,20 @@ func (n *Names) resolve(caches []Cache) *Names {
 	for id := range torn {
 		delete(shown, id)
 	}
-	return &Names{ids: n.ids, members: n.members, shown: shown}
+	others := make(map[string][]string, len(shown))
+	for _, name := range shown {
+		others[name] = n.Aliases(name)
+	}
+	return &Names{ids: n.ids, members: n.members, shown: shown, others: others}
+}
+
+// inherit takes over which names are shown, until slabinfo is read again.
+func (n *Names) inherit(before *Names) {
+	for id, name := range before.shown {
+		if n.ids[name] == id {
+			n.shown[id] = name
+		}
+	}
 }
 
 // unknown counts the caches whose name is not in the list.
@@ -190,6 +207,9 @@ func (f *FS) freshNames(caches []Cache) (*Names, error) {
 	if stale {
 		before := s.names
 		names, err := readNames(f.slab)
+		if err == nil && before != nil {
+			names.inherit(before)
+		}
 		*s = namesState{names: names, err: err, at: now, dirs: dirs}
 		f.attrs.changed(before, names)
 	}

@@ -20,7 +20,7 @@ const tableColumns = 5
 const knownVersion = "2.1"
 
 // maxNames bounds the memory of a Parser that sees ever new names.
-const maxNames = 8192
+const maxNames = 1 << 16
 
 // Parser parses /proc/slabinfo again and again without a new string for a name
 // it has seen before. The zero value is ready. It is not for concurrent use.
