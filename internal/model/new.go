@@ -23,6 +23,9 @@ func New(s *Sample) *Snapshot {
 		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
 		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), Zones: zones(s.Zones),
 	}
+	if snap.Sources == nil {
+		snap.Sources = []Source{}
+	}
 	b.epoll(snap)
 	snap.Processes = b.processRows()
 	snap.Walls = walls(s, snap)
@@ -212,7 +215,10 @@ func finish(p *Process) {
 			k.LeavesOut = append(k.LeavesOut, part.name)
 		}
 	}
-	if p.Unread > 0 {
+	switch {
+	case p.Unread == 1:
+		k.LeavesOut = append(k.LeavesOut, "watches of 1 unread instance")
+	case p.Unread > 1:
 		k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("watches of %d unread instances", p.Unread))
 	}
 }

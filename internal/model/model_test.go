@@ -1,0 +1,307 @@
+package model
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/zone"
+)
+
+// layouts618 is Linux 6.18 on x86-64 as its /sys/kernel/slab has it.
+func layouts618() map[string]Layout {
+	l := func(shown string, slot, slab, objs int64, reclaimable bool) Layout {
+		return Layout{ShownAs: shown, RequestedBytes: slot, SlotBytes: slot, SlabBytes: slab, ObjsPerSlab: objs, Reclaimable: Some(reclaimable)}
+	}
+	return map[string]Layout{
+		"TCP":              l("TCP", 2368, 32768, 13, false),
+		"TCPv6":            l("TCPv6", 2496, 32768, 13, false),
+		"UNIX-STREAM":      l("signal_cache", 1152, 32768, 28, false),
+		"sock_inode_cache": l("sock_inode_cache", 832, 16384, 19, true),
+		"filp":             l("filp", 192, 4096, 21, false),
+		"dentry":           l("dentry", 192, 4096, 21, true),
+		"lsm_inode_cache":  l("lsm_inode_cache", 32, 4096, 128, false),
+		"lsm_file_cache":   l("lsm_file_cache", 24, 4096, 170, false),
+		"eventpoll_epi":    l("eventpoll_epi", 128, 4096, 32, false),
+		"eventpoll_pwq":    l("anon_vma_chain", 64, 4096, 64, false),
+		"ep_head":          l("ep_head", 16, 4096, 256, false),
+		"kmalloc-256":      l("kmalloc-256", 256, 4096, 16, false),
+	}
+}
+
+func structs618() map[string]int64 {
+	return map[string]int64{
+		"epitem": 120, "eppoll_entry": 64, "epitems_head": 16, "eventpoll": 208, "tcp_sock": 2304,
+		"tcp6_sock": 2432, "unix_sock": 1152, "socket_alloc": 768, "file": 184, "dentry": 192,
+	}
+}
+
+func TestCostsOfLinux618(t *testing.T) {
+	s := sizes{layouts: layouts618(), structs: structs618()}
+	c := s.connections()
+	tcp := c.TCP4.Value
+	if !c.TCP4.Known || tcp.Bytes != 3829 || tcp.Origin != Derived || len(tcp.Parts) != 6 || tcp.LeavesOut != nil {
+		t.Errorf("TCP end = %+v", tcp)
+	}
+	want := Part{Cache: "TCP", ShownAs: "TCP", ObjectBytes: Some[int64](2304), Bytes: 2521, Origin: Measured, Reclaimable: Some(false)}
+	if diff := cmp.Diff(want, tcp.Parts[0]); diff != "" {
+		t.Error(diff)
+	}
+	if got := c.Unix.Value; got.Bytes != 2478 || got.Parts[0].ShownAs != "signal_cache" {
+		t.Errorf("UNIX end = %+v", got)
+	}
+	w, head := s.watch()
+	if w.Value.Bytes != 208 || w.Value.ChargedBytes != Some[int64](184) || w.Value.ManualBytes != 160 || head != 16 {
+		t.Errorf("watch = %+v, head %d", w.Value, head)
+	}
+	if got := w.Value.Parts[1].ShownAs; got != "anon_vma_chain" {
+		t.Errorf("eventpoll_pwq is shown as %s", got)
+	}
+	if in := s.instance(); in.Value.Bytes != 256+195+195+24 || in.Value.Parts[0].ShownAs != "kmalloc-256" {
+		t.Errorf("instance = %+v", in.Value)
+	}
+}
+
+func TestCostsWithoutRoot(t *testing.T) {
+	// Everyone may read BTF and the names of merged caches, which tell a slot.
+	s := sizes{
+		layouts: map[string]Layout{"eventpoll_epi": {ShownAs: "eventpoll_epi", SlotBytes: 128}},
+		structs: structs618(),
+	}
+	w, _ := s.watch()
+	if w.Value.Bytes != 128+64+16 || w.Value.Origin != Estimated {
+		t.Errorf("watch = %+v", w.Value)
+	}
+	tcp := s.connections().TCP4.Value
+	if tcp.Bytes != 2304+768+184+192 || tcp.Origin != Estimated {
+		t.Errorf("TCP end = %+v", tcp)
+	}
+}
+
+func TestCostsOfAnUnknownKernel(t *testing.T) {
+	s := sizes{}
+	if c := s.connections(); c.TCP4.Known || c.TCP6.Known || c.Unix.Known {
+		t.Errorf("costs out of nothing: %+v", c)
+	}
+	if w, _ := s.watch(); w.Known {
+		t.Errorf("watch out of nothing: %+v", w)
+	}
+	if in := s.instance(); in.Known {
+		t.Errorf("instance out of nothing: %+v", in)
+	}
+	// /proc/net/protocols alone gives the socket and names what is missing.
+	s.protocols = map[string]int64{"TCP": 2304}
+	tcp := s.connections().TCP4.Value
+	if tcp.Bytes != 2304 || tcp.Origin != Estimated || !cmp.Equal(tcp.LeavesOut, []string{"sock_inode_cache", "filp", "dentry"}) {
+		t.Errorf("TCP end = %+v", tcp)
+	}
+}
+
+// watches makes n watches of sockets that are armed for IN.
+func watches(n int) []fdinfo.Watch {
+	w := make([]fdinfo.Watch, n)
+	for i := range w {
+		w[i] = fdinfo.Watch{TFD: int32(i), Mask: fdinfo.In | fdinfo.Err | fdinfo.Hup, Link: fdinfo.Current, Kind: fdinfo.KindSocket}
+	}
+	return w
+}
+
+func TestCount(t *testing.T) {
+	w := watches(8)
+	w[0].Mask |= fdinfo.ET
+	w[1].Mask = fdinfo.OneShot | fdinfo.ET // fired
+	w[2].Mask |= fdinfo.OneShot
+	w[3].Mask |= fdinfo.Exclusive
+	w[4].Mask |= fdinfo.Wakeup
+	w[5].Link = fdinfo.Stale
+	w[6].Link = fdinfo.Unproven
+	w[7].Kind = fdinfo.KindEpoll
+	want := Counts{Watches: 8, ET: 2, OneShot: 2, Disarmed: 1, Exclusive: 1, Wakeup: 1, Stale: 1, Unproven: 1, Nested: 1}
+	if diff := cmp.Diff(want, Count(w)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// sample is a server of two processes that share an instance, and a client of
+// another user.
+func sample() *Sample {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	read := func(holders []Holder, n int) InstanceSample {
+		w := watches(n)
+		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, Counts: Count(w), List: w, ReadAt: now.Add(-time.Second)}
+	}
+	return &Sample{
+		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: Some[int64](1 << 30), MemAvailableBytes: Some[int64](1 << 29)},
+		MaxUserWatches: Some[int64](1000), OpenFiles: Some[int64](100), MaxFiles: Some[int64](100_000),
+		Processes: []ProcessSample{
+			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: Some[int64](120), Sockets: Some[int64](100), Nofile: Some[int64](1024), ListedAt: now},
+			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: Some[int64](5), Nofile: Some[int64](1024), ListedAt: now},
+			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: Some[int64](9), Nofile: Some[int64](10), ListedAt: now},
+		},
+		Instances: []InstanceSample{
+			read([]Holder{{10, 4}, {11, 4}, {11, 9}}, 100),
+			read([]Holder{{20, 3}}, 7),
+			{Holders: []Holder{{20, 5}}, SharingKnown: true, State: Absent, Problem: "waits for its first read"},
+		},
+		Layouts: layouts618(), StructBytes: structs618(),
+	}
+}
+
+func TestSharedInstancesCountOnce(t *testing.T) {
+	s := New(sample())
+	if s.Epoll.Instances != 3 || s.Epoll.Watches != 107 || s.Epoll.Unread != 1 {
+		t.Errorf("totals = %+v", s.Epoll)
+	}
+	want := []User{
+		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: Some[int64](1000), WatchBytes: Some[int64](20800)},
+		{UID: 1000, User: "me", Instances: 2, Watches: 7, Limit: Some[int64](1000), WatchBytes: Some[int64](1456)},
+	}
+	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
+		t.Error(diff)
+	}
+	// Each holder shows the instance, the one with two fds of it counts it once.
+	for _, pid := range []int{10, 11} {
+		p := s.Process(pid)
+		if p.Watches != 100 || p.Instances != 1 {
+			t.Errorf("pid %d: %d watches in %d instances", pid, p.Watches, p.Instances)
+		}
+	}
+	if got := s.Process(11).Epolls[0].SharedWith; !cmp.Equal(got, []Holder{{10, 4}, {11, 9}}) {
+		t.Errorf("shared with %v", got)
+	}
+}
+
+func TestASumSaysWhatItLeavesOut(t *testing.T) {
+	k := New(sample()).Process(20).KernelBytes
+	if k.Total != Some[int64](7*208+2*670) || k.Sockets.Known || k.Buffers.Known {
+		t.Errorf("kernel bytes = %+v", k)
+	}
+	if want := []string{"sockets", "buffers", "watches of 1 unread instance"}; !cmp.Equal(k.LeavesOut, want) {
+		t.Errorf("leaves out %q", k.LeavesOut)
+	}
+}
+
+func TestChargedUser(t *testing.T) {
+	s := sample()
+	s.Processes[1].RealUID = 0
+	snap := New(s)
+	e := snap.Process(10).Epolls[0]
+	if e.ChargedSure || e.ChargedUID != Some(33) {
+		t.Errorf("charged to %+v, sure %v", e.ChargedUID, e.ChargedSure)
+	}
+	if snap.Epoll.Users[0].Unsure != 1 {
+		t.Errorf("users = %+v", snap.Epoll.Users)
+	}
+	// A holder that has ended since leaves nobody to charge, and no row.
+	s.Processes = s.Processes[:2]
+	if users := New(s).Epoll.Users; len(users) != 1 {
+		t.Errorf("users = %+v", users)
+	}
+}
+
+func TestNestedWatchesNeedNoHead(t *testing.T) {
+	s := sample()
+	s.Instances[1].Counts.Nested = 2
+	if got := New(s).Process(20).Epolls[0].Bytes; got != Some[int64](7*208-2*16) {
+		t.Errorf("bytes = %+v", got)
+	}
+}
+
+func TestWalls(t *testing.T) {
+	walls := New(sample()).Walls
+	var names []string
+	for _, w := range walls {
+		names = append(names, w.Name+" of "+w.Scope)
+	}
+	want := []string{"nofile of pid 20", "user_watches of user www", "user_watches of user me", "file_max of host", "memory of host"}
+	if !cmp.Equal(names, want) {
+		t.Errorf("walls = %q", names)
+	}
+	if w := walls[0]; w.ConnectionsLeft != 1 || w.RaiseWith != "prlimit --pid 20 --nofile=20" {
+		t.Errorf("nearest wall = %+v", w)
+	}
+	if w := walls[4]; w.ConnectionsLeft != (1<<29)/(3829+208) {
+		t.Errorf("memory = %+v", w)
+	}
+}
+
+func TestNodesWithoutSysfs(t *testing.T) {
+	info := zone.Zoneinfo{
+		Zones: []zone.Zone{{Node: 0, Name: "DMA", FreePages: 1, ManagedPages: 3}, {Node: 0, Name: "Normal", FreePages: 2, ManagedPages: 4}},
+		Nodes: []zone.NodeStats{{Node: 0, Stats: []zone.Stat{{Name: "nr_slab_reclaimable", Value: 5}}}},
+	}
+	got := nodes(zone.Nodes{}, info, 4096)
+	want := []Node{{
+		ID: 0, MemTotalBytes: Some[int64](7 * 4096), MemFreeBytes: Some[int64](3 * 4096), SlabReclaimableBytes: Some[int64](5 * 4096),
+		Stats: map[string]int64{"nr_slab_reclaimable": 5},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCaches(t *testing.T) {
+	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
+	want := []Cache{{
+		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, ObjectBytes: 2368, BytesPerObject: 2521, ObjsPerSlab: 13,
+		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: Some(false),
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if caches(nil, 4096) != nil {
+		t.Error("a slabinfo that was denied became an empty one")
+	}
+}
+
+func TestAbsentIsNotZeroInJSON(t *testing.T) {
+	s := sample()
+	s.MaxUserWatches = Maybe[int64]{}
+	s.Processes[2].FDs = Maybe[int64]{}
+	b, err := json.Marshal(New(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, absent := range []string{`"max_user_watches"`, `"limit":0`, `"fds":0`, `"slab"`, `null`} {
+		if strings.Contains(string(b), absent) {
+			t.Errorf("JSON has %s", absent)
+		}
+	}
+	var back Snapshot
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Process(20).FDs.Known || back.Process(10).FDs != Some[int64](120) {
+		t.Errorf("read back: %+v", back.Processes)
+	}
+}
+
+func TestRestrictKeepsTheHostWhole(t *testing.T) {
+	all := New(sample())
+	some := all.Restrict(func(p *Process) bool { return p.PID == 20 })
+	if len(some.Processes) != 1 || some.Epoll.Watches != 107 || len(all.Processes) != 3 {
+		t.Errorf("restricted to %d processes, %d watches; %d before", len(some.Processes), some.Epoll.Watches, len(all.Processes))
+	}
+}
+
+func TestTarget(t *testing.T) {
+	w := fdinfo.Watch{TFD: 10, Mask: fdinfo.In | fdinfo.RdHup | fdinfo.Err | fdinfo.Hup | fdinfo.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Stale}
+	b, err := json.Marshal(NewTarget(w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"fd":10,"events":["IN","RDHUP","ET"],"mask":2147491865,"data":"0x7fab","ino":7,"sdev":9,"kind":"socket","notes":["stale"]}`
+	if string(b) != want {
+		t.Errorf("target = %s\nwant     %s", b, want)
+	}
+	// Before Linux 4.13 there is no inode, and nothing is known of the file.
+	b, _ = json.Marshal(NewTarget(fdinfo.Watch{TFD: 1, Mask: fdinfo.OneShot}))
+	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
+		t.Errorf("target = %s\nwant     %s", b, want)
+	}
+}
