@@ -34,7 +34,7 @@ func tree(t testing.TB, raw []byte) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "vmlinux"), raw, 0o444); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "vmlinux"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return root

@@ -242,7 +242,9 @@ func TestAbsent(t *testing.T) {
 }
 
 func TestDenied(t *testing.T) {
-	f := merged(t).fs()
+	tr := merged(t)
+	tr.deny()
+	f := tr.fs()
 	asNobody(t, func() {
 		if _, err := f.Caches(); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("slabinfo: %v, want a denial", err)

@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,21 @@ func (tr tree) write(name, text string, mode os.FileMode) {
 func (tr tree) slabinfo(lines ...string) {
 	tr.t.Helper()
 	tr.write("proc/slabinfo", version+header+strings.Join(lines, ""), 0o400)
+}
+
+// deny takes all permissions from all files, for a test that does not run as
+// root owns them.
+func (tr tree) deny() {
+	tr.t.Helper()
+	err := filepath.WalkDir(tr.root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		return os.Chmod(path, 0)
+	})
+	if err != nil {
+		tr.t.Fatal(err)
+	}
 }
 
 // cache makes a directory in /sys/kernel/slab with attributes ("order", "3", …).
