@@ -152,6 +152,7 @@ func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error)
 	}
 	for _, pid := range s.pids {
 		if err := c.Attach(pid); err != nil {
+			c.Close()
 			return nil, err
 		}
 	}

@@ -31,6 +31,7 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 	if err != nil {
 		return err
 	}
+	defer c.Close()
 	sample, err := c.Look(collect.Focus{PIDs: s.pids})
 	if err != nil {
 		return err

@@ -56,6 +56,8 @@ type Collector struct {
 	host      hostInfo
 	structs   structSizes
 	layouts   layouts
+	perNode   map[string][]slab.NodeObjects // by true name
+	perNodeAt time.Time
 	users     map[int]string
 	pids      []int
 	processes map[int]*process
@@ -89,6 +91,14 @@ func New(opts Options) (*Collector, error) {
 	}
 	c.structs.load(opts.SysRoot)
 	return c, nil
+}
+
+// Close gives back the files that are kept open between looks.
+func (c *Collector) Close() {
+	<-c.structs.done
+	for _, in := range c.instances {
+		in.close()
+	}
 }
 
 func isProcfs(root string) bool {

@@ -29,6 +29,18 @@ type instance struct {
 	readTook   time.Duration
 	readAt     time.Time
 	nextRead   time.Time
+	// file is kept open for an instance with many watches, for reading it again
+	// stops its owner a third as long; via is the holder it belongs to.
+	file *fdinfo.EpollFile
+	via  model.Holder
+}
+
+// close gives back the open file.
+func (in *instance) close() {
+	if in.file != nil {
+		in.file.Close()
+		in.file = nil
+	}
 }
 
 // groupInstances finds out which of the epoll fds are one instance. What is
@@ -50,11 +62,16 @@ func (l *look) groupInstances() {
 		}
 	}
 	groups := set.All()
-	known := l.byHolder
+	known, before := l.byHolder, l.instances
 	l.byHolder = make(map[holderKey]*instance, len(known))
-	l.instances = l.instances[:0]
+	l.instances = make([]*instance, 0, len(groups))
 	for i := range groups {
 		l.instances = append(l.instances, l.adopt(&groups[i], known))
+	}
+	for _, in := range before {
+		if !slices.Contains(l.instances, in) {
+			in.close()
+		}
 	}
 }
 
@@ -155,22 +172,12 @@ func (l *look) focusedInstance(in *instance) bool {
 	return slices.ContainsFunc(in.holders, func(h model.Holder) bool { return l.focused(h.PID) })
 }
 
-// read reads an instance through the first of its holders that still is there.
+// read reads an instance's watches, unless all its holders are gone.
 func (l *look) read(in *instance) {
-	var watches []fdinfo.Watch
-	var stall time.Duration
-	err := fs.ErrNotExist
-	var via model.Holder
-	for _, via = range in.holders {
-		var took time.Duration
-		watches, took, err = l.reader.Read(l.fds, via.PID, via.FD, l.scratch[:0])
-		stall += took
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
+	watches, stall, err := l.readWatches(in)
 	in.readAt = l.now()
 	if err != nil {
+		in.close()
 		in.watches, in.counts = nil, model.Counts{}
 		in.state, in.problem = stateOf(err), err.Error()
 		if in.state == model.Absent {
@@ -184,6 +191,63 @@ func (l *look) read(in *instance) {
 	in.readTook = stall
 	in.nextRead = l.now().Add(time.Duration(float64(stall) / l.opts.MaxStall))
 	l.sample.Guest.Stall += stall
+}
+
+// readWatches reads through the file that is open, or else through the first of
+// the holders that still is there.
+func (l *look) readWatches(in *instance) (watches []fdinfo.Watch, stall time.Duration, err error) {
+	if in.file != nil {
+		if slices.Contains(in.holders, in.via) {
+			watches, stall, err = l.reader.ReadFile(in.file, l.scratch[:0])
+			if !errors.Is(err, fs.ErrNotExist) {
+				return watches, stall, err
+			}
+		}
+		in.close()
+	}
+	err = fs.ErrNotExist
+	for _, h := range in.holders {
+		var took time.Duration
+		watches, took, err = l.readHolder(in, h)
+		stall += took
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return watches, stall, err
+}
+
+func (l *look) readHolder(in *instance, h model.Holder) (watches []fdinfo.Watch, took time.Duration, err error) {
+	file, err := l.fds.OpenEpoll(h.PID, h.FD)
+	if err != nil {
+		return nil, 0, err
+	}
+	watches, took, err = l.reader.ReadFile(file, l.scratch[:0])
+	if err == nil && len(watches) >= keepOpenWatches && l.openBytes()+file.KernelBytes() <= maxOpenBytes {
+		in.file, in.via = file, h
+		return watches, took, nil
+	}
+	file.Close()
+	return watches, took, err
+}
+
+// A file is kept open from keepOpenWatches on, where it begins to matter, and
+// as long as the buffers that the kernel holds for all of them stay under
+// maxOpenBytes.
+const (
+	keepOpenWatches = 256
+	maxOpenBytes    = 16 << 20
+)
+
+// openBytes is the kernel memory behind the files that are kept open.
+func (l *look) openBytes() int {
+	n := 0
+	for _, in := range l.instances {
+		if in.file != nil {
+			n += in.file.KernelBytes()
+		}
+	}
+	return n
 }
 
 // judge tells which watches are stale. The lock is held for it too, so it gets

@@ -52,7 +52,10 @@ type layouts struct {
 // memory reads slab caches, zones, nodes and what sizes are made of.
 func (l *look) memory() {
 	var err error
-	took := l.timed(func() { l.sample.Caches, err = l.Collector.slab.Caches() })
+	took := l.timed(func() {
+		l.sample.Caches, err = l.Collector.slab.Caches()
+		l.objectsByNode()
+	})
 	l.source("slabinfo", took, err)
 	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
@@ -83,6 +86,38 @@ func (l *look) memory() {
 		err = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
 	}
 	l.source("nodes", took, err)
+}
+
+// nodesEvery is how often objects are counted for each node: the kernel walks a
+// cache's partial slabs with interrupts off for it.
+const nodesEvery = 5 * time.Second
+
+// objectsByNode adds to the caches that costs are made of where their objects
+// lie. It needs root, as slabinfo does.
+func (l *look) objectsByNode() {
+	if len(l.sample.Caches) == 0 {
+		return
+	}
+	if l.perNode == nil || l.start.Sub(l.perNodeAt) >= nodesEvery {
+		// An error leaves out caches that are denied or gone, and they stay without.
+		l.perNode, _ = l.Collector.slab.ReadNodes(model.CostCaches())
+		l.perNodeAt = l.start
+	}
+	names, err := l.Collector.slab.Names()
+	if err != nil {
+		return
+	}
+	for name, nodes := range l.perNode {
+		shown, ok := names.ShownAs(name)
+		if !ok {
+			continue
+		}
+		for i := range l.sample.Caches {
+			if c := &l.sample.Caches[i]; c.Name == shown {
+				c.PerNode = nodes
+			}
+		}
+	}
 }
 
 func (l *look) timed(f func()) time.Duration {

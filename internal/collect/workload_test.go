@@ -1,0 +1,145 @@
+package collect
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// The test binary plays the processes that are looked at: with this variable in
+// its environment it makes a known workload, says so, and stays until its stdin
+// closes.
+const workloadEnv = "EPTOP_TEST_WORKLOAD"
+
+func TestMain(m *testing.M) {
+	if w := os.Getenv(workloadEnv); w != "" {
+		playWorkload(w)
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func playWorkload(name string) {
+	kind, arg, _ := strings.Cut(name, ":")
+	n, _ := strconv.Atoi(arg)
+	switch kind {
+	case "watches": // one epoll with n watches
+		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		addEventfds(ep, n)
+	case "none":
+	case "shared": // one epoll that a child holds too
+		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		addEventfds(ep, n)
+		second := must(unix.FcntlInt(uintptr(ep), unix.F_DUPFD_CLOEXEC, 0))
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), workloadEnv+"=none")
+		child.ExtraFiles = []*os.File{os.NewFile(uintptr(second), "epoll")}
+		child.Stdin = os.Stdin
+		out, err := child.StdoutPipe()
+		check(err)
+		check(child.Start())
+		line, err := bufio.NewReader(out).ReadString('\n')
+		check(err)
+		fmt.Printf("%d %s", os.Getpid(), line)
+		check(child.Wait())
+		return
+	default:
+		panic("unknown workload " + name)
+	}
+	fmt.Println(os.Getpid())
+	// Further lines from the test change the workload.
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var count int
+		_, err := fmt.Sscanf(lines.Text(), "epoll %d", &count)
+		check(err)
+		addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), count)
+		fmt.Println("done")
+	}
+}
+
+func addEventfds(ep, n int) {
+	for range n {
+		fd := must(unix.Eventfd(0, unix.EFD_CLOEXEC))
+		check(unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func must(fd int, err error) int {
+	check(err)
+	return fd
+}
+
+// workload is a running process with a known workload.
+type workload struct {
+	pids  []int
+	stdin *os.File
+	out   *bufio.Reader
+}
+
+func start(t *testing.T, name string, uid uint32) *workload {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	// The race detector would sleep a second at the end of each workload.
+	cmd.Env = append(os.Environ(), workloadEnv+"="+name, "GORACE=atexit_sleep_ms=0")
+	cmd.Stderr = os.Stderr
+	if uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	}
+	in, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin = in
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	t.Cleanup(func() {
+		w.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("workload %s: %v", name, err)
+		}
+	})
+	p := &workload{stdin: w, out: bufio.NewReader(stdout)}
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range strings.Fields(line) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.pids = append(p.pids, pid)
+	}
+	return p
+}
+
+// do sends a line to the workload and waits until it was carried out.
+func (p *workload) do(t *testing.T, line string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, line); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.out.ReadString('\n'); err != nil || got != "done\n" {
+		t.Fatalf("workload answered %q, %v", got, err)
+	}
+}
