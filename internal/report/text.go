@@ -41,7 +41,7 @@ type text struct{ w *bufio.Writer }
 func (t *text) line(format string, args ...any) { fmt.Fprintf(t.w, format+"\n", args...) }
 
 func (t *text) title(format string, args ...any) {
-	t.w.WriteByte('\n')
+	fmt.Fprintln(t.w)
 	t.line(format, args...)
 }
 
@@ -54,7 +54,7 @@ func (t *text) table(rows []string) {
 		last := len(cells) - 1
 		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(cells[:last], "\t"), cells[last])
 	}
-	tw.Flush()
+	_ = tw.Flush() // bufio keeps the error
 }
 
 func row(cells ...any) string {

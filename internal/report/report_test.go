@@ -1,0 +1,198 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/model"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// snapshot is a server whose names are as hostile as a process can make them.
+func snapshot() *model.Snapshot {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	list := []fdinfo.Watch{
+		{TFD: 10, Mask: fdinfo.In | fdinfo.RdHup | fdinfo.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Current},
+		{TFD: 11, Mask: fdinfo.OneShot, Data: 11, Ino: 8, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Stale},
+		{TFD: 12, Mask: fdinfo.In, Data: 12},
+	}
+	cost := model.Cost{Bytes: 3829, Origin: model.Derived, Parts: []model.Part{
+		{Cache: "TCP", ShownAs: "TCP", ObjectBytes: model.Some[int64](2304), Bytes: 2521, Origin: model.Measured},
+		{Cache: "filp", ShownAs: "filp", Bytes: 195, Origin: model.Estimated},
+	}, LeavesOut: []string{"dentry"}}
+	epoll := func(fd int) model.Epoll {
+		return model.Epoll{
+			FD: fd, State: model.OK, Counts: model.Count(list), Bytes: model.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
+			SharedWith: []model.Holder{{PID: 43, FD: 4}}, ChargedUID: model.Some(33), ChargedSure: true, List: list,
+		}
+	}
+	return &model.Snapshot{
+		Schema: model.Schema, Time: now, Took: 3 * time.Millisecond,
+		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: model.Some[int64](25_276_510_208)},
+		Guest: model.Guest{CPU: 4 * time.Millisecond, Stall: time.Millisecond, FDsListed: 1234},
+		Sources: []model.Source{
+			{Name: "fdinfo", State: model.OK},
+			{Name: "slabinfo", State: model.Denied, Detail: "open /proc/slabinfo: permission denied", Remedy: "sudo eptop"},
+		},
+		Epoll: model.EpollTotals{
+			MaxUserWatches: model.Some[int64](5_491_511), Instances: 2, Watches: 6, Unread: 1,
+			Users: []model.User{{UID: 33, User: "www-data", Instances: 2, Watches: 6, Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](1248), Unsure: 1}},
+			Cost: model.Some(model.WatchCost{Bytes: 208, ChargedBytes: model.Some[int64](184), ManualBytes: 160, Origin: model.Derived, Parts: []model.Part{
+				{Cache: "eventpoll_pwq", ShownAs: "anon_vma_chain", ObjectBytes: model.Some[int64](64), Bytes: 64, Origin: model.Measured},
+			}}),
+		},
+		ConnectionCost: model.ConnectionCosts{TCP4: model.Some(cost), FolkloreBytes: model.FolkloreBytes},
+		Processes: []model.Process{
+			{
+				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: model.Some[int64](20), Sockets: model.Some[int64](2),
+				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: model.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
+			},
+			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, Problem: "its fds may not be listed by this user"},
+		},
+		Hidden: 1,
+		Slab: []model.Cache{
+			{Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, ObjectBytes: 2368, BytesPerObject: 2521, Bytes: 65536},
+			{Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Objects: 640, Active: 600, ObjectBytes: 64, BytesPerObject: 64, Bytes: 40960},
+		},
+		Nodes: []model.Node{
+			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}},
+			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}},
+		},
+		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: model.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
+		Walls: []model.Wall{{Name: "nofile", Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (make golden rewrites it):\n%s", path, diff)
+	}
+}
+
+func TestText(t *testing.T) {
+	var b bytes.Buffer
+	if err := Text(&b, snapshot(), true, true); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "snapshot.txt", b.Bytes())
+	if i := bytes.IndexFunc(b.Bytes(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
+		t.Errorf("a control character of a process's name reached the terminal at byte %d", i)
+	}
+}
+
+func TestTextOfAnEmptyMachine(t *testing.T) {
+	var b bytes.Buffer
+	if err := Text(&b, &model.Snapshot{}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "empty.txt", b.Bytes())
+}
+
+// TestJSONStreamsTheSameObject compares the streamed form with what
+// encoding/json makes of the same snapshot with all targets filled in.
+func TestJSONStreamsTheSameObject(t *testing.T) {
+	s := snapshot()
+	var streamed bytes.Buffer
+	if err := JSON(&streamed, s, true); err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.Processes {
+		for j := range s.Processes[i].Epolls {
+			e := &s.Processes[i].Epolls[j]
+			for _, w := range e.List {
+				e.Targets = append(e.Targets, model.NewTarget(w))
+			}
+		}
+	}
+	var whole bytes.Buffer
+	if err := JSON(&whole, s, false); err != nil {
+		t.Fatal(err)
+	}
+	var got, want any
+	if err := json.Unmarshal(streamed.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %s", err, streamed.Bytes())
+	}
+	if err := json.Unmarshal(whole.Bytes(), &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := strings.Count(streamed.String(), `"targets":[`); n != 2 {
+		t.Errorf("%d target lists, want 2", n)
+	}
+}
+
+func TestJSONWithoutWatchesHasNoTargets(t *testing.T) {
+	var b bytes.Buffer
+	if err := JSON(&b, snapshot(), false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "targets") {
+		t.Error("targets were not asked for")
+	}
+}
+
+type fullDisk struct{}
+
+var errFull = errors.New("no space left on device")
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+func TestWriteErrorsAreSaid(t *testing.T) {
+	for name, write := range map[string]func() error{
+		"text":     func() error { return Text(fullDisk{}, snapshot(), false, false) },
+		"json":     func() error { return JSON(fullDisk{}, snapshot(), false) },
+		"streamed": func() error { return JSON(fullDisk{}, snapshot(), true) },
+	} {
+		if err := write(); !errors.Is(err, errFull) {
+			t.Errorf("%s to a full disk: %v", name, err)
+		}
+	}
+}
+
+func BenchmarkJSONWatches(b *testing.B) {
+	s := snapshot()
+	list := s.Processes[0].Epolls[0].List
+	for len(list) < 100_000 {
+		list = append(list, list...)
+	}
+	s.Processes[0].Epolls[0].List = list
+	var out bytes.Buffer
+	b.ReportAllocs()
+	for b.Loop() {
+		out.Reset()
+		if err := JSON(&out, s, true); err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(out.Len()))
+	}
+	if got := bytes.Count(out.Bytes(), []byte(`"mask":`)); got != len(list)+3 {
+		b.Fatalf("%d targets, want %d", got, len(list)+3)
+	}
+}
