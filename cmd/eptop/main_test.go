@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
@@ -184,17 +185,22 @@ func expectCmd(ts *testscript.TestScript, neg bool, args []string) {
 	for i := range p.Epolls {
 		e := &p.Epolls[i]
 		if e.Watches == want {
-			sameAsFdinfo(ts, pid, e)
+			if diff := compareWithFdinfo(pid, e); diff != "" {
+				ts.Fatalf("fdinfo and targets differ:\n%s", diff)
+			}
 			return
 		}
 	}
 	ts.Fatalf("no epoll of %d watches in %+v", want, p.Epolls)
 }
 
-// sameAsFdinfo compares the targets with the kernel's own lines, one by one.
-func sameAsFdinfo(ts *testscript.TestScript, pid int, e *model.Epoll) {
+// compareWithFdinfo compares targets with the kernel's own lines, one by one, and
+// returns what differs.
+func compareWithFdinfo(pid int, e *model.Epoll) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, e.FD))
-	ts.Check(err)
+	if err != nil {
+		return err.Error()
+	}
 	var lines, targets []string
 	for _, line := range strings.Split(string(text), "\n") {
 		var fd, pos int
@@ -207,7 +213,5 @@ func sameAsFdinfo(ts *testscript.TestScript, pid int, e *model.Epoll) {
 	for _, t := range e.Targets {
 		targets = append(targets, fmt.Sprintf("%d %x %s %x %x", t.FD, t.Mask, strings.TrimPrefix(t.Data, "0x"), t.Ino.Value, t.Sdev.Value))
 	}
-	if got, want := strings.Join(targets, "\n"), strings.Join(lines, "\n"); got != want {
-		ts.Fatalf("targets:\n%s\nfdinfo:\n%s", got, want)
-	}
+	return cmp.Diff(lines, targets)
 }
