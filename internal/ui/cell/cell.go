@@ -1,0 +1,122 @@
+// Package cell puts text into a given number of terminal cells: measured by
+// display width, cut with … and padded, and never with a control character
+// in it, whatever a process calls itself.
+package cell
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Align is the side on which a text stands in its cells.
+type Align uint8
+
+// The sides.
+const (
+	Left Align = iota
+	Right
+)
+
+// plain reports whether each byte of s is a printable ASCII character, so that
+// its length is its width.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Clean returns s with every character that a terminal would act upon, or not
+// show, replaced by a dot. A process may call itself "\x1b[2J".
+func Clean(s string) string {
+	if plain(s) {
+		return s
+	}
+	bad := func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsPrint(r) || unicode.Is(unicode.Mn, r)
+	}
+	if strings.IndexFunc(s, bad) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if bad(r) {
+			return '·'
+		}
+		return r
+	}, s)
+}
+
+// Width is how many cells the unstyled text s takes.
+func Width(s string) int {
+	if plain(s) {
+		return len(s)
+	}
+	return ansi.StringWidth(s)
+}
+
+// Append appends s to dst in exactly w cells: cut with … where it is too long,
+// padded with spaces where it is too short. s is unstyled.
+func Append(dst []byte, s string, w int, align Align) []byte {
+	if w <= 0 {
+		return dst
+	}
+	s = Clean(s)
+	n := Width(s)
+	if n > w {
+		s = ansi.Truncate(s, w, "…")
+		n = ansi.StringWidth(s)
+	}
+	if align == Right {
+		dst = Spaces(dst, w-n)
+		return append(dst, s...)
+	}
+	dst = append(dst, s...)
+	return Spaces(dst, w-n)
+}
+
+// Fit is Append to a string of its own.
+func Fit(s string, w int, align Align) string { return string(Append(nil, s, w, align)) }
+
+// Spaces appends n spaces.
+func Spaces(dst []byte, n int) []byte {
+	for range n {
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// Line cuts or pads the styled text s, which has no line break, to exactly w
+// cells.
+func Line(s string, w int) string {
+	n := ansi.StringWidth(s)
+	switch {
+	case n > w:
+		s = ansi.Truncate(s, w, "…")
+		return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
+	case n < w:
+		return s + strings.Repeat(" ", w-n)
+	}
+	return s
+}
+
+// Block cuts or pads styled text to exactly h lines of w cells.
+func Block(s string, w, h int) string {
+	lines := strings.Split(s, "\n")
+	var b strings.Builder
+	for i := range h {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i < len(lines) {
+			b.WriteString(Line(lines[i], w))
+		} else {
+			b.WriteString(strings.Repeat(" ", max(0, w)))
+		}
+	}
+	return b.String()
+}

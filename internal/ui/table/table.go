@@ -1,0 +1,267 @@
+package table
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/ui/theme"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// Model is the table. It is not safe for use by several goroutines; its
+// background jobs do not touch it.
+type Model struct {
+	columns []Column
+	keys    Keys
+	focused bool
+	empty   string // what an empty table says
+
+	w, h  int
+	skip  int // columns scrolled away on the left
+	slots []slot
+	// hidden is how many columns are not on screen.
+	hidden int
+
+	// What is shown: rows of src in the order of index (nil: all of them in
+	// their own order), which answers have.
+	src   Source
+	index []int32
+	have  ask
+	// What is wanted: the latest source and the order asked for. job is under
+	// way towards it.
+	next Source
+	want ask
+	job  *job
+	// generation counts sources, so that an answer shows whether it is of the
+	// latest.
+	generation int
+
+	cursor, top int // places in the index
+	follow      bool
+	typing      bool // a filter is being typed
+	heading     bool // a column is being chosen
+	head        int  // that column
+
+	pending []tea.Cmd
+	pens    [states][roles]theme.Pen
+	heads   headPens
+	cells   []Cell
+	buf     []byte
+}
+
+// New returns an empty table of these columns, sorted by none.
+func New(columns []Column, keys Keys) *Model {
+	m := &Model{
+		columns: columns, keys: keys, focused: true, src: Empty{}, next: Empty{},
+		want: ask{column: -1}, have: ask{column: -1},
+		cells: make([]Cell, len(columns)),
+	}
+	m.SetTheme(theme.New(true))
+	return m
+}
+
+// SetSize gives the table w by h cells, the header's line among them.
+func (m *Model) SetSize(w, h int) {
+	m.w, m.h = max(0, w), max(0, h)
+	m.arrange()
+	m.clamp()
+}
+
+// arrange chooses the columns on screen.
+func (m *Model) arrange() {
+	m.slots, m.hidden = layout(m.columns, m.w, m.skip)
+}
+
+// SetFocused says whether the keys go to this table: its cursor then shows.
+func (m *Model) SetFocused(on bool) { m.focused = on }
+
+// SetEmpty sets the line that stands in a table without rows.
+func (m *Model) SetEmpty(text string) { m.empty = text }
+
+// SetOrder sorts by a column, or for -1 shows the source's own order.
+func (m *Model) SetOrder(column int, down bool) {
+	m.want.column, m.want.down = column, down
+	m.reorder(sorted)
+}
+
+// Order is the column sorted by (-1: none) and whether the largest is on top.
+func (m *Model) Order() (column int, down bool) { return m.want.column, m.want.down }
+
+// SetFilter shows the rows with the text only; with a ! before it, all others.
+// A capital letter in it makes case matter.
+func (m *Model) SetFilter(text string) {
+	if text == m.want.filter {
+		return
+	}
+	m.want.filter = text
+	m.reorder(filtered)
+}
+
+// Filter is the filter in force.
+func (m *Model) Filter() string { return m.want.filter }
+
+// SetSource shows new rows. While an order is being worked out its answer is
+// shown first, so that data arriving faster than it can be sorted still shows.
+func (m *Model) SetSource(src Source) {
+	m.next = src
+	m.generation++
+	if m.job == nil {
+		m.refresh(refreshed)
+	}
+}
+
+// reorder drops the work under way for the order that is wanted now.
+func (m *Model) reorder(why cause) {
+	if m.job != nil {
+		m.job.stop.Store(true)
+		m.job = nil
+	}
+	m.refresh(why)
+}
+
+// refresh goes from what is shown to what is wanted: at once where that is
+// cheap, else in the background.
+func (m *Model) refresh(why cause) {
+	want := m.want
+	want.src = nil
+	if sameRows(m.src, m.next) && m.have == want {
+		m.src = m.next
+		return
+	}
+	want.src = m.next
+	j := &job{ask: want, why: why, generation: m.generation}
+	if row, ok := m.Row(); ok {
+		j.key, j.hasKey = m.src.Key(row), true
+	}
+	switch {
+	case want.trivial():
+		m.apply(j, nil, -2)
+	case want.src.Len() <= inPlace:
+		index, _ := j.run()
+		m.apply(j, index, -2)
+	default:
+		m.job = j
+		m.start(j)
+	}
+}
+
+// sameRows reports whether b has the rows of a in a's order.
+func sameRows(a, b Source) bool {
+	s, ok := b.(same)
+	return ok && s.Same(a)
+}
+
+// apply shows a job's answer. at is the place of its row, -2 where nobody
+// looked for it yet.
+func (m *Model) apply(j *job, index []int32, at int) {
+	key, hasKey := Key{}, false
+	guess, line := m.rowAt(m.cursor), m.cursor-m.top
+	if guess >= 0 {
+		key, hasKey = m.src.Key(guess), true
+	}
+	if at == -2 || !hasKey || key != j.key {
+		at = -1
+		if hasKey {
+			at = find(j.src, index, key, guess)
+		}
+	}
+	m.src, m.index = j.src, index
+	m.have = j.ask
+	m.have.src = nil
+	switch {
+	case at >= 0 && m.follow:
+		m.cursor, m.top = at, at-line
+	case j.why == sorted:
+		m.cursor, m.top = 0, 0
+	case j.why == filtered:
+		m.cursor = max(0, at)
+	case at >= m.top && at < m.top+m.rows():
+		m.cursor = at
+	default:
+		m.cursor = m.top + line
+	}
+	m.clamp()
+}
+
+// Pending returns the work that the last calls left to do, or nil. Whoever
+// embeds the table runs it and gives every resulting message to Update.
+func (m *Model) Pending() tea.Cmd {
+	p := m.pending
+	m.pending = nil
+	return tea.Batch(p...)
+}
+
+// Len is how many rows pass the filter.
+func (m *Model) Len() int {
+	if m.index != nil {
+		return len(m.index)
+	}
+	return m.src.Len()
+}
+
+// Source is the source of the rows on screen; a newer one may still be sorted.
+func (m *Model) Source() Source { return m.src }
+
+// Row is the number, in Source, of the row under the cursor.
+func (m *Model) Row() (row int, ok bool) {
+	row = m.rowAt(m.cursor)
+	return row, row >= 0
+}
+
+func (m *Model) rowAt(place int) int {
+	if place < 0 || place >= m.Len() {
+		return -1
+	}
+	if m.index != nil {
+		return int(m.index[place])
+	}
+	return place
+}
+
+// Select puts the cursor on the row of a key and reports whether there is one.
+func (m *Model) Select(key Key) bool {
+	at := find(m.src, m.index, key, m.rowAt(m.cursor))
+	if at < 0 {
+		return false
+	}
+	m.cursor = at
+	m.clamp()
+	return true
+}
+
+// Busy reports whether an order is being worked out.
+func (m *Model) Busy() bool { return m.job != nil }
+
+// Column is the column that the person is on: being chosen, or sorted by, or
+// else the first.
+func (m *Model) Column() Column {
+	switch {
+	case m.heading:
+		return m.columns[m.head]
+	case m.want.column >= 0:
+		return m.columns[m.want.column]
+	}
+	return m.columns[0]
+}
+
+// Columns are the table's columns.
+func (m *Model) Columns() []Column { return m.columns }
+
+// Tell is the word for the status line: where the cursor is, or how far the
+// sorting.
+func (m *Model) Tell() string {
+	if m.job != nil {
+		what := "filtering "
+		if m.job.column >= 0 {
+			what = "sorting "
+		}
+		return what + units.Count(int64(m.next.Len())) + " rows: " + units.Count(int64(m.job.share()*100)) + " %"
+	}
+	if m.Len() == 0 {
+		return ""
+	}
+	text := "row " + units.Count(int64(m.cursor+1)) + " of " + units.Count(int64(m.Len()))
+	if m.follow {
+		text = "following · " + text
+	}
+	return text
+}
