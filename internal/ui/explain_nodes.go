@@ -17,6 +17,12 @@ func explainNodes(c nodesCard) (title, text string) {
 			"Not counted as free: page cache and reclaimable slab, which the kernel can give back, and the pages that wait in per-CPU lists. " +
 			"A zone with managed 0 has no pages on that node."
 	}
+	if c == cardContents {
+		return "What is where", "The first rows are the per-node statistics of /proc/zoneinfo, pages turned into bytes: programs is anonymous memory, file cache is what reclaim drops first. " +
+			"They do not add up to what is in use: huge pages, the kernel's own allocations and network buffers are not among them.\n\n" +
+			"The others are objects of slab caches (/sys/kernel/slab/NAME/objects, root only) on the node of their slab's pages. " +
+			"≤ marks a cache into which others are merged: their objects are in the number. A socket made by a CPU of one node and used by another stays where it was made."
+	}
 	return "Nodes", "CPUs from /sys/devices/system/node/nodeN/cpulist, memory from nodeN/meminfo (node_read_meminfo in drivers/base/node.c). " +
 		"\"In use\" is MemTotal less MemFree: it holds the page cache, which the kernel gives back on demand, so a full bar alone is no alarm; the zones' marks are.\n\n" +
 		"Slab is SReclaimable and SUnreclaim of the node. The inodes and dentries of live sockets count as reclaimable, and no reclaim frees them while the sockets are open. " +

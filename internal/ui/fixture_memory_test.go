@@ -33,6 +33,9 @@ func fixtureNodes4() *model.Snapshot {
 		fixtureZone(2, "Normal", 252_545, 7262, 9077, 10_892, 12_707, 262_144, 262_144, 257_939),
 		fixtureZone(3, "Normal", 248_344, 7249, 9061, 10_873, 12_685, 262_144, 262_144, 257_477),
 	}
+	for i := range s.Nodes {
+		s.Nodes[i].Stats = fixtureStats(int64(i))
+	}
 	for i := range s.Slab {
 		n := s.Slab[i].Objects
 		s.Slab[i].Nodes = []model.NodeObjects{
@@ -40,6 +43,14 @@ func fixtureNodes4() *model.Snapshot {
 		}
 	}
 	return s
+}
+
+// fixtureStats are zoneinfo's statistics of a node, a few of them.
+func fixtureStats(node int64) map[string]int64 {
+	return map[string]int64{
+		"nr_active_anon": 31 + node, "nr_inactive_anon": 13, "nr_active_file": 401 * node, "nr_inactive_file": 2100,
+		"nr_slab_reclaimable": 105 + 10*node, "nr_slab_unreclaimable": 1055 - 100*node, "nr_page_table_pages": 35, "nr_kernel_stack": 980,
+	}
 }
 
 // fixtureNodes8 is a two-socket server cut into eight nodes, nearly full.

@@ -39,6 +39,7 @@ const (
 	cardNodes nodesCard = iota
 	cardDistances
 	cardZones
+	cardContents
 )
 
 func newNodes(keys keyMap) view {
@@ -72,22 +73,23 @@ type section struct {
 // room, else distances beside the zones, else all below each other.
 func (v *nodes) sections() []section {
 	if len(v.snap.Nodes) < 2 {
-		return []section{{[]int{v.w}, []nodesCard{cardNodes}}, {[]int{v.w}, []nodesCard{cardZones}}}
+		return []section{{[]int{v.w}, []nodesCard{cardNodes, cardZones, cardContents}}}
 	}
 	dist := min(v.distancesWidth(), v.w/2)
 	switch {
 	case v.w-dist >= 96:
 		return []section{
 			{[]int{v.w - dist, dist}, []nodesCard{cardNodes, cardDistances}},
-			{[]int{v.w}, []nodesCard{cardZones}},
+			{[]int{v.w}, []nodesCard{cardZones, cardContents}},
 		}
 	case v.w-dist >= 36:
 		return []section{
 			{[]int{v.w}, []nodesCard{cardNodes}},
 			{[]int{dist, v.w - dist}, []nodesCard{cardDistances, cardZones}},
+			{[]int{v.w}, []nodesCard{cardContents}},
 		}
 	}
-	return []section{{[]int{v.w}, []nodesCard{cardNodes, cardDistances, cardZones}}}
+	return []section{{[]int{v.w}, []nodesCard{cardNodes, cardDistances, cardZones, cardContents}}}
 }
 
 // layout places every card; what does not fit into the height is scrolled to.
@@ -121,6 +123,8 @@ func (v *nodes) box(c nodesCard, w int) draw.Box {
 		return draw.Box{Title: "Distances", Lines: asLines(v.distanceLines())}
 	case cardZones:
 		return draw.Box{Title: "Zones", Lines: asLines(v.zonesLines(w))}
+	case cardContents:
+		return draw.Box{Title: "What is where", Lines: asLines(v.contentLines(w))}
 	}
 	return draw.Box{Title: "Nodes", Lines: asLines(v.nodeLines(w))}
 }
@@ -146,7 +150,7 @@ func (v *nodes) nodeLines(w int) []string {
 	}
 	cpuW = min(cpuW, max(6, w/5))
 	wide := w >= 92
-	head := []draw.Cell{{Text: "node", W: 4, Right: true}, {Text: "CPUs", W: cpuW}, {Text: "memory in use"}, {Text: "used", W: 6, Right: true}, {Text: "of", W: 8, Right: true}, {Text: "free", W: 8, Right: true}}
+	head := []draw.Cell{{Text: "node", W: 4, Right: true}, {Text: "CPUs", W: cpuW}, {Text: "memory in use"}, {Text: "used", W: 7, Right: true}, {Text: "of", W: 8, Right: true}, {Text: "free", W: 8, Right: true}}
 	slab := []draw.Cell{{Text: "slab", W: 8, Right: true}}
 	if wide {
 		slab = []draw.Cell{{Text: "reclaimable", W: 12, Right: true}, {Text: "unreclaimable", W: 14, Right: true}}
@@ -185,7 +189,7 @@ func (v *nodes) nodeLine(w, cpuW int, wide bool, n model.Node) string {
 	}
 	share := 1 - float64(free)/float64(total)
 	// The bar takes what the numbers leave.
-	numbers := 6 + 8 + 8 + 3
+	numbers := 7 + 8 + 8 + 3
 	switch {
 	case wide:
 		numbers += 12 + 14 + 2
@@ -194,8 +198,8 @@ func (v *nodes) nodeLine(w, cpuW int, wide bool, n model.Node) string {
 	}
 	bar := max(1, w-4-1-cpuW-1-numbers)
 	cells = append(cells,
-		draw.Cell{Text: p.Gauge(pressure(p, share), bar, share), W: bar},
-		draw.Cell{Text: units.Percent(share), W: 6, Right: true},
+		draw.Cell{Text: p.Gauge(p.Bar, bar, share), W: bar},
+		draw.Cell{Text: units.Percent(share), W: 7, Right: true},
 		draw.Cell{Text: units.Bytes(total), W: 8, Right: true, Pen: p.Muted},
 		draw.Cell{Text: units.Bytes(free), W: 8, Right: true, Pen: p.Strong},
 	)
@@ -207,18 +211,6 @@ func (v *nodes) nodeLine(w, cpuW int, wide bool, n model.Node) string {
 		cells = append(cells, draw.Cell{Text: bytesOrDash(sum), W: 8, Right: true})
 	}
 	return draw.Columns(w, cells...)
-}
-
-// pressure is the colour of a bar by how full it is; the number beside it says
-// the same.
-func pressure(p *draw.Pens, share float64) draw.Pen {
-	switch {
-	case share >= 0.97:
-		return p.Crit
-	case share >= 0.9:
-		return p.Warn
-	}
-	return p.Bar
 }
 
 func cpusOf(n model.Node) string {
@@ -251,7 +243,7 @@ func (v *nodes) Update(msg tea.Msg) tea.Cmd {
 			v.scroll(3)
 		}
 	case tea.MouseClickMsg:
-		if i := draw.At(v.places, msg.X, msg.Y+v.offset); i >= 0 {
+		if i := draw.At(v.places, msg.X, msg.Y+v.offset); i >= 0 && msg.Button == tea.MouseLeft {
 			v.here = v.cards[i]
 		}
 	}

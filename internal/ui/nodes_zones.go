@@ -42,7 +42,11 @@ func (v *nodes) zonesLines(w int) []string {
 	}
 	var lines []string
 	var empty []string
+	marks := "min ┃ low ┃ high"
 	for _, z := range v.snap.Zones {
+		if promo, ok := z.Promo.Get(); ok && promo > z.High {
+			marks = "min ┃ low ┃ high ┃ promo"
+		}
 		if z.Managed == 0 {
 			if !slices.Contains(empty, z.Name) {
 				empty = append(empty, z.Name)
@@ -51,8 +55,8 @@ func (v *nodes) zonesLines(w int) []string {
 		}
 		lines = append(lines, v.zoneLines(w, z)...)
 	}
-	if legend := "free up to the end; ┃ min ┃ low ┃ high: below high drawn wider than above"; w >= draw.Width(legend) {
-		lines = append(lines, v.pens.Muted.Ink(legend))
+	if legend := "the bar is free memory; ┃ " + marks + ": the part below them is drawn wider"; w >= 64 && len(lines) > 0 {
+		lines = append(lines, v.pens.Muted.Ink(draw.Fit(legend, w)))
 	}
 	if len(empty) > 0 {
 		lines = append(lines, v.pens.Muted.Ink(draw.Fit("without pages somewhere: "+strings.Join(empty, ", "), w)))
@@ -144,7 +148,7 @@ func (v *nodes) distanceLines() []string {
 	var b strings.Builder
 	b.WriteString(p.Header.Ink(" node"))
 	for _, n := range v.snap.Nodes {
-		b.WriteString(p.Header.Ink(draw.FitRight(strconv.Itoa(n.ID), distanceCell)))
+		b.WriteString(p.Header.Ink(draw.FitRight(strconv.Itoa(n.ID)+" ", distanceCell)))
 	}
 	lines := []string{b.String()}
 	for _, from := range v.snap.Nodes {

@@ -178,8 +178,8 @@ func startsOf(places []Place) []int {
 	return slices.Compact(xs)
 }
 
-// Step finds the place next to here in a direction: dx or dy is -1 or 1. It is
-// here where there is none.
+// Step finds the nearest place beside here in a direction: dx or dy is -1 or 1.
+// It is here where there is none.
 func Step(places []Place, here, dx, dy int) int {
 	if here < 0 || here >= len(places) {
 		return here
@@ -189,21 +189,19 @@ func Step(places []Place, here, dx, dy int) int {
 		if i == here || to.H == 0 {
 			continue
 		}
-		along, across := to.X-from.X, apart(from.Y, from.H, to.Y, to.H)
+		along, beside := (to.X-from.X)*dx, overlap(from.Y, from.H, to.Y, to.H)
 		if dy != 0 {
-			along, across = to.Y-from.Y, apart(from.X, from.W, to.X, to.W)
+			along, beside = (to.Y-from.Y)*dy, overlap(from.X, from.W, to.X, to.W)
 		}
-		along *= dx + dy
-		// A neighbour that overlaps wins over one that stands aslant.
-		if d := along + 1000*across; along > 0 && d < least {
-			best, least = i, d
+		if beside && along > 0 && along < least {
+			best, least = i, along
 		}
 	}
 	return best
 }
 
-// apart is how far two stretches are from overlapping.
-func apart(a, aLen, b, bLen int) int { return max(0, b-(a+aLen)+1, a-(b+bLen)+1) }
+// overlap reports whether two stretches have a cell in common.
+func overlap(a, aLen, b, bLen int) bool { return a < b+bLen && b < a+aLen }
 
 // At is the index of the place that holds a cell, or -1.
 func At(places []Place, x, y int) int {
