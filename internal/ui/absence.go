@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
 )
 
 // sourceOf finds a source by name.
@@ -35,11 +36,11 @@ func absence(s *model.Snapshot, name, otherwise string) string {
 	if src.Detail == "" {
 		b.WriteString(name)
 	} else {
-		b.WriteString(src.Detail)
+		b.WriteString(cell.Clean(src.Detail))
 	}
 	b.WriteString(".")
 	if src.Remedy != "" {
-		b.WriteString(" To see it: " + src.Remedy)
+		b.WriteString(" To see it: " + cell.Clean(src.Remedy))
 	}
 	return b.String()
 }

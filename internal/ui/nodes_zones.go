@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -49,7 +50,7 @@ func (v *nodes) zonesLines(w int) []string {
 		}
 		if z.Managed == 0 {
 			if !slices.Contains(empty, z.Name) {
-				empty = append(empty, z.Name)
+				empty = append(empty, cell.Clean(z.Name))
 			}
 			continue
 		}
@@ -75,7 +76,7 @@ func (v *nodes) zoneLines(w int, z model.Zone) []string {
 		}
 	}
 	words, pen := v.headroom(z)
-	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + z.Name, W: 9, Pen: p.Strong}
+	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + cell.Clean(z.Name), W: 9, Pen: p.Strong}
 	if w < 64 {
 		bar := max(1, w-10)
 		second := v.pages(z.Free) + " free, " + words

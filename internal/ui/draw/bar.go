@@ -40,7 +40,7 @@ func Bar(pen Pen, w int, share float64) string {
 	}
 	n := fill(w, share)
 	var b strings.Builder
-	pen.write(&b, strings.Repeat("█", n/8)+eighths[n%8])
+	b.WriteString(pen.Ink(strings.Repeat("█", n/8) + eighths[n%8]))
 	b.WriteString(Spaces(w - (n+7)/8))
 	return b.String()
 }
@@ -61,15 +61,15 @@ func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 	var b strings.Builder
 	run := func(from, to int) {
 		if m := min(to, full); m > from {
-			pen.write(&b, strings.Repeat("█", m-from))
+			b.WriteString(pen.Ink(strings.Repeat("█", m-from)))
 			from = m
 		}
 		if from < to && from == full && part > 0 {
-			pen.write(&b, eighths[part])
+			b.WriteString(pen.Ink(eighths[part]))
 			from++
 		}
 		if to > from {
-			p.BarRest.write(&b, strings.Repeat("░", to-from))
+			b.WriteString(p.BarRest.Ink(strings.Repeat("░", to-from)))
 		}
 	}
 	done := 0
@@ -78,7 +78,7 @@ func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 			continue // two marks in one cell
 		}
 		run(done, x)
-		p.Mark.write(&b, "┃")
+		b.WriteString(p.Mark.Ink("┃"))
 		done = x + 1
 	}
 	run(done, w)

@@ -26,14 +26,14 @@ func (p *Pens) Card(title string, w, h int, here bool, lines []string) []string 
 				head = Fit(head, room-3)
 			}
 		}
-		frame.write(&b, "╭")
+		b.WriteString(frame.Ink("╭"))
 		if head != "" {
-			frame.write(&b, before)
-			p.Title.write(&b, head)
+			b.WriteString(frame.Ink(before))
+			b.WriteString(p.Title.Ink(head))
 			b.WriteByte(' ')
 			room -= Width(head) + 2
 		}
-		frame.write(&b, strings.Repeat("─", room)+"╮")
+		b.WriteString(frame.Ink(strings.Repeat("─", room) + "╮"))
 	}
 	top()
 	out = append(out, b.String())

@@ -149,16 +149,6 @@ func TestFlowDropsLeastImportant(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"nginx: worker": "nginx: worker", "a\x1b[2Jb": "a·[2Jb", "tab\there": "tab·here", "rtl\u202eevil": "rtl·evil", "\xff": "·", "naïve 漢": "naïve 漢",
-	} {
-		if got := Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func BenchmarkFrame(b *testing.B) {
 	p := NewPens(theme.New(true))
 	widths := ColumnWidths(160, 50, 3)

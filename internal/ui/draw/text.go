@@ -82,24 +82,6 @@ func Wrap(text string, w int) []string {
 	return strings.Split(ansi.Wrap(text, w, " "), "\n")
 }
 
-// Clean makes a string from outside fit for the screen: a process may name
-// itself with control characters and escape sequences.
-func Clean(s string) string {
-	if strings.IndexFunc(s, unprintable) < 0 {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return '·'
-		}
-		return r
-	}, s)
-}
-
-func unprintable(r rune) bool {
-	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffd || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r == 0xfeff
-}
-
 // Cell is one column of a line made by Columns.
 type Cell struct {
 	Text string
@@ -137,7 +119,7 @@ func Columns(w int, cells ...Cell) string {
 			flex--
 		}
 		cw = min(cw, left)
-		c.Pen.write(&b, fit(c.Text, cw, c.Right))
+		b.WriteString(c.Pen.Ink(fit(c.Text, cw, c.Right)))
 		left -= cw
 	}
 	b.WriteString(Spaces(left))

@@ -28,3 +28,11 @@ func (p Pen) On() string { return p.on }
 
 // Off ends what On began.
 func (p Pen) Off() string { return p.off }
+
+// Ink returns text in the pen's style; nothing stays nothing.
+func (p Pen) Ink(text string) string {
+	if text == "" || p.on == "" {
+		return text
+	}
+	return p.on + text + p.off
+}
