@@ -1,0 +1,415 @@
+package ui
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// Each function here writes the lines of one card for an inner width of w.
+// A line's Drop says how soon it goes where the screen is too low.
+
+// connectionLines: what an idle connection costs, part by part.
+func (v *overview) connectionLines(w int) []draw.Line {
+	p := v.pens
+	costs := v.snap.ConnectionCost
+	cost, ok := costs.TCP4.Get()
+	if !ok {
+		lines := wrapped(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
+		return append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, longest(costRest(w), "not measured here", "")), Drop: 1})
+	}
+	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, string(cost.Origin))}}
+	bar := max(1, costRest(w))
+	for i, part := range foldParts(cost.Parts) {
+		text := ""
+		if costRest(w) > 2 && cost.Bytes > 0 {
+			text = draw.Bar(p.Bar, bar, float64(part.Bytes)/float64(cost.Bytes))
+		}
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+cell.Clean(part.Cache), "", part.Bytes, text), Drop: 2 + i})
+	}
+	if len(cost.LeavesOut) > 0 {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+cell.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
+	}
+	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Strong, "watched", "+", watch.Bytes, longest(costRest(w), "epi pwq head", "")), Drop: 1})
+	}
+	if costs.FolkloreBytes > 0 {
+		share := units.Count((cost.Bytes*100+costs.FolkloreBytes/2)/costs.FolkloreBytes) + " %"
+		words := longest(costRest(w), "we are at "+share, "at "+share, share)
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, words), Drop: 1})
+	}
+	million := cost.Bytes
+	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
+		million += watch.Bytes
+	}
+	lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(million*1_000_000)), w), Drop: 8})
+	others := []string{}
+	if c, ok := costs.TCP6.Get(); ok {
+		others = append(others, "IPv6 "+units.Count(c.Bytes)+" B")
+	}
+	if c, ok := costs.Unix.Get(); ok {
+		others = append(others, "unix "+units.Count(c.Bytes)+" B")
+	}
+	if len(others) > 0 {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit(strings.Join(others, " · ")+" an end", w)), Drop: 9})
+	}
+	return lines
+}
+
+// costRest is how many cells a cost line leaves for its bar or words.
+func costRest(w int) int { return w - costName(w) - 10 }
+
+func costName(w int) int { return max(4, min(20, max(18, w*2/5), w-9)) }
+
+// costLine is a name, a number of bytes, and a bar or words behind it.
+func (v *overview) costLine(w int, pen draw.Pen, name, sign string, bytes int64, rest string) string {
+	number := units.Count(bytes) + " B"
+	nameW := costName(w)
+	if sign != "" {
+		name = draw.Spread(name, sign, nameW)
+	}
+	cells := []draw.Cell{{Text: name, W: nameW, Pen: pen}, {Text: number, W: 8, Right: true, Pen: pen}}
+	if r := costRest(w); r > 2 {
+		cells = append(cells, draw.Cell{Text: rest, W: r, Pen: v.pens.Muted})
+	}
+	return draw.Columns(w, cells...)
+}
+
+// foldParts adds the security modules' parts up into one: they are small and
+// always together.
+func foldParts(parts []model.Part) []model.Part {
+	var out []model.Part
+	lsm := -1
+	for _, p := range parts {
+		if strings.HasPrefix(p.Cache, "lsm_") {
+			if lsm >= 0 {
+				out[lsm].Bytes += p.Bytes
+				continue
+			}
+			lsm = len(out)
+			p.Cache = "lsm inode + file"
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// watchLines: who is how far from max_user_watches, and what a watch costs.
+func (v *overview) watchLines(w int) []draw.Line {
+	p, e := v.pens, v.snap.Epoll
+	lines := []draw.Line{}
+	limit, limited := e.MaxUserWatches.Get()
+	if limited {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Spread("limit of each user", units.Count(limit), w)), Drop: 6})
+	}
+	users := slices.Clone(e.Users)
+	slices.SortStableFunc(users, func(a, b model.User) int { return cmp.Compare(b.Watches, a.Watches) })
+	unsure := 0
+	for i, u := range users[:min(len(users), 5)] {
+		unsure += u.Unsure
+		lines = append(lines, draw.Line{Text: v.userLine(w, u), Drop: min(i, 1) * (5 + i)})
+	}
+	if len(users) == 0 {
+		text := "Nobody watches anything."
+		if v.snap.Hidden > 0 {
+			text = "No epoll seen: the fds of " + units.Count(int64(v.snap.Hidden)) + " processes are hidden from this user."
+		}
+		lines = append(lines, wrapped(p.Muted, w, 0, text)...)
+	}
+	if unsure > 0 {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+plural(unsure, "instance")+" may be charged to another user", w)), Drop: 8})
+	}
+	if e.Unread > 0 {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("not counted: "+plural(e.Unread, "instance")+" not read yet", w)), Drop: 3})
+	}
+	cost, ok := e.Cost.Get()
+	if !ok {
+		return append(lines, wrapped(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
+	}
+	one, manual := units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
+	charged := "?"
+	if c, ok := cost.ChargedBytes.Get(); ok {
+		charged = units.Count(c)
+	}
+	room := w - draw.Width("a watch "+one)
+	note := longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
+	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
+	all := "all "
+	if v.snap.Hidden > 0 {
+		all = "seen "
+	}
+	all += p.Strong.Ink(units.Bytes(e.Watches*cost.Bytes)) + " now"
+	if limited {
+		all += p.Muted.Ink(", " + units.Bytes(limit*cost.Bytes) + " at the limit")
+	}
+	return append(lines, draw.Line{Text: all, Drop: 4})
+}
+
+func (v *overview) userLine(w int, u model.User) string {
+	p := v.pens
+	name := cell.Clean(u.User)
+	if name == "" {
+		name = "uid " + units.Count(int64(u.UID))
+	}
+	count := units.Count(u.Watches)
+	if u.Unsure > 0 {
+		count += "?"
+	}
+	limit, ok := u.Limit.Get()
+	if !ok || limit <= 0 {
+		return draw.Columns(w, draw.Cell{Text: name}, draw.Cell{Text: count, W: 11, Right: true, Pen: p.Strong})
+	}
+	share := float64(u.Watches) / float64(limit)
+	nameW := min(10, max(4, w/4))
+	bar := w - nameW - 11 - 7 - 3
+	cells := []draw.Cell{{Text: name, W: nameW}, {Text: count, W: 11, Right: true, Pen: p.Strong}}
+	if bar >= 2 {
+		cells = append(cells, draw.Cell{Text: p.Gauge(limitPen(p, share), bar, share), W: bar})
+	}
+	return draw.Columns(w, append(cells, draw.Cell{Text: units.Percent(share), W: 7, Right: true, Pen: limitPen(p, share)})...)
+}
+
+// limitPen is the colour of a share of a limit; the percentage beside it says
+// the same.
+func limitPen(p *draw.Pens, share float64) draw.Pen {
+	switch {
+	case share >= 0.95:
+		return p.Crit
+	case share >= 0.8:
+		return p.Warn
+	}
+	return p.Bar
+}
+
+// wallLines: the limits in the order in which more connections run into them.
+func (v *overview) wallLines(w int) []draw.Line {
+	p := v.pens
+	walls := slices.Clone(v.snap.Walls)
+	slices.SortStableFunc(walls, func(a, b model.Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
+	if len(walls) == 0 {
+		return wrapped(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known.")
+	}
+	lines := []draw.Line{{Text: p.Muted.Ink(draw.Spread("", "connections left", w)), Drop: 7}}
+	leftW := 9
+	for _, wall := range walls {
+		leftW = max(leftW, draw.Width(connectionsLeft(wall)))
+	}
+	for i, wall := range walls {
+		lines = append(lines, draw.Line{Text: v.wallLine(w, leftW, wall, i == 0), Drop: min(i, 1) * (3 + i)})
+		// Half a command helps nobody: e shows the whole of it.
+		if raise := "  " + cell.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
+			lines = append(lines, draw.Line{Text: p.Muted.Ink(raise), Drop: 8})
+		}
+	}
+	return lines
+}
+
+func (v *overview) wallLine(w, leftW int, wall model.Wall, first bool) string {
+	p := v.pens
+	pen := p.Text
+	if first {
+		pen = p.Strong
+	}
+	left := connectionsLeft(wall)
+	cells := []draw.Cell{{Text: wallName(wall), Pen: pen}}
+	if bar := w - 22 - leftW - 2; bar >= 6 && wall.Limit > 0 {
+		bar = min(bar, 12)
+		share := float64(wall.Used) / float64(wall.Limit)
+		cells = append(cells, draw.Cell{Text: p.Gauge(limitPen(p, share), bar, share), W: bar})
+	}
+	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
+}
+
+func connectionsLeft(wall model.Wall) string {
+	if wall.Origin == model.Estimated {
+		return "≈ " + units.Count(wall.ConnectionsLeft)
+	}
+	return units.Count(wall.ConnectionsLeft)
+}
+
+// raiseWith lists what moves each wall.
+func raiseWith(s *model.Snapshot) string {
+	text := ""
+	for _, wall := range s.Walls {
+		if wall.RaiseWith != "" {
+			text += "\n" + wallName(wall) + ": " + cell.Clean(wall.RaiseWith)
+		}
+	}
+	return text
+}
+
+// wallName says which limit it is and whose.
+func wallName(w model.Wall) string {
+	names := map[string]string{
+		"nofile": "nofile", "nr_open": "fs.nr_open", "file_max": "fs.file-max", "user_watches": "watches", "ports": "ports",
+		"tcp_mem": "tcp_mem", "memory": "memory", "cgroup": "cgroup memory", "conntrack": "conntrack",
+	}
+	name, ok := names[w.Name]
+	if !ok {
+		name = cell.Clean(w.Name)
+	}
+	if w.Scope == "" || w.Scope == "host" {
+		return name
+	}
+	return name + " of " + cell.Clean(strings.TrimPrefix(w.Scope, "user "))
+}
+
+// memoryLines: how much is left, what of it is slab, and what of that only
+// looks reclaimable.
+func (v *overview) memoryLines(w int) []draw.Line {
+	p, host := v.pens, v.snap.Host
+	lines := []draw.Line{}
+	total, ok1 := host.MemTotalBytes.Get()
+	available, ok2 := host.MemAvailableBytes.Get()
+	if ok1 && ok2 && total > 0 {
+		used := 1 - float64(available)/float64(total)
+		text := units.Bytes(available) + " of " + units.Bytes(total)
+		cells := []draw.Cell{{Text: "available", W: 9}, {Text: text, Pen: p.Strong}}
+		if bar := w - 10 - draw.Width(text) - 9; bar >= 4 {
+			bar = min(bar, 16)
+			cells = []draw.Cell{{Text: "available", W: 9}, {Text: text, Pen: p.Strong}, {Text: p.Gauge(limitPen(p, used), bar, used), W: bar}, {Text: units.Percent(used), W: 7, Right: true}}
+		}
+		lines = append(lines, draw.Line{Text: draw.Columns(w, cells...)})
+	} else {
+		lines = append(lines, wrapped(p.Muted, w, 0, absence(v.snap, "meminfo", "Not known."))...)
+	}
+	slab, ok := slabBytes(v.snap).Get()
+	pinned, okPinned := pinnedBytes(v.snap)
+	if !ok {
+		return lines
+	}
+	text := "slab      " + p.Strong.Ink(units.Bytes(slab))
+	if !v.roomy() {
+		if okPinned {
+			text += p.Muted.Ink(", " + units.Bytes(pinned) + " pinned")
+		}
+		return append(lines, draw.Line{Text: text, Drop: 2})
+	}
+	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
+	if okPinned {
+		text := "pinned    " + p.Strong.Ink(units.Bytes(pinned)) + p.Muted.Ink(" of that by sockets")
+		lines = append(lines, draw.Line{Text: text, Drop: 3})
+	}
+	return lines
+}
+
+// pinnedBytes is what counts as reclaimable although sockets hold it: for each
+// object of sock_inode_cache the inode and its dentry.
+func pinnedBytes(s *model.Snapshot) (int64, bool) {
+	cost, ok := s.ConnectionCost.TCP4.Get()
+	if !ok {
+		return 0, false
+	}
+	each := int64(0)
+	for _, part := range cost.Parts {
+		if rec, ok := part.Reclaimable.Get(); ok && rec {
+			each += part.Bytes
+		}
+	}
+	for _, c := range s.Slab {
+		if rec, ok := c.Reclaimable.Get(); c.Name == "sock_inode_cache" && ok && rec && each > 0 {
+			return c.Active * each, true
+		}
+	}
+	return 0, false
+}
+
+// trendLines: watches and slab memory over the last minutes.
+func (v *overview) trendLines(w int) []draw.Line {
+	p := v.pens
+	high := 1
+	if v.h >= 36 {
+		high = 2
+	}
+	chart := func(name string, values []float64, value string, drop int) []draw.Line {
+		wide := w - 8 - 1 - 10
+		if wide < 4 || len(values) == 0 {
+			return []draw.Line{{Text: draw.Spread(name, value, w), Drop: drop}}
+		}
+		lo, hi := chartRange(values)
+		rows := draw.Chart(p.Bar, wide, high, values, lo, hi)
+		lines := make([]draw.Line, high)
+		for i, row := range rows {
+			cells := []draw.Cell{{W: 8}, {Text: row, W: wide}, {W: 9}}
+			if i == high-1 {
+				cells[0].Text, cells[2] = name, draw.Cell{Text: value, W: 9, Right: true, Pen: p.Strong}
+			}
+			lines[i] = draw.Line{Text: draw.Columns(w, cells...), Drop: drop}
+		}
+		return lines
+	}
+	var lines []draw.Line
+	if e := v.snap.Epoll; e.Instances > 0 || v.snap.Hidden == 0 {
+		value := units.Count(e.Watches)
+		if v.snap.Hidden > 0 || e.Unread > 0 {
+			value = "≥ " + value
+		}
+		lines = chart("watches", v.past.watches, value, 0)
+	}
+	if b, ok := slabBytes(v.snap).Get(); ok {
+		lines = append(lines, chart("slab", v.past.slab, units.Bytes(b), 8)...)
+	}
+	return lines
+}
+
+// missingLines: what eptop could not look at, and the commands that would let
+// it; nothing when it sees everything.
+func (v *overview) missingLines(w int) []draw.Line {
+	p := v.pens
+	var lines []draw.Line
+	var remedies []string
+	for _, s := range v.snap.Sources {
+		if s.State == model.OK {
+			continue
+		}
+		detail := cell.Clean(s.Detail)
+		if detail == "" {
+			detail = string(s.State)
+		}
+		said := wrapped(p.Warn, w, 6, "✗ "+s.Name+": "+detail)
+		said[0].Drop = 5
+		lines = append(lines, said...)
+		if s.Remedy != "" && !slices.Contains(remedies, s.Remedy) {
+			remedies = append(remedies, s.Remedy)
+		}
+	}
+	for _, r := range remedies {
+		lines = append(lines, draw.Line{Text: draw.Fit("to see it: "+p.Key.Ink(cell.Clean(r)), w)})
+	}
+	if len(lines) > 0 && len(remedies) == 0 {
+		lines[0].Drop = 0
+	}
+	return lines
+}
+
+// wrapped is a sentence over as many lines as it takes.
+func wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
+	lines := asLines(draw.Wrap(text, w))
+	for i := range lines {
+		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
+	}
+	return lines
+}
+
+// plural writes a number of things: 1 instance, 2 instances.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return units.Count(int64(n)) + " " + thing + "s"
+}
+
+// longest is the first of the texts that fits into w cells, the last if none.
+func longest(w int, texts ...string) string {
+	for _, t := range texts {
+		if draw.Width(t) <= w {
+			return t
+		}
+	}
+	return texts[len(texts)-1]
+}

@@ -1,0 +1,210 @@
+package ui
+
+import (
+	"cmp"
+	"strconv"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// The columns of the Overview's table.
+const (
+	topPIDColumn = iota
+	topUser
+	topEpolls
+	topWatches
+	topET
+	topSockets
+	topFDs
+	topNofile
+	topStructs
+	topWatchBytes
+	topTotal
+	topCommand
+)
+
+// newTopTable is the table of the processes with most watches.
+func newTopTable(keys table.Keys) *table.Model {
+	t := table.New([]table.Column{
+		topPIDColumn: {Title: "PID", Min: 7, Align: cell.Right, Explain: "The process, as this PID namespace numbers it."},
+		topUser:      {Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 5, Explain: "The effective user of the process, who need not be the one its epolls are charged to."},
+		topEpolls: {Title: "EPOLLS", Min: 6, Align: cell.Right, Rank: 6, Falling: true,
+			Explain: "Distinct epoll instances among its fds: two fds of one instance are one. An instance shared with other processes is in each one's count."},
+		topWatches: {Title: "WATCHES", Min: 10, Align: cell.Right, Falling: true,
+			Explain: "The tfd: lines of its instances (ep_show_fdinfo in fs/eventpoll.c). + says that some instance was not read (yet), ? that none was."},
+		topET: {Title: "ET%", Min: 4, Align: cell.Right, Rank: 8, Falling: true,
+			Explain: "The share of watches that are edge-triggered (EPOLLET)."},
+		topSockets: {Title: "SOCKETS", Min: 10, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "The fds that are sockets, of any family, watched or not. Absent where the fds may not be listed."},
+		topFDs: {Title: "FDS", Min: 10, Align: cell.Right, Rank: 9, Falling: true,
+			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing of it before. Absent where it may not be listed."},
+		topNofile: {Title: "NOFILE", Min: 7, Align: cell.Right, Rank: 10, Falling: true,
+			Explain: "FDS as a share of the soft RLIMIT_NOFILE (/proc/PID/limits): at 100 % accept fails with EMFILE."},
+		topStructs: {Title: "STRUCTS", Min: 8, Align: cell.Right, Rank: 7, Falling: true,
+			Explain: "Sockets times what one end of an idle TCP connection takes on this kernel: structures, no buffers. A unix or UDP socket takes less."},
+		topWatchBytes: {Title: "W-BYTES", Min: 8, Align: cell.Right, Rank: 11, Falling: true,
+			Explain: "Kernel memory of its watches: WATCHES times what a watch takes on this kernel."},
+		topTotal: {Title: "TOTAL", Min: 8, Align: cell.Right, Rank: 4, Falling: true,
+			Explain: "Kernel memory of its sockets, watches and epoll instances, as far as each is known. It leaves out socket buffers where they were not looked at, and all of its own memory."},
+		topCommand: {Title: "COMMAND", Min: 10, Max: 60, Weight: 3, Rank: 1, Explain: "The process's own name for itself (/proc/PID/comm), at most 15 bytes."},
+	}, keys)
+	t.SetOrder(topWatches, true)
+	return t
+}
+
+// topRows are the processes of a snapshot as rows.
+type topRows struct{ snap *model.Snapshot }
+
+func (r topRows) Len() int { return len(r.snap.Processes) }
+
+func (r topRows) Row(i int, dst []table.Cell) {
+	p := &r.snap.Processes[i]
+	kb := p.KernelBytes
+	dst[topPIDColumn] = table.Cell{Text: strconv.Itoa(p.PID)}
+	dst[topUser] = table.Cell{Text: p.User, Role: table.Muted}
+	dst[topEpolls] = table.Cell{Text: units.Count(int64(p.Instances))}
+	dst[topWatches] = table.Cell{Text: watchesText(p), Role: table.Strong}
+	dst[topET] = table.Cell{Text: "–", Role: table.Muted}
+	if share, ok := etShare(p); ok {
+		dst[topET] = table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
+	}
+	dst[topSockets] = table.Cell{Text: countOrDash(p.Sockets)}
+	dst[topStructs] = table.Cell{Text: bytesOrDash(kb.Sockets)}
+	dst[topFDs] = table.Cell{Text: countOrDash(p.FDs)}
+	dst[topNofile] = table.Cell{Text: "–", Role: table.Muted}
+	if share, ok := nofileShare(p).Get(); ok {
+		dst[topNofile] = table.Cell{Text: units.Percent(share), Role: limitRole(share)}
+	}
+	dst[topWatchBytes] = table.Cell{Text: bytesOrDash(kb.Watches)}
+	dst[topTotal] = table.Cell{Text: bytesOrDash(kb.Total), Role: table.Strong}
+	dst[topCommand] = table.Cell{Text: p.Comm}
+	if p.Problem != "" {
+		dst[topCommand] = table.Cell{Text: p.Comm + " ✗ " + p.Problem, Role: table.Warn}
+	}
+}
+
+func (r topRows) Key(i int) table.Key {
+	p := &r.snap.Processes[i]
+	return table.Key{Num: [3]uint64{uint64(p.PID), uint64(p.Started.UnixNano())}}
+}
+
+func (r topRows) Compare(column, i, j int) int {
+	a, b := &r.snap.Processes[i], &r.snap.Processes[j]
+	switch column {
+	case topUser:
+		return cmp.Compare(a.User, b.User)
+	case topEpolls:
+		return cmp.Compare(a.Instances, b.Instances)
+	case topWatches:
+		return cmp.Compare(a.Watches, b.Watches)
+	case topET:
+		x, _ := etShare(a)
+		y, _ := etShare(b)
+		return cmp.Compare(x, y)
+	case topSockets:
+		return compareMaybe(a.Sockets, b.Sockets)
+	case topStructs:
+		return compareMaybe(a.KernelBytes.Sockets, b.KernelBytes.Sockets)
+	case topFDs:
+		return compareMaybe(a.FDs, b.FDs)
+	case topNofile:
+		return compareMaybe(nofileShare(a), nofileShare(b))
+	case topWatchBytes:
+		return compareMaybe(a.KernelBytes.Watches, b.KernelBytes.Watches)
+	case topTotal:
+		return compareMaybe(a.KernelBytes.Total, b.KernelBytes.Total)
+	case topCommand:
+		return cmp.Compare(a.Comm, b.Comm)
+	}
+	return cmp.Compare(a.PID, b.PID)
+}
+
+func (r topRows) AppendText(dst []byte, i int) []byte {
+	p := &r.snap.Processes[i]
+	dst = strconv.AppendInt(dst, int64(p.PID), 10)
+	dst = append(append(dst, ' '), p.User...)
+	return append(append(dst, ' '), p.Comm...)
+}
+
+// emptyTop says why no process is listed.
+func emptyTop(s *model.Snapshot) string {
+	if s.Hidden > 0 {
+		return "No process to show: the fds of " + units.Count(int64(s.Hidden)) + " processes may not be listed by this user."
+	}
+	return "No process holds an epoll instance."
+}
+
+// watchesText is the number of watches, with + when an instance is missing
+// from it, or ? when all are.
+func watchesText(p *model.Process) string {
+	unread := 0
+	for i := range p.Epolls {
+		if p.Epolls[i].State != model.OK {
+			unread++
+		}
+	}
+	switch {
+	case unread == 0:
+		return units.Count(p.Watches)
+	case unread == len(p.Epolls):
+		return "?"
+	}
+	return units.Count(p.Watches) + "+"
+}
+
+// etShare is the share of a process's watches that are edge-triggered.
+func etShare(p *model.Process) (float64, bool) {
+	var et, all int64
+	for i := range p.Epolls {
+		et += p.Epolls[i].ET
+		all += p.Epolls[i].Watches
+	}
+	if all == 0 {
+		return 0, false
+	}
+	return float64(et) / float64(all), true
+}
+
+// nofileShare is how much of its RLIMIT_NOFILE a process has used.
+func nofileShare(p *model.Process) model.Maybe[float64] {
+	fds, ok1 := p.FDs.Get()
+	limit, ok2 := p.Nofile.Get()
+	if !ok1 || !ok2 || limit <= 0 {
+		return model.Maybe[float64]{}
+	}
+	return model.Some(float64(fds) / float64(limit))
+}
+
+// limitRole is limitPen for a table.
+func limitRole(share float64) table.Role {
+	switch {
+	case share >= 0.95:
+		return table.Crit
+	case share >= 0.8:
+		return table.Warn
+	}
+	return table.Plain
+}
+
+func countOrDash(m model.Maybe[int64]) string {
+	if n, ok := m.Get(); ok {
+		return units.Count(n)
+	}
+	return "–"
+}
+
+// compareMaybe orders what is absent below everything.
+func compareMaybe[T cmp.Ordered](a, b model.Maybe[T]) int {
+	switch {
+	case a.Known && b.Known:
+		return cmp.Compare(a.Value, b.Value)
+	case a.Known:
+		return 1
+	case b.Known:
+		return -1
+	}
+	return 0
+}
