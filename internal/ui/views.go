@@ -11,11 +11,11 @@ type tab struct {
 // its key: pressing it says that this version has no such view.
 func tabs() []tab {
 	return []tab{
-		{key: "1", title: "Overview"},
+		{key: "1", title: "Overview", make: newOverview},
 		{key: "2", title: "Processes"},
 		{key: "3", title: "Sockets"},
-		{key: "4", title: "Slab"},
-		{key: "5", title: "Nodes"},
+		{key: "4", title: "Slab", make: newSlab},
+		{key: "5", title: "Nodes", make: newNodes},
 		{key: "6", title: "Load"},
 		{key: "7", title: "Findings"},
 	}
