@@ -280,3 +280,18 @@ func BenchmarkLook(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkFirstLook is what one snapshot costs: nothing is known yet.
+func BenchmarkFirstLook(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := New(Options{ProcRoot: "/proc", SysRoot: "/sys", MaxStall: DefaultMaxStall, MaxFDs: DefaultMaxFDs})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if s := snapshotOf(b, c); s.Epoll.Instances == 0 {
+			b.Fatal("the test's own epoll was not found")
+		}
+		c.Close()
+	}
+}

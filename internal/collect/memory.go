@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -35,8 +34,6 @@ func (s *structSizes) load(sysRoot string) {
 			s.sizes[name] = int64(n)
 		}
 		s.took = time.Since(start)
-		// The type information of a whole kernel is large and not needed again.
-		debug.FreeOSMemory()
 	}()
 }
 

@@ -22,6 +22,7 @@ var (
 type process struct {
 	pid        int
 	dirIno     uint64 // of /proc/PID/fd, see fdinfo.DirStat
+	identified bool   // the following are known
 	startTicks uint64
 	started    time.Time
 	comm       string
@@ -63,22 +64,17 @@ func (l *look) processTable() error {
 }
 
 // refresh looks at one process with a single stat call where nothing changed.
+// Who it is matters only once it turns out to hold an epoll.
 func (l *look) refresh(pid int) *process {
 	st, err := l.fds.StatFDs(pid)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	p := l.processes[pid]
-	if p == nil || p.dirIno != st.Ino {
-		found, err := l.identify(pid)
-		if err != nil {
-			return nil
-		}
-		if p == nil || p.startTicks != found.startTicks {
-			p = found
-		}
-		p.dirIno = st.Ino
+	if p == nil || p.dirIno != st.Ino && !l.sameProcess(p) {
+		p = &process{pid: pid}
 	}
+	p.dirIno = st.Ino
 	p.count = model.Maybe[int64]{}
 	if st.CountKnown && err == nil {
 		p.count = model.Some(int64(st.Count))
@@ -86,15 +82,20 @@ func (l *look) refresh(pid int) *process {
 	return p
 }
 
-// identify reads who a process is.
-func (l *look) identify(pid int) (*process, error) {
-	p := &process{pid: pid}
-	return p, l.reidentify(p)
+// sameProcess tells whether a PID still is the process it was, when the inode of
+// its directory is another one now: the kernel drops inodes under memory
+// pressure too.
+func (l *look) sameProcess(p *process) bool {
+	if !p.identified {
+		return false
+	}
+	fresh := process{pid: p.pid}
+	return l.identify(&fresh) == nil && fresh.startTicks == p.startTicks
 }
 
-// reidentify reads again what a process can change about itself: exec gives it
-// another name, setuid another user.
-func (l *look) reidentify(p *process) error {
+// identify reads who a process is. It is read again with each listing, for a
+// process can change it: exec gives it another name, setuid another user.
+func (l *look) identify(p *process) error {
 	proc, err := l.proc.Proc(p.pid)
 	if err != nil {
 		return err
@@ -105,26 +106,28 @@ func (l *look) reidentify(p *process) error {
 	}
 	p.comm, p.startTicks = stat.Comm, stat.Starttime
 	p.kernel = stat.Flags&pfKthread != 0
+	p.identified = true
 	if boot, ok := l.bootTime(); ok {
 		const userHZ = 100 // what the kernel reports to user space on every architecture Go runs on
 		p.started = boot.Add(time.Duration(stat.Starttime) * time.Second / userHZ)
-	}
-	if p.kernel {
-		return nil
 	}
 	status, err := proc.NewStatus()
 	if err != nil {
 		return err
 	}
 	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
+	p.nofile = model.Maybe[int64]{}
+	if limits, err := proc.Limits(); err == nil && !p.kernel {
+		p.nofile = model.Some(int64(limits.OpenFiles))
+	}
 	return nil
 }
 
 // due reports whether a process's fds should be listed in this look.
 func (l *look) due(p *process) bool {
 	switch {
-	case p.kernel:
-		return false
+	case p.count.Known && p.count.Value == 0:
+		return false // a kernel thread, or one that has closed everything
 	case !p.listed:
 		return true
 	case l.focus.Fresh && l.focused(p.pid):
@@ -169,10 +172,6 @@ func (l *look) listFDs() {
 
 // list lists one process and notes what that cost.
 func (l *look) list(p *process) {
-	if p.listed {
-		// A failure means it is gone, which the next look finds out.
-		_ = l.reidentify(p)
-	}
 	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, p.listing)
 	now := l.now()
 	p.listing, p.listed, p.listedAt = listing, true, now
@@ -180,44 +179,36 @@ func (l *look) list(p *process) {
 	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
 	p.denied, p.problem = false, ""
 	l.sample.Guest.FDsListed += len(listing.FDs)
-	if err != nil {
-		p.listing.FDs, p.listing.Epolls, p.listing.Sockets = p.listing.FDs[:0], p.listing.Epolls[:0], 0
-		switch stateOf(err) {
-		case model.Denied:
-			p.denied, p.problem = true, "its fds may not be listed by this user"
-		case model.Absent: // it ended
-		default:
-			p.problem = err.Error()
+	if err == nil && len(listing.Epolls) > 0 {
+		err = l.identify(p)
+	}
+	switch stateOf(err) {
+	case model.OK:
+		if !p.count.Known && !listing.Truncated {
+			p.count = model.Some(int64(len(listing.FDs)))
 		}
 		return
+	case model.Denied:
+		// Before Linux 6.2 no count tells a kernel thread apart.
+		if !p.count.Known && l.identify(p) == nil && p.kernel {
+			break
+		}
+		p.denied, p.problem = true, "its fds may not be listed by this user"
+	case model.Absent: // it ended
+	default:
+		p.problem = err.Error()
 	}
-	if !p.count.Known && !listing.Truncated {
-		p.count = model.Some(int64(len(listing.FDs)))
-	}
-	if len(listing.Epolls) > 0 || l.focused(p.pid) {
-		l.readLimits(p)
-	}
+	p.listing.FDs, p.listing.Epolls, p.listing.Sockets = p.listing.FDs[:0], p.listing.Epolls[:0], 0
 }
 
 // listShare is the share of wall time that listing one process may take.
 const listShare = 0.01
 
-func (l *look) readLimits(p *process) {
-	p.nofile = model.Maybe[int64]{}
-	proc, err := l.proc.Proc(p.pid)
-	if err != nil {
-		return
-	}
-	if limits, err := proc.Limits(); err == nil {
-		p.nofile = model.Some(int64(limits.OpenFiles))
-	}
-}
-
 // fdinfoSource says how much of the processes could be looked into.
 func (l *look) fdinfoSource(took time.Duration) {
 	denied, user := 0, 0
 	for _, p := range l.processes {
-		if p.kernel {
+		if !p.listed {
 			continue
 		}
 		user++
@@ -248,6 +239,9 @@ func (l *look) fillProcesses() {
 		if p == nil || !holds[pid] && !l.focused(pid) {
 			continue
 		}
+		if !p.identified && l.identify(p) != nil {
+			continue // it ended
+		}
 		s := model.ProcessSample{
 			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid),
 			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
@@ -268,7 +262,8 @@ func (l *look) fillProcesses() {
 // The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
 func (c *Collector) Attach(pid int) error {
 	l := look{Collector: c, start: c.now()}
-	p, err := l.identify(pid)
+	p := &process{pid: pid}
+	err := l.identify(p)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("pid %d %w%s", pid, ErrDenied, advice())
