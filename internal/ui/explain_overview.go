@@ -22,7 +22,7 @@ func explainOverview(c overviewCard) (title, text string) {
 			"It is the active objects of sock_inode_cache, times what an inode and a dentry take (derived). Objects on per-CPU slabs count as active, so it is a little high on a small machine."
 	case cardTrend:
 		return "The last minutes", "The watches of all instances, and SReclaimable + SUnreclaim, one value for each look since eptop started (up to 300). " +
-			"Each chart runs from its lowest to its highest value, but over at least a hundredth of the highest, so that noise stays small; a column is the highest of the looks it stands for.\n\n" +
+			"Each chart runs from its lowest to its highest value, but over at least a hundredth of the lowest, so that noise stays small; a column is the highest of the looks it stands for.\n\n" +
 			"Watches are as old as the last read of their instance: a costly instance is read rarely, and then its line moves in steps."
 	case cardMissing:
 		return "What eptop cannot see", "Each source that was denied, that this kernel does not have, or that could not be understood, and the command that would unlock it. " +

@@ -196,6 +196,7 @@ func fixtureSources() []model.Source {
 		ok("fdinfo", 210*time.Microsecond), ok("slabinfo", 90*time.Microsecond), ok("slab_sysfs", 30*time.Microsecond),
 		ok("btf", 0), ok("zoneinfo", 25*time.Microsecond), ok("nodes", 15*time.Microsecond),
 		ok("meminfo", 10*time.Microsecond), ok("limits", 20*time.Microsecond),
+		{Name: "bpf", State: model.Absent, Detail: "this version of eptop looks through /proc alone"},
 	}
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -57,17 +58,14 @@ func slabBytes(s *model.Snapshot) model.Maybe[int64] {
 }
 
 // chartRange is the range on which values are drawn: from the lowest to the
-// highest, but never less than a hundredth of the highest, so that noise stays
-// small.
+// highest, but never less than a hundredth of the lowest, so that noise stays
+// small and what does not change lies flat.
 func chartRange(values []float64) (lo, hi float64) {
 	if len(values) == 0 {
 		return 0, 1
 	}
-	lo, hi = values[0], values[0]
-	for _, v := range values {
-		lo, hi = min(lo, v), max(hi, v)
-	}
-	return min(lo, hi*0.99), hi
+	lo, hi = slices.Min(values), slices.Max(values)
+	return lo, max(hi, lo*1.01)
 }
 
 // roundDuration writes a stretch of time as a person would say it.

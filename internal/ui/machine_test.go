@@ -168,6 +168,75 @@ func TestOverviewTrend(t *testing.T) {
 	}
 }
 
+// TestSlabChange: changes count from the first look, and from the mark once
+// there is one.
+func TestSlabChange(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 160, 20).(*slabs)
+	grown := func(objects int64) *model.Snapshot {
+		s := fixtureRich()
+		for i := range s.Slab {
+			if c := &s.Slab[i]; c.Name == "TCP" {
+				c.Active += objects
+				c.Bytes += objects * c.BytesPerObject
+			}
+		}
+		return s
+	}
+	tcp := func() string {
+		for line := range strings.Lines(ansi.Strip(v.View())) {
+			if strings.HasPrefix(line, "▸TCP ") {
+				return line
+			}
+		}
+		return ""
+	}
+	v.SetSnapshot(grown(1000))
+	if line := tcp(); !strings.Contains(line, "+2.5 MB") || !strings.Contains(line, "+1 000 ") {
+		t.Errorf("after 1000 sockets more: %q", line)
+	}
+	if said := v.Mark(grown(1000)); !strings.Contains(said, "07:30:00") {
+		t.Errorf("Mark says %q", said)
+	}
+	if line := tcp(); strings.Contains(line, "+") {
+		t.Errorf("right after the mark: %q", line)
+	}
+	v.SetSnapshot(grown(900))
+	if line := tcp(); !strings.Contains(line, "-252.0 kB") || !strings.Contains(line, "-100 ") {
+		t.Errorf("after 100 sockets less: %q", line)
+	}
+	if said := v.Mark(fixtureDenied()); !strings.Contains(said, "nothing to mark") {
+		t.Errorf("Mark without caches says %q", said)
+	}
+}
+
+// TestSlabNetwork: n shows all caches and hides those that have nothing to do
+// with sockets, merged ones judged by every name.
+func TestSlabNetwork(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 160, 40)
+	if s := ansi.Strip(v.View()); !strings.Contains(s, "anon_vma_chain = eventpoll_pwq +1") || strings.Contains(s, "ext4_inode_cache") {
+		t.Errorf("network and epoll only:\n%s", s)
+	}
+	v.Update(press("n"))
+	if s := ansi.Strip(v.View()); !strings.Contains(s, "ext4_inode_cache") || !strings.Contains(s, "all 22 caches") {
+		t.Errorf("all:\n%s", s)
+	}
+	// Typed into a filter, n is a letter; a filter finds a merged name.
+	for _, k := range []string{"/", "e", "v", "e", "n", "t", "p", "o", "l", "l", "_", "p", "enter"} {
+		v.Update(press(k))
+	}
+	s := ansi.Strip(v.View())
+	if !strings.Contains(s, "anon_vma_chain") || strings.Contains(s, "ext4_inode_cache") || !strings.Contains(s, "all 22 caches") {
+		t.Errorf("filtered by a merged name:\n%s", s)
+	}
+	cmd := v.Update(press("enter"))
+	if cmd == nil {
+		t.Fatal("Enter tells nothing about the cache")
+	}
+	if msg, ok := cmd().(overlayMsg); !ok || msg.Title != "anon_vma_chain" || !strings.Contains(msg.Text, "eventpoll_pwq, avtab_extended_perms") {
+		t.Errorf("Enter shows %+v", msg)
+	}
+}
+
 func TestNodesScroll(t *testing.T) {
 	v := machineView("nodes", fixtureNodes8(), 80, 21).(*nodes)
 	if v.Tell() != "lines 1–21 of 38" {

@@ -49,8 +49,8 @@ func (v *nodes) zonesLines(w int) []string {
 			marks = "min ┃ low ┃ high ┃ promo"
 		}
 		if z.Managed == 0 {
-			if !slices.Contains(empty, z.Name) {
-				empty = append(empty, cell.Clean(z.Name))
+			if name := cell.Clean(z.Name); !slices.Contains(empty, name) && !hasPages(v.snap.Zones, z.Name) {
+				empty = append(empty, name)
 			}
 			continue
 		}
@@ -60,9 +60,14 @@ func (v *nodes) zonesLines(w int) []string {
 		lines = append(lines, v.pens.Muted.Ink(draw.Fit(legend, w)))
 	}
 	if len(empty) > 0 {
-		lines = append(lines, v.pens.Muted.Ink(draw.Fit("without pages somewhere: "+strings.Join(empty, ", "), w)))
+		lines = append(lines, v.pens.Muted.Ink(draw.Fit("without pages: "+strings.Join(empty, ", "), w)))
 	}
 	return lines
+}
+
+// hasPages reports whether a zone has pages on any node.
+func hasPages(zones []model.Zone, name string) bool {
+	return slices.ContainsFunc(zones, func(z model.Zone) bool { return z.Name == name && z.Managed > 0 })
 }
 
 func (v *nodes) zoneLines(w int, z model.Zone) []string {

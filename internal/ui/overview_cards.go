@@ -23,7 +23,7 @@ func (v *overview) connectionLines(w int) []draw.Line {
 		lines := wrapped(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
 		return append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, longest(costRest(w), "not measured here", "")), Drop: 1})
 	}
-	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, string(cost.Origin))}}
+	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
 	bar := max(1, costRest(w))
 	for i, part := range foldParts(cost.Parts) {
 		text := ""
@@ -364,7 +364,8 @@ func (v *overview) missingLines(w int) []draw.Line {
 	var lines []draw.Line
 	var remedies []string
 	for _, s := range v.snap.Sources {
-		if s.State == model.OK {
+		// What a machine simply does not have hides nothing from eptop.
+		if s.State == model.OK || s.State == model.Absent && s.Remedy == "" && slices.Contains([]string{"bpf", "nodes", "dmi"}, s.Name) {
 			continue
 		}
 		detail := cell.Clean(s.Detail)

@@ -174,7 +174,7 @@ func cacheName(c *model.Cache) string {
 		sep = " "
 	}
 	if others > 0 {
-		text += sep + "+" + strconv.Itoa(others)
+		text += " +" + strconv.Itoa(others)
 	}
 	return text
 }
