@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/draw"
 )
 
 // sourceOf finds a source by name.
@@ -36,11 +36,11 @@ func absence(s *model.Snapshot, name, otherwise string) string {
 	if src.Detail == "" {
 		b.WriteString(name)
 	} else {
-		b.WriteString(cell.Clean(src.Detail))
+		b.WriteString(draw.Clean(src.Detail))
 	}
 	b.WriteString(".")
 	if src.Remedy != "" {
-		b.WriteString(" To see it: " + cell.Clean(src.Remedy))
+		b.WriteString(" To see it: " + draw.Clean(src.Remedy))
 	}
 	return b.String()
 }

@@ -8,7 +8,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/units"
@@ -222,7 +221,7 @@ func cpusOf(n model.Node) string {
 	case cpus == "":
 		return "none"
 	}
-	return cell.Clean(cpus)
+	return draw.Clean(cpus)
 }
 
 func bytesOrDash(m model.Maybe[int64]) string {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -49,7 +48,7 @@ func (v *nodes) zonesLines(w int) []string {
 			marks = "min ┃ low ┃ high ┃ promo"
 		}
 		if z.Managed == 0 {
-			if name := cell.Clean(z.Name); !slices.Contains(empty, name) && !hasPages(v.snap.Zones, z.Name) {
+			if name := draw.Clean(z.Name); !slices.Contains(empty, name) && !hasPages(v.snap.Zones, z.Name) {
 				empty = append(empty, name)
 			}
 			continue
@@ -81,7 +80,7 @@ func (v *nodes) zoneLines(w int, z model.Zone) []string {
 		}
 	}
 	words, pen := v.headroom(z)
-	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + cell.Clean(z.Name), W: 9, Pen: p.Strong}
+	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + draw.Clean(z.Name), W: 9, Pen: p.Strong}
 	if w < 64 {
 		bar := max(1, w-10)
 		second := v.pages(z.Free) + " free, " + words

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -30,10 +29,10 @@ func (v *overview) connectionLines(w int) []draw.Line {
 		if costRest(w) > 2 && cost.Bytes > 0 {
 			text = draw.Bar(p.Bar, bar, float64(part.Bytes)/float64(cost.Bytes))
 		}
-		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+cell.Clean(part.Cache), "", part.Bytes, text), Drop: 2 + i})
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+draw.Clean(part.Cache), "", part.Bytes, text), Drop: 2 + i})
 	}
 	if len(cost.LeavesOut) > 0 {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+cell.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+draw.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
 	}
 	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
 		lines = append(lines, draw.Line{Text: v.costLine(w, p.Strong, "watched", "+", watch.Bytes, longest(costRest(w), "epi pwq head", "")), Drop: 1})
@@ -152,7 +151,7 @@ func (v *overview) watchLines(w int) []draw.Line {
 
 func (v *overview) userLine(w int, u model.User) string {
 	p := v.pens
-	name := cell.Clean(u.User)
+	name := draw.Clean(u.User)
 	if name == "" {
 		name = "uid " + units.Count(int64(u.UID))
 	}
@@ -202,7 +201,7 @@ func (v *overview) wallLines(w int) []draw.Line {
 	for i, wall := range walls {
 		lines = append(lines, draw.Line{Text: v.wallLine(w, leftW, wall, i == 0), Drop: min(i, 1) * (3 + i)})
 		// Half a command helps nobody: e shows the whole of it.
-		if raise := "  " + cell.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
+		if raise := "  " + draw.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
 			lines = append(lines, draw.Line{Text: p.Muted.Ink(raise), Drop: 8})
 		}
 	}
@@ -237,7 +236,7 @@ func raiseWith(s *model.Snapshot) string {
 	text := ""
 	for _, wall := range s.Walls {
 		if wall.RaiseWith != "" {
-			text += "\n" + wallName(wall) + ": " + cell.Clean(wall.RaiseWith)
+			text += "\n" + wallName(wall) + ": " + draw.Clean(wall.RaiseWith)
 		}
 	}
 	return text
@@ -251,12 +250,12 @@ func wallName(w model.Wall) string {
 	}
 	name, ok := names[w.Name]
 	if !ok {
-		name = cell.Clean(w.Name)
+		name = draw.Clean(w.Name)
 	}
 	if w.Scope == "" || w.Scope == "host" {
 		return name
 	}
-	return name + " of " + cell.Clean(strings.TrimPrefix(w.Scope, "user "))
+	return name + " of " + draw.Clean(strings.TrimPrefix(w.Scope, "user "))
 }
 
 // memoryLines: how much is left, what of it is slab, and what of that only
@@ -368,7 +367,7 @@ func (v *overview) missingLines(w int) []draw.Line {
 		if s.State == model.OK || s.State == model.Absent && s.Remedy == "" && slices.Contains([]string{"bpf", "nodes", "dmi"}, s.Name) {
 			continue
 		}
-		detail := cell.Clean(s.Detail)
+		detail := draw.Clean(s.Detail)
 		if detail == "" {
 			detail = string(s.State)
 		}
@@ -380,7 +379,7 @@ func (v *overview) missingLines(w int) []draw.Line {
 		}
 	}
 	for _, r := range remedies {
-		lines = append(lines, draw.Line{Text: draw.Fit("to see it: "+p.Key.Ink(cell.Clean(r)), w)})
+		lines = append(lines, draw.Line{Text: draw.Fit("to see it: "+p.Key.Ink(draw.Clean(r)), w)})
 	}
 	if len(lines) > 0 && len(remedies) == 0 {
 		lines[0].Drop = 0

@@ -7,7 +7,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/ui/theme"
@@ -231,9 +230,9 @@ func (v *slabs) withoutCaches() []string {
 		draw.Cell{Text: "CACHE", Pen: p.Header}, draw.Cell{Text: "SIZEOF", W: 7, Right: true, Pen: p.Header},
 		draw.Cell{Text: "EACH", W: 7, Right: true, Pen: p.Header}, draw.Cell{Text: "ORIGIN", W: 10, Pen: p.Header}))
 	for _, part := range parts {
-		name := cell.Clean(part.Cache)
+		name := draw.Clean(part.Cache)
 		if part.ShownAs != "" && part.ShownAs != part.Cache {
-			name = cell.Clean(part.ShownAs) + " = " + name
+			name = draw.Clean(part.ShownAs) + " = " + name
 		}
 		lines = append(lines, " "+draw.Columns(w,
 			draw.Cell{Text: name}, draw.Cell{Text: countOrDash(part.ObjectBytes), W: 7, Right: true, Pen: p.Muted},
@@ -296,7 +295,7 @@ func (v *slabs) describe() (title, text string) {
 	c := rows.cache(row)
 	var b strings.Builder
 	if len(c.Aliases) > 0 {
-		b.WriteString("SLUB merged into it: " + cell.Clean(strings.Join(c.Aliases, ", ")) + ". slabinfo cannot tell whose an object is.\n\n")
+		b.WriteString("SLUB merged into it: " + draw.Clean(strings.Join(c.Aliases, ", ")) + ". slabinfo cannot tell whose an object is.\n\n")
 	}
 	b.WriteString(units.Count(c.Active) + " of " + units.Count(c.Objects) + " objects active, " + units.Count(c.ObjectBytes) + " bytes each, " +
 		units.Count(c.BytesPerObject) + " with the slab's waste.\n")
@@ -308,5 +307,5 @@ func (v *slabs) describe() (title, text string) {
 	for _, n := range c.Nodes {
 		b.WriteString("Node " + units.Count(int64(n.Node)) + ": " + plural(int(n.Objects), "object") + ".\n")
 	}
-	return cell.Clean(c.Name), strings.TrimSpace(b.String())
+	return draw.Clean(c.Name), strings.TrimSpace(b.String())
 }

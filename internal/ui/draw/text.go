@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/ui/cell"
 )
 
 const blanks = "                                                                "
@@ -81,6 +83,10 @@ func Wrap(text string, w int) []string {
 	}
 	return strings.Split(ansi.Wrap(text, w, " "), "\n")
 }
+
+// Clean makes a string from outside fit for the screen: a process may name
+// itself with control characters and escape sequences.
+func Clean(s string) string { return cell.Clean(s) }
 
 // Cell is one column of a line made by Columns.
 type Cell struct {
