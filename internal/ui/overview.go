@@ -93,7 +93,7 @@ func (v *overview) layout() {
 	inner := draw.CardInner(widths[0])
 	v.cards = []overviewCard{cardConnection, cardWatches, cardWalls, cardMemory}
 	v.boxes = []draw.Box{
-		{Title: "An idle connection on this kernel", Lines: v.connectionLines(inner)},
+		{Title: longest(inner-1, "An idle connection on this kernel", "An idle connection"), Lines: v.connectionLines(inner)},
 		{Title: "Epoll watches per user", Lines: v.watchLines(inner), Drop: 1},
 		{Title: "Which wall comes first", Lines: v.wallLines(inner), Drop: 2},
 		{Title: "Memory", Lines: v.memoryLines(inner), Drop: 4},

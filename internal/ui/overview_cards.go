@@ -138,15 +138,16 @@ func (v *overview) watchLines(w int) []draw.Line {
 	room := w - draw.Width("a watch "+one)
 	note := longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
 	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
-	all := "all "
+	which := "all "
 	if v.snap.Hidden > 0 {
-		all = "seen "
+		which = "seen "
 	}
-	all += p.Strong.Ink(units.Bytes(e.Watches*cost.Bytes)) + " now"
+	now, limitText := units.Bytes(e.Watches*cost.Bytes), ""
 	if limited {
-		all += p.Muted.Ink(", " + units.Bytes(limit*cost.Bytes) + " at the limit")
+		full := units.Bytes(limit * cost.Bytes)
+		limitText = longest(w-draw.Width(which+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
 	}
-	return append(lines, draw.Line{Text: all, Drop: 4})
+	return append(lines, draw.Line{Text: which + p.Strong.Ink(now) + " now" + p.Muted.Ink(limitText), Drop: 4})
 }
 
 func (v *overview) userLine(w int, u model.User) string {
