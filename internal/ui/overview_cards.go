@@ -216,7 +216,9 @@ func (v *overview) wallLine(w, leftW int, wall model.Wall, first bool) string {
 		pen = p.Strong
 	}
 	left := connectionsLeft(wall)
-	cells := []draw.Cell{{Text: wallName(wall), Pen: pen}}
+	name := wallName(wall)
+	name = longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ").Replace(name))
+	cells := []draw.Cell{{Text: name, Pen: pen}}
 	if bar := w - 22 - leftW - 2; bar >= 6 && wall.Limit > 0 {
 		bar = min(bar, 12)
 		share := float64(wall.Used) / float64(wall.Limit)

@@ -196,7 +196,7 @@ func (v *slabs) totals() string {
 		text string
 		pen  draw.Pen
 	}{
-		{sum, p.Strong}, {signed + " " + since, p.Text}, {"waste " + units.Bytes(waste), p.Text},
+		{sum, p.Strong}, {longest(room-draw.Width(sum)-6, signed+" "+since, "change "+signed), p.Text}, {"waste " + units.Bytes(waste), p.Text},
 		{"reclaimable " + units.Bytes(reclaimable), p.Text}, {"n: all or network only, m: mark", p.Muted},
 	} {
 		if room -= draw.Width(part.text) + 3; room < 0 {
