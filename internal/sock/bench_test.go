@@ -1,0 +1,90 @@
+package sock
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// benchSockets is how many sockets the benchmarks open: EPTOP_BENCH_SOCKETS, or a
+// number that two processes can hold under usual limits.
+func benchSockets(b *testing.B) int {
+	n := 38_000
+	if s := os.Getenv("EPTOP_BENCH_SOCKETS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return startWorkers(b, n)
+}
+
+// BenchmarkDump dumps all sockets of all families, and runs `ss -tmn` and `ss -tm`
+// beside it in the same loop, so that both meet the same machine.
+func BenchmarkDump(b *testing.B) {
+	made := benchSockets(b)
+	c, err := OpenOwn("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	ss, lookErr := exec.LookPath("ss")
+	var t *Table
+	t = c.Dump(t, Families)
+	var own, byNumber, byName time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		start := time.Now()
+		t = c.Dump(t, Families)
+		own += time.Since(start)
+		b.StopTimer()
+		tcp := 0
+		for _, o := range t.Outcomes {
+			if o.State != OK {
+				b.Fatalf("%v: %v", o.Family, o.Err)
+			}
+			if o.Family&FamilyTCP != 0 {
+				tcp += o.Sockets
+			}
+		}
+		if tcp < made {
+			b.Fatalf("%d TCP sockets, %d were made", tcp, made)
+		}
+		if lookErr == nil {
+			byNumber += timeSS(b, ss, made, "-tmn")
+			byName += timeSS(b, ss, made, "-tm")
+		}
+		b.StartTimer()
+	}
+	n := float64(b.N)
+	b.ReportMetric(float64(t.Len())*n/own.Seconds(), "sockets/s")
+	b.ReportMetric(float64(t.Bytes())/float64(t.Len()), "B/socket")
+	if lookErr != nil {
+		b.Log("no ss to compare with: apt-get install iproute2")
+		return
+	}
+	b.ReportMetric(byNumber.Seconds()/n*1e3, "ss-tmn-ms")
+	b.ReportMetric(byName.Seconds()/n*1e3, "ss-tm-ms")
+	b.ReportMetric(own.Seconds()/n*1e3, "own-ms")
+	b.ReportMetric(100*own.Seconds()/byNumber.Seconds(), "%of-ss")
+}
+
+// timeSS runs ss and checks that it saw the sockets.
+func timeSS(b *testing.B, ss string, made int, flags ...string) time.Duration {
+	b.Helper()
+	cmd := exec.Command(ss, flags...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	if got := bytes.Count(out.Bytes(), []byte("skmem:")); got < made {
+		b.Fatalf("ss %v shows %d sockets, %d were made", flags, got, made)
+	}
+	return took
+}
