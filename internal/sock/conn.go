@@ -17,6 +17,7 @@ type Conn struct {
 	id      NSID
 	open    func() (transport, error)
 	socket  transport // nil: to be opened
+	nsPath  string    // a link of the namespace; "": this program's own
 	procNet string    // where the fallback is, "/proc/net"; "": none
 	seq     uint32
 	request []byte

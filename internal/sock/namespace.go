@@ -56,11 +56,18 @@ func Open(nsPath, procNet string) (*Conn, error) {
 	if own, err := Identify(ownNS); err == nil && own == id {
 		return OpenOwn(procNet)
 	}
-	c := &Conn{id: id, procNet: procNet, open: func() (transport, error) { return openIn(nsPath, id) }}
+	c := other(id, nsPath, procNet)
 	if err := c.first(); err != nil && (procNet == "" || AvailabilityOf(err) != Absent) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// other is a namespace that is not this program's own, not opened yet.
+func other(id NSID, nsPath, procNet string) *Conn {
+	c := &Conn{id: id, nsPath: nsPath, procNet: procNet}
+	c.open = func() (transport, error) { return openIn(c.nsPath, c.id) }
+	return c
 }
 
 // first opens the socket at once, to say early what is denied. Where it fails the

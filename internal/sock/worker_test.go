@@ -1,7 +1,9 @@
 package sock
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -16,18 +18,50 @@ import (
 // until its standard input ends: one process may hold only so many descriptors.
 const workerEnv = "EPTOP_SOCK_WORKER"
 
-// workerMain opens pairs of TCP connections to itself, says so and waits.
+// workerMain opens what its role says, says so and waits: a number of TCP connections
+// to itself, or a listener in a new namespace.
 func workerMain(role string) {
-	pairs, err := strconv.Atoi(role)
-	if err == nil {
-		err = holdPairs(pairs)
-	}
+	answer, err := workerRole(role)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("ready")
+	fmt.Println(answer)
 	_, _ = os.Stdin.Read(make([]byte, 1))
+}
+
+func workerRole(role string) (answer string, err error) {
+	if role == "cell" {
+		l, err := cellMain()
+		if err != nil {
+			return "", err
+		}
+		f, err := l.File() // a second descriptor of the same socket, kept as well
+		if err != nil {
+			return "", err
+		}
+		var st unix.Stat_t
+		err = unix.Fstat(int(f.Fd()), &st)
+		return fmt.Sprintf("listening %d %d", l.Addr().(*net.TCPAddr).Port, st.Ino), err
+	}
+	pairs, err := strconv.Atoi(role)
+	if err != nil {
+		return "", err
+	}
+	return "ready", holdPairs(pairs)
+}
+
+// readCell reads what a cell says about its listener.
+func readCell(t testing.TB, out io.Reader) (port uint16, ino uint64) {
+	t.Helper()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(line, "listening %d %d", &port, &ino); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return port, ino
 }
 
 // holdPairs opens connections over loopback and keeps both ends. They are closed

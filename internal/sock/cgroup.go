@@ -1,0 +1,201 @@
+package sock
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// CgroupMemory is what the memory cgroup of a process is charged for kernel memory
+// and sockets: the cross-check of what sockets are said to cost. It covers all
+// processes of the cgroup and its children, and all kernel memory they caused,
+// sockets or not. An object is charged to the cgroup that made it, even after the
+// process moved.
+//
+// A value that the kernel does not report is absent: Known is false.
+type CgroupMemory struct {
+	// Version is 1 or 2. The root cgroup reports on the host.
+	Version int
+	// Dir is the directory of the cgroup.
+	Dir string
+
+	// Kernel is all kernel memory: kernel in memory.stat (v2, since Linux 5.18),
+	// memory.kmem.usage_in_bytes (v1).
+	Kernel Amount
+	// Slab is slab in memory.stat (v2). SlabReclaimable is the part of it whose
+	// caches are marked reclaimable: inodes and dentries, those of live sockets
+	// too.
+	Slab            Amount
+	SlabReclaimable Amount
+	// Sock is buffers of sockets: sock in memory.stat (v2),
+	// memory.kmem.tcp.usage_in_bytes (v1, where it counts TCP alone, and nothing
+	// until a limit was set: 0 is absent).
+	Sock Amount
+}
+
+// Amount is a number of bytes that may be absent.
+type Amount struct {
+	Bytes uint64
+	Known bool
+}
+
+// ReadCgroupMemory reads the memory cgroup of a process. proc is where procfs is. It
+// is fs.ErrNotExist when the process ended, when no memory controller is there or
+// mounted, or when its cgroup is outside what this program can see; fs.ErrPermission
+// when it may not be read.
+func ReadCgroupMemory(proc string, pid int) (CgroupMemory, error) {
+	var m CgroupMemory
+	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return m, kindOf(err)
+	}
+	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	if err != nil {
+		return m, kindOf(err)
+	}
+	m.Version, m.Dir, err = memoryCgroup(cgroups, mounts)
+	if err != nil {
+		return m, err
+	}
+	if m.Version == 1 {
+		return m, m.readV1()
+	}
+	return m, m.readV2()
+}
+
+func (m *CgroupMemory) readV1() error {
+	found := false
+	for name, to := range map[string]*Amount{
+		"memory.kmem.usage_in_bytes":     &m.Kernel,
+		"memory.kmem.tcp.usage_in_bytes": &m.Sock,
+	} {
+		b, err := os.ReadFile(path.Join(m.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(b)), 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrMalformed, path.Join(m.Dir, name), err)
+		}
+		*to, found = Amount{n, n != 0 || to != &m.Sock}, true
+	}
+	if !found {
+		return pathError("open", path.Join(m.Dir, "memory.kmem.usage_in_bytes"), fs.ErrNotExist)
+	}
+	return nil
+}
+
+func (m *CgroupMemory) readV2() error {
+	name := path.Join(m.Dir, "memory.stat")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		var to *Amount
+		switch key {
+		case "kernel":
+			to = &m.Kernel
+		case "slab":
+			to = &m.Slab
+		case "slab_reclaimable":
+			to = &m.SlabReclaimable
+		case "sock":
+			to = &m.Sock
+		default:
+			continue
+		}
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %q: %w", ErrMalformed, name, line, err)
+		}
+		*to = Amount{n, true}
+	}
+	return nil
+}
+
+// memoryCgroup finds the directory of the memory cgroup in the text of
+// /proc/PID/cgroup and /proc/self/mountinfo. The controller is either in a hierarchy
+// of version 1 or in that of version 2.
+func memoryCgroup(cgroups, mounts []byte) (version int, dir string, err error) {
+	var v2 string
+	found := false
+	for line := range strings.Lines(string(cgroups)) {
+		// hierarchy-ID:controller-list:cgroup-path
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(parts) != 3 {
+			return 0, "", fmt.Errorf("%w: cgroup: %q", ErrMalformed, line)
+		}
+		if hasWord(parts[1], "memory") {
+			dir, err := cgroupDir(parts[2], mounts, func(m mount) bool {
+				return m.fsType == "cgroup" && hasWord(m.options, "memory")
+			})
+			return 1, dir, err
+		}
+		if parts[0] == "0" {
+			v2, found = parts[2], true
+		}
+	}
+	if !found {
+		return 0, "", fmt.Errorf("no memory cgroup: %w", fs.ErrNotExist)
+	}
+	dir, err = cgroupDir(v2, mounts, func(m mount) bool { return m.fsType == "cgroup2" })
+	return 2, dir, err
+}
+
+// cgroupDir returns the directory of a cgroup below the mount of its hierarchy, which
+// may show a part of it only.
+func cgroupDir(cgroup string, mounts []byte, want func(mount) bool) (string, error) {
+	cgroup = strings.TrimSuffix(cgroup, " (deleted)")
+	for line := range strings.Lines(string(mounts)) {
+		m, ok := parseMount(line)
+		if !ok || !want(m) || strings.HasPrefix(cgroup, "/..") {
+			continue
+		}
+		rest, below := strings.CutPrefix(cgroup, strings.TrimSuffix(m.root, "/"))
+		if below && (rest == "" || rest[0] == '/') {
+			return path.Join(m.point, rest), nil
+		}
+	}
+	return "", fmt.Errorf("cgroup %q is below no mount of its hierarchy: %w", cgroup, fs.ErrNotExist)
+}
+
+// mount is what is wanted of a line of mountinfo, see proc_pid_mountinfo(5).
+type mount struct{ root, point, fsType, options string }
+
+func parseMount(line string) (m mount, ok bool) {
+	// 36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/root rw,errors=continue
+	before, after, ok := strings.Cut(line, " - ")
+	first, last := strings.Fields(before), strings.Fields(after)
+	if !ok || len(first) < 5 || len(last) < 3 {
+		return m, false
+	}
+	return mount{unescape(first[3]), unescape(first[4]), last[0], last[2]}, true
+}
+
+// unescape undoes mangle_path(): space, tab, newline and backslash are octal.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
+
+// hasWord reports whether a list of words separated by commas has one.
+func hasWord(list, word string) bool {
+	for w := range strings.SplitSeq(list, ",") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,227 @@
+package sock
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// cell is a process in a network namespace of its own, which listens there.
+type cell struct {
+	pid  int
+	port uint16
+	ino  uint64
+	end  func()
+}
+
+// startCell starts a worker in a new network namespace.
+func startCell(t testing.TB) cell {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs a network namespace of its own: run the test as root")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), workerEnv+"=cell")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			t.Skipf("%v: run the test with CAP_SYS_ADMIN", err)
+		}
+		t.Fatal(err)
+	}
+	ended := false
+	c := cell{pid: cmd.Process.Pid, end: func() {
+		if !ended {
+			ended = true
+			in.Close()
+			cmd.Wait()
+		}
+	}}
+	t.Cleanup(c.end)
+	c.port, c.ino = readCell(t, out)
+	return c
+}
+
+// open returns the namespaces of the machine, closed at the end of the test.
+func openNamespaces(t testing.TB, limit int) *Namespaces {
+	t.Helper()
+	openOwn(t)
+	n, err := NewNamespaces("/proc", limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+func listensOn(table *Table, port uint16) (Socket, bool) {
+	for _, s := range table.All() {
+		if s.State == StateListen && s.Local.Port() == port {
+			return s, true
+		}
+	}
+	return Socket{}, false
+}
+
+// TestNamespaces finds a listener in another namespace, only there, and under the
+// inode that its process knows.
+func TestNamespaces(t *testing.T) {
+	n := openNamespaces(t, 8)
+	c := startCell(t)
+	conn, err := n.Conn(c.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own, err := n.Conn(os.Getpid()); err != nil || own != n.Own() || own.ID() == conn.ID() {
+		t.Errorf("own namespace %v (%v), the cell's %v", own.ID(), err, conn.ID())
+	}
+	table := dumpOK(t, conn, FamilyTCP)
+	s, ok := listensOn(table, c.port)
+	if !ok || uint64(s.Ino) != c.ino {
+		t.Errorf("listener %+v (%v), want inode %d", s, ok, c.ino)
+	}
+	if _, ok := table.Find(c.ino); !ok {
+		t.Error("not found by its inode")
+	}
+	if _, ok := dumpOK(t, n.Own(), Families).Find(c.ino); ok {
+		t.Error("the listener is in this program's namespace too")
+	}
+	if again, err := n.Conn(c.pid); err != nil || again != conn {
+		t.Errorf("asked again: another connection (%v)", err)
+	}
+	byPath, err := Open("/proc/"+strconv.Itoa(c.pid)+"/ns/net", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer byPath.Close()
+	if _, ok := dumpOK(t, byPath, FamilyTCP).Find(c.ino); !ok || byPath.ID() != conn.ID() {
+		t.Error("not found through the path")
+	}
+	// This thread and all others are where they were.
+	if id, err := Identify(ownNS); err != nil || id != n.Own().ID() {
+		t.Errorf("the thread is in %v (%v)", id, err)
+	}
+}
+
+// TestNamespacesBound keeps no more than it may, and closes what is not used.
+func TestNamespacesBound(t *testing.T) {
+	n := openNamespaces(t, 1)
+	a, b := startCell(t), startCell(t)
+	if _, err := n.Conn(a.pid); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Conn(b.pid); !errors.Is(err, ErrTooMany) {
+		t.Errorf("the second of one: %v", err)
+	}
+	n.Sweep()
+	if n.Len() != 2 {
+		t.Errorf("%d after a sweep that met a used one, want 2", n.Len())
+	}
+	n.Sweep()
+	if n.Len() != 1 {
+		t.Errorf("%d after a sweep that met an unused one, want 1", n.Len())
+	}
+	if _, err := n.Conn(b.pid); err != nil {
+		t.Errorf("after the sweep: %v", err)
+	}
+	b.end()
+	if _, err := n.Conn(b.pid); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a process that ended: %v", err)
+	}
+}
+
+// TestNamespaceChange notices a process that moved: here the thread whose link is
+// looked at.
+func TestNamespaceChange(t *testing.T) {
+	c := startCell(t)
+	before, err := Identify(ownNS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/proc/" + strconv.Itoa(c.pid) + "/ns/net"
+	ns := openFD(t, path)
+	var during NSID
+	err = inside(ns, func() (err error) { during, err = Identify(ownNS); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := Identify(path)
+	if err != nil || during != there || during == before {
+		t.Errorf("before %v, during %v, the cell %v (%v)", before, during, there, err)
+	}
+	if _, err := openIn(path, before); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a path that names another namespace by now: %v", err)
+	}
+}
+
+func openFD(t testing.TB, path string) int {
+	t.Helper()
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// TestNamespaceDenied reads a namespace that may not be entered from /proc, and says
+// that it did.
+func TestNamespaceDenied(t *testing.T) {
+	n := openNamespaces(t, 8)
+	c := startCell(t)
+	conn, err := n.Conn(c.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	conn.open = func() (transport, error) { return nil, pathError("setns", conn.nsPath, unix.EPERM) }
+	table := conn.Dump(nil, FamilyTCP4)
+	o := table.Outcomes[0]
+	if o.State != OK || o.Via != ProcNet || !errors.Is(o.Err, fs.ErrPermission) {
+		t.Errorf("%+v", o)
+	}
+	s, ok := listensOn(table, c.port)
+	if !ok || s.HasMem || s.HasBacklog || uint64(s.Ino) != c.ino {
+		t.Errorf("%+v (%v)", s, ok)
+	}
+	if _, err := Open("/proc/1073741824/ns/net", ""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a process that never was: %v", err)
+	}
+}
+
+// cellMain listens in a new namespace, whose loopback has to be brought up first.
+func cellMain() (*net.TCPListener, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return nil, err
+	}
+	req.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
+		return nil, err
+	}
+	return net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+}
