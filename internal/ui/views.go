@@ -12,7 +12,7 @@ type tab struct {
 func tabs() []tab {
 	return []tab{
 		{key: "1", title: "Overview", make: newOverview},
-		{key: "2", title: "Processes"},
+		{key: "2", title: "Processes", make: newProcesses},
 		{key: "3", title: "Sockets"},
 		{key: "4", title: "Slab", make: newSlab},
 		{key: "5", title: "Nodes", make: newNodes},

@@ -302,3 +302,9 @@ func (m *Model) clamp() {
 	m.top = min(m.top, m.cursor, max(0, n-rows))
 	m.top = max(m.top, m.cursor-rows+1, 0)
 }
+
+// Choosing reports whether a column is being chosen.
+func (m *Model) Choosing() bool { return m.heading }
+
+// Scrolled reports whether columns are scrolled away on the left.
+func (m *Model) Scrolled() bool { return m.skip > 0 }

@@ -37,51 +37,81 @@ type Theme struct {
 	coldBG, warmBG, hotBG color.Color // behind text
 }
 
+// palette is the colours by what they mean.
+type palette struct {
+	accent, muted, line, good, warn, crit color.Color
+	chosen, other                         color.Color // behind a row
+	coldBG, warmBG, hotBG                 color.Color // behind a cell of a heat map; nil: colour the text
+}
+
 // New builds the theme for a dark or a light background. Bubble Tea turns the
-// colours into what the terminal can show, down to none.
+// colours into what the terminal can show; the grounds of rows are chosen so
+// that 256 colours have something like them.
 func New(dark bool) Theme {
 	pick := lipgloss.LightDark(dark)
 	col := func(light, onDark string) color.Color {
 		return pick(lipgloss.Color(light), lipgloss.Color(onDark))
 	}
+	return build(dark, palette{
+		accent: col("#0b6bcb", "#6cb6ff"),
+		muted:  col("#66707b", "#8b949e"),
+		line:   col("#b6bec8", "#444c56"),
+		good:   col("#1a7f37", "#56d364"),
+		warn:   col("#8a5a00", "#e3b341"),
+		crit:   col("#c1121f", "#ff7b72"),
+		chosen: col("#cfe3fb", "#264f78"),
+		other:  col("#e4e4e4", "#30363d"),
+		coldBG: col("#d3f0da", "#12351f"),
+		warmBG: col("#fbe9b7", "#4a3a0c"),
+		hotBG:  col("#fbcfcb", "#6b1f1b"),
+	})
+}
+
+// Sixteen builds the theme for a terminal of 16 colours, whose nearest to the
+// colours of New would not do: a soft grey would become a dark blue.
+func Sixteen(dark bool) Theme {
+	pick := lipgloss.LightDark(dark)
+	return build(dark, palette{
+		accent: pick(lipgloss.Blue, lipgloss.BrightCyan),
+		muted:  pick(lipgloss.BrightBlack, lipgloss.White),
+		line:   pick(lipgloss.White, lipgloss.BrightBlack),
+		good:   pick(lipgloss.Green, lipgloss.BrightGreen),
+		warn:   pick(lipgloss.Magenta, lipgloss.BrightYellow),
+		crit:   pick(lipgloss.Red, lipgloss.BrightRed),
+		chosen: pick(lipgloss.BrightCyan, lipgloss.Blue),
+		other:  pick(lipgloss.White, lipgloss.BrightBlack),
+	})
+}
+
+func build(dark bool, p palette) Theme {
 	fg := func(c color.Color) lipgloss.Style { return lipgloss.NewStyle().Foreground(c) }
-	var (
-		accent = col("#0b6bcb", "#6cb6ff")
-		muted  = col("#66707b", "#8b949e")
-		line   = col("#b6bec8", "#444c56")
-		good   = col("#1a7f37", "#56d364")
-		warn   = col("#8a5a00", "#e3b341")
-		crit   = col("#c1121f", "#ff7b72")
-		chosen = col("#cfe3fb", "#1f3d63")
-		other  = col("#e6eaef", "#2d333b")
-	)
 	return Theme{
 		Dark:     dark,
 		Text:     lipgloss.NewStyle(),
-		Muted:    fg(muted),
+		Muted:    fg(p.muted),
 		Strong:   lipgloss.NewStyle().Bold(true),
-		Title:    fg(accent).Bold(true),
-		Brand:    fg(accent).Bold(true),
-		Border:   fg(line),
-		Header:   fg(muted).Bold(true),
-		Sorted:   fg(accent).Bold(true).Underline(true),
-		Selected: lipgloss.NewStyle().Background(chosen).Bold(true),
-		Passive:  lipgloss.NewStyle().Background(other),
-		Tab:      fg(muted),
-		TabHere:  fg(accent).Bold(true).Underline(true),
-		Key:      fg(accent).Bold(true),
-		Good:     fg(good),
-		Warn:     fg(warn),
-		Crit:     fg(crit).Bold(true),
-		Bar:      fg(accent),
-		BarRest:  fg(line),
-		Mark:     fg(warn),
-		cold:     good,
-		warm:     warn,
-		hot:      crit,
-		coldBG:   col("#d3f0da", "#12351f"),
-		warmBG:   col("#fbe9b7", "#4a3a0c"),
-		hotBG:    col("#fbcfcb", "#6b1f1b"),
+		Title:    fg(p.accent).Bold(true),
+		Brand:    fg(p.accent).Bold(true),
+		Border:   fg(p.line),
+		Header:   fg(p.muted).Bold(true),
+		Sorted:   fg(p.accent).Bold(true).Underline(true),
+		Selected: lipgloss.NewStyle().Background(p.chosen).Bold(true),
+		Passive:  lipgloss.NewStyle().Background(p.other),
+		Tab:      fg(p.muted),
+		TabHere:  fg(p.accent).Bold(true).Underline(true),
+		Key:      fg(p.accent).Bold(true),
+		Good:     fg(p.good),
+		Warn:     fg(p.warn),
+		Crit:     fg(p.crit).Bold(true),
+		Bar:      fg(p.accent),
+		BarRest:  fg(p.line),
+		Mark:     fg(p.warn),
+		cold:     p.good,
+		warm:     p.warn,
+		hot:      p.crit,
+		coldBG:   p.coldBG,
+		warmBG:   p.warmBG,
+		hotBG:    p.hotBG,
 	}
 }
 
@@ -95,6 +125,10 @@ func (t Theme) Heat(share float64) lipgloss.Style {
 // HeatCell is the style of a cell of a heat map for a share of 0 (cold) to 1
 // (hot): the heat lies behind the text, which stays readable on all of it.
 func (t Theme) HeatCell(share float64) lipgloss.Style {
+	if t.coldBG == nil {
+		third := min(2, int(share*3))
+		return lipgloss.NewStyle().Foreground([]color.Color{t.cold, t.warm, t.hot}[third])
+	}
 	steps := lipgloss.Blend1D(11, t.coldBG, t.warmBG, t.hotBG)
 	i := int(share*10 + 0.5)
 	return lipgloss.NewStyle().Background(steps[max(0, min(10, i))])

@@ -1,0 +1,290 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// What a terminal must have for the dashboard.
+const (
+	leastWidth  = 60
+	leastHeight = 15
+)
+
+// area is a rectangle of the screen, in cells.
+type area struct{ x, y, w, h int }
+
+func (a area) holds(x, y int) bool { return x >= a.x && x < a.x+a.w && y >= a.y && y < a.y+a.h }
+
+// layout is all of the root's arithmetic: the first line, the tabs, the view,
+// the status line.
+func (m *Model) layout() (head, tabs, body, status area) {
+	head = area{0, 0, m.w, 1}
+	tabs = area{0, 1, m.w, 1}
+	body = area{0, 2, m.w, max(0, m.h-3)}
+	status = area{0, m.h - 1, m.w, 1}
+	return head, tabs, body, status
+}
+
+func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
+
+func (m *Model) resize(w, h int) {
+	m.w, m.h = w, h
+	_, _, body, _ := m.layout()
+	for _, v := range m.views {
+		v.SetSize(body.w, body.h)
+	}
+}
+
+// View draws the screen. The frame is kept until the next message.
+func (m *Model) View() tea.View {
+	if m.frame == "" {
+		m.frame = m.draw()
+	}
+	v := tea.NewView(m.frame)
+	v.AltScreen = true
+	v.WindowTitle = "eptop"
+	if !m.opts.NoMouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	return v
+}
+
+func (m *Model) draw() string {
+	if m.w <= 0 || m.h <= 0 {
+		return ""
+	}
+	if m.tooSmall() {
+		text := fmt.Sprintf("eptop needs a terminal of at least %dx%d; this one has %dx%d. q quits.", leastWidth, leastHeight, m.w, m.h)
+		return strings.Join(draw.Exact(draw.Wrap(text, m.w), m.w, m.h), "\n")
+	}
+	head, tabs, body, status := m.layout()
+	view := m.here().View()
+	if o, ok := m.modal.(*overlay); ok {
+		view = strings.Join(o.over(m.pens, strings.Split(view, "\n"), body.w), "\n")
+	}
+	return strings.Join([]string{m.drawHead(head.w), m.drawTabs(tabs.w), view, m.drawStatus(status.w)}, "\n")
+}
+
+// drawHead draws the first line: the machine on the left, the looking on the
+// right. What does not fit is left out from the ends inwards.
+func (m *Model) drawHead(w int) string {
+	p := m.pens
+	right := m.lookingWords()
+	var left []string
+	if m.snap != nil {
+		left = machineWords(m.snap)
+	}
+	const brand = "eptop"
+	for {
+		l := strings.Join(left, " · ")
+		r := strings.Join(right, " · ")
+		gap := w - len(brand) - 3 - draw.Width(l) - draw.Width(r) - 1
+		switch {
+		case gap >= 1 || len(left) <= 1 && len(right) <= 1:
+			line := p.Title.Ink(brand) + "  " + draw.Fit(l, max(0, w-len(brand)-3-draw.Width(r))) + " "
+			pen := p.Muted
+			if m.look.frozen {
+				pen = p.Warn
+			}
+			return draw.Fit(line+pen.Ink(r), w)
+		case len(left) > 3:
+			left = left[:len(left)-1]
+		case len(right) > 1:
+			right = right[1:]
+		default:
+			left = left[:len(left)-1]
+		}
+	}
+}
+
+// machineWords describe the machine, the most telling first.
+func machineWords(s *model.Snapshot) []string {
+	words := []string{cell.Clean(s.Host.Hostname), "Linux " + cell.Clean(s.Host.Kernel), strconv.Itoa(s.Host.CPUs) + " CPU"}
+	if total, ok := s.Host.MemTotalBytes.Get(); ok {
+		words = append(words, gibibytes(total))
+	}
+	if n := len(s.Nodes); n > 0 {
+		words = append(words, plural(n, "node"))
+	}
+	return words
+}
+
+// gibibytes writes memory as it is sold: in powers of 1024, rounded.
+func gibibytes(n int64) string {
+	g := float64(n) / (1 << 30)
+	if g < 9.5 {
+		return strconv.FormatFloat(g, 'f', 1, 64) + " GiB"
+	}
+	return strconv.FormatFloat(g, 'f', 0, 64) + " GiB"
+}
+
+// lookingWords describe the looking, the most telling last.
+func (m *Model) lookingWords() []string {
+	rhythm := "every " + seconds(m.look.delay)
+	if m.look.frozen {
+		rhythm = "FROZEN"
+		if m.snap != nil {
+			rhythm += " at " + m.snap.Time.Format("15:04:05")
+		}
+	}
+	if m.snap == nil {
+		return []string{rhythm}
+	}
+	source := "proc"
+	if src, ok := sourceOf(m.snap, "bpf"); ok && src.State == model.OK {
+		source = "bpf"
+	}
+	g := m.snap.Guest
+	words := []string{"source " + source, "cost " + units.Duration(g.CPU), rhythm}
+	if g.Stall > 0 {
+		words = append([]string{"stall " + units.Duration(g.Stall)}, words...)
+	}
+	return words
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+}
+
+// tabSpans is the tab line: where each tab starts and ends.
+func (m *Model) tabSpans() []area {
+	x := 0
+	spans := make([]area, len(m.tabs))
+	for i, t := range m.tabs {
+		w := draw.Width(t.key+" "+t.title) + 2
+		spans[i] = area{x, 1, w, 1}
+		x += w + 1
+	}
+	return spans
+}
+
+func (m *Model) drawTabs(w int) string {
+	var b strings.Builder
+	for i, t := range m.tabs {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		text := t.key + " " + t.title
+		if i == m.active {
+			b.WriteString(m.theme.TabHere.Render("[" + text + "]"))
+		} else {
+			b.WriteString(m.pens.Muted.Ink(" " + text + " "))
+		}
+	}
+	return draw.Fit(b.String(), w)
+}
+
+// drawStatus draws the last line: what just happened or went wrong, else the
+// keys that matter here; on the right where the cursor is.
+func (m *Model) drawStatus(w int) string {
+	p := m.pens
+	tell := ""
+	if t, ok := m.here().(teller); ok {
+		tell = t.Tell()
+	}
+	right := p.Muted.Ink(cell.Clean(tell))
+	if q, ok := m.modal.(*prompt); ok {
+		return draw.Spread(p.Key.Ink("PID: ")+cell.Clean(q.typed)+"▏"+p.Muted.Ink("  Enter goes there, Esc does not"), right, w)
+	}
+	switch {
+	case m.status.Text != "" && m.status.Bad:
+		return draw.Spread(p.Warn.Ink("! "+cell.Clean(m.status.Text)), right, w)
+	case m.status.Text != "":
+		return draw.Spread(p.Strong.Ink(cell.Clean(m.status.Text)), right, w)
+	case m.look.err != nil:
+		return draw.Spread(p.Crit.Ink("✗ "+cell.Clean(m.look.err.Error())), right, w)
+	}
+	return draw.Spread(m.hints(w-draw.Width(tell)-2), right, w)
+}
+
+// hints are the first keys of the view, as many as fit, and always the help.
+func (m *Model) hints(w int) string {
+	p := m.pens
+	last := p.Key.Ink("?") + p.Muted.Ink(" all keys")
+	w -= draw.Width(last)
+	line := ""
+	k := m.keys
+	for _, b := range append(m.here().Keys(), k.Explain, k.Freeze, k.Attach, k.Quit) {
+		if !hinted(b, k) {
+			continue
+		}
+		h := b.Help()
+		desc := h.Desc
+		if i := strings.IndexAny(desc, "(:,;"); i > 0 {
+			desc = strings.TrimSpace(desc[:i])
+		}
+		word := p.Key.Ink(h.Key) + p.Muted.Ink(" "+desc+"  ")
+		if strings.Contains(line, word) {
+			continue
+		}
+		if n := draw.Width(word); n <= w {
+			line += word
+			w -= n
+		}
+	}
+	return line + last
+}
+
+// hinted leaves out of the hints what everybody tries anyway.
+func hinted(b key.Binding, k keyMap) bool {
+	for _, plain := range []key.Binding{
+		k.Up, k.Down, k.Left, k.Right, k.PageUp, k.PageDown, k.Top, k.Bottom, k.ColumnPrev, k.ColumnNext, k.Follow, k.Reverse,
+	} {
+		if b.Help() == plain.Help() {
+			return false
+		}
+	}
+	return true
+}
+
+// mouse routes a click or the wheel by where it happened.
+func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
+	if m.tooSmall() {
+		return nil
+	}
+	at := msg.Mouse()
+	if o, ok := m.modal.(*overlay); ok {
+		switch msg := msg.(type) {
+		case tea.MouseWheelMsg:
+			step := map[tea.MouseButton]int{tea.MouseWheelUp: -3, tea.MouseWheelDown: 3}
+			o.scroll(step[msg.Button])
+		case tea.MouseClickMsg:
+			m.modal = nil
+		}
+		return nil
+	}
+	_, tabs, body, _ := m.layout()
+	switch msg := msg.(type) {
+	case tea.MouseClickMsg:
+		if tabs.holds(at.X, at.Y) && msg.Button == tea.MouseLeft {
+			for i, span := range m.tabSpans() {
+				if span.holds(at.X, at.Y) {
+					m.show(i)
+				}
+			}
+			return nil
+		}
+		if body.holds(at.X, at.Y) {
+			m.status = statusMsg{}
+			msg.X, msg.Y = at.X-body.x, at.Y-body.y
+			return m.here().Update(msg)
+		}
+	case tea.MouseWheelMsg:
+		if body.holds(at.X, at.Y) {
+			msg.X, msg.Y = at.X-body.x, at.Y-body.y
+			return m.here().Update(msg)
+		}
+	}
+	return nil
+}

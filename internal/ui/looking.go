@@ -1,0 +1,249 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+// intervals are the steps of + and -.
+var intervals = [...]time.Duration{
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second,
+	5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second, 60 * time.Second,
+}
+
+// looking is where the cycle of looks stands. Only the answer to a look arms
+// the next one, so that a slow kernel never piles up reads.
+type looking struct {
+	delay    time.Duration
+	underway bool
+	frozen   bool
+	// once: the answer under way is shown although the screen is frozen.
+	once bool
+	// again: another look was asked for while one was under way.
+	again bool
+	// turn counts the timers; one that is not the latest means nothing.
+	turn   int
+	cancel context.CancelFunc // of the timer
+	// after starts a timer; tests have one that never ends.
+	after func(time.Duration) (end <-chan time.Time, stop func() bool)
+	err   error // of the last look
+}
+
+// lookedMsg is the answer to a look, dueMsg the end of a wait.
+type (
+	lookedMsg struct {
+		focus Focus
+		snap  *model.Snapshot
+		err   error
+	}
+	dueMsg struct{ turn int }
+)
+
+// attacher is the view that shows one process.
+type attacher interface {
+	// Attach shows a process; Attached is its PID, or 0.
+	Attach(pid int)
+	Attached() int
+	// Answered is called before SetSnapshot with the PID that was looked at.
+	Answered(pid int)
+}
+
+// start takes a look, unless one is under way.
+func (m *Model) start(sweep bool) tea.Cmd {
+	if m.opts.Look == nil {
+		return nil
+	}
+	if m.look.underway {
+		m.look.again = m.look.again || sweep
+		return nil
+	}
+	m.disarm()
+	m.look.underway = true
+	focus := Focus{PID: m.attached(), Sweep: sweep}
+	ctx, look := m.ctx, m.opts.Look
+	return func() (msg tea.Msg) {
+		defer func() {
+			if r := recover(); r != nil {
+				msg = lookedMsg{focus: focus, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
+			}
+		}()
+		snap, err := look(ctx, focus)
+		return lookedMsg{focus: focus, snap: snap, err: err}
+	}
+}
+
+// attached is the PID of the process on screen.
+func (m *Model) attached() int {
+	for _, v := range m.views {
+		if a, ok := v.(attacher); ok {
+			return a.Attached()
+		}
+	}
+	return 0
+}
+
+// looked takes the answer to a look and arms the next one.
+func (m *Model) looked(msg lookedMsg) tea.Cmd {
+	l := &m.look
+	l.underway = false
+	if !l.frozen || l.once {
+		l.err = msg.err
+		if msg.snap != nil {
+			m.apply(msg)
+		}
+	}
+	l.once = false
+	if l.again {
+		l.again = false
+		l.once = l.frozen
+		return m.start(true)
+	}
+	return m.arm()
+}
+
+// apply shows a snapshot in every view.
+func (m *Model) apply(msg lookedMsg) {
+	m.snap = msg.snap
+	for _, v := range m.views {
+		if a, ok := v.(attacher); ok {
+			a.Answered(msg.focus.PID)
+		}
+		v.SetSnapshot(msg.snap)
+	}
+}
+
+// arm starts the wait for the next look.
+func (m *Model) arm() tea.Cmd {
+	m.disarm()
+	if m.look.frozen {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.look.cancel = cancel
+	turn, delay, after := m.look.turn, m.look.delay, m.look.after
+	return func() tea.Msg {
+		end, stop := after(delay)
+		defer stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-end:
+			return dueMsg{turn}
+		}
+	}
+}
+
+func timer(d time.Duration) (end <-chan time.Time, stop func() bool) {
+	t := time.NewTimer(d)
+	return t.C, t.Stop
+}
+
+func (m *Model) disarm() {
+	m.look.turn++
+	if m.look.cancel != nil {
+		m.look.cancel()
+		m.look.cancel = nil
+	}
+}
+
+// due takes the next look, if the timer is the latest.
+func (m *Model) due(msg dueMsg) tea.Cmd {
+	if msg.turn != m.look.turn || m.look.frozen {
+		return nil
+	}
+	return m.start(false)
+}
+
+// again is the key r: everything afresh, now. Frozen, it shows this one look.
+func (m *Model) again() tea.Cmd {
+	m.look.once = m.look.frozen
+	m.status = statusMsg{Text: "looking…"}
+	return m.start(true)
+}
+
+// freeze stops the looking, or lets it go on at once.
+func (m *Model) freeze() tea.Cmd {
+	m.look.frozen = !m.look.frozen
+	if m.look.frozen {
+		m.disarm()
+		m.status = statusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
+		return nil
+	}
+	return m.start(false)
+}
+
+// interval goes one step through intervals and takes effect at once.
+func (m *Model) interval(step int) tea.Cmd {
+	next := m.look.delay
+	if step > 0 {
+		for _, d := range intervals {
+			if d > m.look.delay {
+				next = d
+				break
+			}
+		}
+	} else {
+		for _, d := range intervals {
+			if d < m.look.delay {
+				next = d
+			}
+		}
+	}
+	text := "looking every " + seconds(next)
+	if next == m.look.delay {
+		text += ": no step beyond that"
+	}
+	m.look.delay = next
+	m.status = statusMsg{Text: text}
+	if m.look.underway {
+		return nil
+	}
+	return m.arm()
+}
+
+// openProcess shows one process and looks at it at once.
+func (m *Model) openProcess(pid int) tea.Cmd {
+	for i, v := range m.views {
+		if a, ok := v.(attacher); ok {
+			a.Attach(pid)
+			m.show(i)
+			if m.look.frozen {
+				return nil
+			}
+			// A look under way does not know of the process.
+			m.look.again = m.look.underway
+			return m.start(false)
+		}
+	}
+	return nil
+}
+
+// write saves the snapshot on screen.
+func (m *Model) write() tea.Cmd {
+	snap, save := m.snap, m.opts.Save
+	switch {
+	case save == nil:
+		m.status = statusMsg{Text: "this eptop cannot write files", Bad: true}
+		return nil
+	case snap == nil:
+		m.status = statusMsg{Text: "nothing to write yet", Bad: true}
+		return nil
+	}
+	return func() (msg tea.Msg) {
+		defer func() {
+			if r := recover(); r != nil {
+				msg = statusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
+			}
+		}()
+		path, err := save(snap)
+		if err != nil {
+			return statusMsg{Text: "not written: " + err.Error(), Bad: true}
+		}
+		return statusMsg{Text: "written to " + path}
+	}
+}

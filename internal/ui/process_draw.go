@@ -1,0 +1,260 @@
+package ui
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// processLayout is where the parts of the Process view stand.
+type processLayout struct {
+	card                   area
+	epollTitle, watchTitle area
+	epolls, watches        area // the tables
+	about                  area // what is known of the chosen instance
+	sideBySide             bool
+}
+
+// sideBySideWidth is the width from which the panes stand beside each other.
+const sideBySideWidth = 132
+
+// arrange is the view's arithmetic.
+func (v *process) arrange() {
+	l := &v.rects
+	*l = processLayout{}
+	cardH := min(6, v.h)
+	if v.h < 16 {
+		cardH = min(4, v.h)
+	}
+	l.card = area{0, 0, v.w, cardH}
+	rest := max(0, v.h-cardH)
+	if v.w >= sideBySideWidth {
+		l.sideBySide = true
+		left := max(v.w*2/5, min(v.w/2, 80))
+		right := v.w - left - 1
+		about := min(2, max(0, rest-1))
+		l.epollTitle = area{0, cardH, left, min(1, rest)}
+		l.epolls = area{0, cardH + 1, left, max(0, rest-1)}
+		l.watchTitle = area{left + 1, cardH, right, min(1, rest)}
+		l.about = area{left + 1, cardH + 1, right, about}
+		l.watches = area{left + 1, cardH + 1 + about, right, max(0, rest-1-about)}
+	} else {
+		instances := 1
+		if v.data != nil {
+			instances = max(1, len(v.data.Epolls))
+		}
+		// The header, its rows, and at least half of the room for the watches.
+		epolls := min(1+instances, max(2, (rest-3)/3), max(0, rest-1))
+		y := cardH
+		l.epollTitle = area{0, y, v.w, min(1, rest)}
+		l.epolls = area{0, y + 1, v.w, epolls}
+		y += 1 + epolls
+		left := max(0, v.h-y)
+		about := min(1, max(0, left-1))
+		l.watchTitle = area{0, y, v.w, min(1, left)}
+		l.about = area{0, y + 1, v.w, about}
+		l.watches = area{0, y + 1 + about, v.w, max(0, left-1-about)}
+	}
+	v.epolls.SetSize(l.epolls.w, l.epolls.h)
+	v.watches.SetSize(l.watches.w, l.watches.h)
+}
+
+func (v *process) View() string {
+	switch {
+	case v.h <= 0:
+		return ""
+	case v.data == nil:
+		return strings.Join(draw.Exact(v.unseen(), v.w, v.h), "\n")
+	}
+	l := v.rects
+	lines := v.pens.Card(v.cardTitle(), l.card.w, l.card.h, false, v.cardLines(draw.CardInner(l.card.w)))
+	left := v.block(v.rule("Epoll instances", !v.onWatches, l.epollTitle.w), nil, v.epolls.View(), l.epolls)
+	right := v.block(v.rule(v.watchesTitle(), v.onWatches, l.watchTitle.w), v.aboutLines(), v.watches.View(), l.watches)
+	if !l.sideBySide {
+		lines = append(append(lines, left...), right...)
+		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
+	}
+	for i := range max(len(left), len(right)) {
+		a, b := draw.Spaces(l.epolls.w), ""
+		if i < len(left) {
+			a = left[i]
+		}
+		if i < len(right) {
+			b = right[i]
+		}
+		lines = append(lines, a+" "+b)
+	}
+	return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
+}
+
+// block puts a title, lines and a table one below the other.
+func (v *process) block(title string, lines []string, table string, r area) []string {
+	out := append([]string{title}, lines...)
+	if r.h > 0 {
+		out = append(out, strings.Split(table, "\n")...)
+	}
+	return out
+}
+
+// rule is a pane's title with a line after it; ▸ marks the pane with the keys.
+func (v *process) rule(title string, here bool, w int) string {
+	p := v.pens
+	pen, mark := p.Header, "  "
+	if here {
+		pen, mark = p.Title, "▸ "
+	}
+	text := draw.Fit(title, min(draw.Width(title), max(0, w-3)))
+	return draw.Fit(pen.Ink(mark+text)+" "+p.Border.Ink(strings.Repeat("─", max(0, w-3-draw.Width(text)))), w)
+}
+
+// unseen says why there is nothing to show.
+func (v *process) unseen() []string {
+	p := v.pens
+	if v.state != absent {
+		return []string{"", p.Muted.Ink("  looking at process " + strconv.Itoa(v.pid) + "…")}
+	}
+	lines := []string{"", p.Warn.Ink("  There is no process " + strconv.Itoa(v.pid) + " to look at."), ""}
+	text := "It ended, never was, or is in another PID namespace. p goes to another PID, Esc back to the list."
+	if v.snap != nil && v.snap.Hidden > 0 {
+		text = absence(v.snap, "fdinfo", text)
+	}
+	for _, l := range draw.Wrap(text, max(1, v.w-4)) {
+		lines = append(lines, "  "+p.Text.Ink(l))
+	}
+	return lines
+}
+
+func (v *process) cardTitle() string {
+	title := strconv.Itoa(v.data.PID) + " " + cell.Clean(v.data.Comm)
+	switch v.state {
+	case ended:
+		title += " · ENDED: this is the last that was seen of it"
+	case reused:
+		title += " · ENDED: another process has its PID now (p " + strconv.Itoa(v.pid) + " goes there)"
+	}
+	return title
+}
+
+// cardLines are about the process: who, how many, how much, how fresh.
+func (v *process) cardLines(w int) []string {
+	p, d, s := v.pens, v.data, v.snap
+	who := p.Muted.Ink("user ") + p.Strong.Ink(cell.Clean(d.User)) + p.Muted.Ink(" (uid "+strconv.Itoa(d.UID)+")")
+	if !d.Started.IsZero() {
+		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05")) +
+			p.Muted.Ink(", "+units.Duration(s.Time.Sub(d.Started).Round(time.Second))+" ago")
+	}
+	lines := []string{who, v.fdLine(w), v.memoryLine()}
+	if w < 4 {
+		return lines
+	}
+	return append(lines, v.freshLine())
+}
+
+func (v *process) fdLine(w int) string {
+	p, d := v.pens, v.data
+	line := p.Muted.Ink("fds ") + p.Strong.Ink(countOrDash(d.FDs))
+	if limit, ok := d.Nofile.Get(); ok {
+		line += p.Muted.Ink(" of ") + p.Text.Ink(units.Count(limit))
+		if share, ok := nofileShare(d).Get(); ok {
+			pen := limitPen(p, share)
+			line += " " + draw.Bar(pen, max(4, min(16, w/10)), share) + " " + pen.Ink(units.Percent(share))
+		}
+	}
+	if seen, ok := d.FDsSeen.Get(); ok {
+		line += p.Warn.Ink(" · only the first " + units.Count(seen) + " looked at")
+	}
+	line += p.Muted.Ink(" · sockets ") + p.Text.Ink(countOrDash(d.Sockets))
+	return line + p.Muted.Ink(" · ") + p.Text.Ink(watchesText(d)) + p.Muted.Ink(" watches in ") + p.Text.Ink(plural(d.Instances, "instance"))
+}
+
+func (v *process) memoryLine() string {
+	p, kb := v.pens, v.data.KernelBytes
+	line := p.Muted.Ink("kernel memory ") + p.Strong.Ink(bytesOrDash(kb.Total))
+	if len(kb.LeavesOut) > 0 {
+		line += p.Warn.Ink(" without " + cell.Clean(strings.Join(kb.LeavesOut, ", ")))
+	}
+	sign := " = "
+	for _, part := range []struct {
+		name  string
+		bytes model.Maybe[int64]
+	}{{"sockets", kb.Sockets}, {"watches", kb.Watches}, {"instances", kb.Instances}, {"buffers", kb.Buffers}} {
+		if b, ok := part.bytes.Get(); ok {
+			line += p.Muted.Ink(sign+part.name+" ") + p.Text.Ink(units.Bytes(b))
+			sign = " + "
+		}
+	}
+	return line
+}
+
+// freshLine says what is wrong, or how old the data is and what is waited for.
+func (v *process) freshLine() string {
+	p, d := v.pens, v.data
+	if d.Problem != "" {
+		return p.Warn.Ink("! " + cell.Clean(d.Problem))
+	}
+	line := p.Muted.Ink("fds listed " + units.Duration(d.ListedAge.Round(time.Millisecond)) + " ago")
+	var wait time.Duration
+	n := 0
+	for i := range d.Epolls {
+		if next := d.Epolls[i].NextRead; next > 0 {
+			n++
+			wait = max(wait, next)
+		}
+	}
+	if n > 0 {
+		line += p.Muted.Ink(" · " + plural(n, "instance") + " read again in up to " + units.Duration(wait.Round(time.Millisecond)) +
+			": locks are held for " + units.Percent(v.snap.Guest.MaxStall) + " of the time at most")
+	}
+	return line
+}
+
+func (v *process) watchesTitle() string {
+	e := v.epoll()
+	if e == nil {
+		return "Watches"
+	}
+	title := "Watches of epoll fd " + strconv.Itoa(e.FD)
+	if e.State == model.OK {
+		title += " · " + units.Count(e.Watches)
+	}
+	if column, _ := v.watches.Order(); column < 0 {
+		title += " · in the kernel's order"
+	}
+	return title
+}
+
+// aboutLines are about the chosen instance: who pays, who shares, how fresh.
+func (v *process) aboutLines() []string {
+	p, r := v.pens, v.rects.about
+	e := v.epoll()
+	if e == nil || r.h == 0 {
+		return draw.Exact(nil, r.w, r.h)
+	}
+	first := []string{charged(v.snap, e)}
+	var second []string
+	if s := sharedWith(e); s != "" {
+		second = append(second, s)
+	}
+	if e.State == model.OK {
+		second = append(second, "read "+units.Duration(e.Age.Round(time.Millisecond))+" ago in "+units.Duration(e.ReadTook))
+	}
+	if b, ok := e.Bytes.Get(); ok {
+		second = append(second, units.Bytes(b)+" of kernel memory")
+	}
+	if e.NextRead > 0 {
+		second = append(second, "next in "+units.Duration(e.NextRead.Round(time.Millisecond)))
+	}
+	lines := []string{strings.Join(first, " · "), strings.Join(second, " · ")}
+	if r.h == 1 {
+		lines = []string{strings.Join(append(first, second...), " · ")}
+	}
+	for i := range lines {
+		lines[i] = p.Muted.Ink(draw.Fit("  "+cell.Clean(lines[i]), r.w))
+	}
+	return lines
+}

@@ -1,0 +1,130 @@
+package ui
+
+import (
+	"cmp"
+	"strconv"
+	"time"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// The columns of a process's epoll instances.
+const (
+	epollFD = iota
+	epollWatches
+	epollET
+	epollOneShot
+	epollDisarmed
+	epollExclusive
+	epollStale
+	epollAge
+	epollRead
+	epollShared
+)
+
+func newEpollTable(keys table.Keys) *table.Model {
+	return table.New([]table.Column{
+		epollFD: {Title: "FD", Min: 6, Align: cell.Right, Explain: "The process's descriptor of the epoll instance."},
+		epollWatches: {Title: "WATCHES", Min: 9, Align: cell.Right, Falling: true,
+			Explain: "The tfd: lines of /proc/PID/fdinfo/FD: one for each watch. A dash: not read, the pane of the watches says why."},
+		epollET: {Title: "ET", Min: 9, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "Edge-triggered watches (EPOLLET): told once of new data, not again as long as some is left."},
+		epollOneShot: {Title: "ONESHOT", Min: 8, Align: cell.Right, Rank: 4, Falling: true,
+			Explain: "Watches with EPOLLONESHOT, armed and disarmed."},
+		epollDisarmed: {Title: "DISARM", Min: 7, Align: cell.Right, Rank: 5, Falling: true,
+			Explain: "One-shot watches that have fired and wait for EPOLL_CTL_MOD: no event is reported for them until then."},
+		epollExclusive: {Title: "EXCL", Min: 5, Align: cell.Right, Rank: 6, Falling: true,
+			Explain: "Watches with EPOLLEXCLUSIVE: of several epolls that watch one file, not all are woken."},
+		epollStale: {Title: "STALE", Min: 6, Align: cell.Right, Rank: 2, Falling: true,
+			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."},
+		epollAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 7, Falling: true,
+			Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall)."},
+		epollRead: {Title: "READ", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
+			Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still."},
+		epollShared: {Title: "SHARED", Min: 8, Max: 24, Weight: 1, Rank: 9,
+			Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it could not be told; sums may then count it twice."},
+	}, keys)
+}
+
+// epollRows are the epoll instances of a process.
+type epollRows struct{ process *model.Process }
+
+func (r epollRows) Len() int { return len(r.process.Epolls) }
+
+func (r epollRows) Row(i int, dst []table.Cell) {
+	e := &r.process.Epolls[i]
+	dst[epollFD] = table.Cell{Text: strconv.Itoa(e.FD), Role: table.Strong}
+	if e.State != model.OK {
+		for c := epollWatches; c < epollShared; c++ {
+			dst[c] = table.Cell{Text: "–", Role: table.Muted}
+		}
+		dst[epollWatches] = table.Cell{Text: string(e.State), Role: table.Warn}
+		if e.State == model.Absent {
+			dst[epollWatches] = table.Cell{Text: "waits", Role: table.Muted}
+		}
+	} else {
+		dst[epollWatches] = table.Cell{Text: units.Count(e.Watches), Role: table.Strong}
+		dst[epollET] = quietZero(e.ET, table.Plain)
+		dst[epollOneShot] = quietZero(e.OneShot, table.Plain)
+		dst[epollDisarmed] = quietZero(e.Disarmed, table.Plain)
+		dst[epollExclusive] = quietZero(e.Exclusive, table.Plain)
+		dst[epollStale] = quietZero(e.Stale, table.Warn)
+		dst[epollAge] = table.Cell{Text: units.Duration(e.Age.Round(time.Millisecond))}
+		dst[epollRead] = table.Cell{Text: units.Duration(e.ReadTook)}
+	}
+	switch {
+	case len(e.SharedWith) > 0:
+		h := e.SharedWith[0]
+		text := strconv.Itoa(h.PID) + "/" + strconv.Itoa(h.FD)
+		if more := len(e.SharedWith) - 1; more > 0 {
+			text += " +" + strconv.Itoa(more)
+		}
+		dst[epollShared] = table.Cell{Text: text}
+	case e.SharingUnknown:
+		dst[epollShared] = table.Cell{Text: "?", Role: table.Warn}
+	default:
+		dst[epollShared] = table.Cell{Text: "no", Role: table.Muted}
+	}
+}
+
+func (r epollRows) Key(i int) table.Key {
+	return table.Key{Num: [3]uint64{uint64(r.process.PID), uint64(r.process.Epolls[i].FD)}}
+}
+
+func (r epollRows) Compare(column, i, j int) int {
+	a, b := &r.process.Epolls[i], &r.process.Epolls[j]
+	switch column {
+	case epollWatches:
+		return cmp.Compare(a.Watches, b.Watches)
+	case epollET:
+		return cmp.Compare(a.ET, b.ET)
+	case epollOneShot:
+		return cmp.Compare(a.OneShot, b.OneShot)
+	case epollDisarmed:
+		return cmp.Compare(a.Disarmed, b.Disarmed)
+	case epollExclusive:
+		return cmp.Compare(a.Exclusive, b.Exclusive)
+	case epollStale:
+		return cmp.Compare(a.Stale, b.Stale)
+	case epollAge:
+		return cmp.Compare(a.Age, b.Age)
+	case epollRead:
+		return cmp.Compare(a.ReadTook, b.ReadTook)
+	case epollShared:
+		return cmp.Compare(len(b.SharedWith), len(a.SharedWith))
+	}
+	return cmp.Compare(a.FD, b.FD)
+}
+
+func (r epollRows) AppendText(dst []byte, i int) []byte {
+	e := &r.process.Epolls[i]
+	dst = strconv.AppendInt(dst, int64(e.FD), 10)
+	dst = append(append(dst, ' '), e.State...)
+	if s := sharedWith(e); s != "" {
+		dst = append(append(dst, ' '), s...)
+	}
+	return dst
+}

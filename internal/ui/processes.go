@@ -1,0 +1,201 @@
+package ui
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/ui/theme"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// processes is the list of all processes with epoll instances, and inside it,
+// after Enter, one of them.
+type processes struct {
+	keys keyMap
+	pens *draw.Pens
+	w, h int
+	snap *model.Snapshot
+
+	table *table.Model
+	one   *process
+}
+
+func newProcesses(keys keyMap) view {
+	v := &processes{keys: keys, table: newProcessTable(keys.Keys), one: newProcess(keys)}
+	v.SetTheme(theme.New(true))
+	return v
+}
+
+func (v *processes) Title() string {
+	if v.one.pid != 0 {
+		return v.one.Title()
+	}
+	return "Processes"
+}
+
+func (v *processes) SetTheme(t theme.Theme) {
+	v.pens = draw.NewPens(t)
+	v.table.SetTheme(t)
+	v.one.SetTheme(t)
+}
+
+func (v *processes) SetSize(w, h int) {
+	v.w, v.h = w, h
+	v.table.SetSize(w, h-1) // below one line of totals
+	v.one.SetSize(w, h)
+}
+
+func (v *processes) SetSnapshot(s *model.Snapshot) {
+	v.snap = s
+	v.table.SetEmpty(emptyTop(s))
+	v.table.SetSource(processRows{s})
+	v.one.SetSnapshot(s)
+}
+
+// Attach steps into a process; 0 steps out.
+func (v *processes) Attach(pid int) { v.one.attach(pid, v.snap) }
+
+// Attached is the PID of the process stepped into, or 0.
+func (v *processes) Attached() int { return v.one.pid }
+
+// Answered notes that the next snapshot was taken with this PID asked for.
+func (v *processes) Answered(pid int) { v.one.asked = pid != 0 && pid == v.one.pid }
+
+func (v *processes) Update(msg tea.Msg) tea.Cmd {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
+		if v.one.pid != 0 {
+			return v.one.Update(msg)
+		}
+	default:
+		v.table.Update(msg)
+		return v.one.Update(msg)
+	}
+	if click, ok := msg.(tea.MouseClickMsg); ok {
+		click.Y-- // the line of totals
+		msg = click
+	}
+	if v.table.Update(msg) == table.Opened {
+		if row, ok := v.table.Row(); ok {
+			return ask(openProcessMsg{PID: v.table.Source().(processRows).at(row).PID})
+		}
+	}
+	return nil
+}
+
+func (v *processes) View() string {
+	if v.one.pid != 0 {
+		return v.one.View()
+	}
+	switch {
+	case v.snap == nil:
+		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
+	case v.h < 2:
+		return strings.Join(draw.Exact([]string{v.totals()}, v.w, v.h), "\n")
+	}
+	return draw.Fit(v.totals(), v.w) + "\n" + v.table.View()
+}
+
+// totals is the line above the table: what all of it comes to, and what of it
+// is missing, the missing first where there is little room.
+func (v *processes) totals() string {
+	p, s := v.pens, v.snap
+	line := p.Title.Ink(" " + watches(s.Epoll.Watches) + " in " + plural(s.Epoll.Instances, "epoll instance"))
+	room := v.w - draw.Width(line)
+	add := func(pen draw.Pen, texts ...string) {
+		text := longest(room-3, texts...)
+		if text == "" || draw.Width(text)+3 > room {
+			return
+		}
+		line += p.Muted.Ink(" · ") + pen.Ink(text)
+		room -= draw.Width(text) + 3
+	}
+	if s.Hidden > 0 {
+		short := units.Count(int64(s.Hidden)) + " processes hidden"
+		remedy := ""
+		if src, ok := sourceOf(s, "fdinfo"); ok {
+			remedy = src.Remedy
+		}
+		if remedy == "" {
+			add(p.Warn, short)
+		} else {
+			add(p.Warn, short+" from this user, to see them: "+remedy, short+": "+remedy, short)
+		}
+	}
+	if s.Epoll.Unread > 0 {
+		add(p.Warn, plural(s.Epoll.Unread, "instance")+" not read yet and not counted", units.Count(int64(s.Epoll.Unread))+" unread")
+	}
+	if cost, ok := s.Epoll.Cost.Get(); ok {
+		add(p.Text, units.Bytes(cost.Bytes*s.Epoll.Watches)+" of kernel memory", units.Bytes(cost.Bytes*s.Epoll.Watches))
+	}
+	add(p.Muted, "an instance that several processes share is counted once")
+	return line
+}
+
+// watches writes a number of watches.
+func watches(n int64) string {
+	if n == 1 {
+		return "1 watch"
+	}
+	return units.Count(n) + " watches"
+}
+
+func (v *processes) Capturing() bool {
+	if v.one.pid != 0 {
+		return v.one.Capturing()
+	}
+	return v.table.Capturing()
+}
+
+// Back steps out of the process, or closes the table's filter.
+func (v *processes) Back() bool {
+	if v.one.pid == 0 {
+		return v.table.Back()
+	}
+	if !v.one.Back() {
+		v.one.attach(0, v.snap)
+	}
+	return true
+}
+
+func (v *processes) Pending() tea.Cmd { return tea.Batch(v.table.Pending(), v.one.Pending()) }
+
+func (v *processes) Tell() string {
+	if v.one.pid != 0 {
+		return v.one.Tell()
+	}
+	return v.table.Tell()
+}
+
+func (v *processes) Keys() []key.Binding {
+	if v.one.pid != 0 {
+		return v.one.Keys()
+	}
+	return v.keys.Keys.Help()
+}
+
+func (v *processes) Explain() (title, text string) {
+	if v.one.pid != 0 {
+		return v.one.Explain()
+	}
+	return explainColumn(v.table)
+}
+
+// explainColumn explains the column the person is on first, then the others.
+func explainColumn(t *table.Model) (title, text string) {
+	here := t.Column()
+	var b strings.Builder
+	b.WriteString(here.Explain)
+	b.WriteString("\n")
+	for _, c := range t.Columns() {
+		if c.Title != here.Title && c.Explain != "" {
+			b.WriteString("\n" + c.Title + ": " + c.Explain)
+		}
+	}
+	return here.Title, b.String()
+}

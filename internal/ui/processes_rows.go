@@ -1,0 +1,209 @@
+package ui
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// The columns of the Processes view.
+const (
+	procPID = iota
+	procUser
+	procEpolls
+	procWatches
+	procET
+	procOneShot
+	procStale
+	procFDs
+	procSockets
+	procMemory
+	procAge
+	procCommand
+	procNotes
+)
+
+func newProcessTable(keys table.Keys) *table.Model {
+	t := table.New([]table.Column{
+		procPID:  {Title: "PID", Min: 7, Align: cell.Right, Explain: "The process as this PID namespace numbers it."},
+		procUser: {Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 4, Explain: "The effective user of the process. Its epolls need not be charged to that user: Enter shows whom."},
+		procEpolls: {Title: "EPOLLS", Min: 7, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "Distinct epoll instances behind its fds: two fds of one instance are one. An instance that other processes hold too is in each one's count; NOTES says shared."},
+		procWatches: {Title: "WATCHES", Min: 10, Align: cell.Right, Falling: true,
+			Explain: "The tfd: lines of its instances in /proc/PID/fdinfo (ep_show_fdinfo in fs/eventpoll.c). A + says that an instance was not read (yet), a ? that none was."},
+		procET: {Title: "ET%", Min: 4, Align: cell.Right, Rank: 6, Falling: true,
+			Explain: "The share of its watches that are edge-triggered (EPOLLET)."},
+		procOneShot: {Title: "ONESHOT", Min: 8, Align: cell.Right, Rank: 9, Falling: true,
+			Explain: "Watches with EPOLLONESHOT: they report once and then wait to be armed again. How many are disarmed, Enter shows."},
+		procStale: {Title: "STALE", Min: 6, Align: cell.Right, Rank: 5, Falling: true,
+			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open (epoll(7) Q6). They go on reporting events for an fd that is gone. Unproven ones are not counted."},
+		procFDs: {Title: "FDS", Min: 10, Align: cell.Right, Rank: 8, Falling: true,
+			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing before. A dash: it may not be listed."},
+		procSockets: {Title: "SOCKETS", Min: 10, Align: cell.Right, Rank: 7, Falling: true,
+			Explain: "Its fds that are sockets of any family, watched or not, as of the last listing of its fds."},
+		procMemory: {Title: "WATCH-MEM", Min: 10, Align: cell.Right, Rank: 2, Falling: true,
+			Explain: "Kernel memory of its watches: their number times what one takes on this kernel. It leaves out the instances themselves and what is watched."},
+		procAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 10, Falling: true,
+			Explain: "How old the oldest of its watch lists is. Reading a list stops the process for that long, so large ones are read seldom (--max-stall)."},
+		procCommand: {Title: "COMMAND", Min: 15, Max: 40, Weight: 2, Rank: 1,
+			Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."},
+		procNotes: {Title: "NOTES", Min: 8, Weight: 3, Rank: 11,
+			Explain: "shared: another process holds one of its instances too. unread: an instance could not be read, or waits for its turn."},
+	}, keys)
+	t.SetOrder(procWatches, true)
+	return t
+}
+
+// processRows are the processes of a snapshot.
+type processRows struct{ snap *model.Snapshot }
+
+func (r processRows) at(i int) *model.Process { return &r.snap.Processes[i] }
+
+func (r processRows) Len() int { return len(r.snap.Processes) }
+
+func (r processRows) Row(i int, dst []table.Cell) {
+	p := r.at(i)
+	sum := sumCounts(p)
+	dst[procPID] = table.Cell{Text: strconv.Itoa(p.PID)}
+	dst[procUser] = table.Cell{Text: p.User, Role: table.Muted}
+	dst[procEpolls] = table.Cell{Text: units.Count(int64(p.Instances))}
+	dst[procWatches] = table.Cell{Text: watchesText(p), Role: table.Strong}
+	dst[procET] = table.Cell{Text: "–", Role: table.Muted}
+	if share, ok := etShare(p); ok {
+		dst[procET] = table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
+	}
+	dst[procOneShot] = quietZero(sum.OneShot, table.Plain)
+	dst[procStale] = quietZero(sum.Stale, table.Warn)
+	dst[procFDs] = table.Cell{Text: countOrDash(p.FDs)}
+	if share, ok := nofileShare(p).Get(); ok {
+		dst[procFDs].Role = limitRole(share)
+	}
+	dst[procSockets] = table.Cell{Text: countOrDash(p.Sockets)}
+	dst[procMemory] = table.Cell{Text: bytesOrDash(p.KernelBytes.Watches)}
+	dst[procAge] = table.Cell{Text: "–", Role: table.Muted}
+	if age, ok := oldest(p); ok {
+		dst[procAge].Text = units.Duration(age.Round(time.Millisecond))
+	}
+	dst[procCommand] = table.Cell{Text: p.Comm}
+	dst[procNotes] = table.Cell{Text: processNotes(p), Role: table.Warn}
+	if p.Problem == "" && !anyUnread(p) {
+		dst[procNotes].Role = table.Muted
+	}
+}
+
+// quietZero writes a number; 0 steps back so that the others stand out.
+func quietZero(n int64, role table.Role) table.Cell {
+	if n == 0 {
+		return table.Cell{Text: "0", Role: table.Muted}
+	}
+	return table.Cell{Text: units.Count(n), Role: role}
+}
+
+// sumCounts adds up the counts of all instances of a process.
+func sumCounts(p *model.Process) (sum model.Counts) {
+	for i := range p.Epolls {
+		c := &p.Epolls[i].Counts
+		sum.OneShot += c.OneShot
+		sum.Disarmed += c.Disarmed
+		sum.Stale += c.Stale
+		sum.Exclusive += c.Exclusive
+	}
+	return sum
+}
+
+// oldest is the age of the oldest watch list of a process.
+func oldest(p *model.Process) (age time.Duration, ok bool) {
+	for i := range p.Epolls {
+		if e := &p.Epolls[i]; e.State == model.OK {
+			age, ok = max(age, e.Age), true
+		}
+	}
+	return age, ok
+}
+
+func anyUnread(p *model.Process) bool {
+	for i := range p.Epolls {
+		if p.Epolls[i].State != model.OK {
+			return true
+		}
+	}
+	return false
+}
+
+func processNotes(p *model.Process) string {
+	var notes []string
+	shared, unread := 0, 0
+	for i := range p.Epolls {
+		if len(p.Epolls[i].SharedWith) > 0 {
+			shared++
+		}
+		if p.Epolls[i].State != model.OK {
+			unread++
+		}
+	}
+	if shared > 0 {
+		notes = append(notes, "shared")
+	}
+	if unread > 0 {
+		notes = append(notes, strconv.Itoa(unread)+" unread")
+	}
+	if p.Problem != "" {
+		notes = append(notes, p.Problem)
+	}
+	return strings.Join(notes, ", ")
+}
+
+func (r processRows) Key(i int) table.Key {
+	p := r.at(i)
+	return table.Key{Num: [3]uint64{uint64(p.PID), uint64(p.Started.UnixNano())}}
+}
+
+func (r processRows) Compare(column, i, j int) int {
+	a, b := r.at(i), r.at(j)
+	switch column {
+	case procUser:
+		return cmp.Compare(a.User, b.User)
+	case procEpolls:
+		return cmp.Compare(a.Instances, b.Instances)
+	case procWatches:
+		return cmp.Compare(a.Watches, b.Watches)
+	case procET:
+		x, _ := etShare(a)
+		y, _ := etShare(b)
+		return cmp.Compare(x, y)
+	case procOneShot:
+		return cmp.Compare(sumCounts(a).OneShot, sumCounts(b).OneShot)
+	case procStale:
+		return cmp.Compare(sumCounts(a).Stale, sumCounts(b).Stale)
+	case procFDs:
+		return compareMaybe(a.FDs, b.FDs)
+	case procSockets:
+		return compareMaybe(a.Sockets, b.Sockets)
+	case procMemory:
+		return compareMaybe(a.KernelBytes.Watches, b.KernelBytes.Watches)
+	case procAge:
+		x, _ := oldest(a)
+		y, _ := oldest(b)
+		return cmp.Compare(x, y)
+	case procCommand:
+		return cmp.Compare(a.Comm, b.Comm)
+	case procNotes:
+		return cmp.Compare(processNotes(a), processNotes(b))
+	}
+	return cmp.Compare(a.PID, b.PID)
+}
+
+func (r processRows) AppendText(dst []byte, i int) []byte {
+	p := r.at(i)
+	dst = strconv.AppendInt(dst, int64(p.PID), 10)
+	for _, s := range []string{p.User, p.Comm, processNotes(p)} {
+		dst = append(append(dst, ' '), s...)
+	}
+	return dst
+}

@@ -1,0 +1,293 @@
+package ui
+
+import (
+	"context"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/theme"
+)
+
+// Focus is what a look should see in any case.
+type Focus struct {
+	// PID is the process on screen, 0 for none.
+	PID int
+	// Sweep asks for everything afresh, whatever was kept from earlier looks.
+	Sweep bool
+}
+
+// Options is what the dashboard is started with.
+type Options struct {
+	// Look looks at the machine once. It runs in a goroutine of its own, never
+	// twice at a time. It may return a Snapshot and an error: then both show.
+	Look func(ctx context.Context, focus Focus) (*model.Snapshot, error)
+	// Delay is the time between an answer and the next look.
+	Delay time.Duration
+	// PID is the process to show at once, 0 for none.
+	PID int
+	// NoColor draws without colours, NoMouse leaves the mouse to the terminal.
+	NoColor, NoMouse bool
+	// Save writes a snapshot to a file and returns its path.
+	Save func(*model.Snapshot) (path string, err error)
+	// Version is eptop's own.
+	Version string
+}
+
+// Model is the root: it routes messages to the views, looks at the machine,
+// and draws what stands around the view. It is a tea.Model.
+type Model struct {
+	opts Options
+	ctx  context.Context
+	keys keyMap
+	tabs []tab // those with a view
+
+	views  []view // one for each of tabs
+	active int
+	before []int // the views Esc goes back to, the last one last
+
+	w, h  int
+	theme theme.Theme
+	pens  *draw.Pens
+	// dark and profile are what theme was made from.
+	dark    bool
+	profile colorprofile.Profile
+
+	snap   *model.Snapshot
+	look   looking
+	status statusMsg
+	modal  modal // what lies over the view, or nil
+
+	frame string // the last frame; empty when something changed since
+}
+
+// New returns the dashboard. Its Init takes the first look.
+func New(opts Options) *Model {
+	m := &Model{opts: opts, ctx: context.Background(), keys: newKeyMap(), dark: true, profile: colorprofile.TrueColor}
+	m.look.after = timer
+	m.look.delay = min(max(opts.Delay, intervals[0]), intervals[len(intervals)-1])
+	for _, t := range tabs() {
+		if t.make != nil {
+			m.tabs = append(m.tabs, t)
+			m.views = append(m.views, t.make(m.keys))
+		}
+	}
+	m.repaint()
+	if opts.PID != 0 {
+		m.openProcess(opts.PID)
+	}
+	return m
+}
+
+// Init asks for the terminal's background and takes the first look.
+func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.start(false)) }
+
+// Update routes one message: to whatever lies over the view first, then to the
+// keys that work everywhere, then to the view.
+func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m.frame = ""
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.resize(msg.Width, msg.Height)
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.repaint()
+	case tea.ColorProfileMsg:
+		m.profile = msg.Profile
+		m.repaint()
+	case lookedMsg:
+		cmd = m.looked(msg)
+	case dueMsg:
+		cmd = m.due(msg)
+	case statusMsg:
+		m.status = msg
+	case overlayMsg:
+		m.modal = newOverlay(msg.Title, paragraphs(msg.Text))
+	case openProcessMsg:
+		cmd = m.openProcess(msg.PID)
+	case tea.KeyPressMsg:
+		cmd = m.pressed(msg)
+	case tea.MouseMsg:
+		cmd = m.mouse(msg)
+	case tea.PasteMsg:
+		cmd = m.pasted(msg)
+	default:
+		var cmds []tea.Cmd
+		for _, v := range m.views {
+			cmds = append(cmds, v.Update(msg))
+		}
+		cmd = tea.Batch(cmds...)
+	}
+	return m, tea.Batch(cmd, m.pending())
+}
+
+// pending collects what the views started.
+func (m *Model) pending() tea.Cmd {
+	var cmds []tea.Cmd
+	for _, v := range m.views {
+		if c, ok := v.(commander); ok {
+			cmds = append(cmds, c.Pending())
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// here is the view on screen.
+func (m *Model) here() view { return m.views[m.active] }
+
+// pressed routes a key.
+func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
+	m.status = statusMsg{}
+	switch {
+	case msg.String() == "ctrl+c":
+		return tea.Quit
+	case key.Matches(msg, m.keys.Suspend):
+		return tea.Suspend
+	case m.modal != nil:
+		return m.pressedModal(msg)
+	case m.tooSmall():
+		if key.Matches(msg, m.keys.Quit) {
+			return tea.Quit
+		}
+		return nil
+	case m.capturing():
+		return m.here().Update(msg)
+	}
+	if cmd, ok := m.global(msg); ok {
+		return cmd
+	}
+	return m.here().Update(msg)
+}
+
+// capturing reports whether the view is being typed into.
+func (m *Model) capturing() bool {
+	c, ok := m.here().(capturer)
+	return ok && c.Capturing()
+}
+
+func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
+	next, cmd, handled := m.modal.pressed(msg, m.keys)
+	m.modal = next
+	if !handled && key.Matches(msg, m.keys.Quit) {
+		return tea.Quit
+	}
+	return cmd
+}
+
+func (m *Model) pasted(msg tea.PasteMsg) tea.Cmd {
+	if m.modal != nil {
+		return nil
+	}
+	return m.here().Update(msg)
+}
+
+// global handles the keys that work in every view, and reports whether msg was
+// one of them.
+func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
+	k := m.keys
+	switch {
+	case key.Matches(msg, k.Quit):
+		return tea.Quit, true
+	case key.Matches(msg, k.Help):
+		m.modal = newOverlay("Keys", m.help)
+	case key.Matches(msg, k.Explain):
+		title, text := m.here().Explain()
+		m.modal = newOverlay(title, paragraphs(text))
+	case key.Matches(msg, k.Next):
+		m.show((m.active + 1) % len(m.views))
+	case key.Matches(msg, k.Prev):
+		m.show((m.active + len(m.views) - 1) % len(m.views))
+	case key.Matches(msg, k.Back):
+		m.back()
+	case key.Matches(msg, k.Attach):
+		m.modal = newPrompt()
+	case key.Matches(msg, k.Freeze):
+		return m.freeze(), true
+	case key.Matches(msg, k.Faster):
+		return m.interval(-1), true
+	case key.Matches(msg, k.Slower):
+		return m.interval(1), true
+	case key.Matches(msg, k.Refresh):
+		return m.again(), true
+	case key.Matches(msg, k.Write):
+		return m.write(), true
+	case key.Matches(msg, k.Mark):
+		m.mark()
+	default:
+		return nil, m.jump(msg.String())
+	}
+	return nil, true
+}
+
+// jump shows the view of a tab's key.
+func (m *Model) jump(name string) bool {
+	for i, t := range m.tabs {
+		if t.key == name {
+			m.show(i)
+			return true
+		}
+	}
+	for _, t := range tabs() {
+		if t.key == name {
+			m.status = statusMsg{Text: "this version of eptop has no " + t.title + " view yet", Bad: true}
+			return true
+		}
+	}
+	return false
+}
+
+// show brings a view on screen and remembers the one before.
+func (m *Model) show(i int) {
+	if i == m.active {
+		return
+	}
+	m.before = append(m.before, m.active)
+	if len(m.before) > 16 {
+		m.before = m.before[1:]
+	}
+	m.active = i
+}
+
+// back closes what the view has open, or goes to the view before.
+func (m *Model) back() {
+	if b, ok := m.here().(backer); ok && b.Back() {
+		return
+	}
+	if n := len(m.before); n > 0 {
+		m.active, m.before = m.before[n-1], m.before[:n-1]
+	}
+}
+
+// mark hands the snapshot on screen to the views that compare with a mark.
+func (m *Model) mark() {
+	if m.snap == nil {
+		m.status = statusMsg{Text: "nothing to mark yet", Bad: true}
+		return
+	}
+	for _, v := range m.views {
+		if k, ok := v.(marker); ok {
+			m.status = statusMsg{Text: k.Mark(m.snap)}
+		}
+	}
+}
+
+// repaint makes the theme and hands it to the views.
+func (m *Model) repaint() {
+	switch {
+	case m.opts.NoColor || m.profile <= colorprofile.ASCII:
+		m.theme = theme.New(m.dark).Mono()
+	case m.profile == colorprofile.ANSI:
+		m.theme = theme.Sixteen(m.dark)
+	default:
+		m.theme = theme.New(m.dark)
+	}
+	m.pens = draw.NewPens(m.theme)
+	for _, v := range m.views {
+		v.SetTheme(m.theme)
+	}
+}

@@ -1,0 +1,58 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+)
+
+// ErrInterrupted is what Run returns when a signal ended it.
+var ErrInterrupted = errors.New("interrupted")
+
+// Run shows the dashboard until it is quit, ctx ends or a signal comes. The
+// terminal is left as it was found, after a panic too.
+func Run(ctx context.Context, opts Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := New(opts)
+	m.ctx = ctx
+	// Bubble Tea's own handler knows no SIGHUP.
+	settings := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
+	if opts.NoColor {
+		settings = append(settings, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	p := tea.NewProgram(m, settings...)
+
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	done, watched := make(chan struct{}), make(chan struct{})
+	interrupted := false
+	go func() {
+		defer close(watched)
+		select {
+		case <-signals:
+			interrupted = true
+			p.Quit()
+		case <-done:
+		}
+	}()
+	_, err := p.Run()
+	close(done)
+	<-watched
+	switch {
+	case interrupted:
+		return ErrInterrupted
+	case errors.Is(err, tea.ErrProgramPanic):
+		return fmt.Errorf("the dashboard went wrong inside eptop: %w", err)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+// describeWatch writes all that is known of one watch, and which other epolls
+// of the snapshot watch the same file.
+func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int) string {
+	w := &e.List[row]
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("fd", "%d of process %d (%s)", w.TFD, p.PID, p.Comm)
+	line("kind", "%s", w.Kind)
+	line("events", "%s (mask 0x%x; ERR and HUP are in every mask)", w.Mask, uint32(w.Mask))
+	line("data", "%s, %d in decimal", hexData(w.Data), w.Data)
+	if w.HasInode {
+		line("inode", "%d on device %d:%d", w.Ino, w.Sdev>>20, w.Sdev&(1<<20-1))
+		line("position", "%d", w.Pos)
+	} else {
+		line("inode", "not told by this kernel (before Linux 4.13)")
+	}
+	switch w.Link.String() {
+	case "current":
+		line("fd now", "still is the watched file")
+	case "stale":
+		line("fd now", "STALE: closed, or another file; a duplicate keeps the watched file open, and its events still come under this number")
+	default:
+		line("fd now", "unproven: whether it still is the watched file could not be told")
+	}
+	if w.Mask.Disarmed() {
+		line("state", "disarmed: it has fired once and waits for EPOLL_CTL_MOD")
+	}
+	if twins := twinsOf(e, row); twins > 0 {
+		line("twins", "fd %d stands %d more times in this epoll: closed and opened again while a duplicate lived on", w.TFD, twins)
+	}
+	b.WriteString("\n" + othersWatching(s, p, e, row))
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// twinsOf counts the other watches under the same fd number.
+func twinsOf(e *model.Epoll, row int) (n int) {
+	for i := range e.List {
+		if i != row && e.List[i].TFD == e.List[row].TFD {
+			n++
+		}
+	}
+	return n
+}
+
+// proof is what a watch's inode says about which file it is.
+type proof int
+
+const (
+	inodeProves  proof = iota // one inode, one file: sockets, files
+	pipeEnds                  // both ends of a pipe have one inode
+	inodeNothing              // an anonymous inode, or no inode at all
+)
+
+func proofOf(e *model.Epoll, row int) proof {
+	w := &e.List[row]
+	if !w.HasInode {
+		return inodeNothing
+	}
+	switch w.Kind.String() {
+	case "socket", "file", "tty":
+		return inodeProves
+	case "pipe":
+		return pipeEnds
+	}
+	return inodeNothing
+}
+
+// othersWatching lists the other instances that watch the same file, and says
+// what of that cannot be known.
+func othersWatching(s *model.Snapshot, p *model.Process, e *model.Epoll, row int) string {
+	const most = 12
+	w, how := &e.List[row], proofOf(e, row)
+	var found []string
+	n := 0
+	for i := range s.Processes {
+		other := &s.Processes[i]
+		for j := range other.Epolls {
+			o := &other.Epolls[j]
+			if other.PID == p.PID && o.FD == e.FD || holds(o, p.PID, e.FD) {
+				continue
+			}
+			for k := range o.List {
+				x := &o.List[k]
+				same := x.HasInode && x.Ino == w.Ino && x.Sdev == w.Sdev
+				if how == inodeNothing {
+					same = other.PID == p.PID && x.TFD == w.TFD && x.Kind == w.Kind
+				}
+				if !same {
+					continue
+				}
+				if n++; n <= most {
+					found = append(found, fmt.Sprintf("  process %d (%s), epoll %d: fd %d for %s", other.PID, other.Comm, o.FD, x.TFD, x.Mask))
+				}
+			}
+		}
+	}
+	if n > most {
+		found = append(found, "  and "+strconv.Itoa(n-most)+" more")
+	}
+	head := "No other epoll that eptop sees watches the same file."
+	if n > 0 {
+		head = map[proof]string{
+			inodeProves:  "The same file is also watched by (same inode and device):",
+			pipeEnds:     "The same pipe, this or its other end, is also watched by:",
+			inodeNothing: "Probably the same file (same fd number and kind in this process) is also watched by:",
+		}[how]
+	}
+	text := head + "\n" + strings.Join(found, "\n")
+	if how == inodeNothing {
+		text += "\nFiles of this kind share one inode, so which epolls of other processes watch it cannot be known."
+	}
+	if s.Hidden > 0 || s.Epoll.Unread > 0 {
+		text += "\nEpolls that could not be read are not searched."
+	}
+	return text
+}
+
+// holds reports whether an instance is shared with a descriptor.
+func holds(e *model.Epoll, pid, fd int) bool {
+	for _, h := range e.SharedWith {
+		if h.PID == pid && h.FD == fd {
+			return true
+		}
+	}
+	return false
+}
