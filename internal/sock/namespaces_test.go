@@ -2,12 +2,10 @@ package sock
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"os/exec"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,47 +19,28 @@ type cell struct {
 	end  func()
 }
 
-// startCell starts a worker in a new network namespace.
+// startCell starts a worker that listens in a new network namespace.
 func startCell(t testing.TB) cell {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs a network namespace of its own: run the test as root")
+	w := startWorker(t, "cell", true)
+	c := cell{pid: w.pid, end: w.end}
+	if _, err := fmt.Sscanf(w.answer, "listening %d %d", &c.port, &c.ino); err != nil {
+		t.Fatalf("%q: %v", w.answer, err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), workerEnv+"=cell")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			t.Skipf("%v: run the test with CAP_SYS_ADMIN", err)
-		}
-		t.Fatal(err)
-	}
-	ended := false
-	c := cell{pid: cmd.Process.Pid, end: func() {
-		if !ended {
-			ended = true
-			in.Close()
-			cmd.Wait()
-		}
-	}}
-	t.Cleanup(c.end)
-	c.port, c.ino = readCell(t, out)
 	return c
 }
 
-// open returns the namespaces of the machine, closed at the end of the test.
+// startMix starts a worker that holds the mix, and returns its PID.
+func startMix(t testing.TB, dir string, ownNamespace bool) int {
+	t.Helper()
+	w := startWorker(t, "mix:"+dir, ownNamespace)
+	if w.answer != "ready" {
+		t.Fatal(w.answer)
+	}
+	return w.pid
+}
+
+// openNamespaces returns the namespaces of the machine, closed at the end of the test.
 func openNamespaces(t testing.TB, limit int) *Namespaces {
 	t.Helper()
 	openOwn(t)
@@ -208,20 +187,17 @@ func TestNamespaceDenied(t *testing.T) {
 	}
 }
 
-// cellMain listens in a new namespace, whose loopback has to be brought up first.
-func cellMain() (*net.TCPListener, error) {
+// raiseLoopback brings up the loopback of a new namespace.
+func raiseLoopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	req, err := unix.NewIfreq("lo")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
-		return nil, err
-	}
-	return net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req)
 }

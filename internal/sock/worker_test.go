@@ -2,13 +2,16 @@ package sock
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,52 +19,47 @@ import (
 
 // workerEnv makes the test program a worker, which opens sockets and holds them
 // until its standard input ends: one process may hold only so many descriptors.
-const workerEnv = "EPTOP_SOCK_WORKER"
+const (
+	workerEnv          = "EPTOP_SOCK_WORKER"
+	workerNamespaceEnv = "EPTOP_SOCK_WORKER_NAMESPACE"
+)
 
-// workerMain opens what its role says, says so and waits: a number of TCP connections
-// to itself, or a listener in a new namespace.
+// workerMain opens what its role says, says so and waits.
 func workerMain(role string) {
 	answer, err := workerRole(role)
 	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+		answer = err.Error()
 	}
 	fmt.Println(answer)
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
+// workerRole is a number of TCP connections to itself, a listener ("cell"), or the
+// mix ("mix:DIR").
 func workerRole(role string) (answer string, err error) {
-	if role == "cell" {
-		l, err := cellMain()
-		if err != nil {
+	if os.Getenv(workerNamespaceEnv) != "" {
+		if err := raiseLoopback(); err != nil {
 			return "", err
 		}
-		f, err := l.File() // a second descriptor of the same socket, kept as well
-		if err != nil {
-			return "", err
+	}
+	if dir, ok := strings.CutPrefix(role, "mix:"); ok {
+		return "ready", makeMix(dir)
+	}
+	if role == "cell" {
+		m := mixer{}
+		fd, addr := m.listen(unix.AF_INET, loopback(unix.AF_INET), 16)
+		if m.err != nil {
+			return "", m.err
 		}
 		var st unix.Stat_t
-		err = unix.Fstat(int(f.Fd()), &st)
-		return fmt.Sprintf("listening %d %d", l.Addr().(*net.TCPAddr).Port, st.Ino), err
+		err = unix.Fstat(fd, &st)
+		return fmt.Sprintf("listening %d %d", addr.(*unix.SockaddrInet4).Port, st.Ino), err
 	}
 	pairs, err := strconv.Atoi(role)
 	if err != nil {
 		return "", err
 	}
 	return "ready", holdPairs(pairs)
-}
-
-// readCell reads what a cell says about its listener.
-func readCell(t testing.TB, out io.Reader) (port uint16, ino uint64) {
-	t.Helper()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Sscanf(line, "listening %d %d", &port, &ino); err != nil {
-		t.Fatalf("%q: %v", line, err)
-	}
-	return port, ino
 }
 
 // holdPairs opens connections over loopback and keeps both ends. They are closed
@@ -127,20 +125,39 @@ func startWorkers(t testing.TB, sockets int) int {
 	made := 0
 	for left := (sockets + 1) / 2; left > 0; left -= perWorker {
 		pairs := min(left, perWorker)
-		startWorker(t, pairs)
+		if w := startWorker(t, strconv.Itoa(pairs), false); w.answer != "ready" {
+			t.Fatal(w.answer)
+		}
 		made += 2 * pairs
 	}
 	return made
 }
 
-func startWorker(t testing.TB, pairs int) {
+// worker is a worker that has done what its role says.
+type worker struct {
+	pid    int
+	answer string
+	end    func()
+}
+
+// startWorker starts a worker, in a network namespace of its own if so wanted, and
+// ends it with the test.
+func startWorker(t testing.TB, role string, ownNamespace bool) worker {
 	t.Helper()
+	if ownNamespace && os.Geteuid() != 0 {
+		t.Skip("needs a network namespace of its own: run the test as root")
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), workerEnv+"="+strconv.Itoa(pairs))
+	// The race detector would let the worker sleep a second before it ends.
+	cmd.Env = append(os.Environ(), workerEnv+"="+role, "GORACE=atexit_sleep_ms=0")
+	if ownNamespace {
+		cmd.Env = append(cmd.Env, workerNamespaceEnv+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -150,15 +167,20 @@ func startWorker(t testing.TB, pairs int) {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
+		if ownNamespace && errors.Is(err, fs.ErrPermission) {
+			t.Skipf("%v: run the test with CAP_SYS_ADMIN", err)
+		}
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w := worker{pid: cmd.Process.Pid, end: sync.OnceFunc(func() {
 		in.Close()
 		cmd.Wait()
-	})
-	var answer [256]byte
-	n, err := out.Read(answer[:])
-	if got := strings.TrimSpace(string(answer[:n])); got != "ready" {
-		t.Fatalf("worker with %d pairs: %q, %v", pairs, got, err)
+	})}
+	t.Cleanup(w.end)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("worker %s: %v", role, err)
 	}
+	w.answer = strings.TrimSuffix(line, "\n")
+	return w
 }
