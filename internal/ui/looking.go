@@ -21,7 +21,9 @@ var intervals = [...]time.Duration{
 type looking struct {
 	delay    time.Duration
 	underway bool
-	frozen   bool
+	// flight is closed when the look under way, or the last one, has ended.
+	flight chan struct{}
+	frozen bool
 	// once: the answer under way is shown although the screen is frozen.
 	once bool
 	// again: another look was asked for while one was under way.
@@ -46,8 +48,9 @@ type (
 
 // attacher is the view that shows one process.
 type attacher interface {
-	// Attach shows a process; Attached is its PID, or 0.
-	Attach(pid int)
+	// Attach shows a process; passing: Esc goes back to the view before
+	// instead of the list. Attached is its PID, or 0.
+	Attach(pid int, passing bool)
 	Attached() int
 	// Answered is called before SetSnapshot with the PID that was looked at.
 	Answered(pid int)
@@ -64,9 +67,12 @@ func (m *Model) start(sweep bool) tea.Cmd {
 	}
 	m.disarm()
 	m.look.underway = true
+	flight := make(chan struct{})
+	m.look.flight = flight
 	focus := Focus{PID: m.attached(), Sweep: sweep}
 	ctx, look := m.ctx, m.opts.Look
 	return func() (msg tea.Msg) {
+		defer close(flight)
 		defer func() {
 			if r := recover(); r != nil {
 				msg = lookedMsg{focus: focus, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
@@ -210,10 +216,13 @@ func (m *Model) interval(step int) tea.Cmd {
 func (m *Model) openProcess(pid int) tea.Cmd {
 	for i, v := range m.views {
 		if a, ok := v.(attacher); ok {
-			a.Attach(pid)
+			a.Attach(pid, m.active != i)
 			m.show(i)
 			if m.look.frozen {
-				return nil
+				if m.knows(pid) {
+					return nil
+				}
+				m.look.once = true
 			}
 			// A look under way does not know of the process.
 			m.look.again = m.look.underway
@@ -222,6 +231,9 @@ func (m *Model) openProcess(pid int) tea.Cmd {
 	}
 	return nil
 }
+
+// knows reports whether the snapshot on screen has a process.
+func (m *Model) knows(pid int) bool { return m.snap != nil && m.snap.Process(pid) != nil }
 
 // write saves the snapshot on screen.
 func (m *Model) write() tea.Cmd {

@@ -122,7 +122,7 @@ func (q *prompt) pressed(msg tea.KeyPressMsg, k keyMap) (modal, tea.Cmd, bool) {
 // help writes all keys: those of the view, those that work everywhere, and
 // what the mouse does.
 func (m *Model) help(p *draw.Pens, w int) []string {
-	columns := max(1, min(3, (w+2)/29))
+	columns := max(1, min(2, (w+2)/30))
 	each := (w - 2*(columns-1)) / columns
 	var out []string
 	section := func(title string, keys []key.Binding) {

@@ -23,6 +23,8 @@ type processes struct {
 
 	table *table.Model
 	one   *process
+	// passing: the process was opened from another view, and Esc goes there.
+	passing bool
 }
 
 func newProcesses(keys keyMap) view {
@@ -57,8 +59,11 @@ func (v *processes) SetSnapshot(s *model.Snapshot) {
 	v.one.SetSnapshot(s)
 }
 
-// Attach steps into a process; 0 steps out.
-func (v *processes) Attach(pid int) { v.one.attach(pid, v.snap) }
+// Attach steps into a process.
+func (v *processes) Attach(pid int, passing bool) {
+	v.passing = passing
+	v.one.attach(pid, v.snap)
+}
 
 // Attached is the PID of the process stepped into, or 0.
 func (v *processes) Attached() int { return v.one.pid }
@@ -157,10 +162,11 @@ func (v *processes) Back() bool {
 	if v.one.pid == 0 {
 		return v.table.Back()
 	}
-	if !v.one.Back() {
-		v.one.attach(0, v.snap)
+	if v.one.Back() {
+		return true
 	}
-	return true
+	v.one.attach(0, v.snap)
+	return !v.passing
 }
 
 func (v *processes) Pending() tea.Cmd { return tea.Batch(v.table.Pending(), v.one.Pending()) }

@@ -44,7 +44,7 @@ func newProcessTable(keys table.Keys) *table.Model {
 		procStale: {Title: "STALE", Min: 6, Align: cell.Right, Rank: 5, Falling: true,
 			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open (epoll(7) Q6). They go on reporting events for an fd that is gone. Unproven ones are not counted."},
 		procFDs: {Title: "FDS", Min: 10, Align: cell.Right, Rank: 8, Falling: true,
-			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing before. A dash: it may not be listed."},
+			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing before. ! says that it nears the soft RLIMIT_NOFILE, where accept fails with EMFILE. A dash: it may not be listed."},
 		procSockets: {Title: "SOCKETS", Min: 10, Align: cell.Right, Rank: 7, Falling: true,
 			Explain: "Its fds that are sockets of any family, watched or not, as of the last listing of its fds."},
 		procMemory: {Title: "WATCH-MEM", Min: 10, Align: cell.Right, Rank: 2, Falling: true,
@@ -83,6 +83,9 @@ func (r processRows) Row(i int, dst []table.Cell) {
 	dst[procFDs] = table.Cell{Text: countOrDash(p.FDs)}
 	if share, ok := nofileShare(p).Get(); ok {
 		dst[procFDs].Role = limitRole(share)
+		if dst[procFDs].Role != table.Plain {
+			dst[procFDs].Text = "! " + dst[procFDs].Text
+		}
 	}
 	dst[procSockets] = table.Cell{Text: countOrDash(p.Sockets)}
 	dst[procMemory] = table.Cell{Text: bytesOrDash(p.KernelBytes.Watches)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,10 @@ type rig struct {
 	msgs chan tea.Msg
 	stop context.CancelFunc
 	due  chan time.Time // ends the wait for the next look
+	// flying counts the commands under way, waiting those of them that wait for
+	// the next look; changed tells of a change.
+	flying, waiting atomic.Int32
+	changed         chan struct{}
 
 	snap    *model.Snapshot // what Look returns
 	err     error
@@ -33,7 +38,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
-	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time)}
+	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time), changed: make(chan struct{}, 1)}
 	opts := Options{
 		Delay: time.Second, Version: "1.0",
 		Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
@@ -46,7 +51,11 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 		c(&opts)
 	}
 	r.m = New(opts)
-	r.m.look.after = func(time.Duration) (<-chan time.Time, func() bool) { return r.due, func() bool { return true } }
+	r.m.look.after = func(time.Duration) (<-chan time.Time, func() bool) {
+		r.waiting.Add(1)
+		r.change()
+		return r.due, func() bool { r.waiting.Add(-1); return true }
+	}
 	r.m.ctx, r.stop = context.WithCancel(context.Background())
 	t.Cleanup(r.stop)
 	r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
@@ -62,13 +71,14 @@ func (r *rig) run(cmd tea.Cmd) {
 		return
 	}
 	ctx := r.m.ctx
+	r.flying.Add(1)
 	go func() {
 		msg := cmd()
 		if batch, ok := msg.(tea.BatchMsg); ok {
 			for _, c := range batch {
 				r.run(c)
 			}
-			return
+			msg = nil
 		}
 		if msg != nil {
 			select {
@@ -76,7 +86,16 @@ func (r *rig) run(cmd tea.Cmd) {
 			case <-ctx.Done():
 			}
 		}
+		r.flying.Add(-1)
+		r.change()
 	}()
+}
+
+func (r *rig) change() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 }
 
 func (r *rig) send(msgs ...tea.Msg) {
@@ -216,15 +235,18 @@ func TestRootGolden(t *testing.T) {
 	}
 }
 
-// settle takes what the last key set off: Enter asks for a process or a box,
-// and a look follows.
+// settle takes what the last key set off until nothing is under way but the
+// wait for the next look.
 func (r *rig) settle() {
-	for {
+	r.t.Helper()
+	late := time.After(20 * time.Second)
+	for r.flying.Load() != r.waiting.Load() {
 		select {
 		case msg := <-r.msgs:
 			r.send(msg)
-		case <-time.After(30 * time.Millisecond):
-			return
+		case <-r.changed:
+		case <-late:
+			r.t.Fatalf("no end of commands; the screen:\n%s", r.screen())
 		}
 	}
 }

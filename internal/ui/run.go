@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -18,7 +19,8 @@ var ErrInterrupted = errors.New("interrupted")
 // Run shows the dashboard until it is quit, ctx ends or a signal comes. The
 // terminal is left as it was found, after a panic too.
 func Run(ctx context.Context, opts Options) error {
-	ctx, cancel := context.WithCancel(ctx)
+	outer := ctx
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	m := New(opts)
 	m.ctx = ctx
@@ -46,13 +48,27 @@ func Run(ctx context.Context, opts Options) error {
 	_, err := p.Run()
 	close(done)
 	<-watched
+	cancel()
+	m.land()
 	switch {
 	case interrupted:
 		return ErrInterrupted
 	case errors.Is(err, tea.ErrProgramPanic):
 		return fmt.Errorf("the dashboard went wrong inside eptop: %w", err)
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
+	case outer.Err() != nil:
+		return context.Cause(outer)
 	}
 	return err
+}
+
+// land waits for the look under way, so that whoever called Run may close what
+// it reads from. A kernel that does not answer is not waited for.
+func (m *Model) land() {
+	if m.look.flight == nil {
+		return
+	}
+	select {
+	case <-m.look.flight:
+	case <-time.After(time.Second):
+	}
 }

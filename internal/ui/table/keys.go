@@ -26,7 +26,7 @@ func NewKeys() Keys {
 		Top:        bind("g", "first row", "g", "home"),
 		Bottom:     bind("G", "last row", "G", "end"),
 		Enter:      bind("Enter", "open", "enter"),
-		Filter:     bind("/", "filter; /!text leaves out", "/"),
+		Filter:     bind("/", "filter (! leaves out)", "/"),
 		Sort:       bind("s", "sort by…", "s"),
 		ColumnPrev: bind("<", "sort by column before", "<"),
 		ColumnNext: bind(">", "sort by column after", ">"),

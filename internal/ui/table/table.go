@@ -256,6 +256,9 @@ func (m *Model) Tell() string {
 		}
 		return what + units.Count(int64(m.next.Len())) + " rows: " + units.Count(int64(m.job.share()*100)) + " %"
 	}
+	if m.heading {
+		return "sort by " + m.columns[m.head].Title + "? ← → choose, Enter sorts"
+	}
 	if m.Len() == 0 {
 		return ""
 	}
