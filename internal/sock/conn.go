@@ -27,6 +27,8 @@ const (
 	// maxTorn and maxOverrun bound the tries of one family.
 	maxTorn    = 3
 	maxOverrun = 8
+	// maxOverrunsOfDump bounds how often one answer may overrun the buffer.
+	maxOverrunsOfDump = 1000
 )
 
 // buffers are for answers, one for each Dump that runs.
@@ -127,14 +129,14 @@ func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
 		return false, fmt.Errorf("send: %w", err)
 	}
 	d := dump{table: t, family: f, seq: c.seq}
-	for !d.done {
+	for overruns := 0; !d.done; {
 		n, err := c.socket.recv(buf)
 		switch {
-		case errors.Is(err, unix.ENOBUFS):
+		case errors.Is(err, unix.ENOBUFS) && overruns < maxOverrunsOfDump:
 			// Messages were lost. The rest of the answer has to be read before the
 			// kernel takes another request.
+			overruns++
 			d.fail(err)
-			continue
 		case err != nil:
 			// Nobody knows what is still to come: a new socket has no such past.
 			c.Close()
@@ -146,9 +148,9 @@ func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
 		case n > len(buf):
 			d.fail(fmt.Errorf("%w: netlink: a datagram of %d bytes", ErrMalformed, n))
 			d.read(buf) // the end of the dump may be in it
-			continue
+		default:
+			d.read(buf[:n])
 		}
-		d.read(buf[:n])
 	}
 	return d.torn, d.err
 }
