@@ -214,22 +214,26 @@ func (m *Model) interval(step int) tea.Cmd {
 
 // openProcess shows one process and looks at it at once.
 func (m *Model) openProcess(pid int) tea.Cmd {
+	m.attach(pid)
+	if m.look.frozen {
+		if m.knows(pid) {
+			return nil
+		}
+		m.look.once = true
+	}
+	// A look under way does not know of the process.
+	m.look.again = m.look.underway
+	return m.start(false)
+}
+
+// attach brings the view of one process on screen.
+func (m *Model) attach(pid int) {
 	for i, v := range m.views {
 		if a, ok := v.(attacher); ok {
 			a.Attach(pid, m.active != i)
 			m.show(i)
-			if m.look.frozen {
-				if m.knows(pid) {
-					return nil
-				}
-				m.look.once = true
-			}
-			// A look under way does not know of the process.
-			m.look.again = m.look.underway
-			return m.start(false)
 		}
 	}
-	return nil
 }
 
 // knows reports whether the snapshot on screen has a process.

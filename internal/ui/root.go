@@ -78,7 +78,7 @@ func New(opts Options) *Model {
 	}
 	m.repaint()
 	if opts.PID != 0 {
-		m.openProcess(opts.PID)
+		m.attach(opts.PID)
 	}
 	return m
 }

@@ -60,7 +60,7 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 	t.Cleanup(r.stop)
 	r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 	r.run(r.m.Init())
-	if opts.Look != nil {
+	if opts.Version != "no wait" {
 		r.until("the first look", func() bool { return !r.m.look.underway })
 	}
 	return r

@@ -1,0 +1,278 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image/color"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+// TestOnlyAnAnswerArmsTheNextLook: no second look while one is under way,
+// whatever is pressed, and one after it.
+func TestOnlyAnAnswerArmsTheNextLook(t *testing.T) {
+	begun, answer := make(chan Focus, 10), make(chan *model.Snapshot)
+	r := newRig(t, nil, func(o *Options) {
+		o.Look = func(ctx context.Context, f Focus) (*model.Snapshot, error) {
+			begun <- f
+			select {
+			case s := <-answer:
+				return s, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}, waitForNothing)
+	<-begun
+	r.keys("r", "r", "+", "-", "space", "space")
+	if n := len(begun); n != 0 {
+		t.Fatalf("%d looks begun while one is under way", n)
+	}
+	answer <- fixtureRich()
+	r.until("the answer", func() bool { return r.m.snap != nil })
+	// r was pressed meanwhile: one more look, and it is a fresh one.
+	if f := <-begun; !f.Sweep {
+		t.Error("r asked for no sweep")
+	}
+	answer <- fixtureRich()
+	r.until("the second answer", func() bool { return !r.m.look.underway })
+	r.settle()
+	if n := len(begun); n != 0 {
+		t.Fatalf("%d looks begun without a timer", n)
+	}
+	r.due <- time.Time{}
+	r.until("the look that was due", func() bool { return r.m.look.underway })
+	<-begun
+	answer <- fixtureRich()
+	r.until("its answer", func() bool { return !r.m.look.underway })
+}
+
+// waitForNothing makes newRig return with the first look still under way.
+func waitForNothing(o *Options) { o.Version = "no wait" }
+
+func TestFrozenShowsNothingNew(t *testing.T) {
+	r := newRig(t, fixtureRich())
+	r.keys("2", "space")
+	r.settle()
+	old := r.m.snap
+	next := fixtureRich()
+	next.Processes[0].Comm = "newcomer"
+	// The answer to a look that was under way when Space was pressed.
+	r.send(lookedMsg{snap: next})
+	r.settle()
+	if r.m.snap != old || r.shows("newcomer") {
+		t.Error("a frozen screen changed")
+	}
+	if r.m.look.cancel != nil {
+		t.Error("a frozen screen waits for the next look")
+	}
+	r.snap = next
+	r.keys("r")
+	r.settle()
+	if !r.shows("newcomer", "FROZEN") {
+		t.Errorf("r on a frozen screen does not take one look:\n%s", r.screen())
+	}
+	r.keys("j", "k", "s", "esc", "4", "2") // everything stays navigable
+	r.keys("space")
+	r.settle()
+	r.sees("every 1s")
+}
+
+func TestIntervalSteps(t *testing.T) {
+	r := newRig(t, fixtureRich(), func(o *Options) { o.Delay = 3 * time.Second })
+	r.keys("+")
+	r.sees("every 5s", "looking every 5s")
+	for range 20 {
+		r.keys("+")
+	}
+	r.sees("every 60s", "no step beyond that")
+	for range 20 {
+		r.keys("-")
+	}
+	r.sees("every 0.1s")
+}
+
+func TestProcessEnds(t *testing.T) {
+	r := newRig(t, fixtureRich(), func(o *Options) { o.PID = 4242 })
+	r.send(tea.WindowSizeMsg{Width: 100, Height: 30})
+	r.sees("4242 known23", "disarmed")
+	look := func(s *model.Snapshot, err error) {
+		r.snap, r.err = s, err
+		r.keys("r")
+		r.settle()
+		r.keys("j")
+	}
+	gone := fixtureRich()
+	gone.Processes = gone.Processes[:11]
+	look(gone, errors.New("process 4242 has ended"))
+	r.sees("4242 known23 · ENDED: this is the last that was seen of it", "disarmed", "✗ process 4242 has ended")
+	// Another process gets the PID: the two are not mixed up.
+	reused := fixtureRich()
+	p := &reused.Processes[11]
+	p.Comm, p.Started, p.Epolls[0].List = "stranger", p.Started.Add(time.Hour), nil
+	look(reused, nil)
+	r.sees("4242 known23 · ENDED: another process has its PID now", "disarmed")
+	r.keys("p", "4", "2", "4", "2", "enter")
+	r.settle()
+	r.sees("4242 stranger")
+	if r.shows("ENDED") {
+		t.Error("the new process is shown as ended")
+	}
+}
+
+func TestProcessThatNeverWas(t *testing.T) {
+	r := newRig(t, fixtureNobody(), func(o *Options) { o.PID = 999 })
+	r.settle()
+	r.sees("There is no process 999 to look at", "sudo eptop")
+	r.keys("esc")
+	r.sees("[1 Overview]")
+	if r.m.attached() != 0 {
+		t.Error("still attached")
+	}
+	r.keys("2")
+	r.sees("[2 Processes]", "41 processes hidden")
+}
+
+func TestSaveProblems(t *testing.T) {
+	r := newRig(t, fixtureRich(), func(o *Options) {
+		o.Save = func(*model.Snapshot) (string, error) { return "", errors.New("disk full") }
+	})
+	r.keys("w")
+	r.settle()
+	r.sees("! not written: disk full")
+	r = newRig(t, fixtureRich(), func(o *Options) {
+		o.Save = func(*model.Snapshot) (string, error) { panic("oh") }
+	})
+	r.keys("w")
+	r.settle()
+	r.sees("writing went wrong inside eptop: oh")
+	r = newRig(t, fixtureRich(), func(o *Options) { o.Save = nil })
+	r.keys("w")
+	r.sees("cannot write")
+}
+
+func TestLightBackground(t *testing.T) {
+	r := newRig(t, fixtureRich())
+	dark := r.m.View().Content
+	r.send(tea.BackgroundColorMsg{Color: color.White})
+	if light := r.m.View().Content; light == dark || r.m.theme.Dark {
+		t.Error("a light background changes nothing")
+	}
+}
+
+// TestFramesFit: at every size every view, with and without a box over it,
+// fills the terminal exactly.
+func TestFramesFit(t *testing.T) {
+	machines := map[string]*model.Snapshot{
+		"shared": fixtureShared(), "denied": fixtureDenied(), "empty": fixtureEmpty(), "million": fixtureMillion(3000), "nothing yet": nil,
+	}
+	for name, snap := range machines {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, snap)
+			step := 9
+			if name == "shared" && !raceEnabled {
+				step = 1
+			}
+			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"4"}, {"5"}, {"?"}, {"e"}, {"p"}} {
+				r.keys("esc", "esc", "esc", "esc", "1")
+				r.settle()
+				r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+				r.keys(keys...)
+				r.settle()
+				for w := 20; w <= 200; w += step * (1 + w/40) {
+					for h := 8; h <= 60; h += 1 + (step+h/16)/2 {
+						r.send(tea.WindowSizeMsg{Width: w, Height: h})
+						fills(t, fmt.Sprint(keys), r.m.View().Content, w, h)
+					}
+				}
+			}
+		})
+	}
+}
+
+// fills fails unless a frame is exactly h lines of exactly w cells.
+func fills(t *testing.T, what, frame string, w, h int) {
+	t.Helper()
+	lines := strings.Split(frame, "\n")
+	if len(lines) != h {
+		t.Fatalf("%s at %dx%d: %d lines", what, w, h, len(lines))
+	}
+	exactly(t, frame, w, h)
+}
+
+func TestTooSmall(t *testing.T) {
+	r := newRig(t, fixtureRich())
+	r.send(tea.WindowSizeMsg{Width: 20, Height: 8})
+	if !r.shows("eptop needs a", "60x15", "20x8") {
+		t.Errorf("at 20x8:\n%s", r.screen())
+	}
+	r.keys("2", "?")
+	if r.keys("q"); !r.quit {
+		r.settle()
+	}
+	if !r.quit {
+		t.Error("q does not quit a terminal that is too small")
+	}
+	r.send(tea.WindowSizeMsg{Width: 60, Height: 15})
+	r.sees("[1 Overview]")
+}
+
+// BenchmarkKeyEcho is one key and the frame after it over a million watches.
+func BenchmarkKeyEcho(b *testing.B) {
+	const n = 1_000_000
+	for _, bench := range []struct {
+		name string
+		keys []string
+	}{{"plain", nil}, {"sorting", []string{"s", "right", "right", "right", "enter"}}, {"filtering", []string{"/", "7"}}} {
+		b.Run(bench.name, func(b *testing.B) {
+			m := New(Options{PID: 31337, Delay: time.Second})
+			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
+			m.Update(lookedMsg{snap: fixtureMillion(n), focus: Focus{PID: 31337}})
+			watches := m.views[1].(*processes).one.watches
+			m.Update(stroke("right"))
+			for _, k := range bench.keys {
+				m.Update(stroke(k)) // the job is never run to its end: the old order stays
+			}
+			if watches.Len() != n || watches.Busy() != (bench.keys != nil) {
+				b.Fatalf("%d rows, busy %v", watches.Len(), watches.Busy())
+			}
+			keys := []tea.KeyPressMsg{stroke("down"), stroke("pgdown"), stroke("up"), stroke("pgup")}
+			presses := 0
+			for b.Loop() {
+				m.Update(keys[presses%len(keys)])
+				presses++
+				if frame := m.View().Content; len(frame) < 160*50 {
+					b.Fatal("no frame")
+				}
+			}
+			if row, ok := watches.Row(); !ok || presses%4 == 0 && row > 1 {
+				b.Fatalf("the cursor is on %d", row)
+			}
+		})
+	}
+}
+
+// BenchmarkFrame is one new snapshot and the frame of a view.
+func BenchmarkFrame(b *testing.B) {
+	for _, tab := range []string{"1", "2", "4", "5"} {
+		b.Run(tab, func(b *testing.B) {
+			m := New(Options{Delay: time.Second})
+			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
+			m.Update(stroke(tab))
+			snap := fixtureShared()
+			for b.Loop() {
+				m.Update(lookedMsg{snap: snap})
+				if frame := m.View().Content; len(frame) < 160*50 {
+					b.Fatal("no frame")
+				}
+			}
+		})
+	}
+}
