@@ -44,6 +44,7 @@ type settings struct {
 	procRoot string
 	sysRoot  string
 	user     string
+	uid      int // of user; -1 is everybody
 	noColor  bool
 	noMouse  bool
 	maxStall float64
@@ -77,7 +78,7 @@ func newRoot() *cobra.Command {
 	root.Flags().BoolP("version", "V", false, "print the version")
 	f := root.PersistentFlags()
 	f.IntSliceVarP(&s.pids, "pid", "p", nil, "attach to process `P` (snapshot: restrict to it; repeatable)")
-	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 3600")
+	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
 	f.StringVar(&s.source, "source", "auto", "where epolls are read from: `auto|proc|bpf`")
 	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
 	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or a captured tree")
@@ -99,8 +100,8 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // check refuses values that make no sense before anything is read.
 func (s *settings) check() error {
-	if !(s.delay >= 0.1 && s.delay <= 3600) {
-		return usagef("--delay %g: not between 0.1 and 3600 seconds", s.delay)
+	if !(s.delay >= 0.1 && s.delay <= 60) {
+		return usagef("--delay %g: not between 0.1 and 60 seconds", s.delay)
 	}
 	if !(s.maxStall > 0 && s.maxStall <= 100) {
 		return usagef("--max-stall %g: not above 0 and up to 100 percent", s.maxStall)
@@ -120,15 +121,16 @@ func (s *settings) check() error {
 	default:
 		return usagef("--source %q: not auto, proc or bpf", s.source)
 	}
-	if s.user != "" {
-		if _, err := s.uid(); err != nil {
-			return err
-		}
-	}
-	return nil
+	var err error
+	s.uid, err = s.lookUpUser()
+	return err
 }
 
-func (s *settings) uid() (int, error) {
+// lookUpUser turns --user into a number; -1 is everybody.
+func (s *settings) lookUpUser() (int, error) {
+	if s.user == "" {
+		return -1, nil
+	}
 	if n, err := strconv.Atoi(s.user); err == nil && n >= 0 {
 		return n, nil
 	}
@@ -137,10 +139,6 @@ func (s *settings) uid() (int, error) {
 		return 0, usagef("--user %q: no such user", s.user)
 	}
 	return strconv.Atoi(u.Uid)
-}
-
-func (s *settings) interval() time.Duration {
-	return time.Duration(s.delay * float64(time.Second))
 }
 
 func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error) {
@@ -159,21 +157,15 @@ func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error)
 	return c, nil
 }
 
-// restrict narrows the processes to those of --user, and to pids if any.
-func (s *settings) restrict(snap *model.Snapshot, pids []int) (*model.Snapshot, error) {
-	uid := -1
-	if s.user != "" {
-		var err error
-		if uid, err = s.uid(); err != nil {
-			return nil, err
-		}
-	}
-	if uid < 0 && len(pids) == 0 {
-		return snap, nil
+// restrictTo narrows the processes to those of --user, and to pids if any. A
+// process that was asked for by its PID stays whoever runs it.
+func (s *settings) restrictTo(snap *model.Snapshot, attached int, pids ...int) *model.Snapshot {
+	if s.uid < 0 && len(pids) == 0 {
+		return snap
 	}
 	return snap.Restrict(func(p *model.Process) bool {
-		return (uid < 0 || p.UID == uid) && (len(pids) == 0 || slices.Contains(pids, p.PID))
-	}), nil
+		return p.PID == attached || (s.uid < 0 || p.UID == s.uid) && (len(pids) == 0 || slices.Contains(pids, p.PID))
+	})
 }
 
 const notATerminal = "no terminal on standard output"

@@ -36,10 +36,7 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 	if err != nil {
 		return err
 	}
-	snap, err := s.restrict(model.New(sample), s.pids)
-	if err != nil {
-		return err
-	}
+	snap := s.restrictTo(model.New(sample), 0, s.pids...)
 	for _, pid := range s.pids {
 		if snap.Process(pid) == nil && s.user == "" {
 			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)

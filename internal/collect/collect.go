@@ -110,7 +110,7 @@ func isProcfs(root string) bool {
 type Focus struct {
 	// PIDs are processes to include whether they hold epolls or not.
 	PIDs []int
-	// Fresh lists and reads the focused processes again now, as far as MaxStall
+	// Fresh lists every process again, as far as the cost of its last listing
 	// allows.
 	Fresh bool
 }

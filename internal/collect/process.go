@@ -130,7 +130,7 @@ func (l *look) due(p *process) bool {
 		return false // a kernel thread, or one that has closed everything
 	case !p.listed:
 		return true
-	case l.focus.Fresh && l.focused(p.pid):
+	case l.focus.Fresh:
 		return !l.start.Before(p.nextList)
 	case l.start.Before(p.nextList):
 		return false
