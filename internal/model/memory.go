@@ -14,10 +14,13 @@ func caches(in []slab.Cache, pageBytes int) []Cache {
 		c := &in[i]
 		row := Cache{
 			Name: c.Name, Aliases: c.Aliases, Objects: int64(c.Objs), Active: int64(c.ActiveObjs),
-			ObjectBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
+			SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
 			ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
 			Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
 			Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)),
+		}
+		if c.RequestedBytes > 0 {
+			row.ObjectBytes = Some(int64(c.RequestedBytes))
 		}
 		if row.Aliases == nil {
 			row.Aliases = []string{}

@@ -246,9 +246,9 @@ func TestNodesWithoutSysfs(t *testing.T) {
 }
 
 func TestCaches(t *testing.T) {
-	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
+	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: 2304, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
 	want := []Cache{{
-		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, ObjectBytes: 2368, BytesPerObject: 2521, ObjsPerSlab: 13,
+		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
 		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: Some(false),
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -263,16 +263,20 @@ type ConnectionCosts struct {
 type Cache struct {
 	Name string `json:"name"`
 	// Aliases are the other names SLUB merged into this cache.
-	Aliases        []string `json:"aliases"`
-	Objects        int64    `json:"objects"`
-	Active         int64    `json:"active"`
-	ObjectBytes    int64    `json:"object_bytes"`
-	BytesPerObject int64    `json:"bytes_per_object"`
-	ObjsPerSlab    int64    `json:"objects_per_slab"`
-	PagesPerSlab   int64    `json:"pages_per_slab"`
-	Slabs          int64    `json:"slabs"`
-	ActiveSlabs    int64    `json:"active_slabs"`
-	Bytes          int64    `json:"bytes"`
+	Aliases []string `json:"aliases"`
+	Objects int64    `json:"objects"`
+	Active  int64    `json:"active"`
+	// SlotBytes is what an object takes in a slab, with its alignment: slabinfo's
+	// <objsize>. ObjectBytes is the size that was asked for, of a merged cache the
+	// largest of all its names; absent where sysfs does not say.
+	SlotBytes      int64        `json:"slot_bytes"`
+	ObjectBytes    Maybe[int64] `json:"object_bytes,omitzero"`
+	BytesPerObject int64        `json:"bytes_per_object"`
+	ObjsPerSlab    int64        `json:"objects_per_slab"`
+	PagesPerSlab   int64        `json:"pages_per_slab"`
+	Slabs          int64        `json:"slabs"`
+	ActiveSlabs    int64        `json:"active_slabs"`
+	Bytes          int64        `json:"bytes"`
 	// UnusedBytes is the part of Bytes in which no active object lies.
 	UnusedBytes int64         `json:"unused_bytes"`
 	Reclaimable Maybe[bool]   `json:"reclaimable,omitzero"`

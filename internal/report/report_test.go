@@ -62,8 +62,8 @@ func snapshot() *model.Snapshot {
 		},
 		Hidden: 1,
 		Slab: []model.Cache{
-			{Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, ObjectBytes: 2368, BytesPerObject: 2521, Bytes: 65536},
-			{Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Objects: 640, Active: 600, ObjectBytes: 64, BytesPerObject: 64, Bytes: 40960},
+			{Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, BytesPerObject: 2521, Bytes: 65536},
+			{Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Objects: 640, Active: 600, SlotBytes: 64, BytesPerObject: 64, Bytes: 40960},
 		},
 		Nodes: []model.Node{
 			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}},

@@ -207,7 +207,11 @@ func (t *text) processes(s *model.Snapshot) {
 		if n, ok := p.FDsSeen.Get(); ok {
 			name += fmt.Sprintf(" (only the first %s fds looked at)", units.Count(n))
 		}
-		rows = append(rows, row(fmt.Sprint(p.PID), p.User, p.Instances, p.Watches, p.FDs, p.Sockets, bytesOf(p.KernelBytes.Total), name))
+		instances, watches := units.Count(int64(p.Instances)), units.Count(p.Watches)
+		if p.Problem != "" {
+			instances, watches = absent, absent
+		}
+		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, p.Sockets, bytesOf(p.KernelBytes.Total), name))
 	}
 	t.table(rows)
 	t.line("  * kernel memory of watches and epoll instances; sockets and their buffers are not in it")
@@ -298,14 +302,14 @@ func (t *text) slab(s *model.Snapshot) {
 	}
 	shown := all[:min(slabRows, len(all))]
 	t.title("The %d largest of %d slab caches, which take %s together", len(shown), len(all), units.Bytes(sum))
-	rows := []string{row("ACTIVE", "OBJECTS", "OBJECT", "EACH", "MEMORY", "CACHE")}
+	rows := []string{row("ACTIVE", "OBJECTS", "SLOT", "EACH", "MEMORY", "CACHE")}
 	for i := range shown {
 		c := &shown[i]
 		name := c.Name
 		if len(c.Aliases) > 0 {
 			name += " = " + strings.Join(c.Aliases, " ")
 		}
-		rows = append(rows, row(c.Active, c.Objects, c.ObjectBytes, c.BytesPerObject, units.Bytes(c.Bytes), name))
+		rows = append(rows, row(c.Active, c.Objects, c.SlotBytes, c.BytesPerObject, units.Bytes(c.Bytes), name))
 	}
 	t.table(rows)
 }

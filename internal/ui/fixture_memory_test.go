@@ -116,7 +116,7 @@ func fixtureSlab() []model.Cache {
 	cache := func(name string, active, objects, object, perSlab, pages int64, reclaimable bool, aliases ...string) model.Cache {
 		slabs := (objects + perSlab - 1) / perSlab
 		return model.Cache{
-			Name: name, Aliases: aliases, Objects: objects, Active: active, ObjectBytes: object,
+			Name: name, Aliases: aliases, Objects: objects, Active: active, SlotBytes: object,
 			BytesPerObject: pages * 4096 / perSlab, ObjsPerSlab: perSlab, PagesPerSlab: pages, Slabs: slabs, ActiveSlabs: slabs,
 			Bytes: slabs * pages * 4096, Reclaimable: model.Some(reclaimable), Nodes: []model.NodeObjects{{Node: 0, Objects: objects}},
 		}

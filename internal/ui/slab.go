@@ -297,7 +297,7 @@ func (v *slabs) describe() (title, text string) {
 	if len(c.Aliases) > 0 {
 		b.WriteString("SLUB merged into it: " + draw.Clean(strings.Join(c.Aliases, ", ")) + ". slabinfo cannot tell whose an object is.\n\n")
 	}
-	b.WriteString(units.Count(c.Active) + " of " + units.Count(c.Objects) + " objects active, " + units.Count(c.ObjectBytes) + " bytes each, " +
+	b.WriteString(units.Count(c.Active) + " of " + units.Count(c.Objects) + " objects active, " + units.Count(c.SlotBytes) + " bytes each, " +
 		units.Count(c.BytesPerObject) + " with the slab's waste.\n")
 	b.WriteString(units.Count(c.Slabs) + " slabs of " + plural(int(c.PagesPerSlab), "page") + " and " + plural(int(c.ObjsPerSlab), "object") + ": " +
 		units.Bytes(c.Bytes) + ", of which no object uses " + units.Bytes(wasteOf(c)) + ".\n")

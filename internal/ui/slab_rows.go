@@ -85,7 +85,7 @@ func (r slabRows) Row(i int, dst []table.Cell) {
 	dst[slabObjects] = table.Cell{Text: units.Count(c.Objects)}
 	dst[slabActive] = table.Cell{Text: units.Count(c.Active)}
 	dst[slabUse] = useCell(c)
-	dst[slabSize] = table.Cell{Text: units.Count(c.ObjectBytes), Role: table.Muted}
+	dst[slabSize] = table.Cell{Text: units.Count(c.SlotBytes), Role: table.Muted}
 	dst[slabEach] = table.Cell{Text: units.Count(c.BytesPerObject)}
 	dst[slabPerSlab] = table.Cell{Text: units.Count(c.ObjsPerSlab), Role: table.Muted}
 	dst[slabSlabs] = table.Cell{Text: units.Count(c.Slabs)}
@@ -134,7 +134,7 @@ func useCell(c *model.Cache) table.Cell {
 }
 
 // wasteOf is the bytes of a cache that no active object uses.
-func wasteOf(c *model.Cache) int64 { return max(0, c.Bytes-c.Active*c.ObjectBytes) }
+func wasteOf(c *model.Cache) int64 { return max(0, c.Bytes-c.Active*c.SlotBytes) }
 
 // byNode is a cache's objects on each node, in columns of their own.
 func byNode(s *model.Snapshot, c *model.Cache) string {
@@ -191,7 +191,7 @@ func (r slabRows) Compare(column, i, j int) int {
 	case slabUse:
 		return cmp.Compare(float64(a.Active)/float64(max(1, a.Objects)), float64(b.Active)/float64(max(1, b.Objects)))
 	case slabSize:
-		return cmp.Compare(a.ObjectBytes, b.ObjectBytes)
+		return cmp.Compare(a.SlotBytes, b.SlotBytes)
 	case slabEach:
 		return cmp.Compare(a.BytesPerObject, b.BytesPerObject)
 	case slabPerSlab:
