@@ -88,3 +88,48 @@ func timeSS(b *testing.B, ss string, made int, flags ...string) time.Duration {
 	}
 	return took
 }
+
+// BenchmarkProcNet reads the same sockets from /proc/net/tcp.
+func BenchmarkProcNet(b *testing.B) {
+	made := benchSockets(b)
+	var t *Table
+	b.ReportAllocs()
+	for b.Loop() {
+		t = ReadProcNet("/proc/net", t, FamilyTCP4)
+		if o := t.Outcomes[0]; o.State != OK || o.Sockets < made {
+			b.Fatalf("%+v, %d were made", o, made)
+		}
+	}
+	b.ReportMetric(float64(t.Len())*float64(b.N)/b.Elapsed().Seconds(), "sockets/s")
+}
+
+// BenchmarkReference runs the programs that show sockets today beside the same
+// sockets. lsof and lsfd know which process has each and nothing of its memory.
+func BenchmarkReference(b *testing.B) {
+	made := benchSockets(b)
+	for _, c := range []struct {
+		name, mark, pkg string
+		args            []string
+	}{
+		{"ss", "skmem:", "iproute2", []string{"-tmn"}},
+		{"ss", "skmem:", "iproute2", []string{"-tm"}},
+		{"lsfd", "\n", "util-linux-extra", []string{"-n"}},
+		{"lsof", "TCP", "lsof", []string{"-nP", "-iTCP"}},
+	} {
+		b.Run(c.name+c.args[0], func(b *testing.B) {
+			path, err := exec.LookPath(c.name)
+			if err != nil {
+				b.Skipf("no %s: apt-get install %s", c.name, c.pkg)
+			}
+			for b.Loop() {
+				out, err := exec.Command(path, c.args...).Output()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if got := bytes.Count(out, []byte(c.mark)); got < made {
+					b.Fatalf("%s %v shows %d sockets, %d were made", c.name, c.args, got, made)
+				}
+			}
+		})
+	}
+}

@@ -92,9 +92,8 @@ func (m *mixer) tcp(family int) {
 	client, server := m.pair(family, ls, to) // TIME_WAIT
 	m.fail("close", unix.Close(client))
 	m.fail("close", unix.Close(server))
-	if owned, _ := m.pair(family, ls, to); unix.Geteuid() == 0 {
-		m.fail("fchown", unix.Fchown(owned, mixOwner, -1))
-	}
+	owned, _ := m.pair(family, ls, to)
+	m.giveAway(owned)
 
 	_, to = m.listen(family, loopback(family), 1) // full: limit + 1 wait, one more tries
 	for range 3 {
@@ -103,6 +102,12 @@ func (m *mixer) tcp(family int) {
 	ls, to = m.listen(family, loopback(family), 16) // SYN_RECV
 	m.fail("TCP_DEFER_ACCEPT", unix.SetsockoptInt(ls, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 60))
 	m.connect(family, to)
+}
+
+func (m *mixer) giveAway(fd int) {
+	if unix.Geteuid() == 0 {
+		m.fail("fchown", unix.Fchown(fd, mixOwner, -1))
+	}
 }
 
 // shutdown ends one direction, and waits for the other end to acknowledge it, which
@@ -183,7 +188,9 @@ func (m *mixer) unix() {
 		}
 	}
 	dgram := &unix.SockaddrUnix{Name: m.dir + "/dgram"}
-	m.fail("bind", unix.Bind(m.socket(unix.AF_UNIX, unix.SOCK_DGRAM), dgram))
+	to := m.socket(unix.AF_UNIX, unix.SOCK_DGRAM)
+	m.fail("bind", unix.Bind(to, dgram))
+	m.giveAway(to)
 	from := m.socket(unix.AF_UNIX, unix.SOCK_DGRAM)
 	m.fail("connect", unix.Connect(from, dgram))
 	_, err := unix.Write(from, make([]byte, 211))

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -149,6 +151,39 @@ func TestNamespaceChange(t *testing.T) {
 	}
 	if _, err := openIn(path, before); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a path that names another namespace by now: %v", err)
+	}
+}
+
+// TestNamedNamespace opens a namespace by the name that `ip netns` gave it, and
+// compares it with what `ip netns exec` runs there.
+func TestNamedNamespace(t *testing.T) {
+	c := startCell(t)
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		t.Skip("no ip: apt-get install iproute2")
+	}
+	name := "eptop-test-" + strconv.Itoa(c.pid)
+	if out, err := exec.Command(ip, "netns", "attach", name, strconv.Itoa(c.pid)).CombinedOutput(); err != nil {
+		t.Skipf("ip netns attach: %v: %s: run the test where namespaces may be mounted, with iproute2 5.1 or later", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command(ip, "netns", "delete", name).CombinedOutput(); err != nil {
+			t.Errorf("ip netns delete: %v: %s", err, out)
+		}
+	})
+	conn, err := Open("/run/netns/"+name, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	out, err := exec.Command(ip, "netns", "exec", name, "ss", "-tlneH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := dumpOK(t, conn, FamilyTCP)
+	s, ok := listensOn(table, c.port)
+	if !ok || table.Len() != 1 || !strings.Contains(string(out), fmt.Sprintf("127.0.0.1:%d ", c.port)) || !strings.Contains(string(out), fmt.Sprintf("ino:%d ", s.Ino)) {
+		t.Errorf("%+v (%v) of %d, ss: %s", s, ok, table.Len(), out)
 	}
 }
 

@@ -89,7 +89,9 @@ func parseSS(line string) (ssLine, error) {
 				l.Ino = number(value)
 			}
 		case "uid":
-			l.UID = number(value)
+			if addrs == 1 {
+				l.UID = number(value)
+			}
 		case "skmem":
 			l.SkMem = value
 		}
@@ -115,6 +117,7 @@ func asSS(s Socket) ssLine {
 			s.Mem.SndBuf, uint32(s.Mem.FwdAlloc), s.Mem.WmemQueued, s.Mem.OptMem, s.Mem.Backlog, s.Mem.Drops)
 	}
 	if s.Kind.IsUnix() {
+		l.UID = 0 // which ss does not ask for
 		l.Local, l.Remote = s.Name, strconv.Itoa(int(s.PeerIno))
 		if l.Local == "" {
 			l.Local = "*"
