@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"syscall"
+	"syscall" //nolint:depguard // the names of signals, nothing of the kernel
 	"time"
 
 	tea "charm.land/bubbletea/v2"
