@@ -122,6 +122,9 @@ func (v *processes) totals() string {
 	}
 	if s.Hidden > 0 {
 		short := units.Count(int64(s.Hidden)) + " processes hidden"
+		if s.Hidden == 1 {
+			short = "1 process hidden"
+		}
 		remedy := ""
 		if src, ok := sourceOf(s, "fdinfo"); ok {
 			remedy = src.Remedy

@@ -23,13 +23,13 @@ const (
 
 func newWatchTable(keys table.Keys) *table.Model {
 	return table.New([]table.Column{
-		watchFD: {Title: "FD", Min: 8, Align: cell.Right,
+		watchFD: {Title: "FD", Min: 7, Align: cell.Right,
 			Explain: "The number under which the file was added, in the process that added it (tfd). The kernel remembers it and never looks whether it still is that file; NOTES does."},
-		watchKind: {Title: "KIND", Min: 9, Rank: 2,
+		watchKind: {Title: "KIND", Min: 8, Rank: 2,
 			Explain: "What the watched file is, from its link in /proc/PID/fd or its filesystem; unknown where neither tells. Which family a socket is of is not in fdinfo."},
-		watchEvents: {Title: "EVENTS", Min: 12, Max: 32, Weight: 2, Rank: 1,
+		watchEvents: {Title: "EVENTS", Min: 15, Max: 32, Weight: 2, Rank: 1,
 			Explain: "What the process asked to be told. ERR and HUP are left out: the kernel adds them to every watch. None at all beside ONESHOT: it has fired and is disarmed."},
-		watchData: {Title: "DATA", Min: 16, Max: 18, Weight: 1, Align: cell.Right, Rank: 4,
+		watchData: {Title: "DATA", Min: 18, Align: cell.Right, Rank: 4,
 			Explain: "epoll_data as the process set it, in hexadecimal: its own business, often a pointer or the fd."},
 		watchIno: {Title: "INO", Min: 9, Max: 12, Weight: 1, Align: cell.Right, Rank: 3,
 			Explain: "The inode number of the watched file. It names a socket; both ends of a pipe have the same, and so have all eventfds, timerfds and epolls. Absent before Linux 4.13."},
