@@ -133,3 +133,22 @@ func BenchmarkReference(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEmptyNamespace dumps a namespace with one socket beside one with many:
+// TCP's hash table is common to all namespaces, so that the kernel passes all
+// sockets of the machine.
+func BenchmarkEmptyNamespace(b *testing.B) {
+	n := openNamespaces(b, 1)
+	c, err := n.Conn(startCell(b).pid)
+	if err != nil {
+		b.Fatal(err)
+	}
+	made := benchSockets(b)
+	var t *Table
+	for b.Loop() {
+		if t = c.Dump(t, FamilyTCP); t.Len() != 1 {
+			b.Fatalf("%d sockets, want the listener alone", t.Len())
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(made)*1e9, "ns/foreign-socket")
+}

@@ -15,7 +15,8 @@
 // The dump is read by recvfrom into one buffer, not with mdlayher/netlink: that
 // took 1.75 times as long and an allocation a socket (38,012 sockets: 80 ms and
 // 46,000 allocations against 47 ms and none), and a dump has to take at most half
-// as long as `ss -tm`.
+// as long as `ss -tm` (150,000 sockets: 150 ms against 387 ms, 2,000,000: 3.2 s
+// against 10.4 s).
 //
 // What a dump does not see:
 //
@@ -30,8 +31,8 @@
 //
 // The kernel takes no snapshot: it walks its hash tables while sockets come and
 // go. A socket met twice is kept once ([Table.Duplicates]). An answer marked with
-// NLM_F_DUMP_INTR is asked for again; inet_diag and unix_diag do not mark any up to
-// Linux 6.18.
+// NLM_F_DUMP_INTR is asked for again, although inet_diag and unix_diag, which keep
+// no generation of their tables, have not been seen to mark one.
 //
 // Looking costs no process that is looked at more than the bucket locks of the hash
 // tables, each held for one bucket. A dump in another namespace needs CAP_SYS_ADMIN

@@ -196,6 +196,43 @@ func TestSendFails(t *testing.T) {
 	}
 }
 
+// TestUnixFaults gives it messages that are none of unix_diag's, or not of the family
+// asked for.
+func TestUnixFaults(t *testing.T) {
+	good := unixMsg{family: unix.AF_UNIX, sort: unix.SOCK_DGRAM, ino: 3, name: []byte("/x")}
+	odd := good
+	odd.sort = 77
+	v6 := tcpMsg(5)
+	v6.family = unix.AF_INET6
+	for name, c := range map[string]struct {
+		family  Family
+		payload []byte
+		ok      bool
+	}{
+		"good":                {FamilyUnix, encodeUnix(good), true},
+		"of another type":     {FamilyUnix, encodeUnix(odd), false},
+		"of inet_diag":        {FamilyUnix, encodeInet(tcpMsg(4)), false},
+		"short":               {FamilyUnix, encodeUnix(good)[:15], false},
+		"short attribute":     {FamilyUnix, encodeAttr(encodeUnix(good), unixDiagRQLen, []byte{1, 2, 3, 4}), false},
+		"of an older kernel":  {FamilyUnix, encodeAttr(encodeUnix(good), unixDiagMemInfo, make([]byte, 28)), true},
+		"IPv6 among IPv4":     {FamilyTCP4, encodeInet(v6), false},
+		"of unix_diag":        {FamilyTCP4, append(encodeUnix(good), make([]byte, 72)...), false},
+		"attribute of 0":      {FamilyTCP4, append(encodeInet(tcpMsg(5)), 0, 0, 7, 0), false},
+		"attribute too long":  {FamilyTCP4, append(encodeInet(tcpMsg(5)), 9, 0, 7, 0), false},
+		"attribute cut short": {FamilyTCP4, append(encodeInet(tcpMsg(5)), 4, 0), false},
+	} {
+		answer := func(seq uint32) []step {
+			return []step{{data: encodeMessage(unix.SOCK_DIAG_BY_FAMILY, 0, seq, c.payload)}, {data: encodeMessage(unix.NLMSG_DONE, 0, seq, nil)}}
+		}
+		conn := &Conn{open: (&fake{t: t, answers: repeat(1, answer)}).open}
+		table := conn.Dump(nil, c.family)
+		o := table.Outcomes[0]
+		if c.ok && (o.State != OK || o.Sockets != 1 || table.At(0).HasMem) || !c.ok && (!errors.Is(o.Err, ErrMalformed) || table.Len() != 0) {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+}
+
 // TestFamiliesApart: what one family cannot do does not touch the others.
 func TestFamiliesApart(t *testing.T) {
 	f := &fake{t: t, answers: []func(uint32) []step{

@@ -15,6 +15,11 @@ var ErrTooMany = errors.New("too many network namespaces")
 // A look asks Conn for each process, dumps each namespace once, and ends with
 // Sweep. A process that moved to another namespace is noticed, because each look
 // asks for its namespace again.
+//
+// A dump of a small namespace costs as much walking as one of the whole machine:
+// TCP's hash table is common to all of them, and the kernel passes every socket in
+// it, once for IPv4 and once for IPv6 (29 ms for a namespace with one socket on a
+// machine with 150,000). Look at many namespaces less often.
 type Namespaces struct {
 	proc  string
 	limit int

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -115,5 +116,38 @@ func TestSockstatAsDump(t *testing.T) {
 	}
 	if own, err := ReadMarks("/proc", "tcp_mem"); err != nil || own.LowPages == 0 || own.HighPages < own.PressurePages {
 		t.Errorf("%+v, %v", own, err)
+	}
+}
+
+// TestBufferBytesAsSockstat compares what the buffers of TCP sockets grow by with
+// what the kernel says for all TCP sockets of the machine. The kernel adds up to a
+// megabyte late for each CPU, and others may use the network meanwhile.
+func TestBufferBytesAsSockstat(t *testing.T) {
+	c := openOwn(t)
+	sums := func() (ours, theirs int64) {
+		for s, n := range dumpOK(t, c, FamilyTCP).Groups() {
+			ours += int64(n) * int64(s.Mem.BufferBytes(s.Kind))
+		}
+		stat, err := ReadSockstat("/proc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ours, stat.TCP.MemPages * int64(os.Getpagesize())
+	}
+	for try := 1; ; try++ {
+		oursBefore, theirsBefore := sums()
+		for range 8 {
+			startMix(t, t.TempDir(), false)
+		}
+		ours, theirs := sums()
+		ours, theirs = ours-oursBefore, theirs-theirsBefore
+		slack := theirs/50 + int64(runtime.NumCPU())<<20
+		if theirs > 0 && ours >= theirs-slack && ours <= theirs+slack {
+			t.Logf("buffers grew by %d bytes, sockstat by %d", ours, theirs)
+			return
+		}
+		if try == 3 {
+			t.Fatalf("buffers grew by %d bytes, sockstat by %d", ours, theirs)
+		}
 	}
 }

@@ -209,3 +209,61 @@ func BenchmarkFind(b *testing.B) {
 		ino = (ino+7919*31)%n + 1
 	}
 }
+
+// TestNamesOfUnix shares names, and tells an abstract one from a path.
+func TestNamesOfUnix(t *testing.T) {
+	table := NewTable()
+	for range 2 {
+		table = emptied(table)
+		for i := range uint32(1000) {
+			for j := range uint32(3) {
+				m := unixMsg{family: unix.AF_UNIX, sort: unix.SOCK_STREAM, ino: 3*i + j + 1, name: fmt.Appendf(nil, "\x00n%d", i)}
+				if i%2 == 0 {
+					m.name[0] = '@'
+				}
+				table.addUnix(&m)
+			}
+		}
+		table.seal()
+		for i, s := range table.All() {
+			if s.Name != fmt.Sprintf("@n%d", i/3) || s.Abstract != (i/3%2 == 1) || s.Kind != UnixStream || s.HasUID || s.HasQueues || s.HasMem {
+				t.Fatalf("%d: %+v", i, s)
+			}
+			if _, ok := table.Peer(i); ok {
+				t.Errorf("%+v has a peer", s)
+			}
+		}
+		if n := len(table.names.ends); n != 1000 {
+			t.Errorf("%d names, want 1000", n)
+		}
+	}
+}
+
+func TestOrphan(t *testing.T) {
+	for s, want := range map[Socket]bool{
+		{Kind: TCP4, State: StateFinWait1}:                     true,
+		{Kind: TCP6, State: StateLastAck}:                      true,
+		{Kind: TCP4, State: StateFinWait2, Body: BodyTimeWait}: false,
+		{Kind: TCP4, State: StateFinWait1, Ino: 7}:             false,
+		{Kind: TCP4, State: StateEstablished}:                  false, // in an accept queue
+	} {
+		if got := s.Orphan(); got != want {
+			t.Errorf("%+v: %v, want %v", s, got, want)
+		}
+	}
+}
+
+// TestFamilyOfKind: each kind comes from one dump, and each dump has a name.
+func TestFamilyOfKind(t *testing.T) {
+	var all Family
+	for kind := TCP4; kind <= UnixSeqpacket; kind++ {
+		f := kind.Family()
+		if f == 0 || f.String() == "" || f != FamilyUnix && f.kind() != kind {
+			t.Errorf("%v comes from %v", kind, f)
+		}
+		all |= f
+	}
+	if all != Families || Kind(0).Family() != 0 {
+		t.Errorf("the kinds come from %v", all)
+	}
+}
