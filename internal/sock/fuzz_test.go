@@ -171,7 +171,7 @@ func FuzzProcInet(f *testing.F) {
 	f.Add(true, uint8(6), uint8(3), uint16(1<<16-1), uint16(1), []byte("fedcba9876543210"), []byte("0123456789abcdef"), uint32(1<<32-1), uint32(1<<32-1), uint32(1<<32-1), uint32(0))
 	f.Fuzz(func(t *testing.T, v6 bool, state, timer uint8, lport, rport uint16, local, remote []byte, rq, wq, uid, ino uint32) {
 		family, size := FamilyTCP4, 4
-		m := inetMsg{state: state, timer: timer, localPort: lport, remotePort: rport, recvQueue: rq, sendQueue: wq, uid: uid, ino: ino, noBacklog: true}
+		m := inetMsg{state: state, timer: timer, localPort: lport, remotePort: rport, recvQueue: rq, sendQueue: wq, uid: uid, ino: ino, fromProc: true}
 		if v6 {
 			family, size = FamilyTCP6, 16
 		}

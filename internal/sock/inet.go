@@ -48,7 +48,7 @@ type inetMsg struct {
 	mem                   MemInfo
 	hasMem                bool
 	v6only, hasV6only     bool
-	noBacklog             bool // sendQueue of a listener is not its limit: /proc/net
+	fromProc              bool // read from /proc/net, where sendQueue of a listener is not its limit
 }
 
 // parseInet parses the payload of a message of an inet_diag dump.
@@ -112,13 +112,18 @@ func (t *Table) addInet(kind Kind, m *inetMsg) {
 		r.local, r.remote = t.internAddr(&m.local), t.internAddr(&m.remote)
 	}
 	tr := trait{
-		kind: kind, state: State(m.state), body: m.body(kind), has: hasUID | hasQueues,
+		kind: kind, state: State(m.state), body: m.body(kind), has: hasQueues,
 		uid: m.uid, iface: m.iface, recvQueue: m.recvQueue, sendQueue: m.sendQueue, mem: m.mem,
 	}
 	if m.hasMem {
 		tr.has |= hasMem
 	}
-	if tr.state == StateListen && !m.noBacklog {
+	// The small ones are reported with owner 0, but /proc/net has that of the listener
+	// for a request.
+	if tr.body == BodyFull || tr.body == BodyRequest && m.fromProc {
+		tr.has |= hasUID
+	}
+	if tr.state == StateListen && !m.fromProc {
 		tr.has |= hasBacklog
 	}
 	if m.hasV6only && !m.v6only && m.local == [16]byte{} {

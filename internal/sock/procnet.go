@@ -151,7 +151,7 @@ func (p *procNetParser) inetLine(line []byte) (why string) {
 			return "a column does not parse"
 		}
 	}
-	m.noBacklog = true
+	m.fromProc = true
 	p.table.addInet(p.family.kind(), &m)
 	return ""
 }

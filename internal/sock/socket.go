@@ -37,10 +37,11 @@ type Socket struct {
 	// without sock_diag.
 	PeerIno uint32
 
-	// UID is the owner of the inode, as numbered in the reader's user namespace.
-	// It is 0 for a socket that has no inode (Ino), except a request (BodyRequest),
-	// which has its listener's. HasUID is false where the source does not tell:
-	// UNIX sockets before Linux 5.3 and without sock_diag.
+	// UID is the owner of the socket, as numbered in the reader's user namespace. A
+	// connection in an accept queue has that of its listener; older kernels report 0
+	// for it and for orphans. HasUID is false where the source does not tell: for
+	// what is no full socket (Body), for UNIX sockets before Linux 5.3 and without
+	// sock_diag.
 	UID    uint32
 	HasUID bool
 

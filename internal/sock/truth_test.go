@@ -113,6 +113,9 @@ func checkMix(t *testing.T, table *Table, dir string, alone bool) {
 		if s.HasUID && s.UID == mixOwner {
 			owned++
 		}
+		if s.HasUID != (s.Body == BodyFull) || s.HasMem != (s.Body == BodyFull) {
+			t.Errorf("%+v", s)
+		}
 		if s.Local.Addr().Is4In6() && s.State == StateEstablished {
 			mapped++
 			if j, ok := table.Peer(i); !ok || table.Brief(j).Kind != TCP4 {
