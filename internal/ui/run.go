@@ -16,6 +16,10 @@ import (
 // ErrInterrupted is what Run returns when a signal ended it.
 var ErrInterrupted = errors.New("interrupted")
 
+// framesPerSecond is half of Bubble Tea's default: its renderer wakes up for each
+// frame, drawn or not, which at 60 took most of what eptop costs its host at rest.
+const framesPerSecond = 30
+
 // Run shows the dashboard until it is quit, ctx ends or a signal comes. The
 // terminal is left as it was found, after a panic too.
 func Run(ctx context.Context, opts Options) error {
@@ -25,7 +29,7 @@ func Run(ctx context.Context, opts Options) error {
 	m := New(opts)
 	m.ctx = ctx
 	// Bubble Tea's own handler knows no SIGHUP.
-	settings := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
+	settings := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)}
 	if opts.NoColor {
 		settings = append(settings, tea.WithColorProfile(colorprofile.ASCII))
 	}
