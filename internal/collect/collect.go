@@ -62,6 +62,7 @@ type Collector struct {
 	pids      []int
 	processes map[int]*process
 	instances []*instance
+	sockets   sockets
 	byHolder  map[holderKey]*instance
 	scratch   []fdinfo.Watch
 	lastCPU   time.Duration
@@ -99,6 +100,9 @@ func (c *Collector) Close() {
 	for _, in := range c.instances {
 		in.close()
 	}
+	if c.sockets.namespaces != nil {
+		c.sockets.namespaces.Close()
+	}
 }
 
 func isProcfs(root string) bool {
@@ -127,6 +131,7 @@ func (c *Collector) Look(focus Focus) (*model.Sample, error) {
 	l.listFDs()
 	l.groupInstances()
 	l.readInstances()
+	l.dumpSockets()
 	l.memory()
 	l.hostFacts()
 	l.fillProcesses()

@@ -252,6 +252,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 	want := map[string]model.State{
 		"fdinfo": model.OK, "slabinfo": model.Failed, "slab_sysfs": model.Absent, "btf": model.Absent, "protocols": model.Absent,
 		"zoneinfo": model.Absent, "nodes": model.Absent, "meminfo": model.Absent, "limits": model.Absent, "bpf": model.Absent,
+		"sock_diag": model.Absent, "sockstat": model.Absent,
 	}
 	for _, src := range s.Sources {
 		if src.State != want[src.Name] {
@@ -264,6 +265,9 @@ func TestTreeWithoutEverything(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("sources not named: %v", want)
+	}
+	if s.Sockets.StructBytes.Known || s.Sockets.BufferBytes.Known || len(s.Sockets.LeavesOut) != 1 {
+		t.Errorf("sums of sockets that could not be read: %+v", s.Sockets)
 	}
 	if s.ConnectionCost.TCP4.Known || s.Epoll.MaxUserWatches.Known || len(s.Walls) != 0 {
 		t.Errorf("numbers out of nothing: %+v", s)

@@ -39,6 +39,10 @@ type process struct {
 	nextList time.Time
 	denied   bool
 	problem  string
+
+	held     model.Held // its sockets, as of that dump and that listing
+	heldTurn int
+	heldAt   time.Time
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
@@ -179,7 +183,7 @@ func (l *look) list(p *process) {
 	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
 	p.denied, p.problem = false, ""
 	l.sample.Guest.FDsListed += len(listing.FDs)
-	if err == nil && len(listing.Epolls) > 0 {
+	if err == nil && (len(listing.Epolls) > 0 || listing.Sockets > 0) {
 		err = l.identify(p)
 	}
 	switch stateOf(err) {
@@ -226,7 +230,8 @@ func (l *look) fdinfoSource(took time.Duration) {
 	l.sample.Sources = append(l.sample.Sources, src)
 }
 
-// fillProcesses puts those that hold epolls or were asked for into the sample.
+// fillProcesses puts those that hold epolls or sockets, or were asked for, into the
+// sample.
 func (l *look) fillProcesses() {
 	holds := map[int]bool{}
 	for _, in := range l.instances {
@@ -236,7 +241,7 @@ func (l *look) fillProcesses() {
 	}
 	for _, pid := range l.pids {
 		p := l.processes[pid]
-		if p == nil || !holds[pid] && !l.focused(pid) {
+		if p == nil || !holds[pid] && p.listing.Sockets == 0 && !l.focused(pid) {
 			continue
 		}
 		if !p.identified && l.identify(p) != nil {
@@ -250,6 +255,9 @@ func (l *look) fillProcesses() {
 			s.Problem = ErrKernelThread.Error()
 		} else if p.listed && !p.denied && p.problem == "" {
 			s.Sockets = model.Some(int64(p.listing.Sockets))
+			if l.sockets.tables != nil {
+				s.Held = model.Some(p.held)
+			}
 			if p.listing.Truncated {
 				s.FDsSeen = model.Some(int64(len(p.listing.FDs)))
 			}

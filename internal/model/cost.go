@@ -198,6 +198,12 @@ func CostCaches() []string {
 	for _, k := range kmallocCaches {
 		add(k.name)
 	}
+	for _, name := range []string{
+		"UDP", "UDPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6",
+		bindPort[0].cache, bindAddress[0].cache,
+	} {
+		add(name)
+	}
 	return names
 }
 

@@ -11,11 +11,15 @@ import (
 // the sample's watches.
 func New(s *Sample) *Snapshot {
 	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes}
-	b := builder{sample: s, processes: map[int]*ProcessSample{}}
+	b := builder{sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
 	b.watch, b.headBytes = costs.watch()
 	b.instance = costs.instance()
 	for i := range s.Processes {
-		b.processes[s.Processes[i].PID] = &s.Processes[i]
+		p := &s.Processes[i]
+		b.processes[p.PID] = p
+		for _, ino := range p.Held.Value.Listening {
+			b.listening[ino] = append(b.listening[ino], p.PID)
+		}
 	}
 	snap := &Snapshot{
 		Schema: Schema, Time: s.Time, Took: s.Took, Host: s.Host, Guest: s.Guest, Sources: s.Sources,
@@ -26,6 +30,14 @@ func New(s *Sample) *Snapshot {
 	if snap.Sources == nil {
 		snap.Sources = []Source{}
 	}
+	sockets := &socketCosts{sizes: costs, known: map[SocketObject]Maybe[Cost]{}}
+	b.socketCosts = sockets
+	snap.Sockets = b.sockets(sockets)
+	for i := range s.Networks {
+		if t := s.Networks[i].Table; t != nil {
+			snap.tables = append(snap.tables, t)
+		}
+	}
 	b.epoll(snap)
 	snap.Processes = b.processRows()
 	snap.Walls = walls(s, snap)
@@ -35,9 +47,11 @@ func New(s *Sample) *Snapshot {
 type builder struct {
 	sample    *Sample
 	processes map[int]*ProcessSample
+	listening map[uint32][]int // the processes that hold a listening socket, by its inode
 	watch     Maybe[WatchCost]
 	headBytes int64
 	instance  Maybe[InstanceCost]
+	*socketCosts
 }
 
 // watchBytes is the kernel memory of an instance's watches. A watched epoll
@@ -130,7 +144,16 @@ func (b *builder) processRows() []Process {
 	for i := range b.sample.Processes {
 		p := &b.sample.Processes[i]
 		at[p.PID] = len(rows)
+		k := KernelBytes{}
+		if held, ok := p.Held.Get(); ok {
+			k.Sockets, _ = b.structBytes(&held.Tally)
+			k.Buffers = buffers(&held.Tally)
+			if held.Missing > 0 {
+				k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("%d sockets that no dump had", held.Missing))
+			}
+		}
 		rows = append(rows, Process{
+			KernelBytes: k, EndsHere: p.Held.Value.EndsHere,
 			PID: p.PID, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started,
 			FDs: p.FDs, Sockets: p.Sockets, FDsSeen: p.FDsSeen, Nofile: p.Nofile,
 			ListedAge: b.age(p.ListedAt), Problem: p.Problem, Epolls: []Epoll{},

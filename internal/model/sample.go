@@ -5,6 +5,7 @@ import (
 
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/zone"
 )
 
@@ -41,6 +42,15 @@ type Sample struct {
 
 	Zones zone.Zoneinfo
 	Nodes zone.Nodes
+
+	// Networks are the network namespaces that were looked into; nil where sockets
+	// were not looked at.
+	Networks []NetworkSample
+	// SocketsAt is when they were dumped, SocketsNext when they will be again.
+	SocketsAt, SocketsNext time.Time
+	Sockstat               Maybe[sock.Sockstat]
+	TCPMem                 Maybe[sock.Marks]
+	Cgroup                 Maybe[Cgroup]
 }
 
 // ProcessSample is one process as it was found.
@@ -58,6 +68,8 @@ type ProcessSample struct {
 	Nofile       Maybe[int64]
 	ListedAt     time.Time
 	Problem      string
+	// Held are the process's sockets, absent where sockets were not looked at.
+	Held Maybe[Held]
 }
 
 // InstanceSample is one epoll instance as it was last read.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // Schema names the shape of a Snapshot's JSON.
@@ -26,11 +27,15 @@ type Snapshot struct {
 	InstanceCost Maybe[InstanceCost] `json:"instance_cost,omitzero"`
 	Processes    []Process           `json:"processes"`
 	// Hidden counts processes whose fds this user may not list.
-	Hidden int     `json:"processes_denied"`
-	Slab   []Cache `json:"slab,omitempty"`
-	Nodes  []Node  `json:"nodes,omitempty"`
-	Zones  []Zone  `json:"zones,omitempty"`
-	Walls  []Wall  `json:"walls,omitempty"`
+	Hidden int `json:"processes_denied"`
+	// Sockets is absent where sockets were not looked at.
+	Sockets *Sockets `json:"sockets,omitempty"`
+	Slab    []Cache  `json:"slab,omitempty"`
+	Nodes   []Node   `json:"nodes,omitempty"`
+	Zones   []Zone   `json:"zones,omitempty"`
+	Walls   []Wall   `json:"walls,omitempty"`
+
+	tables []*sock.Table
 }
 
 // Host is the machine.
@@ -106,6 +111,8 @@ type Process struct {
 	// permission to list them).
 	FDs     Maybe[int64] `json:"fds,omitzero"`
 	Sockets Maybe[int64] `json:"sockets,omitzero"`
+	// EndsHere is how many of its sockets have their other end on this host too.
+	EndsHere int64 `json:"sockets_ends_here"`
 	// FDsSeen is set where the listing stopped at the limit: only that many of
 	// FDs were looked at, and Sockets and Epolls cover no more.
 	FDsSeen Maybe[int64] `json:"fds_seen,omitzero"`

@@ -1,0 +1,169 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// sockets is what is remembered of the last dump of all network namespaces.
+type sockets struct {
+	namespaces *sock.Namespaces
+	networks   []model.NetworkSample
+	tables     []*sock.Table
+	turn       int // counts the dumps
+	at, next   time.Time
+	took       time.Duration
+	err        error
+}
+
+const (
+	// socketShare is the share of a core that dumping and joining sockets may take:
+	// beyond it, the next dump waits.
+	socketShare = 0.04
+	// maxNamespaces bounds the namespaces that are kept open, one fd each.
+	maxNamespaces = 256
+)
+
+// dumpSockets asks the kernel for all sockets of all namespaces that a known process
+// with sockets is in, unless the last dump was so costly that it has to wait.
+func (l *look) dumpSockets() {
+	s := &l.sockets
+	if s.networks == nil || !l.start.Before(s.next) {
+		began := l.now()
+		l.dumpNamespaces()
+		s.turn++
+		s.at = l.now()
+		s.took = s.at.Sub(began)
+		s.next = s.at.Add(time.Duration(float64(s.took) / socketShare))
+	}
+	l.sample.Networks, l.sample.SocketsAt, l.sample.SocketsNext = s.networks, s.at, s.next
+	l.source("sock_diag", s.took, s.err)
+	l.sockstat()
+	l.join()
+}
+
+func (l *look) dumpNamespaces() {
+	s := &l.sockets
+	s.networks, s.tables, s.err = []model.NetworkSample{}, nil, nil
+	if !l.live {
+		l.dumped("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
+		return
+	}
+	if s.namespaces == nil {
+		if s.namespaces, s.err = sock.NewNamespaces(l.opts.ProcRoot, maxNamespaces); s.err != nil {
+			return
+		}
+	}
+	own := s.namespaces.Own()
+	l.dumped(own.ID().String(), 0, true, own.Dump(nil, sock.Families))
+	seen := map[*sock.Conn]bool{own: true}
+	left := map[string]bool{}
+	for _, pid := range l.pids {
+		p := l.processes[pid]
+		if p == nil || p.listing.Sockets == 0 {
+			continue
+		}
+		conn, err := s.namespaces.Conn(pid)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it ended
+		case err != nil:
+			l.leftOut(pid, err, left)
+		case !seen[conn]:
+			seen[conn] = true
+			l.dumped(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
+		}
+	}
+	s.namespaces.Sweep()
+}
+
+// leftOut names a namespace whose sockets are in no sum, once.
+func (l *look) leftOut(pid int, err error, left map[string]bool) {
+	id := "of pid " + fmt.Sprint(pid)
+	if ns, err := l.sockets.namespaces.ID(pid); err == nil {
+		id = ns.String()
+	}
+	if !left[id] {
+		left[id] = true
+		l.sockets.networks = append(l.sockets.networks, model.NetworkSample{ID: id, PID: pid, State: stateOf(err), Detail: err.Error()})
+	}
+}
+
+// dumped takes one namespace's table and says which families are missing in it.
+func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
+	s := &l.sockets
+	n := model.NetworkSample{ID: id, Own: own, PID: pid, Table: t, State: model.OK}
+	for _, o := range t.Outcomes {
+		var problem string
+		switch {
+		case o.State != sock.OK:
+			problem = fmt.Sprintf("%s: %v", o.Family, o.Err)
+			n.State = stateOf(o.Err)
+		case o.Torn:
+			problem = fmt.Sprintf("%s: the dump changed while it was read, some sockets may be missing", o.Family)
+			n.State = model.Failed
+		case o.Via != sock.SockDiag:
+			problem = fmt.Sprintf("%s: read from /proc/net without memory: %v", o.Family, o.Err)
+		default:
+			continue
+		}
+		if s.err == nil {
+			s.err = errors.New(problem)
+			if o.Err != nil {
+				s.err = fmt.Errorf("%s: %w", o.Family, o.Err)
+			}
+		}
+		if n.Detail == "" {
+			n.Detail = problem
+		}
+	}
+	n.Survey = model.NewSurvey(t)
+	s.networks = append(s.networks, n)
+	s.tables = append(s.tables, t)
+}
+
+// sockstat reads the kernel's own sums, which say nothing of structures.
+func (l *look) sockstat() {
+	start := l.now()
+	st, err := sock.ReadSockstat(l.opts.ProcRoot)
+	if err == nil {
+		l.sample.Sockstat = model.Some(st)
+		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
+			l.sample.TCPMem = model.Some(marks)
+		}
+	}
+	l.source("sockstat", l.now().Sub(start), err)
+	if len(l.focus.PIDs) == 1 {
+		l.cgroup(l.focus.PIDs[0])
+	}
+}
+
+// cgroup reads what the memory cgroup of the attached process is charged.
+func (l *look) cgroup(pid int) {
+	m, err := sock.ReadCgroupMemory(l.opts.ProcRoot, pid)
+	if err != nil {
+		return
+	}
+	amount := func(a sock.Amount) model.Maybe[int64] {
+		return model.Maybe[int64]{Value: int64(a.Bytes), Known: a.Known}
+	}
+	l.sample.Cgroup = model.Some(model.Cgroup{
+		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.Kernel), SlabBytes: amount(m.Slab), SockBytes: amount(m.Sock),
+	})
+}
+
+// join finds the sockets of each process, again only where the dump or the listing
+// of its fds is another one.
+func (l *look) join() {
+	for _, p := range l.processes {
+		if p.listing.Sockets == 0 || p.heldTurn == l.sockets.turn && p.heldAt.Equal(p.listedAt) {
+			continue
+		}
+		p.held, p.heldTurn, p.heldAt = model.NewHeld(p.listing.FDs, l.sockets.tables), l.sockets.turn, p.listedAt
+	}
+}

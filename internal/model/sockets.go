@@ -1,0 +1,392 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// Sockets is all sockets of the network namespaces that were looked into.
+type Sockets struct {
+	TCP TCPTotals `json:"tcp"`
+	// TCPMem are tcp_mem's marks, of buffers over all namespaces.
+	TCPMem Maybe[TCPMem] `json:"tcp_mem_bytes,omitzero"`
+	Total  int64         `json:"total"`
+	// EndsHere counts the sockets whose other end is on this host too: a loopback
+	// connection is two of them.
+	EndsHere int64 `json:"ends_here"`
+	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
+	// security blobs and bind buckets, without their watches. BufferBytes is what
+	// SKMEMINFO says.
+	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
+	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
+	// PinnedReclaimableBytes is the part of StructBytes that the kernel counts into
+	// SReclaimable and MemAvailable, although live sockets pin it.
+	PinnedReclaimableBytes Maybe[int64] `json:"pinned_reclaimable_bytes,omitzero"`
+	Origin                 Origin       `json:"origin"`
+	LeavesOut              []string     `json:"leaves_out,omitempty"`
+	// Age is how old the dump is.
+	Age        time.Duration      `json:"age_ns"`
+	NextRead   time.Duration      `json:"next_read_ns"`
+	Namespaces []NetworkNamespace `json:"namespaces"`
+	ByState    []SocketGroup      `json:"by_state"`
+	ByPort     []SocketGroup      `json:"by_port"`
+	ByRemote   []SocketGroup      `json:"by_remote"`
+	ByUser     []SocketGroup      `json:"by_user"`
+	Cgroup     Maybe[Cgroup]      `json:"cgroup,omitzero"`
+}
+
+// TCPTotals are the kernel's own sums of /proc/net/sockstat, and the states.
+type TCPTotals struct {
+	// InUse and TimeWait are of eptop's own namespace, the others of all.
+	InUse    Maybe[int64] `json:"in_use,omitzero"`
+	Orphan   Maybe[int64] `json:"orphan,omitzero"`
+	TimeWait Maybe[int64] `json:"time_wait,omitzero"`
+	Alloc    Maybe[int64] `json:"alloc,omitzero"`
+	// MemBytes are buffers charged to tcp_mem.
+	MemBytes Maybe[int64] `json:"mem_bytes,omitzero"`
+	// States counts TCP sockets over IPv4 and IPv6.
+	States map[string]int64 `json:"states"`
+}
+
+// TCPMem are the marks of net.ipv4.tcp_mem in bytes.
+type TCPMem struct {
+	Low      int64 `json:"low"`
+	Pressure int64 `json:"pressure"`
+	High     int64 `json:"high"`
+}
+
+// NetworkNamespace is one namespace, and whether its sockets are in the sums.
+type NetworkNamespace struct {
+	ID      string `json:"id"`
+	Own     bool   `json:"own"`
+	PID     int    `json:"pid,omitempty"` // a process in it
+	Sockets int64  `json:"sockets"`
+	State   State  `json:"state"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// SocketGroup is sockets that have something in common.
+type SocketGroup struct {
+	Name        string       `json:"name"`
+	Kind        string       `json:"kind,omitempty"`
+	Sockets     int64        `json:"sockets"`
+	EndsHere    int64        `json:"ends_here"`
+	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
+	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
+	RecvQueue   int64        `json:"rx_queue"`
+	SendQueue   int64        `json:"tx_queue"`
+	Drops       int64        `json:"drops"`
+	// Waiting of Backlog connections wait in a listener's accept queue.
+	Waiting Maybe[int64] `json:"accept_queue,omitzero"`
+	Backlog Maybe[int64] `json:"backlog,omitzero"`
+	// PIDs hold the listening socket.
+	PIDs []int `json:"pids,omitempty"`
+}
+
+// Cgroup is what the memory cgroup of eptop's own process, or of the attached one,
+// is charged: all kernel memory it caused, sockets or not.
+type Cgroup struct {
+	PID         int          `json:"pid"`
+	Version     int          `json:"version"`
+	Dir         string       `json:"dir"`
+	KernelBytes Maybe[int64] `json:"kernel_bytes,omitzero"`
+	SlabBytes   Maybe[int64] `json:"slab_bytes,omitzero"`
+	SockBytes   Maybe[int64] `json:"sock_bytes,omitzero"`
+}
+
+// NetworkSample is the sockets of one network namespace.
+type NetworkSample struct {
+	ID     string
+	Own    bool
+	PID    int // a process in it, 0 for eptop's own
+	Table  *sock.Table
+	Survey *Survey
+	State  State
+	Detail string
+}
+
+// socketCosts answers what the slab holds for a socket.
+type socketCosts struct {
+	sizes
+	known map[SocketObject]Maybe[Cost]
+}
+
+// cost is what the slab holds for one socket without bind buckets.
+func (c *socketCosts) cost(o SocketObject) Maybe[Cost] {
+	got, ok := c.known[o]
+	if !ok {
+		got, _ = c.sum(objectParts(o))
+		c.known[o] = got
+	}
+	return got
+}
+
+func objectParts(o SocketObject) []part {
+	var cache, object, proto string
+	switch o.Kind {
+	case sock.TCP4:
+		cache, object, proto = "TCP", "tcp_sock", "TCP"
+	case sock.TCP6:
+		cache, object, proto = "TCPv6", "tcp6_sock", "TCPv6"
+	case sock.UDP4:
+		cache, object, proto = "UDP", "udp_sock", "UDP"
+	case sock.UDP6:
+		cache, object, proto = "UDPv6", "udp6_sock", "UDPv6"
+	case sock.UnixStream:
+		cache, object, proto = "UNIX-STREAM", "unix_sock", "UNIX-STREAM"
+	default:
+		cache, object, proto = "UNIX", "unix_sock", "UNIX"
+	}
+	suffix := ""
+	if o.Kind == sock.TCP6 {
+		suffix = "v6"
+	}
+	switch o.Body {
+	case sock.BodyTimeWait:
+		return []part{{cache: "tw_sock_TCP" + suffix, object: "tcp_timewait_sock"}}
+	case sock.BodyRequest:
+		return []part{{cache: "request_sock_TCP" + suffix, object: "tcp_request_sock"}}
+	}
+	if !o.Open {
+		return []part{{cache: cache, object: object, proto: proto}}
+	}
+	return socketParts(cache, object, proto)
+}
+
+var (
+	bindPort    = []part{{cache: "tcp_bind_bucket", object: "inet_bind_bucket"}}
+	bindAddress = []part{{cache: "tcp_bind2_bucket", object: "inet_bind2_bucket"}} // since Linux 6.1
+)
+
+// structBytes is what the slab holds for the sockets of a tally, and how much of
+// that counts as reclaimable.
+func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
+	var sum, pinned int64
+	add := func(cost Maybe[Cost], n int64) bool {
+		if !cost.Known {
+			return false
+		}
+		sum += n * cost.Value.Bytes
+		for _, p := range cost.Value.Parts {
+			if p.Reclaimable == Some(true) {
+				pinned += n * p.Bytes
+			}
+		}
+		return true
+	}
+	for o, n := range t.Objects {
+		if !add(c.cost(o), n) {
+			return Maybe[int64]{}, Maybe[int64]{}
+		}
+	}
+	for _, b := range []struct {
+		parts []part
+		n     int64
+	}{{bindPort, t.BindPorts}, {bindAddress, t.BindAddresses}} {
+		cost, _ := c.sum(b.parts)
+		add(cost, b.n) // a kernel without them has none
+	}
+	return Some(sum), Some(pinned)
+}
+
+// buffers are known where every full socket's were.
+func buffers(t *Tally) Maybe[int64] {
+	if t.Unmeasured > 0 {
+		return Maybe[int64]{}
+	}
+	return Some(t.BufferBytes)
+}
+
+func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
+	bytes, _ := c.structBytes(t)
+	return SocketGroup{
+		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
+		RecvQueue: t.RecvQueue, SendQueue: t.SendQueue, Drops: t.Drops,
+	}
+}
+
+// sockets makes the host's picture of all namespaces.
+func (b *builder) sockets(costs *socketCosts) *Sockets {
+	s := b.sample
+	if s.Networks == nil {
+		return nil
+	}
+	out := &Sockets{
+		Age: b.age(s.SocketsAt), NextRead: max(0, s.SocketsNext.Sub(s.Time)), Cgroup: s.Cgroup, Origin: Derived,
+		TCP: tcpTotals(s), Namespaces: []NetworkNamespace{}, ByState: []SocketGroup{}, ByPort: []SocketGroup{}, ByRemote: []SocketGroup{}, ByUser: []SocketGroup{},
+	}
+	if m, ok := s.TCPMem.Get(); ok {
+		page := s.Host.PageBytes
+		out.TCPMem = Some(TCPMem{int64(m.LowPages) * page, int64(m.PressurePages) * page, int64(m.HighPages) * page})
+	}
+	states, users := map[string]*Tally{}, map[int]*Tally{}
+	var all Tally
+	for i := range s.Networks {
+		n := &s.Networks[i]
+		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
+		if v := n.Survey; v != nil {
+			ns.Sockets = v.All.Sockets
+			merge(&all, &v.All)
+			for name, t := range v.States {
+				merge(tallyOf(states, name), t)
+			}
+			for uid, t := range v.UIDs {
+				merge(tallyOf(users, uid), t)
+			}
+			b.listeners(out, n, costs)
+			remotes(out, n, costs)
+		}
+		if n.State != OK {
+			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
+		}
+		out.Namespaces = append(out.Namespaces, ns)
+	}
+	out.Total, out.EndsHere = all.Sockets, all.EndsHere
+	// A sum of nothing is 0 only where there was something to look into.
+	if all.Sockets > 0 || len(out.LeavesOut) == 0 {
+		out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
+		out.BufferBytes = buffers(&all)
+	}
+	for o := range all.Objects {
+		if cost, ok := costs.cost(o).Get(); ok {
+			out.Origin = weakest(out.Origin, cost.Origin)
+		}
+	}
+	for name, t := range states {
+		out.ByState = append(out.ByState, costs.group(name, "", t))
+	}
+	for uid, t := range users {
+		out.ByUser = append(out.ByUser, costs.group(b.userName(uid), "", t))
+	}
+	for _, list := range [][]SocketGroup{out.ByState, out.ByPort, out.ByRemote, out.ByUser} {
+		slices.SortFunc(list, func(a, b SocketGroup) int {
+			return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), cmp.Compare(a.Name, b.Name))
+		})
+	}
+	return out
+}
+
+// merge adds other to t.
+func merge(t, other *Tally) {
+	t.Sockets += other.Sockets
+	if t.Objects == nil {
+		t.Objects = maps.Clone(other.Objects)
+	} else {
+		for o, n := range other.Objects {
+			t.Objects[o] += n
+		}
+	}
+	t.BindPorts += other.BindPorts
+	t.BindAddresses += other.BindAddresses
+	t.BufferBytes += other.BufferBytes
+	t.Unmeasured += other.Unmeasured
+	t.RecvQueue += other.RecvQueue
+	t.SendQueue += other.SendQueue
+	t.Drops += other.Drops
+	t.EndsHere += other.EndsHere
+}
+
+// tcpTotals are sockstat's numbers and the states that the dumps counted.
+func tcpTotals(s *Sample) TCPTotals {
+	out := TCPTotals{States: map[string]int64{}}
+	if st, ok := s.Sockstat.Get(); ok {
+		known := func(n int64) Maybe[int64] { return Maybe[int64]{Value: n, Known: n >= 0} }
+		out.InUse, out.Orphan, out.TimeWait, out.Alloc = known(st.TCP.InUse), known(st.TCP.Orphan), known(st.TCP.TimeWait), known(st.TCP.Alloc)
+		if st.TCP.InUse >= 0 && st.TCP6InUse >= 0 {
+			out.InUse = Some(st.TCP.InUse + st.TCP6InUse)
+		}
+		if st.TCP.MemPages >= 0 {
+			out.MemBytes = Some(st.TCP.MemPages * s.Host.PageBytes)
+		}
+	}
+	for i := range s.Networks {
+		if t := s.Networks[i].Table; t != nil {
+			for g, n := range t.Groups() {
+				if g.Kind == sock.TCP4 || g.Kind == sock.TCP6 {
+					out.States[g.State.String()] += int64(n)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) {
+	for i := range n.Survey.Listeners {
+		l := &n.Survey.Listeners[i]
+		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
+		g.Waiting, g.Backlog = l.Waiting, l.Backlog
+		g.PIDs = b.listening[l.Ino]
+		out.ByPort = append(out.ByPort, g)
+	}
+}
+
+func remotes(out *Sockets, n *NetworkSample, costs *socketCosts) {
+	for i := range n.Survey.Remotes {
+		r := &n.Survey.Remotes[i]
+		out.ByRemote = append(out.ByRemote, costs.group(r.Addr.String(), "", &r.Tally))
+	}
+	if n.Survey.OtherRemotes.Sockets > 0 {
+		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &n.Survey.OtherRemotes))
+	}
+}
+
+// WatchedSocket is the socket behind a watch.
+type WatchedSocket struct {
+	Kind  string `json:"kind"`
+	State string `json:"state"`
+	Local string `json:"local"`
+	Peer  string `json:"peer"`
+	// RecvQueue and SendQueue are bytes; for a listener the accept queue and its
+	// limit.
+	RecvQueue Maybe[int64] `json:"rx_queue"`
+	SendQueue Maybe[int64] `json:"tx_queue"`
+	Buffers   Maybe[int64] `json:"buffer_bytes"`
+	// PeerHere: the other end is on this host too.
+	PeerHere bool         `json:"peer_here"`
+	Drops    Maybe[int64] `json:"drops"`
+}
+
+// SocketOf joins a watch to its socket, by the inode that both know.
+func (s *Snapshot) SocketOf(w fdinfo.Watch) (WatchedSocket, bool) {
+	if w.Kind != fdinfo.KindSocket || !w.HasInode {
+		return WatchedSocket{}, false
+	}
+	for _, t := range s.tables {
+		if i, ok := t.Find(w.Ino); ok {
+			return watchedSocket(t, i), true
+		}
+	}
+	return WatchedSocket{}, false
+}
+
+func watchedSocket(t *sock.Table, i int) WatchedSocket {
+	s := t.At(i)
+	out := WatchedSocket{Kind: s.Kind.String(), State: s.State.String()}
+	_, out.PeerHere = t.Peer(i)
+	switch {
+	case s.Kind.IsUnix():
+		out.Local = s.Name
+		if s.PeerIno != 0 {
+			out.Peer = fmt.Sprintf("socket:[%d]", s.PeerIno)
+		}
+	default:
+		out.Local = local(s.Local).String()
+		if s.Remote.Port() != 0 {
+			out.Peer = local(s.Remote).String()
+		}
+	}
+	if s.HasQueues {
+		out.RecvQueue, out.SendQueue = Some(int64(s.RecvQueue)), Some(int64(s.SendQueue))
+	}
+	if s.HasMem {
+		out.Buffers, out.Drops = Some(int64(s.Mem.BufferBytes(s.Kind))), Some(int64(s.Mem.Drops))
+	}
+	return out
+}

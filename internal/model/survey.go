@@ -1,0 +1,249 @@
+package model
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// Tally counts sockets and adds up what their buffers take.
+type Tally struct {
+	// Sockets is how many there are, of every kind and state.
+	Sockets int64
+	// Objects counts them by what the slab holds for each.
+	Objects map[SocketObject]int64
+	// BindPorts and BindAddresses are the bind buckets that they need: one for each
+	// local port of TCP in use, and one for each address with it.
+	BindPorts, BindAddresses int64
+	// BufferBytes are known where sock_diag told them; Unmeasured counts the full
+	// sockets where it did not.
+	BufferBytes          int64
+	Unmeasured           int64
+	RecvQueue, SendQueue int64
+	Drops                int64
+	// EndsHere counts the sockets whose other end is in the same table: one
+	// connection with both ends here is two of them.
+	EndsHere int64
+}
+
+// SocketObject is a kind of socket as far as its slab objects depend on it.
+type SocketObject struct {
+	Kind sock.Kind
+	Body sock.Body
+	// Open: it has an inode, a dentry and a file. One that waits in an accept queue,
+	// or whose descriptor was closed, has none.
+	Open bool
+}
+
+// add counts n sockets that are like s.
+func (t *Tally) add(s *sock.Socket, n int64, open bool) {
+	t.Sockets += n
+	if t.Objects == nil {
+		t.Objects = map[SocketObject]int64{}
+	}
+	t.Objects[SocketObject{s.Kind, s.Body, open}] += n
+	switch {
+	case s.HasMem:
+		t.BufferBytes += n * int64(s.Mem.BufferBytes(s.Kind))
+		t.Drops += n * int64(s.Mem.Drops)
+	case s.Body == sock.BodyFull:
+		t.Unmeasured += n
+	}
+	if s.HasQueues && s.State != sock.StateListen {
+		t.RecvQueue += n * int64(s.RecvQueue)
+		t.SendQueue += n * int64(s.SendQueue)
+	}
+}
+
+// Survey is what one pass over the sockets of a namespace finds.
+type Survey struct {
+	All    Tally
+	States map[string]*Tally // by state, "tcp ESTABLISHED"
+	// UIDs are the owners of the sockets that have one.
+	UIDs map[int]*Tally
+	// Listeners are the listening sockets with the connections accepted on them.
+	Listeners []Listener
+	// Remotes are the other ends' addresses, those with the most sockets first.
+	// Beyond maxRemotes addresses, OtherRemotes has the rest.
+	Remotes      []Remote
+	OtherRemotes Tally
+
+	serving map[netip.AddrPort]int // index in Listeners
+}
+
+// Listener is a listening socket.
+type Listener struct {
+	Kind  sock.Kind
+	Local string
+	Ino   uint32
+	// Waiting of Backlog connections wait for accept(2).
+	Waiting, Backlog Maybe[int64]
+	// Tally is of the connections accepted on its port, itself included.
+	Tally
+}
+
+// Remote is one address that sockets are connected to.
+type Remote struct {
+	Addr netip.Addr
+	Tally
+}
+
+const maxRemotes = 10_000
+
+// NewSurvey makes one pass over a table.
+func NewSurvey(t *sock.Table) *Survey {
+	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}}
+	v.listeners(t)
+	remotes := map[netip.Addr]*Tally{}
+	var ports [1 << 16 / 64]uint64
+	served := map[netip.AddrPort]bool{}
+	scratch := make([]*Tally, 0, 5)
+	for i, s := range t.All() {
+		open := s.Ino != 0
+		_, here := t.Peer(i)
+		tallies := append(scratch[:0], &v.All, tallyOf(v.States, s.Kind.String()+" "+s.State.String()))
+		if s.HasUID && open {
+			tallies = append(tallies, tallyOf(v.UIDs, int(s.UID)))
+		}
+		if s.Remote.Port() != 0 {
+			tallies = append(tallies, v.remote(remotes, s.Remote.Addr().Unmap()))
+		}
+		listener := v.listenerOf(&s)
+		if listener >= 0 {
+			tallies = append(tallies, &v.Listeners[listener].Tally)
+		}
+		newPort, newAddress := bindBuckets(&s, listener >= 0, &ports, served)
+		for _, tally := range tallies {
+			tally.add(&s, 1, open)
+			tally.BindPorts += newPort
+			tally.BindAddresses += newAddress
+			if here {
+				tally.EndsHere++
+			}
+		}
+	}
+	for a, tally := range remotes {
+		v.Remotes = append(v.Remotes, Remote{a, *tally})
+	}
+	slices.SortFunc(v.Remotes, func(a, b Remote) int {
+		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), a.Addr.Compare(b.Addr))
+	})
+	v.serving = nil
+	return v
+}
+
+// tallyOf is the tally of a key, a new one the first time.
+func tallyOf[K comparable](m map[K]*Tally, key K) *Tally {
+	if m[key] == nil {
+		m[key] = &Tally{}
+	}
+	return m[key]
+}
+
+func (v *Survey) remote(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally {
+	if len(remotes) >= maxRemotes && remotes[a] == nil {
+		return &v.OtherRemotes
+	}
+	return tallyOf(remotes, a)
+}
+
+// listeners finds the listening TCP sockets.
+func (v *Survey) listeners(t *sock.Table) {
+	for i := range t.Len() {
+		if brief := t.Brief(i); brief.State != sock.StateListen {
+			continue
+		}
+		s := t.At(i)
+		l := Listener{Kind: s.Kind, Ino: s.Ino, Local: s.Name}
+		if !s.Kind.IsUnix() {
+			l.Local = s.Local.String()
+			v.serving[local(s.Local)] = len(v.Listeners)
+		}
+		if waiting, limit, ok := s.AcceptQueue(); ok {
+			l.Waiting, l.Backlog = Some(int64(waiting)), Some(int64(limit))
+		}
+		v.Listeners = append(v.Listeners, l)
+	}
+}
+
+func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// listenerOf is the listener on whose address a TCP socket is, -1 for a client.
+func (v *Survey) listenerOf(s *sock.Socket) int {
+	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 {
+		return -1
+	}
+	a := local(s.Local)
+	for _, addr := range []netip.Addr{a.Addr(), netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if i, ok := v.serving[netip.AddrPortFrom(addr, a.Port())]; ok {
+			return i
+		}
+	}
+	return -1
+}
+
+// bindBuckets tells which bind buckets a TCP socket is the first to need. Accepted
+// connections share those of their listener's port (__inet_inherit_port in
+// net/ipv4/inet_hashtables.c), clients mostly have a port of their own.
+func bindBuckets(s *sock.Socket, serves bool, ports *[1 << 16 / 64]uint64, served map[netip.AddrPort]bool) (port, address int64) {
+	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || s.Local.Port() == 0 || s.Body == sock.BodyRequest {
+		return 0, 0
+	}
+	p := s.Local.Port()
+	if bit := uint64(1) << (p % 64); ports[p/64]&bit == 0 {
+		ports[p/64] |= bit
+		port = 1
+	}
+	if !serves {
+		return port, 1
+	}
+	if !served[s.Local] {
+		served[s.Local] = true
+		address = 1
+	}
+	return port, address
+}
+
+// Held is what a process holds of the sockets in the tables.
+type Held struct {
+	Tally
+	// Missing are the sockets that no table has: of other families, or of a namespace
+	// that was not looked into.
+	Missing int64
+	// Listening are the inodes of those that listen.
+	Listening []uint32
+}
+
+// NewHeld joins a process's fds with the sockets of the tables.
+func NewHeld(fds []fdinfo.FD, tables []*sock.Table) Held {
+	var t Held
+	for i := range fds {
+		if fds[i].Kind != fdinfo.KindSocket {
+			continue
+		}
+		found := false
+		for _, table := range tables {
+			at, ok := table.Find(fds[i].Ino)
+			if !ok {
+				continue
+			}
+			s := table.Brief(at)
+			t.add(&s, 1, true)
+			if s.State == sock.StateListen {
+				t.Listening = append(t.Listening, uint32(fds[i].Ino))
+			}
+			if _, here := table.Peer(at); here {
+				t.EndsHere++
+			}
+			found = true
+			break
+		}
+		if !found {
+			t.Missing++
+		}
+	}
+	return t
+}
