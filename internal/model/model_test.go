@@ -291,7 +291,7 @@ func TestRestrictKeepsTheHostWhole(t *testing.T) {
 
 func TestTarget(t *testing.T) {
 	w := fdinfo.Watch{TFD: 10, Mask: fdinfo.In | fdinfo.RdHup | fdinfo.Err | fdinfo.Hup | fdinfo.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Stale}
-	b, err := json.Marshal(NewTarget(w))
+	b, err := json.Marshal((&Snapshot{}).Target(w))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestTarget(t *testing.T) {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}
 	// Before Linux 4.13 there is no inode, and nothing is known of the file.
-	b, _ = json.Marshal(NewTarget(fdinfo.Watch{TFD: 1, Mask: fdinfo.OneShot}))
+	b, _ = json.Marshal((&Snapshot{}).Target(fdinfo.Watch{TFD: 1, Mask: fdinfo.OneShot}))
 	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}

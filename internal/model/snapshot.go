@@ -204,11 +204,21 @@ type Target struct {
 	Events []string `json:"events"`
 	Mask   uint32   `json:"mask"`
 	// Data is epoll_data in hexadecimal.
-	Data  string        `json:"data"`
-	Ino   Maybe[uint64] `json:"ino,omitzero"`
-	Sdev  Maybe[uint32] `json:"sdev,omitzero"`
-	Kind  string        `json:"kind,omitempty"`
-	Notes []string      `json:"notes,omitempty"`
+	Data string        `json:"data"`
+	Ino  Maybe[uint64] `json:"ino,omitzero"`
+	Sdev Maybe[uint32] `json:"sdev,omitzero"`
+	// Kind is that of the socket (tcp, tcp6, udp, udp6, unix), else of the file;
+	// "socket" for one that no dump had.
+	Kind string `json:"kind,omitempty"`
+	// What follows is of sockets alone. The queues are bytes, of a listener its
+	// accept queue and its limit.
+	State       string       `json:"state,omitempty"`
+	Local       string       `json:"local,omitempty"`
+	Peer        string       `json:"peer,omitempty"`
+	RecvQueue   Maybe[int64] `json:"rx_queue,omitzero"`
+	SendQueue   Maybe[int64] `json:"tx_queue,omitzero"`
+	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
+	Notes       []string     `json:"notes,omitempty"`
 }
 
 // Cost is what one end of a connection takes in kernel memory, part by part.

@@ -369,6 +369,9 @@ func (s *Snapshot) SocketOf(w fdinfo.Watch) (WatchedSocket, bool) {
 func watchedSocket(t *sock.Table, i int) WatchedSocket {
 	s := t.At(i)
 	out := WatchedSocket{Kind: s.Kind.String(), State: s.State.String()}
+	if s.Kind.IsUnix() {
+		out.Kind = "unix"
+	}
 	_, out.PeerHere = t.Peer(i)
 	switch {
 	case s.Kind.IsUnix():

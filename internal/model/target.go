@@ -6,8 +6,20 @@ import (
 	"github.com/eptop/eptop/internal/fdinfo"
 )
 
-// NewTarget is a watch as programs read it.
-func NewTarget(w fdinfo.Watch) Target {
+// Target is a watch as programs read it, joined with its socket.
+func (s *Snapshot) Target(w fdinfo.Watch) Target {
+	t := newTarget(w)
+	if so, ok := s.SocketOf(w); ok {
+		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local, so.Peer
+		t.RecvQueue, t.SendQueue, t.BufferBytes = so.RecvQueue, so.SendQueue, so.Buffers
+		if so.PeerHere {
+			t.Notes = append(t.Notes, "peer on this host")
+		}
+	}
+	return t
+}
+
+func newTarget(w fdinfo.Watch) Target {
 	t := Target{
 		FD: int(w.TFD), Events: w.Mask.Events(), Mask: uint32(w.Mask),
 		Data: "0x" + strconv.FormatUint(w.Data, 16), Notes: Notes(w),

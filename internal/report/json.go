@@ -19,7 +19,7 @@ func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
 	if !watches {
 		return json.NewEncoder(w).Encode(s)
 	}
-	out := &jsonWriter{w: bufio.NewWriterSize(w, 64<<10)}
+	out := &jsonWriter{snap: s, w: bufio.NewWriterSize(w, 64<<10)}
 	out.snapshot(s)
 	if out.err != nil {
 		return out.err
@@ -29,8 +29,9 @@ func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
 
 // jsonWriter keeps the first error, so that the nesting stays readable.
 type jsonWriter struct {
-	w   *bufio.Writer
-	err error
+	snap *model.Snapshot
+	w    *bufio.Writer
+	err  error
 }
 
 func (j *jsonWriter) raw(b []byte) {
@@ -100,7 +101,7 @@ func (j *jsonWriter) epoll(e *model.Epoll) {
 	j.around(head, "targets", func() {
 		for i := range e.List {
 			j.comma(i)
-			b, err := json.Marshal(model.NewTarget(e.List[i]))
+			b, err := json.Marshal(j.snap.Target(e.List[i]))
 			if err != nil {
 				j.err = err
 				return

@@ -125,7 +125,7 @@ func TestJSONStreamsTheSameObject(t *testing.T) {
 		for j := range s.Processes[i].Epolls {
 			e := &s.Processes[i].Epolls[j]
 			for _, w := range e.List {
-				e.Targets = append(e.Targets, model.NewTarget(w))
+				e.Targets = append(e.Targets, s.Target(w))
 			}
 		}
 	}

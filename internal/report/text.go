@@ -24,6 +24,7 @@ func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
 	t.connection(s)
 	t.watch(s)
 	t.users(s)
+	t.sockets(s)
 	t.processes(s)
 	if details || watches {
 		t.epolls(s, watches)
@@ -194,7 +195,7 @@ func (t *text) users(s *model.Snapshot) {
 
 func (t *text) processes(s *model.Snapshot) {
 	t.title("Processes")
-	rows := []string{row("PID", "USER", "EPOLLS", "WATCHES", "FDS", "SOCKETS", "MEMORY*", "COMMAND")}
+	rows := []string{row("PID", "USER", "EPOLLS", "WATCHES", "FDS", "SOCKETS", "STRUCTS", "BUFFERS", "MEMORY*", "COMMAND")}
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		name := p.Comm
@@ -211,10 +212,11 @@ func (t *text) processes(s *model.Snapshot) {
 		if p.Problem != "" {
 			instances, watches = absent, absent
 		}
-		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, p.Sockets, bytesOf(p.KernelBytes.Total), name))
+		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, p.Sockets,
+			bytesOf(p.KernelBytes.Sockets), bytesOf(p.KernelBytes.Buffers), bytesOf(p.KernelBytes.Total), name))
 	}
 	t.table(rows)
-	t.line("  * kernel memory of watches and epoll instances; sockets and their buffers are not in it")
+	t.line("  * kernel memory of sockets (structures and buffers), watches and epoll instances, as far as it is known")
 }
 
 func (t *text) epolls(s *model.Snapshot, watches bool) {
@@ -230,7 +232,7 @@ func (t *text) epolls(s *model.Snapshot, watches bool) {
 		t.table(rows)
 		for j := range p.Epolls {
 			if watches {
-				t.targets(&p.Epolls[j])
+				t.targets(s, &p.Epolls[j])
 			}
 		}
 	}
@@ -254,21 +256,66 @@ func epollNotes(e *model.Epoll) string {
 	return strings.Join(notes, "; ")
 }
 
-func (t *text) targets(e *model.Epoll) {
+func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
 	if len(e.List) == 0 {
 		return
 	}
 	t.title("Watches of epoll %d", e.FD)
-	rows := []string{row("FD", "KIND", "EVENTS", "DATA", "INO", "NOTES")}
+	rows := []string{row("FD", "KIND", "EVENTS", "DATA", "INO", "STATE", "RXQ", "TXQ", "BUFFERS", "LOCAL", "PEER", "NOTES")}
 	for i := range e.List {
-		w := model.NewTarget(e.List[i])
+		w := s.Target(e.List[i])
 		kind, ino := cmp.Or(w.Kind, absent), absent
 		if n, ok := w.Ino.Get(); ok {
 			ino = fmt.Sprint(n)
 		}
-		rows = append(rows, row(fmt.Sprint(w.FD), kind, cmp.Or(strings.Join(w.Events, "|"), absent), w.Data, ino, strings.Join(w.Notes, ", ")))
+		rows = append(rows, row(fmt.Sprint(w.FD), kind, cmp.Or(strings.Join(w.Events, "|"), absent), w.Data, ino,
+			cmp.Or(w.State, absent), w.RecvQueue, w.SendQueue, w.BufferBytes, cmp.Or(w.Local, absent), cmp.Or(w.Peer, absent), strings.Join(w.Notes, ", ")))
 	}
 	t.table(rows)
+}
+
+// groupRows bounds each list of socket groups; JSON has them all.
+const groupRows = 8
+
+func (t *text) sockets(s *model.Snapshot) {
+	k := s.Sockets
+	if k == nil {
+		return
+	}
+	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", units.Count(k.Total),
+		many(len(k.Namespaces), "network namespace"), bytesOf(k.StructBytes), k.Origin, bytesOf(k.BufferBytes))
+	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
+		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
+	if m, ok := k.TCPMem.Get(); ok {
+		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high", bytesOf(k.TCP.MemBytes),
+			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High))
+	}
+	for _, gap := range k.LeavesOut {
+		t.line("  without %s", clean(gap))
+	}
+	t.groups("STATE", k.ByState)
+	t.groups("LISTENING ON", k.ByPort)
+	t.groups("REMOTE", k.ByRemote)
+}
+
+func (t *text) groups(name string, groups []model.SocketGroup) {
+	if len(groups) == 0 {
+		return
+	}
+	rows := []string{row("SOCKETS", "BOTH ENDS", "STRUCTS", "BUFFERS", "RXQ", "TXQ", "DROPS", "ACCEPTQ", "BACKLOG", name)}
+	for i := range groups[:min(groupRows, len(groups))] {
+		g := &groups[i]
+		what := g.Name
+		if len(g.PIDs) > 0 {
+			what += " of pid " + strings.Trim(fmt.Sprint(g.PIDs), "[]")
+		}
+		rows = append(rows, row(g.Sockets, g.EndsHere, bytesOf(g.StructBytes), bytesOf(g.BufferBytes), g.RecvQueue, g.SendQueue,
+			g.Drops, g.Waiting, g.Backlog, what))
+	}
+	t.table(rows)
+	if more := len(groups) - groupRows; more > 0 {
+		t.line("  and %s more", units.Count(int64(more)))
+	}
 }
 
 func (t *text) walls(s *model.Snapshot) {
