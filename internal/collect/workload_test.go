@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +36,13 @@ func playWorkload(name string) {
 		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "namespace": // n bound UDP sockets in a network namespace of its own
+		runtime.LockOSThread()
+		check(unix.Unshare(unix.CLONE_NEWNET))
+		for range n {
+			fd := must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
+			check(unix.Bind(fd, &unix.SockaddrInet4{}))
+		}
 	case "shared": // one epoll that a child holds too
 		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
@@ -82,6 +90,8 @@ func must(fd int, err error) int {
 	check(err)
 	return fd
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // workload is a running process with a known workload.
 type workload struct {

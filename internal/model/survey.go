@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 
@@ -98,8 +99,7 @@ func NewSurvey(t *sock.Table) *Survey {
 	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}}
 	v.listeners(t)
 	remotes := map[netip.Addr]*Tally{}
-	var ports [1 << 16 / 64]uint64
-	served := map[netip.AddrPort]bool{}
+	buckets := newBindBuckets()
 	scratch := make([]*Tally, 0, 5)
 	for i, s := range t.All() {
 		open := s.Ino != 0
@@ -111,11 +111,10 @@ func NewSurvey(t *sock.Table) *Survey {
 		if s.Remote.Port() != 0 {
 			tallies = append(tallies, v.remote(remotes, s.Remote.Addr().Unmap()))
 		}
-		listener := v.listenerOf(&s)
-		if listener >= 0 {
+		if listener := v.listenerOf(&s); listener >= 0 {
 			tallies = append(tallies, &v.Listeners[listener].Tally)
 		}
-		newPort, newAddress := bindBuckets(&s, listener >= 0, &ports, served)
+		newPort, newAddress := buckets.add(&s)
 		for _, tally := range tallies {
 			tally.add(&s, 1, open)
 			tally.BindPorts += newPort
@@ -185,26 +184,41 @@ func (v *Survey) listenerOf(s *sock.Socket) int {
 	return -1
 }
 
-// bindBuckets tells which bind buckets a TCP socket is the first to need. Accepted
-// connections share those of their listener's port (__inet_inherit_port in
-// net/ipv4/inet_hashtables.c), clients mostly have a port of their own.
-func bindBuckets(s *sock.Socket, serves bool, ports *[1 << 16 / 64]uint64, served map[netip.AddrPort]bool) (port, address int64) {
+// bindBuckets counts the bind buckets of TCP (net/ipv4/inet_hashtables.c): one for
+// each local port in use, and since Linux 6.1 one for each address with it. Accepted
+// connections share those of their port.
+type bindBuckets struct {
+	seed maphash.Seed
+	// first has, for each port in use, a hash of the first address with it; most
+	// ports have no other. more has the hashes of the others.
+	first [1 << 16]uint32
+	more  map[uint64]struct{}
+}
+
+func newBindBuckets() *bindBuckets {
+	return &bindBuckets{seed: maphash.MakeSeed(), more: map[uint64]struct{}{}}
+}
+
+// add tells which buckets a socket is the first to need: 1 or 0 of each sort.
+func (b *bindBuckets) add(s *sock.Socket) (port, address int64) {
 	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || s.Local.Port() == 0 || s.Body == sock.BodyRequest {
 		return 0, 0
 	}
-	p := s.Local.Port()
-	if bit := uint64(1) << (p % 64); ports[p/64]&bit == 0 {
-		ports[p/64] |= bit
-		port = 1
+	hash := maphash.Comparable(b.seed, s.Local)
+	first := &b.first[s.Local.Port()]
+	mark := uint32(hash) | 1
+	switch *first {
+	case 0:
+		*first = mark
+		return 1, 1
+	case mark:
+		return 0, 0
 	}
-	if !serves {
-		return port, 1
+	if _, seen := b.more[hash]; seen {
+		return 0, 0
 	}
-	if !served[s.Local] {
-		served[s.Local] = true
-		address = 1
-	}
-	return port, address
+	b.more[hash] = struct{}{}
+	return 0, 1
 }
 
 // Held is what a process holds of the sockets in the tables.

@@ -1,0 +1,185 @@
+package collect
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/slab"
+)
+
+// pairs connects n TCP sockets over loopback and returns both ends of each.
+func pairs(t *testing.T, n int) []int {
+	t.Helper()
+	ls := mustFD(t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+	defer unix.Close(ls)
+	any4 := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	mustDo(t, unix.Bind(ls, any4))
+	mustDo(t, unix.Listen(ls, 128))
+	to, err := unix.Getsockname(ls)
+	mustDo(t, err)
+	var fds []int
+	for range n {
+		c := mustFD(t)(unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+		mustDo(t, unix.Connect(c, to))
+		s, _, err := unix.Accept4(ls, unix.SOCK_CLOEXEC)
+		mustDo(t, err)
+		fds = append(fds, c, s)
+	}
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			// A reset leaves no TIME_WAIT behind.
+			_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			_ = unix.Close(fd)
+		}
+	})
+	return fds
+}
+
+func mustDo(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustFD(t *testing.T) func(int, error) int {
+	return func(fd int, err error) int {
+		t.Helper()
+		mustDo(t, err)
+		return fd
+	}
+}
+
+// TestStructuresAgreeWithSlab compares what the sockets are said to take with what
+// the kernel's slab caches grew by when they were made.
+func TestStructuresAgreeWithSlab(t *testing.T) {
+	const n = 4000
+	slabs := slab.NewFS("/proc", "/sys")
+	before := active(t, slabs)
+	first := snapshotOf(t, newCollector(t, nil)).Sockets
+	quiet := active(t, slabs) // the first look's own dentries are not the sockets'
+	pairs(t, n)
+	for range n {
+		fd := mustFD(t)(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
+		mustDo(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		t.Cleanup(func() { _ = unix.Close(fd) })
+	}
+	after := active(t, slabs)
+	second := snapshotOf(t, newCollector(t, nil)).Sockets
+	var grown int64
+	for name, bytes := range after {
+		grown += bytes - quiet[name]
+	}
+	said := second.StructBytes.Value - first.StructBytes.Value
+	if off := float64(said-grown) / float64(grown); off < -0.02 || off > 0.02 {
+		t.Errorf("%d sockets are said to take %d bytes, the slab grew by %d: %.1f %% off", 3*n, said, grown, 100*off)
+		for name := range after {
+			t.Logf("%s: %d, %d, %d", name, before[name], quiet[name], after[name])
+		}
+	}
+	if got := second.EndsHere - first.EndsHere; got < 2*n || got > 2*n+100 {
+		t.Errorf("%d sockets have both ends here, want %d", got, 2*n)
+	}
+	if second.PinnedReclaimableBytes.Value < 3*n*(768+192) {
+		t.Errorf("only %d bytes are said to be pinned", second.PinnedReclaimableBytes.Value)
+	}
+}
+
+// active is the bytes of the active objects of the caches that sockets are made of.
+func active(t *testing.T, f *slab.FS) map[string]int64 {
+	t.Helper()
+	caches, err := f.Caches()
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("/proc/slabinfo may not be read: run this test as root")
+	}
+	mustDo(t, err)
+	names, err := f.Names()
+	mustDo(t, err)
+	out := map[string]int64{}
+	for _, name := range []string{
+		"TCP", "UDP", "sock_inode_cache", "filp", "dentry", "lsm_inode_cache", "lsm_file_cache", "tcp_bind_bucket", "tcp_bind2_bucket",
+	} {
+		shown, _ := names.ShownAs(name)
+		for i := range caches {
+			if caches[i].Name == shown {
+				out[shown] = int64(caches[i].ActiveObjs * caches[i].BytesPerObject(os.Getpagesize()))
+			}
+		}
+	}
+	return out
+}
+
+func TestSocketsOfAProcess(t *testing.T) {
+	fds := pairs(t, 23)
+	mustFD(t)(unix.Write(fds[0], make([]byte, 100_000))) // stays unread
+	s := snapshotOf(t, newCollector(t, nil))
+	p := s.Process(os.Getpid())
+	if p == nil {
+		t.Fatal("this process is not in the snapshot")
+	}
+	if p.EndsHere != 46 || p.Sockets.Value < 46 || p.KernelBytes.Sockets.Value < 46*2304 || p.KernelBytes.Buffers.Value < 100_000 {
+		t.Errorf("process = %+v", p)
+	}
+	if s.Sockets.TCP.States["ESTABLISHED"] < 46 || s.Sockets.TCPMem.Value.High <= s.Sockets.TCPMem.Value.Low {
+		t.Errorf("sockets = %+v", s.Sockets)
+	}
+}
+
+func TestAWatchIsJoinedWithItsSocket(t *testing.T) {
+	fds := pairs(t, 1)
+	ep := mustFD(t)(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+	defer unix.Close(ep)
+	mustDo(t, unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fds[1], &unix.EpollEvent{Events: unix.EPOLLIN}))
+	mustFD(t)(unix.Write(fds[0], make([]byte, 777)))
+	s := snapshotOf(t, newCollector(t, nil))
+	local, err := unix.Getsockname(fds[1])
+	mustDo(t, err)
+	port := local.(*unix.SockaddrInet4).Port
+	p := s.Process(os.Getpid())
+	for i := range p.Epolls {
+		if p.Epolls[i].FD != ep {
+			continue
+		}
+		got := s.Target(p.Epolls[i].List[0])
+		want := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String()
+		if got.Kind != "tcp" || got.State != "ESTABLISHED" || got.Local != want || got.RecvQueue != model.Some[int64](777) || got.BufferBytes.Value < 777 {
+			t.Errorf("target = %+v, want local %s", got, want)
+		}
+		return
+	}
+	t.Fatalf("epoll %d is not among %+v", ep, p.Epolls)
+}
+
+// TestAnotherNamespace finds the sockets of a process in a network namespace of its
+// own, and says when it may not enter it.
+func TestAnotherNamespace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making a network namespace needs root")
+	}
+	w := start(t, "namespace:7", 0)
+	s := snapshotOf(t, newCollector(t, nil))
+	if len(s.Sockets.Namespaces) < 2 {
+		t.Fatalf("namespaces = %+v", s.Sockets.Namespaces)
+	}
+	id, err := os.Readlink(filepath.Join("/proc", itoa(w.pids[0]), "ns/net"))
+	mustDo(t, err)
+	for _, n := range s.Sockets.Namespaces {
+		if n.ID == id {
+			if n.State != model.OK || n.Sockets != 7 || n.Own {
+				t.Errorf("namespace = %+v", n)
+			}
+			if p := s.Process(w.pids[0]); p.KernelBytes.Sockets.Value < 7*1000 || len(p.KernelBytes.LeavesOut) != 0 {
+				t.Errorf("process = %+v", p)
+			}
+			return
+		}
+	}
+	t.Errorf("%s is not among %+v", id, s.Sockets.Namespaces)
+}
