@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -180,8 +179,8 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
 		}
 		return true
 	}
-	for o, n := range t.Objects {
-		if !add(c.cost(o), n) {
+	for i, n := range t.Objects {
+		if n != 0 && !add(c.cost(objectKinds[i]), n) {
 			return Maybe[int64]{}, Maybe[int64]{}
 		}
 	}
@@ -253,8 +252,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
 		out.BufferBytes = buffers(&all)
 	}
-	for o := range all.Objects {
-		if cost, ok := costs.cost(o).Get(); ok {
+	for i, n := range all.Objects {
+		if cost, ok := costs.cost(objectKinds[i]).Get(); ok && n > 0 {
 			out.Origin = weakest(out.Origin, cost.Origin)
 		}
 	}
@@ -275,12 +274,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 // merge adds other to t.
 func merge(t, other *Tally) {
 	t.Sockets += other.Sockets
-	if t.Objects == nil {
-		t.Objects = maps.Clone(other.Objects)
-	} else {
-		for o, n := range other.Objects {
-			t.Objects[o] += n
-		}
+	for i, n := range other.Objects {
+		t.Objects[i] += n
 	}
 	t.BindPorts += other.BindPorts
 	t.BindAddresses += other.BindAddresses

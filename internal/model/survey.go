@@ -15,7 +15,7 @@ type Tally struct {
 	// Sockets is how many there are, of every kind and state.
 	Sockets int64
 	// Objects counts them by what the slab holds for each.
-	Objects map[SocketObject]int64
+	Objects Objects
 	// BindPorts and BindAddresses are the bind buckets that they need: one for each
 	// local port of TCP in use, and one for each address with it.
 	BindPorts, BindAddresses int64
@@ -39,13 +39,29 @@ type SocketObject struct {
 	Open bool
 }
 
+// Objects has a count for each SocketObject.
+type Objects [len(objectKinds)]int64
+
+// objectKinds are all there can be, in the order of Objects.
+var objectKinds = func() (all [(int(sock.UnixSeqpacket) + 1) * 3 * 2]SocketObject) {
+	for i := range all {
+		all[i] = SocketObject{Kind: sock.Kind(i / 6), Body: sock.Body(i / 2 % 3), Open: i%2 == 1}
+	}
+	return all
+}()
+
+func (o *Objects) of(k SocketObject) *int64 {
+	i := int(k.Kind)*6 + int(k.Body)*2
+	if k.Open {
+		i++
+	}
+	return &o[i]
+}
+
 // add counts n sockets that are like s.
 func (t *Tally) add(s *sock.Socket, n int64, open bool) {
 	t.Sockets += n
-	if t.Objects == nil {
-		t.Objects = map[SocketObject]int64{}
-	}
-	t.Objects[SocketObject{s.Kind, s.Body, open}] += n
+	*t.Objects.of(SocketObject{s.Kind, s.Body, open}) += n
 	switch {
 	case s.HasMem:
 		t.BufferBytes += n * int64(s.Mem.BufferBytes(s.Kind))
@@ -73,6 +89,7 @@ type Survey struct {
 	OtherRemotes Tally
 
 	serving map[netip.AddrPort]int // index in Listeners
+	ports   [1 << 16 / 64]uint64   // a bit for each port that a listener has
 }
 
 // Listener is a listening socket.
@@ -98,30 +115,27 @@ const maxRemotes = 10_000
 func NewSurvey(t *sock.Table) *Survey {
 	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}}
 	v.listeners(t)
+	v.groups(t)
 	remotes := map[netip.Addr]*Tally{}
 	buckets := newBindBuckets()
-	scratch := make([]*Tally, 0, 5)
 	for i, s := range t.All() {
 		open := s.Ino != 0
 		_, here := t.Peer(i)
-		tallies := append(scratch[:0], &v.All, tallyOf(v.States, s.Kind.String()+" "+s.State.String()))
+		port, address := buckets.add(&s)
+		one := func(tally *Tally) {
+			tally.add(&s, 1, open)
+			tally.attach(port, address, here)
+		}
+		v.All.attach(port, address, here)
+		tallyOf(v.States, stateName(&s)).attach(port, address, here)
 		if s.HasUID && open {
-			tallies = append(tallies, tallyOf(v.UIDs, int(s.UID)))
+			tallyOf(v.UIDs, int(s.UID)).attach(port, address, here)
 		}
 		if s.Remote.Port() != 0 {
-			tallies = append(tallies, v.remote(remotes, s.Remote.Addr().Unmap()))
+			one(v.remote(remotes, s.Remote.Addr().Unmap()))
 		}
 		if listener := v.listenerOf(&s); listener >= 0 {
-			tallies = append(tallies, &v.Listeners[listener].Tally)
-		}
-		newPort, newAddress := buckets.add(&s)
-		for _, tally := range tallies {
-			tally.add(&s, 1, open)
-			tally.BindPorts += newPort
-			tally.BindAddresses += newAddress
-			if here {
-				tally.EndsHere++
-			}
+			one(&v.Listeners[listener].Tally)
 		}
 	}
 	for a, tally := range remotes {
@@ -132,6 +146,62 @@ func NewSurvey(t *sock.Table) *Survey {
 	})
 	v.serving = nil
 	return v
+}
+
+// groups sums up what the table keeps once for many sockets. Which of them have an
+// inode it does not: they are taken for open, and the few that are not are put right.
+func (v *Survey) groups(t *sock.Table) {
+	for g, n := range t.Groups() {
+		v.All.add(&g, int64(n), g.Body == sock.BodyFull)
+		tallyOf(v.States, stateName(&g)).add(&g, int64(n), g.Body == sock.BodyFull)
+		if g.HasUID && g.Body == sock.BodyFull {
+			tallyOf(v.UIDs, int(g.UID)).add(&g, int64(n), true)
+		}
+	}
+	for i := range t.Len() {
+		if t.Ino(i) != 0 {
+			continue
+		}
+		s := t.Brief(i)
+		if s.Body != sock.BodyFull {
+			continue
+		}
+		tallies := []*Tally{&v.All, tallyOf(v.States, stateName(&s))}
+		if s.HasUID {
+			// Nobody's: it waits in an accept queue, or its descriptor was closed.
+			tallyOf(v.UIDs, int(s.UID)).add(&s, -1, true)
+		}
+		for _, tally := range tallies {
+			*tally.Objects.of(SocketObject{s.Kind, s.Body, true})--
+			*tally.Objects.of(SocketObject{s.Kind, s.Body, false})++
+		}
+	}
+}
+
+// stateNames are "tcp ESTABLISHED" and the like, made once.
+var stateNames = func() (names [int(sock.UnixSeqpacket) + 1][int(sock.StateClosing) + 1]string) {
+	for k := range names {
+		for s := range names[k] {
+			names[k][s] = sock.Kind(k).String() + " " + sock.State(s).String()
+		}
+	}
+	return names
+}()
+
+func stateName(s *sock.Socket) string {
+	if int(s.Kind) < len(stateNames) && int(s.State) < len(stateNames[0]) {
+		return stateNames[s.Kind][s.State]
+	}
+	return s.Kind.String() + " " + s.State.String()
+}
+
+// attach adds what depends on more than the socket itself.
+func (t *Tally) attach(bindPort, bindAddress int64, here bool) {
+	t.BindPorts += bindPort
+	t.BindAddresses += bindAddress
+	if here {
+		t.EndsHere++
+	}
 }
 
 // tallyOf is the tally of a key, a new one the first time.
@@ -160,6 +230,7 @@ func (v *Survey) listeners(t *sock.Table) {
 		if !s.Kind.IsUnix() {
 			l.Local = s.Local.String()
 			v.serving[local(s.Local)] = len(v.Listeners)
+			v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
 		}
 		if waiting, limit, ok := s.AcceptQueue(); ok {
 			l.Waiting, l.Backlog = Some(int64(waiting)), Some(int64(limit))
@@ -172,7 +243,8 @@ func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 
 // listenerOf is the listener on whose address a TCP socket is, -1 for a client.
 func (v *Survey) listenerOf(s *sock.Socket) int {
-	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 {
+	p := s.Local.Port()
+	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || v.ports[p/64]&(1<<(p%64)) == 0 {
 		return -1
 	}
 	a := local(s.Local)
