@@ -149,7 +149,7 @@ func (b *builder) processRows() []Process {
 			k.Sockets, _ = b.structBytes(&held.Tally)
 			k.Buffers = buffers(&held.Tally)
 			if held.Missing > 0 {
-				k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("%d sockets that no dump had", held.Missing))
+				k.LeavesOut = append(k.LeavesOut, many(held.Missing, "socket")+" that no dump had")
 			}
 		}
 		rows = append(rows, Process{
@@ -238,10 +238,14 @@ func finish(p *Process) {
 			k.LeavesOut = append(k.LeavesOut, part.name)
 		}
 	}
-	switch {
-	case p.Unread == 1:
-		k.LeavesOut = append(k.LeavesOut, "watches of 1 unread instance")
-	case p.Unread > 1:
-		k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("watches of %d unread instances", p.Unread))
+	if p.Unread > 0 {
+		k.LeavesOut = append(k.LeavesOut, "watches of "+many(int64(p.Unread), "unread instance"))
 	}
+}
+
+func many(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -1,0 +1,149 @@
+package model
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// tcpTable makes a table of lines as /proc/net/tcp has them: "local remote state
+// inode", addresses as the kernel prints them.
+func tcpTable(t *testing.T, lines ...string) *sock.Table {
+	t.Helper()
+	text := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+	for i, line := range lines {
+		f := strings.Fields(line)
+		timer := "00"
+		if f[2] == "06" {
+			timer = "03" // what stands for a TIME_WAIT structure
+		}
+		text += fmt.Sprintf("%4d: %s %s %s 00000000:00000000 %s:00000000 00000000  1000        0 %s 1 0000000000000000 100 0 0 10 0\n", i, f[0], f[1], f[2], timer, f[3])
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tcp"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	table := sock.ReadProcNet(dir, nil, sock.FamilyTCP4)
+	if o := table.Outcomes[0]; o.State != sock.OK || table.Len() != len(lines) {
+		t.Fatalf("%d sockets of %d: %+v", table.Len(), len(lines), o)
+	}
+	return table
+}
+
+// The addresses 127.0.0.1:8000, and clients of it.
+const (
+	server  = "0100007F:1F40"
+	clientA = "0100007F:C001"
+	clientB = "0200007F:C001" // the same port on 127.0.0.2
+	other   = "0A00000A:01BB" // 10.0.0.10:443
+	nobody  = "00000000:0000"
+)
+
+func mixed(t *testing.T) *sock.Table {
+	return tcpTable(t,
+		server+" "+nobody+" 0A 100",      // LISTEN
+		server+" "+clientA+" 01 101",     // accepted
+		clientA+" "+server+" 01 102",     // its other end
+		server+" "+clientB+" 01 0",       // waits in the accept queue
+		clientB+" "+server+" 01 103",     // its other end
+		"0100007F:C002 "+other+" 08 104", // CLOSE_WAIT to another host
+		"0100007F:C003 "+other+" 06 0",   // TIME_WAIT
+		"0100007F:C004 "+other+" 04 0",   // FIN_WAIT1 of an orphan
+	)
+}
+
+func TestSurvey(t *testing.T) {
+	v := NewSurvey(mixed(t))
+	count := func(body sock.Body, open bool) int64 {
+		return *v.All.Objects.of(SocketObject{sock.TCP4, body, open})
+	}
+	if v.All.Sockets != 8 || count(sock.BodyFull, true) != 5 || count(sock.BodyFull, false) != 2 || count(sock.BodyTimeWait, false) != 1 {
+		t.Errorf("%d sockets: %d open, %d not, %d in TIME_WAIT", v.All.Sockets,
+			count(sock.BodyFull, true), count(sock.BodyFull, false), count(sock.BodyTimeWait, false))
+	}
+	if v.All.EndsHere != 4 {
+		t.Errorf("%d ends here", v.All.EndsHere)
+	}
+	// Ports 8000, c001 to c004; c001 with two addresses.
+	if v.All.BindPorts != 5 || v.All.BindAddresses != 6 {
+		t.Errorf("%d ports and %d addresses are bound", v.All.BindPorts, v.All.BindAddresses)
+	}
+	states := map[string]int64{}
+	for name, tally := range v.States {
+		states[name] = tally.Sockets
+	}
+	want := map[string]int64{"tcp LISTEN": 1, "tcp ESTABLISHED": 4, "tcp CLOSE_WAIT": 1, "tcp TIME_WAIT": 1, "tcp FIN_WAIT1": 1}
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Error(diff)
+	}
+	if len(v.Listeners) != 1 || v.Listeners[0].Local != "127.0.0.1:8000" || v.Listeners[0].Sockets != 3 || v.Listeners[0].Ino != 100 {
+		t.Errorf("listeners = %+v", v.Listeners)
+	}
+	remotes := map[string]int64{}
+	for _, r := range v.Remotes {
+		remotes[r.Addr.String()] = r.Sockets
+	}
+	if diff := cmp.Diff(map[string]int64{"127.0.0.1": 3, "127.0.0.2": 1, "10.0.0.10": 3}, remotes); diff != "" {
+		t.Error(diff)
+	}
+	if owned := v.UIDs[1000]; owned.Sockets != 5 {
+		t.Errorf("uid 1000 owns %d sockets", owned.Sockets)
+	}
+}
+
+func TestHeld(t *testing.T) {
+	fds := []fdinfo.FD{
+		{Num: 0, Kind: fdinfo.KindFile}, {Num: 3, Kind: fdinfo.KindSocket, Ino: 100}, {Num: 4, Kind: fdinfo.KindSocket, Ino: 101},
+		{Num: 5, Kind: fdinfo.KindSocket, Ino: 999}, {Num: 6, Kind: fdinfo.KindPipe, Ino: 102},
+	}
+	h := NewHeld(fds, []*sock.Table{mixed(t)})
+	if h.Sockets != 2 || h.Missing != 1 || !cmp.Equal(h.Listening, []uint32{100}) || h.EndsHere != 1 {
+		t.Errorf("held = %+v", h)
+	}
+}
+
+func TestSocketSums(t *testing.T) {
+	s := sample()
+	table := mixed(t)
+	s.Networks = []NetworkSample{
+		{ID: "net:[1]", Own: true, Table: table, Survey: NewSurvey(table), State: OK},
+		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
+	}
+	s.Processes[0].Held = Some(NewHeld([]fdinfo.FD{{Kind: fdinfo.KindSocket, Ino: 100}, {Kind: fdinfo.KindSocket, Ino: 999}}, []*sock.Table{table}))
+	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16}
+	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}
+	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}
+	snap := New(s)
+	k := snap.Sockets
+	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != Some(want) || k.Total != 8 {
+		t.Errorf("%d sockets take %+v, want %d", k.Total, k.StructBytes, want)
+	}
+	if k.PinnedReclaimableBytes != Some[int64](5*(862+195)) {
+		t.Errorf("pinned = %+v", k.PinnedReclaimableBytes)
+	}
+	// /proc/net/tcp says nothing of buffers: they are absent, not 0.
+	if k.BufferBytes.Known || k.TCP.States["ESTABLISHED"] != 4 || !cmp.Equal(k.LeavesOut, []string{"namespace net:[2]: may not be entered"}) {
+		t.Errorf("sockets = %+v", k)
+	}
+	if !cmp.Equal(k.ByPort[0].PIDs, []int{10}) {
+		t.Errorf("the listener is held by %v", k.ByPort[0].PIDs)
+	}
+	kb := snap.Process(10).KernelBytes
+	if kb.Sockets != Some[int64](3829) || kb.Buffers.Known || !cmp.Equal(kb.LeavesOut, []string{"1 socket that no dump had", "buffers"}) {
+		t.Errorf("process = %+v", kb)
+	}
+	w, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindSocket})
+	if !ok || w.State != "ESTABLISHED" || w.Local != "127.0.0.1:8000" || w.Peer != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
+		t.Errorf("watched socket = %+v, %v", w, ok)
+	}
+	if _, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindPipe}); ok {
+		t.Error("a pipe was joined with a socket")
+	}
+}
