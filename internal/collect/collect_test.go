@@ -131,7 +131,7 @@ func TestALookIsBoundedInTime(t *testing.T) {
 	for range 3 {
 		start(t, "watches:1", 0)
 	}
-	c := newCollector(t, func(o *Options) { o.LookTime = time.Nanosecond })
+	c := newCollector(t, func(o *Options) { o.LookTime = 200 * time.Microsecond })
 	s := snapshotOf(t, c)
 	if s.Guest.ListingsWaiting == 0 {
 		t.Error("no listing waits although the time was up")

@@ -255,7 +255,7 @@ func (l *look) fillProcesses() {
 			s.Problem = ErrKernelThread.Error()
 		} else if p.listed && !p.denied && p.problem == "" {
 			s.Sockets = model.Some(int64(p.listing.Sockets))
-			if l.sockets.tables != nil {
+			if len(l.sockets.networks) > 0 {
 				s.Held = model.Some(p.held)
 			}
 			if p.listing.Truncated {

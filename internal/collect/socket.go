@@ -15,7 +15,6 @@ import (
 type sockets struct {
 	namespaces *sock.Namespaces
 	networks   []model.NetworkSample
-	tables     []*sock.Table
 	turn       int // counts the dumps
 	at, next   time.Time
 	took       time.Duration
@@ -50,7 +49,7 @@ func (l *look) dumpSockets() {
 
 func (l *look) dumpNamespaces() {
 	s := &l.sockets
-	s.networks, s.tables, s.err = []model.NetworkSample{}, nil, nil
+	s.networks, s.err = []model.NetworkSample{}, nil
 	if !l.live {
 		l.dumped("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
 		return
@@ -124,7 +123,6 @@ func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
 	}
 	n.Survey = model.NewSurvey(t)
 	s.networks = append(s.networks, n)
-	s.tables = append(s.tables, t)
 }
 
 // sockstat reads the kernel's own sums, which say nothing of structures.
@@ -164,6 +162,6 @@ func (l *look) join() {
 		if p.listing.Sockets == 0 || p.heldTurn == l.sockets.turn && p.heldAt.Equal(p.listedAt) {
 			continue
 		}
-		p.held, p.heldTurn, p.heldAt = model.NewHeld(p.listing.FDs, l.sockets.tables), l.sockets.turn, p.listedAt
+		p.held, p.heldTurn, p.heldAt = model.NewHeld(p.listing.FDs, l.sockets.networks), l.sockets.turn, p.listedAt
 	}
 }

@@ -36,6 +36,21 @@ func playWorkload(name string) {
 		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "pairs": // n TCP connections over loopback, both ends here
+		ls := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
+		check(unix.Bind(ls, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		check(unix.Listen(ls, 128))
+		to, err := unix.Getsockname(ls)
+		check(err)
+		for i := range n {
+			client := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
+			check(unix.SetsockoptLinger(client, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+			check(unix.SetsockoptInt(client, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1))
+			check(unix.Bind(client, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + i/4000)}}))
+			check(unix.Connect(client, to))
+			_, _, err := unix.Accept(ls)
+			check(err)
+		}
 	case "namespace": // n bound UDP sockets in a network namespace of its own
 		runtime.LockOSThread()
 		check(unix.Unshare(unix.CLONE_NEWNET))
@@ -100,7 +115,7 @@ type workload struct {
 	out   *bufio.Reader
 }
 
-func start(t *testing.T, name string, uid uint32) *workload {
+func start(t testing.TB, name string, uid uint32) *workload {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	// The race detector would sleep a second at the end of each workload.

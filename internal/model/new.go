@@ -33,11 +33,7 @@ func New(s *Sample) *Snapshot {
 	sockets := &socketCosts{sizes: costs, known: map[SocketObject]Maybe[Cost]{}}
 	b.socketCosts = sockets
 	snap.Sockets = b.sockets(sockets)
-	for i := range s.Networks {
-		if t := s.Networks[i].Table; t != nil {
-			snap.tables = append(snap.tables, t)
-		}
-	}
+	snap.networks = s.Networks
 	b.epoll(snap)
 	snap.Processes = b.processRows()
 	snap.Walls = walls(s, snap)

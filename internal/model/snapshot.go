@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
-	"github.com/eptop/eptop/internal/sock"
 )
 
 // Schema names the shape of a Snapshot's JSON.
@@ -35,7 +34,7 @@ type Snapshot struct {
 	Zones   []Zone   `json:"zones,omitempty"`
 	Walls   []Wall   `json:"walls,omitempty"`
 
-	tables []*sock.Table
+	networks []NetworkSample
 }
 
 // Host is the machine.

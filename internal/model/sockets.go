@@ -353,21 +353,22 @@ func (s *Snapshot) SocketOf(w fdinfo.Watch) (WatchedSocket, bool) {
 	if w.Kind != fdinfo.KindSocket || !w.HasInode {
 		return WatchedSocket{}, false
 	}
-	for _, t := range s.tables {
-		if i, ok := t.Find(w.Ino); ok {
-			return watchedSocket(t, i), true
+	for n := range s.networks {
+		if t := s.networks[n].Table; t != nil {
+			if i, ok := t.Find(w.Ino); ok {
+				return watchedSocket(t, i, s.networks[n].Survey.ends.Here(i)), true
+			}
 		}
 	}
 	return WatchedSocket{}, false
 }
 
-func watchedSocket(t *sock.Table, i int) WatchedSocket {
+func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
 	s := t.At(i)
-	out := WatchedSocket{Kind: s.Kind.String(), State: s.State.String()}
+	out := WatchedSocket{Kind: s.Kind.String(), State: s.State.String(), PeerHere: peerHere}
 	if s.Kind.IsUnix() {
 		out.Kind = "unix"
 	}
-	_, out.PeerHere = t.Peer(i)
 	switch {
 	case s.Kind.IsUnix():
 		out.Local = s.Name

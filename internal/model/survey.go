@@ -88,6 +88,7 @@ type Survey struct {
 	Remotes      []Remote
 	OtherRemotes Tally
 
+	ends    sock.Ends
 	serving map[netip.AddrPort]int // index in Listeners
 	ports   [1 << 16 / 64]uint64   // a bit for each port that a listener has
 }
@@ -116,11 +117,11 @@ func NewSurvey(t *sock.Table) *Survey {
 	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}}
 	v.listeners(t)
 	v.groups(t)
+	v.ends = t.Ends()
 	remotes := map[netip.Addr]*Tally{}
 	buckets := newBindBuckets()
 	for i, s := range t.All() {
-		open := s.Ino != 0
-		_, here := t.Peer(i)
+		open, here := s.Ino != 0, v.ends.Here(i)
 		port, address := buckets.add(&s)
 		one := func(tally *Tally) {
 			tally.add(&s, 1, open)
@@ -303,26 +304,28 @@ type Held struct {
 	Listening []uint32
 }
 
-// NewHeld joins a process's fds with the sockets of the tables.
-func NewHeld(fds []fdinfo.FD, tables []*sock.Table) Held {
+// NewHeld joins a process's fds with the sockets of all namespaces.
+func NewHeld(fds []fdinfo.FD, networks []NetworkSample) Held {
 	var t Held
 	for i := range fds {
 		if fds[i].Kind != fdinfo.KindSocket {
 			continue
 		}
 		found := false
-		for _, table := range tables {
+		for n := range networks {
+			table, survey := networks[n].Table, networks[n].Survey
+			if table == nil {
+				continue
+			}
 			at, ok := table.Find(fds[i].Ino)
 			if !ok {
 				continue
 			}
 			s := table.Brief(at)
 			t.add(&s, 1, true)
+			t.attach(0, 0, survey.ends.Here(at))
 			if s.State == sock.StateListen {
 				t.Listening = append(t.Listening, uint32(fds[i].Ino))
-			}
-			if _, here := table.Peer(at); here {
-				t.EndsHere++
 			}
 			found = true
 			break

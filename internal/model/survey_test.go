@@ -103,7 +103,8 @@ func TestHeld(t *testing.T) {
 		{Num: 0, Kind: fdinfo.KindFile}, {Num: 3, Kind: fdinfo.KindSocket, Ino: 100}, {Num: 4, Kind: fdinfo.KindSocket, Ino: 101},
 		{Num: 5, Kind: fdinfo.KindSocket, Ino: 999}, {Num: 6, Kind: fdinfo.KindPipe, Ino: 102},
 	}
-	h := NewHeld(fds, []*sock.Table{mixed(t)})
+	table := mixed(t)
+	h := NewHeld(fds, []NetworkSample{{State: Denied}, {Table: table, Survey: NewSurvey(table)}})
 	if h.Sockets != 2 || h.Missing != 1 || !cmp.Equal(h.Listening, []uint32{100}) || h.EndsHere != 1 {
 		t.Errorf("held = %+v", h)
 	}
@@ -116,7 +117,7 @@ func TestSocketSums(t *testing.T) {
 		{ID: "net:[1]", Own: true, Table: table, Survey: NewSurvey(table), State: OK},
 		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
 	}
-	s.Processes[0].Held = Some(NewHeld([]fdinfo.FD{{Kind: fdinfo.KindSocket, Ino: 100}, {Kind: fdinfo.KindSocket, Ino: 999}}, []*sock.Table{table}))
+	s.Processes[0].Held = Some(NewHeld([]fdinfo.FD{{Kind: fdinfo.KindSocket, Ino: 100}, {Kind: fdinfo.KindSocket, Ino: 999}}, s.Networks))
 	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16}
 	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}
 	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}

@@ -1,0 +1,63 @@
+package collect
+
+import (
+	"bytes"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// BenchmarkSockets looks at a machine with 150,000 sockets whose processes are
+// known: a whole look with a new dump, its sums and the join with processes. ss -tm
+// takes turns with it and shows the same TCP sockets; lsfd and lsof run once.
+func BenchmarkSockets(b *testing.B) {
+	const processes, pairs = 9, 8400
+	for range processes {
+		start(b, "pairs:"+strconv.Itoa(pairs), 0)
+	}
+	c := newCollector(b, nil)
+	first := snapshotOf(b, c)
+	rss := ownRSS().Value
+	var look, ss time.Duration
+	runs := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		runs++
+		c.sockets.next = time.Time{}
+		began := time.Now()
+		s := snapshotOf(b, c)
+		look += time.Since(began)
+		if s.Sockets.EndsHere < 2*processes*pairs || !s.Sockets.BufferBytes.Known {
+			b.Fatalf("%d sockets have both ends here", s.Sockets.EndsHere)
+		}
+		ss += run(b, 2*processes*pairs, "ss", "-tm")
+	}
+	b.ReportMetric(float64(first.Sockets.Total), "sockets")
+	b.ReportMetric(look.Seconds()*1e3/float64(runs), "look-ms/op")
+	b.ReportMetric(ss.Seconds()*1e3/float64(runs), "ss-tm-ms/op")
+	b.ReportMetric(look.Seconds()/ss.Seconds(), "x-of-ss")
+	if testing.Short() {
+		return
+	}
+	b.ReportMetric(run(b, processes*pairs, "lsfd", "-n").Seconds()*1e3, "lsfd-ms")
+	b.ReportMetric(run(b, processes*pairs, "lsof", "-nP").Seconds()*1e3, "lsof-ms")
+	b.ReportMetric(float64(rss)/float64(first.Sockets.Total), "rss-bytes/socket")
+}
+
+// run times a tool that must print at least that many lines.
+func run(b *testing.B, lines int, name string, args ...string) time.Duration {
+	b.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stdout = &out
+	began := time.Now()
+	if err := cmd.Run(); err != nil && out.Len() == 0 {
+		b.Fatalf("%s: %v (make bench installs what is missing)", name, err)
+	}
+	took := time.Since(began)
+	if got := bytes.Count(out.Bytes(), []byte("\n")); got < lines {
+		b.Fatalf("%s printed %d lines, want %d", name, got, lines)
+	}
+	return took
+}
