@@ -62,6 +62,9 @@ type Model struct {
 	status statusMsg
 	modal  modal // what lies over the view, or nil
 
+	program *tea.Program // nil outside Run
+	pace    pace
+
 	frame string // the last frame; empty when something changed since
 }
 
@@ -90,6 +93,7 @@ func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 // keys that work everywhere, then to the view.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
+	m.keepPace(msg)
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
