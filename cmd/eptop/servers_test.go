@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +35,11 @@ func TestRealServers(t *testing.T) {
 			addr := freeAddr(t)
 			cmd := server.start(t, addr, t.TempDir())
 			connect(t, addr, server.clients)
+			var snap *model.Snapshot
 			var p *model.Process
 			waitFor(t, "all clients to be watched", func() bool {
-				p = serving(lookAt(t), cmd.Process.Pid, server.clients)
+				snap = lookAt(t)
+				p = serving(snap, cmd.Process.Pid, server.clients)
 				return p != nil
 			})
 			for i := range p.Epolls {
@@ -50,8 +53,60 @@ func TestRealServers(t *testing.T) {
 			if got := p.Sockets.Value; got < int64(server.clients) {
 				t.Errorf("%d sockets for %d clients", got, server.clients)
 			}
+			checkSockets(t, snap, p, addr, int64(server.clients))
 		})
 	}
+}
+
+// checkSockets checks that the clients are found on the server's port, with both
+// ends here, and that their memory is the server's.
+func checkSockets(t *testing.T, s *model.Snapshot, p *model.Process, addr string, clients int64) {
+	t.Helper()
+	if p.EndsHere < clients {
+		t.Errorf("%d of %d clients are known to be on this host", p.EndsHere, clients)
+	}
+	if p.KernelBytes.Sockets.Value < clients*2000 || !p.KernelBytes.Buffers.Known {
+		t.Errorf("kernel bytes = %+v", p.KernelBytes)
+	}
+	at := slices.IndexFunc(s.Sockets.ByPort, func(g model.SocketGroup) bool { return g.Name == addr })
+	if at < 0 {
+		t.Fatalf("nothing listens on %s", addr)
+	}
+	// The listener itself is one more.
+	if g := s.Sockets.ByPort[at]; g.Sockets != clients+1 || !slices.Contains(g.PIDs, p.PID) {
+		t.Errorf("on %s: %+v, want %d sockets and pid %d", addr, g, clients+1, p.PID)
+	}
+	joined := 0
+	for i := range p.Epolls {
+		for _, target := range p.Epolls[i].Targets {
+			if target.State == "ESTABLISHED" && target.Local == addr && target.Peer != "" {
+				joined++
+			}
+		}
+	}
+	if int64(joined) != clients {
+		t.Errorf("%d watches are joined with a connection, want %d", joined, clients)
+	}
+}
+
+// TestServerUnderLoad looks at nginx while wrk drives it: connections move between
+// states all the time, and the right processes hold them.
+func TestServerUnderLoad(t *testing.T) {
+	for _, program := range []string{"nginx", "wrk"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed: make test-deps installs it", program)
+		}
+	}
+	addr := freeAddr(t)
+	server := nginx(t, addr, t.TempDir())
+	connect(t, addr, 1)
+	launch(t, exec.Command("wrk", "-t1", "-c64", "-d60s", "http://"+addr+"/"))
+	waitFor(t, "wrk's connections to be joined with nginx's watches", func() bool {
+		s := lookAt(t)
+		p := serving(s, server.Process.Pid, 64)
+		return p != nil && p.EndsHere >= 64 && s.Sockets.Total > 0 && s.Sockets.BufferBytes.Known &&
+			slices.ContainsFunc(s.Processes, func(q model.Process) bool { return q.Comm == "wrk" && q.Sockets.Value >= 64 })
+	})
 }
 
 // serving returns the process of a server, itself or its one worker, that
