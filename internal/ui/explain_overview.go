@@ -19,7 +19,10 @@ func explainOverview(c overviewCard) (title, text string) {
 	case cardMemory:
 		return "Memory", "MemTotal, MemAvailable, SReclaimable and SUnreclaim of /proc/meminfo (meminfo_proc_show in fs/proc/meminfo.c); the bar is what is not available.\n\n" +
 			"Pinned: sock_inode_cache and dentry are marked reclaimable, and the kernel counts them into MemAvailable, but a live socket holds one of each, and no pressure frees them. " +
-			"It is the active objects of sock_inode_cache, times what an inode and a dentry take (derived). Objects on per-CPU slabs count as active, so it is a little high on a small machine."
+			"It is the sum over all sockets that were listed; where they were not, the active objects of sock_inode_cache times what an inode and a dentry take (derived), a little high on a small machine, because objects on per-CPU slabs count as active. " +
+			"Sockets: their structures and, beside them, what their buffers take; view 3 has all of it."
+	case cardSockets:
+		return explainSocketCard(cardStructs)
 	case cardTrend:
 		return "The last minutes", "The watches of all instances, and SReclaimable + SUnreclaim, one value for each look since eptop started (up to 300). " +
 			"Each chart runs from its lowest to its highest value, but over at least a hundredth of the lowest, so that noise stays small; a column is the highest of the looks it stands for.\n\n" +

@@ -70,6 +70,7 @@ func fixtureRich() *model.Snapshot {
 			},
 		}),
 		Processes: procs,
+		Sockets:   fixtureSockets(),
 		Slab:      fixtureSlab(),
 		Nodes: []model.Node{{
 			ID: 0, CPUs: model.Some("0-1"),
@@ -126,7 +127,7 @@ func fixtureHuge() *model.Snapshot {
 // fixtureEmpty is a machine on which nobody uses epoll.
 func fixtureEmpty() *model.Snapshot {
 	s := fixtureRich()
-	s.Processes = nil
+	s.Processes, s.Sockets = nil, fixtureSocketsNone()
 	s.Epoll.Instances, s.Epoll.Watches, s.Epoll.Users = 0, 0, nil
 	s.Walls = nil
 	return s
@@ -144,6 +145,7 @@ func fixtureDenied() *model.Snapshot {
 		{Name: "slabinfo", State: model.Denied, Detail: "/proc/slabinfo is readable by root only", Remedy: "sudo eptop"},
 		{Name: "slab_sysfs", State: model.Absent, Detail: "/sys/kernel/slab does not exist: the kernel was built without SLUB sysfs"},
 		{Name: "btf", State: model.Absent, Detail: "/sys/kernel/btf/vmlinux does not exist"},
+		{Name: "sock_diag", State: model.Absent, Detail: "this kernel has neither sock_diag nor /proc/net/tcp"},
 		{Name: "zoneinfo", State: model.Denied, Detail: "/proc/zoneinfo: permission denied", Remedy: "sudo eptop"},
 		{Name: "nodes", State: model.Absent, Detail: "/sys/devices/system/node does not exist: no NUMA"},
 		{Name: "meminfo", State: model.OK, Took: 20 * time.Microsecond},
@@ -153,7 +155,7 @@ func fixtureDenied() *model.Snapshot {
 	s.Epoll = model.EpollTotals{MaxUserWatches: model.Some[int64](5_491_511)}
 	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
 	s.InstanceCost = model.Maybe[model.InstanceCost]{}
-	s.Slab, s.Nodes, s.Zones, s.Walls = nil, nil, nil, nil
+	s.Slab, s.Nodes, s.Zones, s.Walls, s.Sockets = nil, nil, nil, nil, nil
 	return s
 }
 
@@ -170,7 +172,7 @@ func fixtureNobody() *model.Snapshot {
 	s.Processes, s.Hidden = s.Processes[8:9], 41
 	s.Epoll.Users = s.Epoll.Users[2:]
 	s.Epoll.Instances, s.Epoll.Watches = 1, 12
-	s.Slab, s.Walls = nil, s.Walls[1:3]
+	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], fixtureSocketsUntold()
 	return s
 }
 
@@ -194,7 +196,7 @@ func fixtureSources() []model.Source {
 	}
 	return []model.Source{
 		ok("fdinfo", 210*time.Microsecond), ok("slabinfo", 90*time.Microsecond), ok("slab_sysfs", 30*time.Microsecond),
-		ok("btf", 0), ok("zoneinfo", 25*time.Microsecond), ok("nodes", 15*time.Microsecond),
+		ok("btf", 0), ok("zoneinfo", 25*time.Microsecond), ok("nodes", 15*time.Microsecond), ok("sock_diag", 190*time.Millisecond), ok("sockstat", 20*time.Microsecond),
 		ok("meminfo", 10*time.Microsecond), ok("limits", 20*time.Microsecond),
 		{Name: "bpf", State: model.Absent, Detail: "this version of eptop looks through /proc alone"},
 	}
@@ -245,13 +247,12 @@ func fixturePart(cache, shownAs string, object, bytes int64, reclaimable bool) m
 // sockets; it lists no watch.
 func fixtureProcess(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	kb := model.KernelBytes{
-		Sockets: model.Some(sockets * 3829), Watches: model.Some(n * 208), Instances: model.Some[int64](646),
-		LeavesOut: []string{"buffers"},
+		Sockets: model.Some(sockets * 3829), Buffers: model.Some(sockets * 10), Watches: model.Some(n * 208), Instances: model.Some[int64](646),
 	}
-	kb.Total = model.Some(kb.Sockets.Value + kb.Watches.Value + kb.Instances.Value)
+	kb.Total = model.Some(kb.Sockets.Value + kb.Buffers.Value + kb.Watches.Value + kb.Instances.Value)
 	return model.Process{
 		PID: pid, Comm: comm, UID: uid, User: user, Started: fixtureTime.Add(-3 * time.Hour),
-		FDs: model.Some(sockets + 7), Sockets: model.Some(sockets), Instances: 1, Watches: n, KernelBytes: kb,
+		FDs: model.Some(sockets + 7), Sockets: model.Some(sockets), EndsHere: sockets - 2, Instances: 1, Watches: n, KernelBytes: kb,
 		Nofile: model.Some[int64](20_000), ListedAge: 4 * time.Second,
 		Epolls: []model.Epoll{{
 			FD: 4, State: model.OK, Counts: model.Counts{Watches: n, ET: n - 1, Exclusive: 1},

@@ -14,7 +14,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 	"suspend; fg comes back": func(r *rig, press func()) bool { press(); r.settle(); return r.suspend && !r.quit },
 	"help":                   func(r *rig, press func()) bool { press(); return r.shows("Keys", "Everywhere") },
 	"explain":                func(r *rig, press func()) bool { press(); return r.shows("WATCHES ·", "ep_show_fdinfo") },
-	"next view":              func(r *rig, press func()) bool { press(); return r.shows("[4 Slab]") },
+	"next view":              func(r *rig, press func()) bool { press(); return r.shows("[3 Sockets]") },
 	"view before":            func(r *rig, press func()) bool { press(); return r.shows("[1 Overview]") },
 	"back": func(r *rig, press func()) bool {
 		r.keys("4")
@@ -135,7 +135,7 @@ func TestEveryKeyOfTheHelp(t *testing.T) {
 
 // TestKeysOfEveryViewAreInTheHelp: what a view says of its keys, the help shows.
 func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
-	for _, tab := range []string{"1", "2", "4", "5"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5"} {
 		r := newRig(t, fixtureShared())
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 60})
 		r.keys(tab)
@@ -149,7 +149,7 @@ func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 
 func TestKeysOfMissingViews(t *testing.T) {
 	r := newRig(t, fixtureRich())
-	for k, title := range map[string]string{"3": "Sockets", "6": "Load", "7": "Findings"} {
+	for k, title := range map[string]string{"6": "Load", "7": "Findings"} {
 		r.keys(k)
 		r.sees("this version of eptop has no " + title + " view yet")
 	}
@@ -226,7 +226,7 @@ func TestMouse(t *testing.T) {
 		t.Fatalf("%q is not on screen:\n%s", text, r.screen())
 		return 0, 0
 	}
-	for i, tab := range []string{"2 Processes", "4 Slab", "5 Nodes", "1 Overview", "2 Processes"} {
+	for i, tab := range []string{"2 Processes", "3 Sockets", "4 Slab", "5 Nodes", "1 Overview", "2 Processes"} {
 		if click(at(tab)); !r.shows("[" + tab + "]") {
 			t.Errorf("click %d on %s shows another view", i, tab)
 		}

@@ -170,7 +170,7 @@ func TestLightBackground(t *testing.T) {
 // fills the terminal exactly.
 func TestFramesFit(t *testing.T) {
 	machines := map[string]*model.Snapshot{
-		"shared": fixtureShared(), "denied": fixtureDenied(), "empty": fixtureEmpty(), "million": fixtureMillion(3000), "nothing yet": nil,
+		"shared": fixtureShared(), "denied": fixtureDenied(), "empty": fixtureEmpty(), "million": fixtureMillion(3000), "joined": fixtureJoined(), "nothing yet": nil,
 	}
 	for name, snap := range machines {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestFramesFit(t *testing.T) {
 			if name == "shared" && !raceEnabled {
 				step = 1
 			}
-			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"4"}, {"5"}, {"?"}, {"e"}, {"p"}} {
+			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"3"}, {"3", "v", "v", "enter"}, {"4"}, {"5"}, {"?"}, {"e"}, {"p"}} {
 				r.keys("esc", "esc", "esc", "esc", "1")
 				r.settle()
 				r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
@@ -261,7 +261,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 
 // BenchmarkFrame is one new snapshot and the frame of a view.
 func BenchmarkFrame(b *testing.B) {
-	for _, tab := range []string{"1", "2", "4", "5"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5"} {
 		b.Run(tab, func(b *testing.B) {
 			m := New(Options{Delay: time.Second})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})

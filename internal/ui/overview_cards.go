@@ -290,7 +290,11 @@ func (v *overview) memoryLines(w int) []draw.Line {
 		if okPinned {
 			text += p.Muted.Ink(", " + units.Bytes(pinned) + " pinned")
 		}
-		return append(lines, draw.Line{Text: text, Drop: 2})
+		lines = append(lines, draw.Line{Text: text, Drop: 2})
+		if line := v.socketsInShort(w); line != "" {
+			lines = append(lines, draw.Line{Text: line, Drop: 3})
+		}
+		return lines
 	}
 	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
 	if okPinned {
@@ -300,9 +304,34 @@ func (v *overview) memoryLines(w int) []draw.Line {
 	return lines
 }
 
-// pinnedBytes is what counts as reclaimable although sockets hold it: for each
-// object of sock_inode_cache the inode and its dentry.
+// socketsInShort is the card of the sockets in one line.
+func (v *overview) socketsInShort(w int) string {
+	s := v.snap.Sockets
+	if s == nil {
+		return ""
+	}
+	structs, buffers := bytesOrDash(s.StructBytes), bytesOrDash(s.BufferBytes)
+	rest := longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
+	return draw.Fit("sockets   "+v.pens.Strong.Ink(structs)+v.pens.Muted.Ink(rest), w)
+}
+
+// socketLines: what sockets hold, structures against buffers, and what of it
+// only looks reclaimable.
+func (v *overview) socketLines(w int) []draw.Line {
+	s := v.snap.Sockets
+	if s == nil {
+		return nil
+	}
+	return socketMemory(v.pens, s, w)
+}
+
+// pinnedBytes is what counts as reclaimable although sockets hold it: of the
+// sockets themselves where they were looked at, else for each object of
+// sock_inode_cache the inode and its dentry.
 func pinnedBytes(s *model.Snapshot) (int64, bool) {
+	if s.Sockets != nil && s.Sockets.PinnedReclaimableBytes.Known {
+		return s.Sockets.PinnedReclaimableBytes.Value, true
+	}
 	cost, ok := s.ConnectionCost.TCP4.Get()
 	if !ok {
 		return 0, false

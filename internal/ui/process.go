@@ -133,7 +133,7 @@ func (v *process) choose() {
 	default:
 		v.watches.SetEmpty("It watches nothing.")
 	}
-	v.watches.SetSource(&watchRows{pid: v.pid, epoll: e})
+	v.watches.SetSource(newWatchRows(v.snap, v.pid, e))
 }
 
 // epoll is the instance under the cursor on the left, nil if there is none.

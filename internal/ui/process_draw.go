@@ -23,6 +23,14 @@ type processLayout struct {
 // sideBySideWidth is the width from which the panes stand beside each other.
 const sideBySideWidth = 132
 
+// The instances stand beside their watches in what those leave: wantedWatches is
+// the width in which a watch shows all of its socket.
+const (
+	wantedWatches = 116
+	leastEpolls   = 36
+	mostEpolls    = 82
+)
+
 // arrange is the view's arithmetic.
 func (v *process) arrange() {
 	l := &v.rects
@@ -35,7 +43,7 @@ func (v *process) arrange() {
 	rest := max(0, v.h-cardH)
 	if v.w >= sideBySideWidth {
 		l.sideBySide = true
-		left := max(v.w*2/5, min(v.w/2, 80))
+		left := min(max(leastEpolls, v.w-wantedWatches), mostEpolls)
 		right := v.w - left - 1
 		about := min(2, max(0, rest-1))
 		l.epollTitle = area{0, cardH, left, min(1, rest)}
@@ -169,6 +177,9 @@ func (v *process) fdLine(w int) string {
 		line += p.Warn.Ink(" · only the first " + units.Count(seen) + " looked at")
 	}
 	line += p.Muted.Ink(" · sockets ") + p.Text.Ink(countOrDash(d.Sockets))
+	if d.EndsHere > 0 {
+		line += p.Muted.Ink(longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with both ends here)", " ("+units.Count(d.EndsHere)+" here)", ""))
+	}
 	return line + p.Muted.Ink(" · ") + p.Text.Ink(watchesText(d)) + p.Muted.Ink(" watches in ") + p.Text.Ink(plural(d.Instances, "instance"))
 }
 

@@ -23,6 +23,8 @@ const (
 	procStale
 	procFDs
 	procSockets
+	procStructs
+	procBuffers
 	procMemory
 	procAge
 	procCommand
@@ -47,11 +49,15 @@ func newProcessTable(keys table.Keys) *table.Model {
 			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing before. ! says that it nears the soft RLIMIT_NOFILE, where accept fails with EMFILE. A dash: it may not be listed."},
 		procSockets: {Title: "SOCKETS", Min: 10, Align: cell.Right, Rank: 7, Falling: true,
 			Explain: "Its fds that are sockets of any family, watched or not, as of the last listing of its fds."},
+		procStructs: {Title: "STRUCTS", Min: 8, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry, security blobs, without bind buckets and buffers. A socket that another process holds too is in both. A dash: not looked at, or its size here is not known."},
+		procBuffers: {Title: "BUFFERS", Min: 8, Align: cell.Right, Rank: 7, Falling: true,
+			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel did not tell of all of them."},
 		procMemory: {Title: "WATCH-MEM", Min: 10, Align: cell.Right, Rank: 2, Falling: true,
 			Explain: "Kernel memory of its watches: their number times what one takes on this kernel. It leaves out the instances themselves and what is watched."},
 		procAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 10, Falling: true,
 			Explain: "How old the oldest of its watch lists is. Reading a list stops the process for that long, so large ones are read seldom (--max-stall)."},
-		procCommand: {Title: "COMMAND", Min: 15, Max: 40, Weight: 2, Rank: 1,
+		procCommand: {Title: "COMMAND", Min: 11, Max: 40, Weight: 2, Rank: 1,
 			Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."},
 		procNotes: {Title: "NOTES", Min: 8, Weight: 3, Rank: 11,
 			Explain: "shared: another process holds one of its instances too. unread: an instance could not be read, or waits for its turn."},
@@ -88,6 +94,8 @@ func (r processRows) Row(i int, dst []table.Cell) {
 		}
 	}
 	dst[procSockets] = table.Cell{Text: countOrDash(p.Sockets)}
+	dst[procStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
+	dst[procBuffers] = maybeBytes(p.KernelBytes.Buffers, table.Plain)
 	dst[procMemory] = table.Cell{Text: bytesOrDash(p.KernelBytes.Watches)}
 	dst[procAge] = table.Cell{Text: "–", Role: table.Muted}
 	if age, ok := oldest(p); ok {
@@ -188,6 +196,10 @@ func (r processRows) Compare(column, i, j int) int {
 		return compareMaybe(a.FDs, b.FDs)
 	case procSockets:
 		return compareMaybe(a.Sockets, b.Sockets)
+	case procStructs:
+		return compareMaybe(structsOf(a), structsOf(b))
+	case procBuffers:
+		return compareMaybe(a.KernelBytes.Buffers, b.KernelBytes.Buffers)
 	case procMemory:
 		return compareMaybe(a.KernelBytes.Watches, b.KernelBytes.Watches)
 	case procAge:

@@ -217,7 +217,7 @@ func TestRootGolden(t *testing.T) {
 	screens := map[string][]string{
 		"processes": {"2"}, "process": {"p", "4", "2", "4", "2", "enter"}, "shared": {"p", "9", "0", "0", "enter", "right"}, "help": {"2", "?"},
 		"explain": {"2", "e"}, "watch": {"p", "9", "0", "0", "enter", "j", "right", "j", "enter"}, "prompt": {"2", "p", "4", "2"},
-		"frozen": {"2", "space"}, "choose": {"2", "s", "right"}, "filter": {"2", "/", "n", "g"}, "overview": {},
+		"frozen": {"2", "space"}, "choose": {"2", "s", "right"}, "filter": {"2", "/", "n", "g"}, "overview": {}, "sockets": {"3"},
 	}
 	for name, keys := range screens {
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {

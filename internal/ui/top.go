@@ -21,6 +21,7 @@ const (
 	topFDs
 	topNofile
 	topStructs
+	topBuffers
 	topWatchBytes
 	topTotal
 	topCommand
@@ -44,11 +45,13 @@ func newTopTable(keys table.Keys) *table.Model {
 		topNofile: {Title: "NOFILE", Min: 7, Align: cell.Right, Rank: 10, Falling: true,
 			Explain: "FDS as a share of the soft RLIMIT_NOFILE (/proc/PID/limits): at 100 % accept fails with EMFILE."},
 		topStructs: {Title: "STRUCTS", Min: 8, Align: cell.Right, Rank: 7, Falling: true,
-			Explain: "Sockets times what one end of an idle TCP connection takes on this kernel: structures, no buffers. A unix or UDP socket takes less."},
+			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry and security blobs, without buffers. A socket that another process holds too is in both."},
+		topBuffers: {Title: "BUFFERS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
+			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel did not tell of all of them."},
 		topWatchBytes: {Title: "W-BYTES", Min: 8, Align: cell.Right, Rank: 11, Falling: true,
 			Explain: "Kernel memory of its watches: WATCHES times what a watch takes on this kernel."},
 		topTotal: {Title: "TOTAL", Min: 8, Align: cell.Right, Rank: 4, Falling: true,
-			Explain: "Kernel memory of its sockets, watches and epoll instances, as far as each is known. It leaves out socket buffers where they were not looked at, and all of its own memory."},
+			Explain: "Kernel memory of its sockets, their buffers, its watches and epoll instances, as far as each is known; Enter says what is missing. It leaves out all of its own memory."},
 		topCommand: {Title: "COMMAND", Min: 10, Max: 60, Weight: 3, Rank: 1, Explain: "The process's own name for itself (/proc/PID/comm), at most 15 bytes."},
 	}, keys)
 	t.SetOrder(topWatches, true)
@@ -72,7 +75,8 @@ func (r topRows) Row(i int, dst []table.Cell) {
 		dst[topET] = table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
 	}
 	dst[topSockets] = table.Cell{Text: countOrDash(p.Sockets)}
-	dst[topStructs] = table.Cell{Text: bytesOrDash(kb.Sockets)}
+	dst[topStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
+	dst[topBuffers] = maybeBytes(kb.Buffers, table.Plain)
 	dst[topFDs] = table.Cell{Text: countOrDash(p.FDs)}
 	dst[topNofile] = table.Cell{Text: "–", Role: table.Muted}
 	if share, ok := nofileShare(p).Get(); ok {
@@ -107,7 +111,9 @@ func (r topRows) Compare(column, i, j int) int {
 	case topSockets:
 		return compareMaybe(a.Sockets, b.Sockets)
 	case topStructs:
-		return compareMaybe(a.KernelBytes.Sockets, b.KernelBytes.Sockets)
+		return compareMaybe(structsOf(a), structsOf(b))
+	case topBuffers:
+		return compareMaybe(a.KernelBytes.Buffers, b.KernelBytes.Buffers)
 	case topFDs:
 		return compareMaybe(a.FDs, b.FDs)
 	case topNofile:
@@ -134,7 +140,7 @@ func emptyTop(s *model.Snapshot) string {
 	if s.Hidden > 0 {
 		return "No process to show: the fds of " + units.Count(int64(s.Hidden)) + " processes may not be listed by this user."
 	}
-	return "No process holds an epoll instance."
+	return "No process holds an epoll instance or a socket."
 }
 
 // watchesText is the number of watches, with + when an instance is missing

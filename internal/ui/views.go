@@ -13,7 +13,7 @@ func tabs() []tab {
 	return []tab{
 		{key: "1", title: "Overview", make: newOverview},
 		{key: "2", title: "Processes", make: newProcesses},
-		{key: "3", title: "Sockets"},
+		{key: "3", title: "Sockets", make: newSockets},
 		{key: "4", title: "Slab", make: newSlab},
 		{key: "5", title: "Nodes", make: newNodes},
 		{key: "6", title: "Load"},

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/units"
 )
 
 // describeWatch writes all that is known of one watch, and which other epolls
@@ -17,7 +19,12 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 		fmt.Fprintf(&b, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("fd", "%d of process %d (%s)", w.TFD, p.PID, p.Comm)
-	line("kind", "%s", w.Kind)
+	socket, joined := s.SocketOf(*w)
+	if joined {
+		line("kind", "%s socket", socket.Kind)
+	} else {
+		line("kind", "%s", w.Kind)
+	}
 	line("events", "%s (mask 0x%x; ERR and HUP are in every mask)", w.Mask, uint32(w.Mask))
 	line("data", "%s, %d in decimal", hexData(w.Data), w.Data)
 	if w.HasInode {
@@ -35,13 +42,80 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 		line("fd now", "unproven: whether it still is the watched file could not be told")
 	}
 	if w.Mask.Disarmed() {
-		line("state", "disarmed: it has fired once and waits for EPOLL_CTL_MOD")
+		line("armed", "no, disarmed: it has fired once and waits for EPOLL_CTL_MOD")
 	}
 	if twins := twinsOf(e, row); twins > 0 {
 		line("twins", "fd %d stands %d more times in this epoll: closed and opened again while a duplicate lived on", w.TFD, twins)
 	}
+	switch {
+	case joined:
+		b.WriteString("\n" + describeSocket(&socket))
+		if s.Sockets != nil && s.Sockets.Age > 0 {
+			line("as of", "%s ago, when sockets were last listed", units.Duration(s.Sockets.Age.Round(time.Millisecond)))
+		}
+	case w.Kind.String() == "socket" && s.Sockets != nil:
+		b.WriteString("\nNo list of sockets has this one: it is of another family, in a namespace that was not looked into, or opened since.\n")
+	case w.Kind.String() == "socket":
+		b.WriteString("\n" + absence(s, "sock_diag", "Sockets were not looked at.") + "\n")
+	}
 	b.WriteString("\n" + othersWatching(s, p, e, row))
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// describeSocket writes all that is known of the socket behind a watch.
+func describeSocket(s *model.WatchedSocket) string {
+	var b strings.Builder
+	line := func(name, text string) {
+		fmt.Fprintf(&b, "%-9s %s\n", name, text)
+	}
+	or := func(text, without string) string {
+		if text == "" {
+			return without
+		}
+		return text
+	}
+	queue := func(m model.Maybe[int64], what string) string {
+		n, ok := m.Get()
+		if !ok {
+			return "not told"
+		}
+		return units.Count(n) + " B " + what
+	}
+	line("state", s.State)
+	line("local", or(s.Local, "none"))
+	switch {
+	case s.PeerHere:
+		line("peer", or(s.Peer, "none")+", a socket of this host too: the connection takes the memory of two ends here")
+	default:
+		line("peer", or(s.Peer, "none"))
+	}
+	if s.RecvQueue.Known && s.State == listening {
+		line("accept", waitingText(s.RecvQueue, backlogOf(s)))
+	} else {
+		line("unread", queue(s.RecvQueue, "received and not read"))
+		line("unsent", queue(s.SendQueue, "written and not acknowledged, or not read by the peer"))
+	}
+	line("buffers", queue(s.Buffers, "of kernel memory, the overhead of each sk_buff in it"))
+	drops := "not told"
+	if n, ok := s.Drops.Get(); ok {
+		drops = units.Count(n) + " packets since it was made"
+	}
+	line("drops", drops)
+	return b.String()
+}
+
+// waitingText says how full an accept queue is.
+func waitingText(waiting, backlog model.Maybe[int64]) string {
+	text := plural(int(waiting.Value), "connection") + " waiting, of a backlog "
+	limit, ok := backlog.Get()
+	if !ok {
+		return text + "that is not told"
+	}
+	text += "of " + units.Count(limit)
+	if queueFull(waiting, backlog) {
+		text += ": FULL, no more is let in"
+	}
+	return text
 }
 
 // twinsOf counts the other watches under the same fd number.

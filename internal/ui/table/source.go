@@ -54,8 +54,11 @@ type Source interface {
 }
 
 // same is implemented by sources that can tell at once that another source has
-// the same rows in the same order: the order found for one is then kept.
-type same interface{ Same(Source) bool }
+// the same rows, and that sorting by a column (-1: none) and, when filtered, a
+// filter finds the same in both: the order found for one is then kept.
+type same interface {
+	Same(other Source, column int, filtered bool) bool
+}
 
 // Empty is a source without rows.
 type Empty struct{}
@@ -73,7 +76,7 @@ func (Empty) Key(int) Key { return Key{} }
 func (Empty) Compare(int, int, int) int { return 0 }
 
 // Same reports whether the other is empty too.
-func (Empty) Same(s Source) bool { return s.Len() == 0 }
+func (Empty) Same(s Source, _ int, _ bool) bool { return s.Len() == 0 }
 
 // AppendText is never called.
 func (Empty) AppendText(dst []byte, _ int) []byte { return dst }

@@ -123,7 +123,7 @@ func (m *Model) reorder(why cause) {
 func (m *Model) refresh(why cause) {
 	want := m.want
 	want.src = nil
-	if sameRows(m.src, m.next) && m.have == want {
+	if m.have == want && sameRows(m.src, m.next, want) {
 		m.src = m.next
 		return
 	}
@@ -144,10 +144,10 @@ func (m *Model) refresh(why cause) {
 	}
 }
 
-// sameRows reports whether b has the rows of a in a's order.
-func sameRows(a, b Source) bool {
+// sameRows reports whether an order found for a holds for b.
+func sameRows(a, b Source, order ask) bool {
 	s, ok := b.(same)
-	return ok && s.Same(a)
+	return ok && s.Same(a, order.column, order.filter != "")
 }
 
 // apply shows a job's answer. at is the place of its row, -2 where nobody
