@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,6 +63,7 @@ type Collector struct {
 	pids      []int
 	processes map[int]*process
 	instances []*instance
+	nextGroup time.Time
 	sockets   sockets
 	byHolder  map[holderKey]*instance
 	scratch   []fdinfo.Watch
@@ -161,6 +163,20 @@ func (l *look) focused(pid int) bool {
 		}
 	}
 	return false
+}
+
+// focusedFirst sorts what is to be done: what is on screen first, then what was done
+// longest ago.
+func focusedFirst[T any](due []T, focused func(T) bool, last func(T) time.Time) {
+	slices.SortStableFunc(due, func(a, b T) int {
+		switch fa, fb := focused(a), focused(b); {
+		case fa && !fb:
+			return -1
+		case fb && !fa:
+			return 1
+		}
+		return last(a).Compare(last(b))
+	})
 }
 
 // source adds how one source went. err nil is ok.

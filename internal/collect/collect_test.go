@@ -172,6 +172,11 @@ func TestAnEndedProcessIsForgotten(t *testing.T) {
 	if s.Process(pid) != nil {
 		t.Errorf("still there: %+v", s.Process(pid))
 	}
+	for _, in := range c.instances {
+		if len(in.holders) == 1 && in.holders[0].PID == pid {
+			t.Errorf("its epoll is still counted: %+v", in)
+		}
+	}
 	if err := c.Attach(pid); !errors.Is(err, ErrGone) {
 		t.Errorf("Attach = %v", err)
 	}

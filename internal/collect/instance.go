@@ -45,10 +45,15 @@ func (in *instance) close() {
 
 // groupInstances finds out which of the epoll fds are one instance. What is
 // known of an instance goes on with it as long as one of its holders does.
+//
+// It takes some n log n calls of kcmp(2), so with thousands of epolls the next
+// grouping waits in proportion to what the last one took; a holder that is new
+// appears with it.
 func (l *look) groupInstances() {
-	if !l.holdersChanged() {
+	if l.start.Before(l.nextGroup) || !l.holdersChanged() {
 		return
 	}
+	began := l.now()
 	set := l.fds.NewInstances()
 	for _, pid := range l.pids {
 		p := l.processes[pid]
@@ -68,11 +73,17 @@ func (l *look) groupInstances() {
 	for i := range groups {
 		l.instances = append(l.instances, l.adopt(&groups[i], known))
 	}
+	kept := make(map[*instance]bool, len(l.instances))
+	for _, in := range l.instances {
+		kept[in] = true
+	}
 	for _, in := range before {
-		if !slices.Contains(l.instances, in) {
+		if !kept[in] {
 			in.close()
 		}
 	}
+	now := l.now()
+	l.nextGroup = now.Add(time.Duration(float64(now.Sub(began)) / listShare))
 }
 
 // holdersChanged reports whether a process that holds or held epolls was listed
@@ -135,6 +146,7 @@ func (l *look) key(h model.Holder) holderKey {
 // readInstances reads the watches of those that are due, those of the focused
 // processes first, then the oldest.
 func (l *look) readInstances() {
+	l.instances = slices.DeleteFunc(l.instances, l.ended)
 	var due []*instance
 	for _, in := range l.instances {
 		if l.start.Before(in.nextRead) {
@@ -143,15 +155,7 @@ func (l *look) readInstances() {
 		}
 		due = append(due, in)
 	}
-	slices.SortStableFunc(due, func(a, b *instance) int {
-		if fa, fb := l.focusedInstance(a), l.focusedInstance(b); fa != fb {
-			if fa {
-				return -1
-			}
-			return 1
-		}
-		return a.readAt.Compare(b.readAt)
-	})
+	focusedFirst(due, l.focusedInstance, func(in *instance) time.Time { return in.readAt })
 	for i, in := range due {
 		if i > 0 && l.outOfTime() {
 			l.sample.Guest.InstancesWaiting += len(due) - i
@@ -166,6 +170,18 @@ func (l *look) readInstances() {
 			Counts: in.counts, List: in.watches, ReadTook: in.readTook, ReadAt: in.readAt, NextRead: in.nextRead,
 		})
 	}
+}
+
+// ended reports whether the processes of all holders are gone, and gives back what
+// was kept for the instance.
+func (l *look) ended(in *instance) bool {
+	for _, h := range in.holders {
+		if l.processes[h.PID] != nil && l.byHolder[l.key(h)] == in {
+			return false
+		}
+	}
+	in.close()
+	return true
 }
 
 func (l *look) focusedInstance(in *instance) bool {

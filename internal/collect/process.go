@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
@@ -155,15 +154,7 @@ func (l *look) listFDs() {
 			due = append(due, p)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b *process) int {
-		if fa, fb := l.focused(a.pid), l.focused(b.pid); fa != fb {
-			if fa {
-				return -1
-			}
-			return 1
-		}
-		return a.listedAt.Compare(b.listedAt)
-	})
+	focusedFirst(due, func(p *process) bool { return l.focused(p.pid) }, func(p *process) time.Time { return p.listedAt })
 	for i, p := range due {
 		if i > 0 && l.outOfTime() {
 			l.sample.Guest.ListingsWaiting += len(due) - i
