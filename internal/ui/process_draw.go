@@ -260,6 +260,9 @@ func (v *process) aboutLines() []string {
 	if e.NextRead > 0 {
 		second = append(second, "next in "+units.Duration(e.NextRead.Round(time.Millisecond)))
 	}
+	if s := v.snap.Sockets; s != nil && s.NextRead > stretched {
+		second = append(second, "sockets listed "+units.Duration(s.Age.Round(time.Millisecond))+" ago")
+	}
 	lines := []string{strings.Join(first, " · "), strings.Join(second, " · ")}
 	if r.h == 1 {
 		lines = []string{strings.Join(append(first, second...), " · ")}

@@ -95,7 +95,7 @@ func (r processRows) Row(i int, dst []table.Cell) {
 	}
 	dst[procSockets] = table.Cell{Text: countOrDash(p.Sockets)}
 	dst[procStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
-	dst[procBuffers] = maybeBytes(p.KernelBytes.Buffers, table.Plain)
+	dst[procBuffers] = maybeBytes(buffersOf(p), table.Plain)
 	dst[procMemory] = table.Cell{Text: bytesOrDash(p.KernelBytes.Watches)}
 	dst[procAge] = table.Cell{Text: "–", Role: table.Muted}
 	if age, ok := oldest(p); ok {
@@ -199,7 +199,7 @@ func (r processRows) Compare(column, i, j int) int {
 	case procStructs:
 		return compareMaybe(structsOf(a), structsOf(b))
 	case procBuffers:
-		return compareMaybe(a.KernelBytes.Buffers, b.KernelBytes.Buffers)
+		return compareMaybe(buffersOf(a), buffersOf(b))
 	case procMemory:
 		return compareMaybe(a.KernelBytes.Watches, b.KernelBytes.Watches)
 	case procAge:

@@ -42,7 +42,7 @@ const (
 func newSockets(keys keyMap) view {
 	v := &sockets{
 		keys:  keys,
-		group: key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "group by state, process, port…")),
+		group: key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "next grouping (port, user…)")),
 		deck:  deck[socketCard]{keys: keys, gap: 1},
 	}
 	for by := range v.tables {

@@ -145,7 +145,7 @@ func (r *socketRows) at(i int) socketRow {
 func rowOfProcess(p *model.Process) socketRow {
 	row := socketRow{
 		name: strconv.Itoa(p.PID), user: p.User, owner: p.Comm, pids: []int{p.PID},
-		sockets: p.Sockets, structs: structsOf(p), buffers: p.KernelBytes.Buffers,
+		sockets: p.Sockets, structs: structsOf(p), buffers: buffersOf(p),
 	}
 	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
 		row.here = model.Some(p.EndsHere)
@@ -163,6 +163,14 @@ func structsOf(p *model.Process) model.Maybe[int64] {
 		return model.Maybe[int64]{}
 	}
 	return p.KernelBytes.Sockets
+}
+
+// buffersOf is what their buffers take, likewise.
+func buffersOf(p *model.Process) model.Maybe[int64] {
+	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 && p.KernelBytes.Buffers.Value == 0 {
+		return model.Maybe[int64]{}
+	}
+	return p.KernelBytes.Buffers
 }
 
 // owner names the processes that hold a listener.

@@ -146,6 +146,12 @@ func TestSocketsKeys(t *testing.T) {
 		}
 	}
 	r.sees("[port]", "/FULL")
+	for y, line := range strings.Split(r.screen(), "\n") {
+		if i := strings.Index(line, "STRUCTS"); i >= 0 {
+			r.send(tea.MouseClickMsg{X: i + 2, Y: y, Button: tea.MouseLeft})
+		}
+	}
+	r.sees("STRUCTS▼")
 	r.keys("enter")
 	r.settle()
 	if r.m.attached() != 7425 {
@@ -371,4 +377,22 @@ func finish[E any](update func(tea.Msg) E, cmd tea.Cmd) {
 		return
 	}
 	update(msg)
+}
+
+// TestSocketsThatNoListHas: what a process's sockets take is not 0 only because
+// they are of a family that nobody lists.
+func TestSocketsThatNoListHas(t *testing.T) {
+	p := fixtureProcess(1, 0, "root", "netlink", 5, 1)
+	p.KernelBytes.Sockets, p.KernelBytes.Buffers = model.Some[int64](0), model.Some[int64](0)
+	if structsOf(&p).Known || buffersOf(&p).Known {
+		t.Error("sockets that no list has take 0 bytes")
+	}
+	p.Sockets = model.Some[int64](0)
+	if structsOf(&p) != model.Some[int64](0) || buffersOf(&p) != model.Some[int64](0) {
+		t.Error("no sockets take an unknown number of bytes")
+	}
+	row := rowOfProcess(&model.Process{PID: 7, Epolls: []model.Epoll{{State: model.Denied}}, Instances: 1, Unread: 1})
+	if row.sockets.Known || row.here.Known || row.structs.Known || row.buffers.Known || row.watches.Known {
+		t.Errorf("a process whose fds may not be listed: %+v", row)
+	}
 }

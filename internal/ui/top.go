@@ -76,7 +76,7 @@ func (r topRows) Row(i int, dst []table.Cell) {
 	}
 	dst[topSockets] = table.Cell{Text: countOrDash(p.Sockets)}
 	dst[topStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
-	dst[topBuffers] = maybeBytes(kb.Buffers, table.Plain)
+	dst[topBuffers] = maybeBytes(buffersOf(p), table.Plain)
 	dst[topFDs] = table.Cell{Text: countOrDash(p.FDs)}
 	dst[topNofile] = table.Cell{Text: "–", Role: table.Muted}
 	if share, ok := nofileShare(p).Get(); ok {
@@ -113,7 +113,7 @@ func (r topRows) Compare(column, i, j int) int {
 	case topStructs:
 		return compareMaybe(structsOf(a), structsOf(b))
 	case topBuffers:
-		return compareMaybe(a.KernelBytes.Buffers, b.KernelBytes.Buffers)
+		return compareMaybe(buffersOf(a), buffersOf(b))
 	case topFDs:
 		return compareMaybe(a.FDs, b.FDs)
 	case topNofile:
