@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -119,7 +120,7 @@ func (noBPF) Error() string        { return "this version of eptop looks through
 func (noBPF) Is(target error) bool { return target == errors.ErrUnsupported }
 
 func bytesOf(n *uint64) model.Maybe[int64] {
-	if n == nil {
+	if n == nil || *n > math.MaxInt64 {
 		return model.Maybe[int64]{}
 	}
 	return model.Some(int64(*n))

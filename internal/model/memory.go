@@ -1,6 +1,8 @@
 package model
 
 import (
+	"math"
+
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/zone"
 )
@@ -13,7 +15,7 @@ func caches(in []slab.Cache, pageBytes int) []Cache {
 	for i := range in {
 		c := &in[i]
 		row := Cache{
-			Name: c.Name, Aliases: c.Aliases, Objects: int64(c.Objs), Active: int64(c.ActiveObjs),
+			Name: c.Name, Aliases: c.Aliases, Objects: int64(c.Objs), Active: int64(min(c.ActiveObjs, c.Objs)),
 			SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
 			ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
 			Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
@@ -36,7 +38,12 @@ func caches(in []slab.Cache, pageBytes int) []Cache {
 	return out
 }
 
-func maybe(o zone.Optional) Maybe[int64] { return Maybe[int64]{Value: int64(o.Value), Known: o.Known} }
+func maybe(o zone.Optional) Maybe[int64] {
+	if !o.Known || o.Value > math.MaxInt64 {
+		return Maybe[int64]{}
+	}
+	return Some(int64(o.Value))
+}
 
 func zones(in zone.Zoneinfo) []Zone {
 	out := make([]Zone, 0, len(in.Zones))
@@ -102,7 +109,10 @@ func withStats(n Node, stats zone.NodeStats) Node {
 	if len(stats.Stats) > 0 {
 		n.Stats = make(map[string]int64, len(stats.Stats))
 		for _, s := range stats.Stats {
-			n.Stats[s.Name] = int64(s.Value)
+			// A counter that a kernel let run below 0 says nothing.
+			if s.Value <= math.MaxInt64 {
+				n.Stats[s.Name] = int64(s.Value)
+			}
 		}
 	}
 	return n

@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -17,7 +18,7 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 		if limit, ok := u.Limit.Get(); ok {
 			out = append(out, Wall{
 				Name: "user_watches", Used: u.Watches, Limit: limit, ConnectionsLeft: max(0, limit-u.Watches),
-				Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", 2*limit),
+				Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(limit)),
 				Origin: Derived,
 			})
 		}
@@ -31,7 +32,7 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 		}
 		// Since Linux 5.x systemd sets it to the largest number there is.
 		if files <= 1<<62 {
-			w.RaiseWith = fmt.Sprintf("sysctl fs.file-max=%d", 2*files)
+			w.RaiseWith = fmt.Sprintf("sysctl fs.file-max=%d", twice(files))
 			out = append(out, w)
 		}
 	}
@@ -41,6 +42,9 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 	slices.SortStableFunc(out, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 	return out
 }
+
+// twice is 2n, or the most there can be.
+func twice(n int64) int64 { return min(n, math.MaxInt64/2) * 2 }
 
 // nofileWall is that of the process which has used most of its limit.
 func nofileWall(processes []Process) (Wall, bool) {
@@ -58,7 +62,7 @@ func nofileWall(processes []Process) (Wall, bool) {
 			best = Wall{
 				Name: "nofile", Used: fds, Limit: limit, ConnectionsLeft: max(0, limit-fds),
 				Scope:     fmt.Sprintf("pid %d", p.PID),
-				RaiseWith: fmt.Sprintf("prlimit --pid %d --nofile=%d", p.PID, 2*limit),
+				RaiseWith: fmt.Sprintf("prlimit --pid %d --nofile=%d", p.PID, twice(limit)),
 				Origin:    Measured,
 			}
 		}

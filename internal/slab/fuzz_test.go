@@ -37,6 +37,8 @@ func FuzzSlabinfo(f *testing.F) {
 		if !printable(name) {
 			return
 		}
+		objs, activeSlabs, slabs = objs%maxCount, activeSlabs%maxCount, slabs%maxCount
+		objectBytes, objsPerSlab, pages = objectBytes%maxSize, objsPerSlab%maxSize, pages%maxSize
 		want := Cache{
 			Name: name, ActiveObjs: active, Objs: objs, ObjectBytes: objectBytes,
 			ObjsPerSlab: objsPerSlab, PagesPerSlab: pages, ActiveSlabs: activeSlabs, Slabs: slabs,

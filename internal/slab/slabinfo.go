@@ -93,6 +93,13 @@ func (p *Parser) intern(name []byte) string {
 	return s
 }
 
+// maxCount and maxSize are more objects and larger slabs than there can be: the
+// bytes of all slabs of a cache fit an int64.
+const (
+	maxCount = 1 << 36
+	maxSize  = 1 << 20
+)
+
 // parseCache parses one line without its newline. columns is how many numbers
 // stand before the first colon. why is empty when it could.
 func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
@@ -121,9 +128,13 @@ func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
 	}
 	var small [tableColumns]uint64
 	for i, field := range fields {
-		limit := uint64(math.MaxUint64)
-		if i >= 2 {
-			limit = math.MaxUint32
+		limit := uint64(math.MaxUint64) // active_objs, which a race can take below 0
+		switch i {
+		case 0:
+		case 1:
+			limit = maxCount
+		default:
+			limit = maxSize
 		}
 		if small[i], why = parseUint(field, limit); why != "" {
 			return nil, why
@@ -149,10 +160,10 @@ func parseSections(b []byte, c *Cache) (why string) {
 		if len(slabs) == 0 {
 			return "a column is missing after slabdata"
 		}
-		if c.ActiveSlabs, why = parseUint(active, math.MaxUint64); why != "" {
+		if c.ActiveSlabs, why = parseUint(active, maxCount); why != "" {
 			return why
 		}
-		c.Slabs, why = parseUint(slabs, math.MaxUint64)
+		c.Slabs, why = parseUint(slabs, maxCount)
 		return why
 	}
 	return "no slabdata section"

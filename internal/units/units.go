@@ -1,10 +1,11 @@
 // Package units writes numbers the way people read them on screen and in
 // text reports. Bytes are decimal (kB = 1000 B, as the eptop documentation
-// counts), counts are grouped by thin spaces so that 5 491 511 can be read at
+// counts), counts are grouped by spaces so that 5 491 511 can be read at
 // a glance and no locale's comma is mistaken for a point.
 package units
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -42,12 +43,17 @@ func AppendCount(dst []byte, n int64) []byte {
 // Bytes writes n bytes in at most seven columns: 208 B, 3.8 kB, 31.6 MB, 9.5 GB.
 func Bytes(n int64) string {
 	if n < 0 {
-		return "-" + Bytes(-n)
+		// The most negative number has no positive counterpart; a float does.
+		return "-" + decimalBytes(-float64(n))
 	}
-	if n < 1000 {
-		return strconv.FormatInt(n, 10) + " B"
+	return decimalBytes(float64(n))
+}
+
+func decimalBytes(v float64) string {
+	if v < 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + " B"
 	}
-	v, unit := float64(n), ""
+	unit := ""
 	for _, unit = range []string{"kB", "MB", "GB", "TB", "PB", "EB"} {
 		v /= 1000
 		// 999.95 would print as 1000.0: it belongs to the next unit.
@@ -74,6 +80,8 @@ func Duration(d time.Duration) string {
 		return strconv.FormatFloat(v, 'f', prec, 64) + " " + unit
 	}
 	switch {
+	case d == math.MinInt64:
+		return Duration(d + 1)
 	case d < 0:
 		return "-" + Duration(-d)
 	case d == 0:

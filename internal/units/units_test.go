@@ -33,7 +33,7 @@ func FuzzCount(f *testing.F) {
 func TestBytes(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 208: "208 B", 999: "999 B", 1000: "1.0 kB", 3829: "3.8 kB",
-		999949: "999.9 kB", 999950: "1.0 MB", 31_600_000: "31.6 MB", -208: "-208 B",
+		999949: "999.9 kB", 999950: "1.0 MB", 31_600_000: "31.6 MB", -208: "-208 B", math.MinInt64: "-9.2 EB",
 		9_500_000_000: "9.5 GB", math.MaxInt64: "9.2 EB",
 	} {
 		if got := Bytes(n); got != want {
@@ -46,7 +46,7 @@ func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 500: "500 ns", 41 * time.Microsecond: "41 µs", 2300 * time.Microsecond: "2.3 ms",
 		1600 * time.Millisecond: "1.6 s", 30 * time.Millisecond: "30 ms", 12 * time.Second: "12 s",
-		4 * time.Minute: "4.0 min", 3 * time.Hour: "3.0 h", 72 * time.Hour: "3.0 d", -time.Second: "-1.0 s",
+		4 * time.Minute: "4.0 min", 3 * time.Hour: "3.0 h", 72 * time.Hour: "3.0 d", -time.Second: "-1.0 s", math.MinInt64: "-106752 d", math.MaxInt64: "106752 d",
 	} {
 		if got := Duration(d); got != want {
 			t.Errorf("Duration(%d) = %q, want %q", d, got, want)
@@ -58,4 +58,19 @@ func TestPercent(t *testing.T) {
 	if got := Percent(0.0277); got != "2.8 %" {
 		t.Errorf("Percent = %q", got)
 	}
+}
+
+// FuzzShort holds Bytes and Duration to their widths, whatever the number.
+func FuzzShort(f *testing.F) {
+	for _, n := range []int64{0, 999, 999_950, -1, math.MinInt64, math.MaxInt64} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n int64) {
+		if got := Bytes(n); len(got) > len("-999.9 MB") {
+			t.Errorf("Bytes(%d) = %q", n, got)
+		}
+		if got := Duration(time.Duration(n)); len(got) > len("-106752 µs") {
+			t.Errorf("Duration(%d) = %q", n, got)
+		}
+	})
 }

@@ -101,7 +101,7 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 		return out, why
 	}
 	if string(unit) == "kB" {
-		if v > math.MaxUint64>>10 {
+		if v > math.MaxInt64>>10 {
 			return out, "number too large"
 		}
 		return MeminfoLine{Name: names.of(name), Value: v << 10, Bytes: true}, ""

@@ -92,7 +92,7 @@ func FuzzMeminfo(f *testing.F) {
 	f.Add(uint16(0), uint64(3893460), uint64(3303032), uint64(122232), uint64(0))
 	f.Add(uint16(1023), uint64(math.MaxUint64), uint64(0), uint64(1), uint64(math.MaxUint64))
 	f.Fuzz(func(t *testing.T, node uint16, total, free, reclaimable, huge uint64) {
-		const most = math.MaxUint64 >> 10
+		const most = math.MaxInt64 >> 10
 		total, free, reclaimable = total&most, free&most, reclaimable&most
 		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
 			node, total, node, free, node, reclaimable, node, huge)

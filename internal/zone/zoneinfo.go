@@ -1,6 +1,9 @@
 package zone
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // Zone is one zone of the page allocator. All counts are in pages of the
 // kernel's page size. Free memory below Low wakes kswapd, below Min it makes
@@ -304,12 +307,18 @@ func (p *zoneinfoParser) page(key, rest []byte) error {
 	return nil
 }
 
+// maxPages is more pages than any machine can have: their bytes fit an int64.
+const maxPages = math.MaxInt64 >> 16
+
 func (p *zoneinfoParser) set(key zoneKey, to *uint64, rest []byte) error {
 	if p.seen&key != 0 {
 		return p.malformed("second time in one zone")
 	}
 	value, _ := field(rest)
 	v, why := number(value)
+	if why == "" && v > maxPages {
+		why = "number too large"
+	}
 	if why != "" {
 		return p.malformed(why)
 	}
