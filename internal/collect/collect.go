@@ -125,7 +125,7 @@ type Focus struct {
 // cannot be listed; every other source that fails is named in Sample.Sources.
 func (c *Collector) Look(focus Focus) (*model.Sample, error) {
 	start := c.now()
-	s := &model.Sample{Time: start}
+	s := &model.Sample{Time: start, UserNames: map[int]string{}}
 	l := look{Collector: c, sample: s, focus: focus, start: start}
 	if err := l.processTable(); err != nil {
 		return nil, err

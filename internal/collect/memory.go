@@ -146,7 +146,7 @@ func (l *look) readLayouts() {
 			l.layouts.err = fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission)
 		}
 		layout := model.Layout{
-			ShownAs: name, RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
+			RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
 			SlabBytes: int64(a.PagesPerSlab) * int64(page), ObjsPerSlab: int64(a.ObjsPerSlab),
 		}
 		if shown, ok := names.ShownAs(name); ok {

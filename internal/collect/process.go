@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
@@ -54,6 +55,9 @@ func (l *look) processTable() error {
 	pids, err := l.fds.PIDs(l.pids[:0])
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
+	}
+	if len(pids) == 0 {
+		return fmt.Errorf("%s has no processes: not a procfs", l.opts.ProcRoot)
 	}
 	l.pids = pids
 	alive := make(map[int]*process, len(pids))
@@ -120,7 +124,7 @@ func (l *look) identify(p *process) error {
 	}
 	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
 	p.nofile = model.Maybe[int64]{}
-	if limits, err := proc.Limits(); err == nil && !p.kernel {
+	if limits, err := proc.Limits(); err == nil && !p.kernel && limits.OpenFiles <= math.MaxInt64 {
 		p.nofile = model.Some(int64(limits.OpenFiles))
 	}
 	return nil
@@ -179,9 +183,6 @@ func (l *look) list(p *process) {
 	}
 	switch stateOf(err) {
 	case model.OK:
-		if !p.count.Known && !listing.Truncated {
-			p.count = model.Some(int64(len(listing.FDs)))
-		}
 		return
 	case model.Denied:
 		// Before Linux 6.2 no count tells a kernel thread apart.
@@ -238,6 +239,9 @@ func (l *look) fillProcesses() {
 		if !p.identified && l.identify(p) != nil {
 			continue // it ended
 		}
+		for _, uid := range []int{p.uid, p.realUID} {
+			l.sample.UserNames[uid] = l.userName(uid)
+		}
 		s := model.ProcessSample{
 			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid),
 			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
@@ -246,6 +250,9 @@ func (l *look) fillProcesses() {
 			s.Problem = ErrKernelThread.Error()
 		} else if p.listed && !p.denied && p.problem == "" {
 			s.Sockets = model.Some(int64(p.listing.Sockets))
+			if !p.count.Known && !p.listing.Truncated {
+				s.FDs = model.Some(int64(len(p.listing.FDs))) // as old as the listing
+			}
 			if len(l.sockets.networks) > 0 {
 				s.Held = model.Some(p.held)
 			}

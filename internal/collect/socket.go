@@ -41,6 +41,13 @@ func (l *look) dumpSockets() {
 		s.took = s.at.Sub(began)
 		s.next = s.at.Add(time.Duration(float64(s.took) / socketShare))
 	}
+	for i := range s.networks {
+		if v := s.networks[i].Survey; v != nil {
+			for uid := range v.UIDs {
+				l.sample.UserNames[uid] = l.userName(uid)
+			}
+		}
+	}
 	l.sample.Networks, l.sample.SocketsAt, l.sample.SocketsNext = s.networks, s.at, s.next
 	l.source("sock_diag", s.took, s.err)
 	l.sockstat()

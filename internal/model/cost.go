@@ -51,7 +51,7 @@ type sizes struct {
 // else the slot an object takes, else the bare size of the structure. The last
 // two leave slab waste out and are therefore estimates.
 func (s sizes) part(p part) (Part, bool) {
-	out := Part{Cache: p.cache, ShownAs: p.cache, Origin: Estimated}
+	out := Part{Cache: p.cache, Origin: Estimated}
 	if n, ok := s.structs[p.object]; ok {
 		out.ObjectBytes = Some(n)
 	} else if n, ok := s.protocols[p.proto]; ok {

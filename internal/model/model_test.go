@@ -148,7 +148,7 @@ func sample() *Sample {
 			read([]Holder{{20, 3}}, 7),
 			{Holders: []Holder{{20, 5}}, SharingKnown: true, State: Absent, Problem: "waits for its first read"},
 		},
-		Layouts: layouts618(), StructBytes: structs618(),
+		Layouts: layouts618(), StructBytes: structs618(), UserNames: map[int]string{33: "www", 1000: "me"},
 	}
 }
 
@@ -159,7 +159,7 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 	}
 	want := []User{
 		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: Some[int64](1000), WatchBytes: Some[int64](20800)},
-		{UID: 1000, User: "me", Instances: 2, Watches: 7, Limit: Some[int64](1000), WatchBytes: Some[int64](1456)},
+		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: Some[int64](1000), WatchBytes: Some[int64](1456)},
 	}
 	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
 		t.Error(diff)
@@ -303,5 +303,39 @@ func TestTarget(t *testing.T) {
 	b, _ = json.Marshal((&Snapshot{}).Target(fdinfo.Watch{TFD: 1, Mask: fdinfo.OneShot}))
 	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
 		t.Errorf("target = %s\nwant     %s", b, want)
+	}
+}
+
+func TestUnreadWatchesAreNotZero(t *testing.T) {
+	s := sample()
+	s.Instances[1].State, s.Instances[1].Counts = Failed, Counts{}
+	snap := New(s)
+	if k := snap.Process(20).KernelBytes; k.Watches.Known {
+		t.Errorf("watches that could not be read take %d bytes", k.Watches.Value)
+	}
+	b, err := json.Marshal(snap.Process(20).Epolls[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{`"watches"`, `"et"`, `"stale"`, `"bytes"`} {
+		if strings.Contains(string(b), field) {
+			t.Errorf("%s is in %s", field, b)
+		}
+	}
+	if b, _ = json.Marshal(snap.Process(10).Epolls[0]); !strings.Contains(string(b), `"watches":100,"et":0`) {
+		t.Errorf("counts that are known are not in %s", b)
+	}
+}
+
+func TestManyHoldersAreBounded(t *testing.T) {
+	s := sample()
+	in := &s.Instances[0]
+	for pid := range 1000 {
+		s.Processes = append(s.Processes, ProcessSample{PID: 1000 + pid, RealUID: 33})
+		in.Holders = append(in.Holders, Holder{1000 + pid, 4})
+	}
+	e := New(s).Process(1500).Epolls[0]
+	if len(e.SharedWith) != maxShared || e.SharedCount != 1002 {
+		t.Errorf("%d of %d holders are named", len(e.SharedWith), e.SharedCount)
 	}
 }

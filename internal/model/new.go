@@ -71,20 +71,24 @@ func (b *builder) epoll(snap *Snapshot) {
 			t.Unread++
 		}
 		t.Watches += in.Counts.Watches
-		uid, sure, _ := b.charged(in)
-		if !uid.Known {
+		who := b.charged(in)
+		if !who.uid.Known {
 			continue
 		}
-		u := users[uid.Value]
+		u := users[who.uid.Value]
 		if u == nil {
-			u = &User{UID: uid.Value, User: b.userName(uid.Value), Limit: b.sample.MaxUserWatches}
-			users[uid.Value] = u
+			u = &User{UID: who.uid.Value, User: b.userName(who.uid.Value), Limit: b.sample.MaxUserWatches}
+			users[who.uid.Value] = u
 		}
 		u.Instances++
-		u.Watches += in.Counts.Watches
-		if !sure {
+		if !who.sure {
 			u.Unsure++
 		}
+		if in.State != OK {
+			u.Unread++
+			continue
+		}
+		u.Watches += in.Counts.Watches
 		if bytes, ok := b.watchBytes(in.Counts).Get(); ok {
 			u.WatchBytes = Some(u.WatchBytes.Value + bytes)
 		}
@@ -98,37 +102,44 @@ func (b *builder) epoll(snap *Snapshot) {
 	snap.Epoll = t
 }
 
-// charged tells whose max_user_watches an instance uses up: the real user of
-// the process that created it (ep_alloc takes get_current_user). /proc shows
-// only who holds it now, so the oldest holder stands in for the creator.
-func (b *builder) charged(in *InstanceSample) (uid Maybe[int], sure bool, why string) {
-	sure = true
+// charge is whose max_user_watches an instance uses up.
+type charge struct {
+	uid  Maybe[int]
+	sure bool
+	why  string
+}
+
+// charged tells whom the kernel charges for an instance: the real user of the process
+// that created it (ep_alloc takes get_current_user). /proc shows only who holds it
+// now, so the oldest holder stands in for the creator.
+func (b *builder) charged(in *InstanceSample) charge {
+	c := charge{sure: true}
 	for _, h := range in.Holders {
 		p := b.processes[h.PID]
 		switch {
 		case p == nil:
-		case !uid.Known:
-			uid = Some(p.RealUID)
-		case uid.Value != p.RealUID:
-			sure = false
+		case !c.uid.Known:
+			c.uid = Some(p.RealUID)
+		case c.uid.Value != p.RealUID:
+			c.sure = false
 		}
 	}
 	switch {
-	case !uid.Known:
-		return uid, false, "no holder's user is known"
-	case !sure:
-		return uid, false, "its holders run as different users; the oldest holder's real user is taken for its creator"
+	case !c.uid.Known:
+		c.sure, c.why = false, "no holder's user is known"
+	case !c.sure:
+		c.why = "its holders run as different users; the oldest holder's real user is taken for its creator"
 	case len(in.Holders) > 1:
-		return uid, true, "the real user of all its holders, unless its creator changed users afterwards"
+		c.why = "the real user of all its holders, unless its creator changed users afterwards"
+	default:
+		c.why = "the real user of its holder, unless that process changed users after creating it"
 	}
-	return uid, true, "the real user of its holder, unless that process changed users after creating it"
+	return c
 }
 
 func (b *builder) userName(uid int) string {
-	for i := range b.sample.Processes {
-		if p := &b.sample.Processes[i]; p.UID == uid && p.User != "" {
-			return p.User
-		}
+	if name, ok := b.sample.UserNames[uid]; ok {
+		return name
 	}
 	return fmt.Sprint(uid)
 }
@@ -158,13 +169,14 @@ func (b *builder) processRows() []Process {
 	for i := range b.sample.Instances {
 		in := &b.sample.Instances[i]
 		counted := map[int]bool{}
+		who := b.charged(in)
 		for _, h := range in.Holders {
 			row, ok := at[h.PID]
 			if !ok {
 				continue
 			}
 			p := &rows[row]
-			p.Epolls = append(p.Epolls, b.epollOf(in, h))
+			p.Epolls = append(p.Epolls, b.epollOf(in, h, who))
 			if !counted[h.PID] {
 				counted[h.PID] = true
 				b.addInstance(p, in)
@@ -187,18 +199,23 @@ func (b *builder) age(t time.Time) time.Duration {
 	return max(0, b.sample.Time.Sub(t))
 }
 
-func (b *builder) epollOf(in *InstanceSample, h Holder) Epoll {
+// maxShared bounds the holders that are named for each: with a thousand children of
+// one parent, all of each would be a million.
+const maxShared = 32
+
+func (b *builder) epollOf(in *InstanceSample, h Holder, who charge) Epoll {
 	e := Epoll{
 		FD: h.FD, State: in.State, Problem: in.Problem, Counts: in.Counts,
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
 		SharingUnknown: !in.SharingKnown, List: in.List,
 	}
-	e.ChargedUID, e.ChargedSure, e.ChargedWhy = b.charged(in)
+	e.ChargedUID, e.ChargedSure, e.ChargedWhy = who.uid, who.sure, who.why
 	if in.State == OK {
 		e.Bytes = b.watchBytes(in.Counts)
 	}
-	for _, other := range in.Holders {
-		if other != h {
+	e.SharedCount = len(in.Holders) - 1
+	for _, other := range in.Holders[:min(len(in.Holders), maxShared+1)] {
+		if other != h && len(e.SharedWith) < maxShared {
 			e.SharedWith = append(e.SharedWith, other)
 		}
 	}
@@ -209,7 +226,7 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	p.Instances++
 	p.Watches += in.Counts.Watches
 	k := &p.KernelBytes
-	if bytes, ok := b.watchBytes(in.Counts).Get(); ok {
+	if bytes, ok := b.watchBytes(in.Counts).Get(); ok && in.State == OK {
 		k.Watches = Some(k.Watches.Value + bytes)
 	}
 	if c, ok := b.instance.Get(); ok {
@@ -224,18 +241,23 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 func finish(p *Process) {
 	slices.SortFunc(p.Epolls, func(a, b Epoll) int { return cmp.Compare(a.FD, b.FD) })
 	k := &p.KernelBytes
+	sum := int64(0)
 	for _, part := range []struct {
 		name  string
 		bytes Maybe[int64]
 	}{{"sockets", k.Sockets}, {"buffers", k.Buffers}, {"watches", k.Watches}, {"instances", k.Instances}} {
 		if n, ok := part.bytes.Get(); ok {
-			k.Total = Some(k.Total.Value + n)
+			sum += n
 		} else if p.Instances > 0 || part.name == "sockets" || part.name == "buffers" {
 			k.LeavesOut = append(k.LeavesOut, part.name)
 		}
 	}
-	if p.Unread > 0 {
+	if p.Unread > 0 && k.Watches.Known {
 		k.LeavesOut = append(k.LeavesOut, "watches of "+many(int64(p.Unread), "unread instance"))
+	}
+	// A sum of nothing is 0 only where nothing is left out.
+	if sum > 0 || len(k.LeavesOut) == 0 {
+		k.Total = Some(sum)
 	}
 }
 

@@ -23,6 +23,9 @@ type Sample struct {
 	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
 	OpenFiles, MaxFiles Maybe[int64]
 
+	// UserNames are the names of all users that processes run as.
+	UserNames map[int]string
+
 	// Processes are those that hold an epoll instance or were asked for.
 	Processes []ProcessSample
 	// Hidden counts the processes whose fds this user may not list.

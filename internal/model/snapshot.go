@@ -39,10 +39,10 @@ type Snapshot struct {
 
 // Host is the machine.
 type Host struct {
-	Hostname          string       `json:"hostname"`
-	Kernel            string       `json:"kernel"`
+	Hostname          string       `json:"hostname,omitempty"`
+	Kernel            string       `json:"kernel,omitempty"`
 	PageBytes         int64        `json:"page_bytes"`
-	CPUs              int          `json:"cpus"`
+	CPUs              int          `json:"cpus,omitempty"`
 	MemTotalBytes     Maybe[int64] `json:"mem_total_bytes,omitzero"`
 	MemAvailableBytes Maybe[int64] `json:"mem_available_bytes,omitzero"`
 	// SReclaimableBytes and SUnreclaimBytes are /proc/meminfo's slab halves.
@@ -87,10 +87,12 @@ type EpollTotals struct {
 
 // User is one user's share of fs.epoll.max_user_watches.
 type User struct {
-	UID        int          `json:"uid"`
-	User       string       `json:"user"`
-	Instances  int          `json:"instances"`
+	UID       int    `json:"uid"`
+	User      string `json:"user"`
+	Instances int    `json:"instances"`
+	// Watches leaves out the Unread of the instances.
 	Watches    int64        `json:"watches"`
+	Unread     int          `json:"instances_unread"`
 	Limit      Maybe[int64] `json:"limit,omitzero"`
 	WatchBytes Maybe[int64] `json:"watch_bytes,omitzero"`
 	// Unsure counts the instances of which it is not certain that this user
@@ -164,8 +166,11 @@ type Epoll struct {
 	// Age is how old the watches are.
 	Age time.Duration `json:"age_ns"`
 	// NextRead is how long the next read waits to keep to --max-stall.
-	NextRead   time.Duration `json:"next_read_ns"`
-	SharedWith []Holder      `json:"shared_with,omitempty"`
+	NextRead time.Duration `json:"next_read_ns"`
+	// SharedWith are other fds that refer to the instance, at most maxShared of the
+	// SharedCount that there are.
+	SharedWith  []Holder `json:"shared_with,omitempty"`
+	SharedCount int      `json:"shared_with_count"`
 	// SharingUnknown is set where kcmp(2) could not tell whether other
 	// processes share the instance: sums may then count it twice.
 	SharingUnknown bool `json:"sharing_unknown,omitempty"`
@@ -240,9 +245,10 @@ type InstanceCost struct {
 // Part is one slab object of a cost.
 type Part struct {
 	// Cache is the true name; ShownAs is the name under which slabinfo counts
-	// it when SLUB merged it into another cache, else the same.
+	// it when SLUB merged it into another cache, else the same; empty where only root
+	// may know.
 	Cache   string `json:"cache"`
-	ShownAs string `json:"shown_as"`
+	ShownAs string `json:"shown_as,omitempty"`
 	// ObjectBytes is sizeof the structure.
 	ObjectBytes Maybe[int64] `json:"object_bytes,omitzero"`
 	// Bytes is what an object takes with its share of the slab's waste.

@@ -93,20 +93,26 @@ func (j *jsonWriter) process(p *model.Process) {
 }
 
 func (j *jsonWriter) epoll(e *model.Epoll) {
-	// The outer field hides the embedded one, which omits an empty list.
-	head := struct {
-		*model.Epoll
-		Targets []model.Target `json:"targets"`
-	}{Epoll: e}
-	j.around(head, "targets", func() {
-		for i := range e.List {
-			j.comma(i)
-			b, err := json.Marshal(j.snap.Target(e.List[i]))
-			if err != nil {
-				j.err = err
-				return
-			}
-			j.raw(b)
+	b, err := json.Marshal(e)
+	if err != nil {
+		j.err = err
+		return
+	}
+	if e.State != model.OK {
+		j.raw(b)
+		return
+	}
+	// Targets are empty in a snapshot, and so left out: they become the last field.
+	j.raw(b[:len(b)-1])
+	j.raw([]byte(`,"targets":[`))
+	for i := range e.List {
+		j.comma(i)
+		b, err := json.Marshal(j.snap.Target(e.List[i]))
+		if err != nil {
+			j.err = err
+			return
 		}
-	})
+		j.raw(b)
+	}
+	j.raw([]byte("]}"))
 }

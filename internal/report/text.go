@@ -109,8 +109,12 @@ func bytesOf(m model.Maybe[int64]) string {
 
 func (t *text) host(s *model.Snapshot) {
 	h := s.Host
-	t.line("%s · Linux %s · %s · %s memory, %s available · %s", clean(h.Hostname), clean(h.Kernel),
-		many(h.CPUs, "CPU"), bytesOf(h.MemTotalBytes), bytesOf(h.MemAvailableBytes), many(len(s.Nodes), "NUMA node"))
+	cpus := absent + " CPUs"
+	if h.CPUs > 0 {
+		cpus = many(h.CPUs, "CPU")
+	}
+	t.line("%s · Linux %s · %s · %s memory, %s available · %s", clean(cmp.Or(h.Hostname, absent)), clean(cmp.Or(h.Kernel, absent)),
+		cpus, bytesOf(h.MemTotalBytes), bytesOf(h.MemAvailableBytes), many(len(s.Nodes), "NUMA node"))
 	g := s.Guest
 	t.line("looking took %s, %s of CPU, held epoll locks for %s and listed %s fds",
 		units.Duration(s.Took), units.Duration(g.CPU), units.Duration(g.Stall), units.Count(int64(g.FDsListed)))
@@ -141,7 +145,7 @@ func (t *text) parts(parts []model.Part, leavesOut []string) {
 	rows := []string{row("BYTES", "OBJECT", "ORIGIN", "SLAB CACHE")}
 	for _, p := range parts {
 		name := p.Cache
-		if p.ShownAs != p.Cache {
+		if p.ShownAs != "" && p.ShownAs != p.Cache {
 			name += " (slabinfo counts it under " + p.ShownAs + ")"
 		}
 		rows = append(rows, row(p.Bytes, p.ObjectBytes, p.Origin, name))
@@ -185,8 +189,11 @@ func (t *text) users(s *model.Snapshot) {
 			used = units.Percent(float64(u.Watches) / float64(limit))
 		}
 		name := u.User
+		if u.Unread > 0 {
+			name += fmt.Sprintf(" (without %s that could not be read)", many(u.Unread, "instance"))
+		}
 		if u.Unsure > 0 {
-			name += fmt.Sprintf(" (%d instances by guess)", u.Unsure)
+			name += fmt.Sprintf(" (%s by guess)", many(u.Unsure, "instance"))
 		}
 		rows = append(rows, row(u.Instances, u.Watches, u.Limit, used, bytesOf(u.WatchBytes), name))
 	}
@@ -203,7 +210,7 @@ func (t *text) processes(s *model.Snapshot) {
 			name += " (" + p.Problem + ")"
 		}
 		if p.Unread > 0 {
-			name += fmt.Sprintf(" (%d epolls not read)", p.Unread)
+			name += fmt.Sprintf(" (%s not read)", many(p.Unread, "epoll"))
 		}
 		if n, ok := p.FDsSeen.Get(); ok {
 			name += fmt.Sprintf(" (only the first %s fds looked at)", units.Count(n))
@@ -211,6 +218,8 @@ func (t *text) processes(s *model.Snapshot) {
 		instances, watches := units.Count(int64(p.Instances)), units.Count(p.Watches)
 		if p.Problem != "" {
 			instances, watches = absent, absent
+		} else if p.Unread == p.Instances && p.Unread > 0 {
+			watches = absent
 		}
 		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, p.Sockets,
 			bytesOf(p.KernelBytes.Sockets), bytesOf(p.KernelBytes.Buffers), bytesOf(p.KernelBytes.Total), name))
@@ -226,6 +235,11 @@ func (t *text) epolls(s *model.Snapshot, watches bool) {
 		rows := []string{row("FD", "WATCHES", "ET", "ONESHOT", "DISARMED", "EXCLUSIVE", "WAKEUP", "STALE", "UNPROVEN", "BYTES", "AGE", "NOTES")}
 		for j := range p.Epolls {
 			e := &p.Epolls[j]
+			if e.State != model.OK {
+				none := slices.Repeat([]any{absent}, 10)
+				rows = append(rows, row(append(append([]any{fmt.Sprint(e.FD)}, none...), epollNotes(e))...))
+				continue
+			}
 			rows = append(rows, row(fmt.Sprint(e.FD), e.Watches, e.ET, e.OneShot, e.Disarmed, e.Exclusive, e.Wakeup,
 				e.Stale, e.Unproven, e.Bytes, units.Duration(e.Age), epollNotes(e)))
 		}
@@ -247,6 +261,9 @@ func epollNotes(e *model.Epoll) string {
 		shared := make([]string, len(e.SharedWith))
 		for i, h := range e.SharedWith {
 			shared[i] = fmt.Sprintf("pid %d fd %d", h.PID, h.FD)
+		}
+		if more := e.SharedCount - len(shared); more > 0 {
+			shared = append(shared, units.Count(int64(more))+" more")
 		}
 		notes = append(notes, "shared with "+strings.Join(shared, ", "))
 	}
