@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/model"
@@ -26,9 +29,10 @@ func (s *settings) dashboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	l := &looker{settings: s, collector: c}
+	defer l.close()
 	opts := ui.Options{
-		Look: s.looker(c), Delay: time.Duration(s.delay * float64(time.Second)),
+		Look: l.look, Delay: time.Duration(s.delay * float64(time.Second)),
 		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: save, Version: version,
 	}
 	if len(s.pids) == 1 {
@@ -42,40 +46,61 @@ func (s *settings) dashboard(ctx context.Context) error {
 }
 
 // looker is how the dashboard looks at the machine.
-func (s *settings) looker(c *collect.Collector) func(context.Context, ui.Focus) (*model.Snapshot, error) {
-	first := true
-	return func(_ context.Context, focus ui.Focus) (*model.Snapshot, error) {
-		f := collect.Focus{Fresh: focus.Sweep}
-		if focus.PID != 0 {
-			f.PIDs = []int{focus.PID}
-		}
-		sample, err := c.Look(f)
-		if err != nil {
-			return nil, err
-		}
-		snap := model.New(sample)
-		if first {
-			// The type information of a whole kernel is large and not needed again.
-			first = false
-			debug.FreeOSMemory()
-		}
-		if focus.PID != 0 && snap.Process(focus.PID) == nil {
-			err = c.Attach(focus.PID)
-		}
-		return s.restrictTo(snap, focus.PID), err
+type looker struct {
+	*settings
+	collector *collect.Collector
+	looked    bool
+	mu        sync.Mutex // held while a look is under way
+}
+
+func (l *looker) look(_ context.Context, focus ui.Focus) (*model.Snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := collect.Focus{Fresh: focus.Sweep}
+	if focus.PID != 0 {
+		f.PIDs = []int{focus.PID}
+	}
+	sample, err := l.collector.Look(f)
+	if err != nil {
+		return nil, err
+	}
+	snap := model.New(sample)
+	if !l.looked {
+		// The type information of a whole kernel is large and not needed again.
+		l.looked = true
+		debug.FreeOSMemory()
+	}
+	if focus.PID != 0 && snap.Process(focus.PID) == nil {
+		err = l.collector.Attach(focus.PID)
+	}
+	return l.restrictTo(snap, focus.PID), err
+}
+
+// close gives the collector's files back, unless a look that nobody waits for any
+// more still uses them: the end of the program does then.
+func (l *looker) close() {
+	if l.mu.TryLock() {
+		defer l.mu.Unlock()
+		l.collector.Close()
 	}
 }
 
-// save writes everything that is on screen, and every watch, to a new file in
-// the working directory.
+// save writes everything that is on screen, and every watch, to a new file in the
+// working directory. It appears there once it is whole: quitting meanwhile leaves
+// nothing behind.
 func save(snap *model.Snapshot) (path string, err error) {
 	path = fmt.Sprintf("eptop-%s.json", snap.Time.Format("20060102-150405.000"))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	fd, err := unix.Open(".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
+		return "", fmt.Errorf("write a snapshot here: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	if err := report.JSON(f, snap, true); err != nil {
 		return "", err
 	}
-	if err := errors.Join(report.JSON(f, snap, true), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(path))
+	if err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return "", fmt.Errorf("name %s: %w", path, err)
 	}
 	return path, nil
 }

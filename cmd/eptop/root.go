@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -75,9 +75,9 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetVersionTemplate("eptop {{.Version}}\n")
-	root.Flags().BoolP("version", "V", false, "print the version")
 	f := root.PersistentFlags()
-	f.IntSliceVarP(&s.pids, "pid", "p", nil, "attach to process `P` (snapshot: restrict to it; repeatable)")
+	f.BoolP("version", "V", false, "print the version")
+	f.VarP((*pidList)(&s.pids), "pid", "p", "attach to process `P` (snapshot: restrict to it; repeatable)")
 	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
 	f.StringVar(&s.source, "source", "auto", "where epolls are read from: `auto|proc|bpf`")
 	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
@@ -88,7 +88,28 @@ func newRoot() *cobra.Command {
 	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
 	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
 	root.AddCommand(newSnapshot(s))
+	for _, cmd := range root.Commands() {
+		cmd.Version = version
+		cmd.SetVersionTemplate("eptop {{.Version}}\n")
+	}
 	return root
+}
+
+// pidList is --pid: numbers, repeated or with commas between them.
+type pidList []int
+
+func (l *pidList) String() string { return strings.Trim(fmt.Sprint(*l), "[]") }
+func (l *pidList) Type() string   { return "P" }
+
+func (l *pidList) Set(text string) error {
+	for _, word := range strings.Split(text, ",") {
+		pid, err := strconv.ParseInt(word, 10, 32)
+		if err != nil || pid <= 0 {
+			return fmt.Errorf("%q is not a process number", word)
+		}
+		*l = append(*l, int(pid))
+	}
+	return nil
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
@@ -108,11 +129,6 @@ func (s *settings) check() error {
 	}
 	if s.maxFDs < 0 {
 		return usagef("--max-fds %d: negative", s.maxFDs)
-	}
-	for _, pid := range s.pids {
-		if pid <= 0 || pid > math.MaxInt32 {
-			return usagef("--pid %d: not a process number", pid)
-		}
 	}
 	switch s.source {
 	case "auto", "proc":
@@ -157,14 +173,17 @@ func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error)
 	return c, nil
 }
 
-// restrictTo narrows the processes to those of --user, and to pids if any. A
-// process that was asked for by its PID stays whoever runs it.
+// restrictTo narrows the processes to pids, or else to those of --user. A process
+// that was asked for by its PID stays whoever runs it.
 func (s *settings) restrictTo(snap *model.Snapshot, attached int, pids ...int) *model.Snapshot {
 	if s.uid < 0 && len(pids) == 0 {
 		return snap
 	}
 	return snap.Restrict(func(p *model.Process) bool {
-		return p.PID == attached || (s.uid < 0 || p.UID == s.uid) && (len(pids) == 0 || slices.Contains(pids, p.PID))
+		if len(pids) > 0 {
+			return slices.Contains(pids, p.PID)
+		}
+		return p.PID == attached || p.UID == s.uid
 	})
 }
 

@@ -38,7 +38,7 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 	}
 	snap := s.restrictTo(model.New(sample), 0, s.pids...)
 	for _, pid := range s.pids {
-		if snap.Process(pid) == nil && s.user == "" {
+		if snap.Process(pid) == nil {
 			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)
 		}
 	}

@@ -36,8 +36,9 @@ type Options struct {
 	MaxStall float64
 	// MaxFDs bounds the fds listed of one process; 0 is no bound.
 	MaxFDs int
-	// LookTime bounds the wall time that one look spends on listing fds and
-	// reading epolls; 0 is no bound. At least one of each is done.
+	// LookTime bounds the wall time that the first look spends on listing fds and
+	// reading epolls; 0 is no bound. Later looks may spend lookShare of the time since
+	// the one before, and never more than LookTime. At least one of each is done.
 	LookTime time.Duration
 	// Sweep is the longest that a process goes without being listed.
 	Sweep time.Duration
@@ -64,11 +65,22 @@ type Collector struct {
 	processes map[int]*process
 	instances []*instance
 	nextGroup time.Time
+	regroup   bool // an instance was found to be two
+	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 	byHolder  map[holderKey]*instance
 	scratch   []fdinfo.Watch
 	lastCPU   time.Duration
+	lastLook  time.Time
 }
+
+// lookShare is the share of wall time that all listing and reading of a dashboard
+// may take; what does not fit is done by the next looks. minLookTime is enough for
+// what changes on a quiet machine.
+const (
+	lookShare   = 0.03
+	minLookTime = 2 * time.Millisecond
+)
 
 // New checks the roots and starts loading what does not change.
 func New(opts Options) (*Collector, error) {
@@ -125,14 +137,17 @@ type Focus struct {
 // cannot be listed; every other source that fails is named in Sample.Sources.
 func (c *Collector) Look(focus Focus) (*model.Sample, error) {
 	start := c.now()
-	s := &model.Sample{Time: start, UserNames: map[int]string{}}
-	l := look{Collector: c, sample: s, focus: focus, start: start}
+	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
+	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
+	c.lastLook = start
 	if err := l.processTable(); err != nil {
 		return nil, err
 	}
-	l.listFDs()
-	l.groupInstances()
-	l.readInstances()
+	l.fdinfoSource(l.timed(func() {
+		l.listFDs()
+		l.groupInstances()
+		l.readInstances()
+	}))
 	l.dumpSockets()
 	l.memory()
 	l.hostFacts()
@@ -149,11 +164,21 @@ type look struct {
 	sample *model.Sample
 	focus  Focus
 	start  time.Time
+	budget time.Duration // 0: no bound
 }
 
-// outOfTime reports whether the look has used up its share.
-func (l *look) outOfTime() bool {
-	return l.opts.LookTime > 0 && l.now().Sub(l.start) > l.opts.LookTime
+// budget is what a look may spend on listing and reading.
+func (c *Collector) budget(start time.Time) time.Duration {
+	if c.lastLook.IsZero() || c.opts.LookTime == 0 {
+		return c.opts.LookTime
+	}
+	share := time.Duration(lookShare * float64(start.Sub(c.lastLook)))
+	return min(max(share, minLookTime), c.opts.LookTime)
+}
+
+// outOfTime reports whether the look has used up a share of its budget.
+func (l *look) outOfTime(share float64) bool {
+	return l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
 }
 
 func (l *look) focused(pid int) bool {

@@ -103,6 +103,32 @@ func TestANewEpollIsFoundByTheFDCount(t *testing.T) {
 	}
 }
 
+// TestAReplacedFDIsNoEpoll: a number that became another file, with the count of fds
+// unchanged, must not be shown as an epoll without watches.
+func TestAReplacedFDIsNoEpoll(t *testing.T) {
+	w := start(t, "watches:5", 0)
+	clock := time.Now()
+	c := newCollector(t, func(o *Options) { o.Sweep = time.Hour })
+	c.now = func() time.Time { return clock }
+	counted(t, snapshotOf(t, c), w.pids[0], 5)
+	w.do(t, "replace")
+	for range 3 {
+		clock = clock.Add(time.Minute)
+		p := snapshotOf(t, c).Process(w.pids[0])
+		if p == nil {
+			return // it holds no epoll any more
+		}
+		for _, e := range p.Epolls {
+			if e.State == model.OK && e.Watches == 0 {
+				t.Errorf("fd %d is shown as an epoll without watches", e.FD)
+			}
+		}
+	}
+	if p := snapshotOf(t, c).Process(w.pids[0]); p != nil && p.Watches >= 5 {
+		t.Errorf("its watches are still counted: %+v", p)
+	}
+}
+
 func TestACostlyInstanceWaits(t *testing.T) {
 	w := start(t, "watches:3000", 0)
 	clock := time.Now()

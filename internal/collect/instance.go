@@ -50,9 +50,10 @@ func (in *instance) close() {
 // grouping waits in proportion to what the last one took; a holder that is new
 // appears with it.
 func (l *look) groupInstances() {
-	if l.start.Before(l.nextGroup) || !l.holdersChanged() {
+	if !l.regroup && (l.start.Before(l.nextGroup) || !l.holdersChanged()) {
 		return
 	}
+	l.regroup = false
 	began := l.now()
 	set := l.fds.NewInstances()
 	for _, pid := range l.pids {
@@ -97,7 +98,10 @@ func (l *look) holdersChanged() bool {
 	}
 	for key := range l.byHolder {
 		p := l.processes[key.pid]
-		if p == nil || p.startTicks != key.startTicks || !slices.Contains(p.listing.Epolls, key.fd) {
+		if p == nil || p.startTicks != key.startTicks {
+			return true
+		}
+		if _, found := slices.BinarySearch(p.listing.Epolls, key.fd); !found {
 			return true
 		}
 	}
@@ -147,6 +151,12 @@ func (l *look) key(h model.Holder) holderKey {
 // processes first, then the oldest.
 func (l *look) readInstances() {
 	l.instances = slices.DeleteFunc(l.instances, l.ended)
+	l.openBytes = 0
+	for _, in := range l.instances {
+		if in.file != nil {
+			l.openBytes += in.file.KernelBytes()
+		}
+	}
 	var due []*instance
 	for _, in := range l.instances {
 		if l.start.Before(in.nextRead) {
@@ -157,7 +167,7 @@ func (l *look) readInstances() {
 	}
 	focusedFirst(due, l.focusedInstance, func(in *instance) time.Time { return in.readAt })
 	for i, in := range due {
-		if i > 0 && l.outOfTime() {
+		if i > 0 && l.outOfTime(1) {
 			l.sample.Guest.InstancesWaiting += len(due) - i
 			break
 		}
@@ -191,6 +201,9 @@ func (l *look) focusedInstance(in *instance) bool {
 // read reads an instance's watches, unless all its holders are gone.
 func (l *look) read(in *instance) {
 	watches, stall, err := l.readWatches(in)
+	if err == nil && !l.still(in, len(watches)) {
+		err = fs.ErrNotExist
+	}
 	in.readAt = l.now()
 	if err != nil {
 		in.close()
@@ -207,6 +220,27 @@ func (l *look) read(in *instance) {
 	in.readTook = stall
 	in.nextRead = l.now().Add(time.Duration(float64(stall) / l.opts.MaxStall))
 	l.sample.Guest.Stall += stall
+}
+
+// still reports whether the fds of an instance still are that epoll: a number can
+// be closed and opened as something else without a change in the count of fds.
+func (l *look) still(in *instance, watches int) bool {
+	via := in.holders[0]
+	if watches == 0 {
+		// Any other file's fdinfo has no watches either.
+		if kind, err := l.fds.KindOf(via.PID, via.FD); err != nil || kind != fdinfo.KindEpoll {
+			if p := l.processes[via.PID]; p != nil {
+				p.listed = false // to be listed again
+			}
+			return false
+		}
+	}
+	if len(in.holders) > 1 && in.comparable {
+		a, b := in.holders[0], in.holders[1]
+		order, err := l.fds.Compare(fdinfo.Holder{PID: a.PID, FD: int32(a.FD)}, fdinfo.Holder{PID: b.PID, FD: int32(b.FD)})
+		l.regroup = l.regroup || err == nil && order != fdinfo.Equal
+	}
+	return true
 }
 
 // readWatches reads through the file that is open, or else through the first of
@@ -239,7 +273,8 @@ func (l *look) readHolder(in *instance, h model.Holder) (watches []fdinfo.Watch,
 		return nil, 0, err
 	}
 	watches, took, err = l.reader.ReadFile(file, l.scratch[:0])
-	if err == nil && len(watches) >= keepOpenWatches && l.openBytes()+file.KernelBytes() <= maxOpenBytes {
+	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes {
+		l.openBytes += file.KernelBytes()
 		in.file, in.via = file, h
 		return watches, took, nil
 	}
@@ -254,17 +289,6 @@ const (
 	keepOpenWatches = 256
 	maxOpenBytes    = 16 << 20
 )
-
-// openBytes is the kernel memory behind the files that are kept open.
-func (l *look) openBytes() int {
-	n := 0
-	for _, in := range l.instances {
-		if in.file != nil {
-			n += in.file.KernelBytes()
-		}
-	}
-	return n
-}
 
 // judge tells which watches are stale. The lock is held for it too, so it gets
 // no more time than the read took.

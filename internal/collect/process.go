@@ -151,7 +151,6 @@ func (l *look) due(p *process) bool {
 // listFDs lists the fds of the processes that are due: the focused first, then
 // those whose listing is oldest.
 func (l *look) listFDs() {
-	began := l.now()
 	var due []*process
 	for _, pid := range l.pids {
 		if p := l.processes[pid]; p != nil && l.due(p) {
@@ -160,13 +159,12 @@ func (l *look) listFDs() {
 	}
 	focusedFirst(due, func(p *process) bool { return l.focused(p.pid) }, func(p *process) time.Time { return p.listedAt })
 	for i, p := range due {
-		if i > 0 && l.outOfTime() {
+		if i > 0 && l.outOfTime(0.5) { // the other half is for reading
 			l.sample.Guest.ListingsWaiting += len(due) - i
 			break
 		}
 		l.list(p)
 	}
-	l.fdinfoSource(l.now().Sub(began))
 }
 
 // list lists one process and notes what that cost.
@@ -200,14 +198,14 @@ func (l *look) list(p *process) {
 // listShare is the share of wall time that listing one process may take.
 const listShare = 0.01
 
-// fdinfoSource says how much of the processes could be looked into.
+// fdinfoSource says how much of the processes and epolls could be looked into.
 func (l *look) fdinfoSource(took time.Duration) {
-	denied, user := 0, 0
+	denied, listed := 0, 0
 	for _, p := range l.processes {
 		if !p.listed {
 			continue
 		}
-		user++
+		listed++
 		if p.denied {
 			denied++
 		}
@@ -216,8 +214,14 @@ func (l *look) fdinfoSource(took time.Duration) {
 	src := model.Source{Name: "fdinfo", State: model.OK, Took: took}
 	if denied > 0 {
 		src.State = model.Denied
-		src.Detail = fmt.Sprintf("the fds of %d of %d processes may not be listed by this user", denied, user)
+		src.Detail = fmt.Sprintf("the fds of %d of %d processes may not be listed by this user", denied, listed)
 		src.Remedy = remedy()
+	}
+	for _, in := range l.instances {
+		if in.state == model.Failed {
+			src.State, src.Detail, src.Remedy = model.Failed, in.problem, ""
+			break
+		}
 	}
 	l.sample.Sources = append(l.sample.Sources, src)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -58,38 +59,48 @@ func mustFD(t *testing.T) func(int, error) int {
 }
 
 // TestStructuresAgreeWithSlab compares what the sockets are said to take with what
-// the kernel's slab caches grew by when they were made.
+// the kernel's slab caches grew by when they were made. Other programs make and free
+// objects meanwhile, so a comparison that is off is done again.
 func TestStructuresAgreeWithSlab(t *testing.T) {
-	const n = 4000
+	const most = 0.02
 	slabs := slab.NewFS("/proc", "/sys")
-	before := active(t, slabs)
-	first := snapshotOf(t, newCollector(t, nil)).Sockets
-	quiet := active(t, slabs) // the first look's own dentries are not the sockets'
+	active(t, slabs) // or skip
+	off, tries := 1.0, 0
+	for deadline := time.Now().Add(time.Minute); (off < -most || off > most) && time.Now().Before(deadline); tries++ {
+		t.Run("try", func(t *testing.T) { off = compareWithSlab(t, slabs) })
+	}
+	if off < -most || off > most {
+		t.Errorf("%d times in a row what the sockets are said to take was not what the slab grew by, the last time %.1f %% off", tries, 100*off)
+	}
+}
+
+// compareWithSlab makes sockets and returns by which share what they are said to take
+// is more than what the slab grew by.
+func compareWithSlab(t *testing.T, slabs *slab.FS) float64 {
+	const n = 4000
+	first := snapshotOf(t, newCollector(t, nil))
+	before := active(t, slabs) // after the look, whose own dentries are not the sockets'
 	pairs(t, n)
 	for range n {
 		fd := mustFD(t)(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
-		mustDo(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 		t.Cleanup(func() { _ = unix.Close(fd) })
+		mustDo(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	}
 	after := active(t, slabs)
-	second := snapshotOf(t, newCollector(t, nil)).Sockets
+	second := snapshotOf(t, newCollector(t, nil))
 	var grown int64
 	for name, bytes := range after {
-		grown += bytes - quiet[name]
+		grown += bytes - before[name]
 	}
-	said := second.StructBytes.Value - first.StructBytes.Value
-	if off := float64(said-grown) / float64(grown); off < -0.02 || off > 0.02 {
-		t.Errorf("%d sockets are said to take %d bytes, the slab grew by %d: %.1f %% off", 3*n, said, grown, 100*off)
-		for name := range after {
-			t.Logf("%s: %d, %d, %d", name, before[name], quiet[name], after[name])
-		}
+	said := second.Sockets.StructBytes.Value - first.Sockets.StructBytes.Value
+	t.Logf("%d sockets are said to take %d bytes, the slab grew by %d", 3*n, said, grown)
+	if got := second.Process(os.Getpid()).EndsHere; got < 2*n || got > 2*n+100 {
+		t.Errorf("%d sockets of this process have both ends here, want %d", got, 2*n)
 	}
-	if got := second.EndsHere - first.EndsHere; got < 2*n || got > 2*n+100 {
-		t.Errorf("%d sockets have both ends here, want %d", got, 2*n)
+	if second.Sockets.PinnedReclaimableBytes.Value < 3*n*(768+192) {
+		t.Errorf("only %d bytes are said to be pinned", second.Sockets.PinnedReclaimableBytes.Value)
 	}
-	if second.PinnedReclaimableBytes.Value < 3*n*(768+192) {
-		t.Errorf("only %d bytes are said to be pinned", second.PinnedReclaimableBytes.Value)
-	}
+	return float64(said-grown) / float64(grown)
 }
 
 // active is the bytes of the active objects of the caches that sockets are made of.

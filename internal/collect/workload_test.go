@@ -31,9 +31,10 @@ func TestMain(m *testing.M) {
 func playWorkload(name string) {
 	kind, arg, _ := strings.Cut(name, ":")
 	n, _ := strconv.Atoi(arg)
+	ep := -1
 	switch kind {
 	case "watches": // one epoll with n watches
-		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
 	case "pairs": // n TCP connections over loopback, both ends here
@@ -59,7 +60,7 @@ func playWorkload(name string) {
 			check(unix.Bind(fd, &unix.SockaddrInet4{}))
 		}
 	case "shared": // one epoll that a child holds too
-		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 		second := must(unix.FcntlInt(uintptr(ep), unix.F_DUPFD_CLOEXEC, 0))
 		child := exec.Command(os.Args[0])
@@ -80,6 +81,13 @@ func playWorkload(name string) {
 	fmt.Println(os.Getpid())
 	// Further lines from the test change the workload.
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		if lines.Text() == "replace" {
+			null := must(unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0))
+			check(unix.Dup3(null, ep, unix.O_CLOEXEC))
+			check(unix.Close(null))
+			fmt.Println("done")
+			continue
+		}
 		var count int
 		_, err := fmt.Sscanf(lines.Text(), "epoll %d", &count)
 		check(err)

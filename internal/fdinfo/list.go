@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -69,6 +70,17 @@ func (f *FS) List(pid, limit int, reuse Listing) (Listing, error) {
 	}
 	l.Took = time.Since(start)
 	return l, nil
+}
+
+// KindOf tells what one descriptor of a process is, by the text of its link.
+func (f *FS) KindOf(pid, fd int) (Kind, error) {
+	path := f.path(pid, "fd/"+strconv.Itoa(fd))
+	link, err := os.Readlink(path)
+	if err != nil {
+		return KindUnknown, pathError("readlink", path, err)
+	}
+	kind, _ := parseLink([]byte(link))
+	return kind, nil
 }
 
 // appendNumbers reads the directory, whose entries carry nothing but the number.

@@ -153,8 +153,10 @@ func (b *builder) processRows() []Process {
 		at[p.PID] = len(rows)
 		k := KernelBytes{}
 		if held, ok := p.Held.Get(); ok {
-			k.Sockets, _ = b.structBytes(&held.Tally)
-			k.Buffers = buffers(&held.Tally)
+			if held.Sockets > 0 || held.Missing == 0 {
+				k.Sockets, _ = b.structBytes(&held.Tally)
+				k.Buffers = buffers(&held.Tally)
+			}
 			if held.Missing > 0 {
 				k.LeavesOut = append(k.LeavesOut, many(held.Missing, "socket")+" that no dump had")
 			}

@@ -28,6 +28,8 @@ type Sample struct {
 
 	// Processes are those that hold an epoll instance or were asked for.
 	Processes []ProcessSample
+	// Self is eptop's own PID.
+	Self int
 	// Hidden counts the processes whose fds this user may not list.
 	Hidden int
 	// Instances are the epoll instances, each once, whoever shares it.

@@ -72,8 +72,10 @@ type NetworkNamespace struct {
 
 // SocketGroup is sockets that have something in common.
 type SocketGroup struct {
-	Name        string       `json:"name"`
-	Kind        string       `json:"kind,omitempty"`
+	Name string `json:"name"`
+	Kind string `json:"kind,omitempty"`
+	// Namespace is that of a listener in another network namespace than eptop's.
+	Namespace   string       `json:"namespace,omitempty"`
 	Sockets     int64        `json:"sockets"`
 	EndsHere    int64        `json:"ends_here"`
 	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
@@ -317,6 +319,9 @@ func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) 
 		l := &n.Survey.Listeners[i]
 		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
 		g.Waiting, g.Backlog = l.Waiting, l.Backlog
+		if !n.Own {
+			g.Namespace = n.ID
+		}
 		g.PIDs = b.listening[l.Ino]
 		out.ByPort = append(out.ByPort, g)
 	}
@@ -383,6 +388,9 @@ func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
 	}
 	if s.HasQueues {
 		out.RecvQueue, out.SendQueue = Some(int64(s.RecvQueue)), Some(int64(s.SendQueue))
+	}
+	if s.State == sock.StateListen && !s.HasBacklog {
+		out.SendQueue = Maybe[int64]{}
 	}
 	if s.HasMem {
 		out.Buffers, out.Drops = Some(int64(s.Mem.BufferBytes(s.Kind))), Some(int64(s.Mem.Drops))

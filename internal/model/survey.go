@@ -90,6 +90,7 @@ type Survey struct {
 
 	ends    sock.Ends
 	serving map[netip.AddrPort]int // index in Listeners
+	named   map[string]int         // the same for UNIX sockets, by name
 	ports   [1 << 16 / 64]uint64   // a bit for each port that a listener has
 }
 
@@ -114,7 +115,7 @@ const maxRemotes = 10_000
 
 // NewSurvey makes one pass over a table.
 func NewSurvey(t *sock.Table) *Survey {
-	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}}
+	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}, named: map[string]int{}}
 	v.listeners(t)
 	v.groups(t)
 	v.ends = t.Ends()
@@ -145,7 +146,7 @@ func NewSurvey(t *sock.Table) *Survey {
 	slices.SortFunc(v.Remotes, func(a, b Remote) int {
 		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), a.Addr.Compare(b.Addr))
 	})
-	v.serving = nil
+	v.serving, v.named = nil, nil
 	return v
 }
 
@@ -228,7 +229,9 @@ func (v *Survey) listeners(t *sock.Table) {
 		}
 		s := t.At(i)
 		l := Listener{Kind: s.Kind, Ino: s.Ino, Local: s.Name}
-		if !s.Kind.IsUnix() {
+		if s.Kind.IsUnix() {
+			v.named[s.Name] = len(v.Listeners)
+		} else {
 			l.Local = s.Local.String()
 			v.serving[local(s.Local)] = len(v.Listeners)
 			v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
@@ -242,8 +245,14 @@ func (v *Survey) listeners(t *sock.Table) {
 
 func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// listenerOf is the listener on whose address a TCP socket is, -1 for a client.
+// listenerOf is the listener on whose address or name a socket is, -1 for a client.
 func (v *Survey) listenerOf(s *sock.Socket) int {
+	if s.Kind.IsUnix() {
+		if i, ok := v.named[s.Name]; ok && s.Name != "" {
+			return i
+		}
+		return -1
+	}
 	p := s.Local.Port()
 	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || v.ports[p/64]&(1<<(p%64)) == 0 {
 		return -1

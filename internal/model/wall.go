@@ -11,7 +11,7 @@ import (
 // first. A connection is one watched end held by a process of this host.
 func walls(s *Sample, snap *Snapshot) []Wall {
 	var out []Wall
-	if w, ok := nofileWall(snap.Processes); ok {
+	if w, ok := nofileWall(snap.Processes, s.Self); ok {
 		out = append(out, w)
 	}
 	for _, u := range snap.Epoll.Users {
@@ -46,15 +46,16 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 // twice is 2n, or the most there can be.
 func twice(n int64) int64 { return min(n, math.MaxInt64/2) * 2 }
 
-// nofileWall is that of the process which has used most of its limit.
-func nofileWall(processes []Process) (Wall, bool) {
+// nofileWall is that of the process, other than eptop itself, which has used most of
+// its limit.
+func nofileWall(processes []Process, self int) (Wall, bool) {
 	var best Wall
 	share := -1.0
 	for i := range processes {
 		p := &processes[i]
 		fds, ok1 := p.FDs.Get()
 		limit, ok2 := p.Nofile.Get()
-		if !ok1 || !ok2 || limit <= 0 || p.Instances == 0 {
+		if !ok1 || !ok2 || limit <= 0 || p.Instances == 0 || p.PID == self {
 			continue
 		}
 		if used := float64(fds) / float64(limit); used > share {
