@@ -273,6 +273,10 @@ func epollNotes(e *model.Epoll) string {
 	return strings.Join(notes, "; ")
 }
 
+// blockRows is how many watches are aligned together: all of a million would have to
+// be in memory first.
+const blockRows = 10_000
+
 func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
 	if len(e.List) == 0 {
 		return
@@ -284,6 +288,10 @@ func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
 		kind, ino := cmp.Or(w.Kind, absent), absent
 		if n, ok := w.Ino.Get(); ok {
 			ino = fmt.Sprint(n)
+		}
+		if len(rows) == blockRows {
+			t.table(rows)
+			rows = rows[:0]
 		}
 		rows = append(rows, row(fmt.Sprint(w.FD), kind, cmp.Or(strings.Join(w.Events, "|"), absent), w.Data, ino,
 			cmp.Or(w.State, absent), w.RecvQueue, w.SendQueue, w.BufferBytes, cmp.Or(w.Local, absent), cmp.Or(w.Peer, absent), strings.Join(w.Notes, ", ")))
