@@ -115,7 +115,7 @@ func machineWords(s *model.Snapshot) []string {
 		words = append(words, gibibytes(total))
 	}
 	if n := len(s.Nodes); n > 0 {
-		words = append(words, plural(n, "node"))
+		words = append(words, plural(int64(n), "node"))
 	}
 	return words
 }

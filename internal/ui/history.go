@@ -14,7 +14,7 @@ const historyLen = 300
 // history keeps what the last looks saw, oldest first.
 type history struct {
 	times   []time.Time
-	watches []float64
+	watches []float64 // shorter than times while no instance was read
 	slab    []float64 // bytes; shorter than times while slab memory is unknown
 }
 
@@ -24,7 +24,9 @@ func (h *history) add(s *model.Snapshot) {
 		return
 	}
 	h.times = push(h.times, s.Time)
-	h.watches = push(h.watches, float64(s.Epoll.Watches))
+	if !hostUnread(s) {
+		h.watches = push(h.watches, float64(s.Epoll.Watches))
+	}
 	if b, ok := slabBytes(s).Get(); ok {
 		h.slab = push(h.slab, float64(b))
 	}

@@ -116,15 +116,15 @@ func (v *overview) watchLines(w int) []draw.Line {
 	if len(users) == 0 {
 		text := "Nobody watches anything."
 		if v.snap.Hidden > 0 {
-			text = "No epoll seen: the fds of " + units.Count(int64(v.snap.Hidden)) + " processes are hidden from this user."
+			text = "No epoll seen: the fds of " + plural(int64(v.snap.Hidden), "process") + " are hidden from this user."
 		}
 		lines = append(lines, wrapped(p.Muted, w, 0, text)...)
 	}
 	if unsure > 0 {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+plural(unsure, "instance")+" may be charged to another user", w)), Drop: 8})
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+plural(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
 	}
-	if e.Unread > 0 {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("not counted: "+plural(e.Unread, "instance")+" not read yet", w)), Drop: 3})
+	if g := hostGap(v.snap); g.any() {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(longest(w, g.words()...), w)), Drop: 3})
 	}
 	cost, ok := e.Cost.Get()
 	if !ok {
@@ -142,7 +142,7 @@ func (v *overview) watchLines(w int) []draw.Line {
 	if v.snap.Hidden > 0 {
 		which = "seen "
 	}
-	now, limitText := units.Bytes(e.Watches*cost.Bytes), ""
+	now, limitText := atLeast(v.snap, units.Bytes(e.Watches*cost.Bytes)), ""
 	if limited {
 		full := units.Bytes(limit * cost.Bytes)
 		limitText = longest(w-draw.Width(which+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
@@ -156,11 +156,17 @@ func (v *overview) userLine(w int, u model.User) string {
 	if name == "" {
 		name = "uid " + units.Count(int64(u.UID))
 	}
+	limit, ok := u.Limit.Get()
 	count := units.Count(u.Watches)
 	if u.Unsure > 0 {
 		count += "?"
 	}
-	limit, ok := u.Limit.Get()
+	if u.Unread > 0 {
+		count = longest(11, "≥ "+count, "≥"+count)
+	}
+	if u.Unread > 0 && u.Unread >= u.Instances {
+		count, ok = "?", false
+	}
 	if !ok || limit <= 0 {
 		return draw.Columns(w, draw.Cell{Text: name}, draw.Cell{Text: count, W: 11, Right: true, Pen: p.Strong})
 	}
@@ -376,8 +382,8 @@ func (v *overview) trendLines(w int) []draw.Line {
 	}
 	var lines []draw.Line
 	if e := v.snap.Epoll; e.Instances > 0 || v.snap.Hidden == 0 {
-		value := units.Count(e.Watches)
-		if v.snap.Hidden > 0 || e.Unread > 0 {
+		value := hostWatches(v.snap)
+		if v.snap.Hidden > 0 && e.Unread == 0 {
 			value = "≥ " + value
 		}
 		lines = chart("watches", v.past.watches, value, 0)
@@ -429,11 +435,18 @@ func wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
 }
 
 // plural writes a number of things: 1 instance, 2 instances.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
+func plural(n int64, thing string) string { return counted(units.Count(n), thing) }
+
+// counted writes a number that was written already of things: 1 watch, ≥ 1 watch,
+// 31+ watches, ? watches.
+func counted(n, thing string) string {
+	switch {
+	case strings.TrimPrefix(n, "≥ ") == "1":
+		return n + " " + thing
+	case strings.HasSuffix(thing, "ch"), strings.HasSuffix(thing, "s"):
+		return n + " " + thing + "es"
 	}
-	return units.Count(int64(n)) + " " + thing + "s"
+	return n + " " + thing + "s"
 }
 
 // longest is the first of the texts that fits into w cells, the last if none.

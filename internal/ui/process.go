@@ -122,14 +122,14 @@ func (v *process) choose() {
 	}
 	v.chosen = e.FD
 	switch {
-	case e.State != model.OK && e.Problem != "":
-		v.watches.SetEmpty(string(e.State) + ": " + e.Problem)
 	case e.State == model.Absent:
-		v.watches.SetEmpty("This instance waits for its first read, so that the process is not stopped too often.")
+		v.watches.SetEmpty("Not read yet: this instance waits for its first read, so that the process is not stopped too often.")
+	case e.State != model.OK && e.Problem != "":
+		v.watches.SetEmpty("Its watches could not be read: " + e.Problem)
 	case e.State != model.OK:
 		v.watches.SetEmpty("Its watches could not be read: " + string(e.State) + ".")
 	case e.Watches > 0 && len(e.List) == 0:
-		v.watches.SetEmpty("Its " + watches(e.Watches) + " were counted and are not listed.")
+		v.watches.SetEmpty(counted("Its "+units.Count(e.Watches), "watch") + " counted, and not listed.")
 	default:
 		v.watches.SetEmpty("It watches nothing.")
 	}
@@ -334,19 +334,18 @@ func charged(s *model.Snapshot, e *model.Epoll) string {
 
 // sharedWith lists the other holders of an instance.
 func sharedWith(e *model.Epoll) string {
-	if len(e.SharedWith) == 0 {
+	if e.SharedCount == 0 {
 		if e.SharingUnknown {
 			return "whether it is shared is not known"
 		}
 		return ""
 	}
 	var who []string
-	for i, h := range e.SharedWith {
-		if i == 3 {
-			who = append(who, units.Count(int64(len(e.SharedWith)-i))+" more")
-			break
-		}
+	for _, h := range e.SharedWith[:min(3, len(e.SharedWith))] {
 		who = append(who, strconv.Itoa(h.PID)+"/"+strconv.Itoa(h.FD))
+	}
+	if more := e.SharedCount - len(who); more > 0 {
+		who = append(who, units.Count(int64(more))+" more")
 	}
 	return "shared with " + strings.Join(who, ", ")
 }

@@ -180,12 +180,13 @@ func (v *process) fdLine(w int) string {
 	if d.EndsHere > 0 {
 		line += p.Muted.Ink(longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with both ends here)", " ("+units.Count(d.EndsHere)+" here)", ""))
 	}
-	return line + p.Muted.Ink(" · ") + p.Text.Ink(watchesText(d)) + p.Muted.Ink(" watches in ") + p.Text.Ink(plural(d.Instances, "instance"))
+	watches := counted(watchesText(d), "watch")
+	return line + p.Muted.Ink(" · ") + p.Text.Ink(longest(w-draw.Width(line)-3, watches+" in "+plural(int64(d.Instances), "instance"), watches))
 }
 
 func (v *process) memoryLine() string {
 	p, kb := v.pens, v.data.KernelBytes
-	line := p.Muted.Ink("kernel memory ") + p.Strong.Ink(bytesOrDash(kb.Total))
+	line := p.Muted.Ink("kernel memory ") + p.Strong.Ink(totalText(v.data))
 	if len(kb.LeavesOut) > 0 {
 		line += p.Warn.Ink(" without " + cell.Clean(strings.Join(kb.LeavesOut, ", ")))
 	}
@@ -218,7 +219,7 @@ func (v *process) freshLine() string {
 		}
 	}
 	if n > 0 {
-		line += p.Muted.Ink(" · " + plural(n, "instance") + " read again in up to " + units.Duration(wait.Round(time.Millisecond)) +
+		line += p.Muted.Ink(" · " + plural(int64(n), "instance") + " read again in up to " + units.Duration(wait.Round(time.Millisecond)) +
 			": locks are held for " + units.Percent(v.snap.Guest.MaxStall) + " of the time at most")
 	}
 	return line

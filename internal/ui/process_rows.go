@@ -76,11 +76,14 @@ func (r epollRows) Row(i int, dst []table.Cell) {
 		dst[epollRead] = table.Cell{Text: units.Duration(e.ReadTook)}
 	}
 	switch {
-	case len(e.SharedWith) > 0:
-		h := e.SharedWith[0]
-		text := strconv.Itoa(h.PID) + "/" + strconv.Itoa(h.FD)
-		if more := len(e.SharedWith) - 1; more > 0 {
-			text += " +" + strconv.Itoa(more)
+	case e.SharedCount > 0:
+		text := "+" + strconv.Itoa(e.SharedCount)
+		if len(e.SharedWith) > 0 {
+			h := e.SharedWith[0]
+			text = strconv.Itoa(h.PID) + "/" + strconv.Itoa(h.FD)
+			if e.SharedCount > 1 {
+				text += " +" + strconv.Itoa(e.SharedCount-1)
+			}
 		}
 		dst[epollShared] = table.Cell{Text: text}
 	case e.SharingUnknown:
@@ -98,25 +101,30 @@ func (r epollRows) Compare(column, i, j int) int {
 	a, b := &r.process.Epolls[i], &r.process.Epolls[j]
 	switch column {
 	case epollWatches:
-		return cmp.Compare(a.Watches, b.Watches)
+		return compareMaybe(known(a, a.Watches), known(b, b.Watches))
 	case epollET:
-		return cmp.Compare(a.ET, b.ET)
+		return compareMaybe(known(a, a.ET), known(b, b.ET))
 	case epollOneShot:
-		return cmp.Compare(a.OneShot, b.OneShot)
+		return compareMaybe(known(a, a.OneShot), known(b, b.OneShot))
 	case epollDisarmed:
-		return cmp.Compare(a.Disarmed, b.Disarmed)
+		return compareMaybe(known(a, a.Disarmed), known(b, b.Disarmed))
 	case epollExclusive:
-		return cmp.Compare(a.Exclusive, b.Exclusive)
+		return compareMaybe(known(a, a.Exclusive), known(b, b.Exclusive))
 	case epollStale:
-		return cmp.Compare(a.Stale, b.Stale)
+		return compareMaybe(known(a, a.Stale), known(b, b.Stale))
 	case epollAge:
-		return cmp.Compare(a.Age, b.Age)
+		return compareMaybe(known(a, a.Age), known(b, b.Age))
 	case epollRead:
-		return cmp.Compare(a.ReadTook, b.ReadTook)
+		return compareMaybe(known(a, a.ReadTook), known(b, b.ReadTook))
 	case epollShared:
-		return cmp.Compare(len(b.SharedWith), len(a.SharedWith))
+		return cmp.Compare(b.SharedCount, a.SharedCount)
 	}
 	return cmp.Compare(a.FD, b.FD)
+}
+
+// known is a value that an instance has only once it was read.
+func known[T any](e *model.Epoll, v T) model.Maybe[T] {
+	return model.Maybe[T]{Value: v, Known: e.State == model.OK}
 }
 
 func (r epollRows) AppendText(dst []byte, i int) []byte {

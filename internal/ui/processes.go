@@ -110,7 +110,7 @@ func (v *processes) View() string {
 // is missing, the missing first where there is little room.
 func (v *processes) totals() string {
 	p, s := v.pens, v.snap
-	line := p.Title.Ink(" " + watches(s.Epoll.Watches) + " in " + plural(s.Epoll.Instances, "epoll instance"))
+	line := p.Title.Ink(" " + counted(hostWatches(s), "watch") + " in " + plural(int64(s.Epoll.Instances), "epoll instance"))
 	room := v.w - draw.Width(line)
 	add := func(pen draw.Pen, texts ...string) {
 		text := longest(room-3, texts...)
@@ -121,10 +121,7 @@ func (v *processes) totals() string {
 		room -= draw.Width(text) + 3
 	}
 	if s.Hidden > 0 {
-		short := units.Count(int64(s.Hidden)) + " processes hidden"
-		if s.Hidden == 1 {
-			short = "1 process hidden"
-		}
+		short := plural(int64(s.Hidden), "process") + " hidden"
 		remedy := ""
 		if src, ok := sourceOf(s, "fdinfo"); ok {
 			remedy = src.Remedy
@@ -135,22 +132,15 @@ func (v *processes) totals() string {
 			add(p.Warn, short+" from this user, to see them: "+remedy, short+": "+remedy, short)
 		}
 	}
-	if s.Epoll.Unread > 0 {
-		add(p.Warn, plural(s.Epoll.Unread, "instance")+" not read yet and not counted", units.Count(int64(s.Epoll.Unread))+" unread")
+	if g := hostGap(s); g.any() {
+		add(p.Warn, g.words()...)
 	}
-	if cost, ok := s.Epoll.Cost.Get(); ok {
-		add(p.Text, units.Bytes(cost.Bytes*s.Epoll.Watches)+" of kernel memory", units.Bytes(cost.Bytes*s.Epoll.Watches))
+	if cost, ok := s.Epoll.Cost.Get(); ok && !hostUnread(s) {
+		bytes := atLeast(s, units.Bytes(cost.Bytes*s.Epoll.Watches))
+		add(p.Text, bytes+" of kernel memory", bytes)
 	}
 	add(p.Muted, "an instance that several processes share is counted once")
 	return line
-}
-
-// watches writes a number of watches.
-func watches(n int64) string {
-	if n == 1 {
-		return "1 watch"
-	}
-	return units.Count(n) + " watches"
 }
 
 func (v *processes) Capturing() bool {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,9 +39,9 @@ func newProcessTable(keys table.Keys) *table.Model {
 		procEpolls: {Title: "EPOLLS", Min: 7, Align: cell.Right, Rank: 3, Falling: true,
 			Explain: "Distinct epoll instances behind its fds: two fds of one instance are one. An instance that other processes hold too is in each one's count; NOTES says shared."},
 		procWatches: {Title: "WATCHES", Min: 10, Align: cell.Right, Falling: true,
-			Explain: "The tfd: lines of its instances in /proc/PID/fdinfo (ep_show_fdinfo in fs/eventpoll.c). A + says that an instance was not read (yet), a ? that none was."},
+			Explain: "The tfd: lines of its instances in /proc/PID/fdinfo (ep_show_fdinfo in fs/eventpoll.c). A + says that an instance was not read (yet), here and in the other sums; a ? that none was."},
 		procET: {Title: "ET%", Min: 4, Align: cell.Right, Rank: 6, Falling: true,
-			Explain: "The share of its watches that are edge-triggered (EPOLLET)."},
+			Explain: "The share of its watches that are edge-triggered (EPOLLET), of those that were read; ? where none was."},
 		procOneShot: {Title: "ONESHOT", Min: 8, Align: cell.Right, Rank: 9, Falling: true,
 			Explain: "Watches with EPOLLONESHOT: they report once and then wait to be armed again. How many are disarmed, Enter shows."},
 		procStale: {Title: "STALE", Min: 6, Align: cell.Right, Rank: 5, Falling: true,
@@ -60,7 +61,7 @@ func newProcessTable(keys table.Keys) *table.Model {
 		procCommand: {Title: "COMMAND", Min: 11, Max: 40, Weight: 2, Rank: 1,
 			Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."},
 		procNotes: {Title: "NOTES", Min: 8, Weight: 3, Rank: 11,
-			Explain: "shared: another process holds one of its instances too. unread: an instance could not be read, or waits for its turn."},
+			Explain: "shared: another process holds one of its instances too. not read yet: so many instances wait for their turn. could not be read: Enter says why. The numbers of neither are known, and no sum has them."},
 	}, keys)
 	t.SetOrder(procWatches, true)
 	return t
@@ -80,12 +81,9 @@ func (r processRows) Row(i int, dst []table.Cell) {
 	dst[procUser] = table.Cell{Text: p.User, Role: table.Muted}
 	dst[procEpolls] = table.Cell{Text: units.Count(int64(p.Instances))}
 	dst[procWatches] = table.Cell{Text: watchesText(p), Role: table.Strong}
-	dst[procET] = table.Cell{Text: "–", Role: table.Muted}
-	if share, ok := etShare(p); ok {
-		dst[procET] = table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
-	}
-	dst[procOneShot] = quietZero(sum.OneShot, table.Plain)
-	dst[procStale] = quietZero(sum.Stale, table.Warn)
+	dst[procET] = etCell(p)
+	dst[procOneShot] = sumCell(p, sum.OneShot, table.Plain)
+	dst[procStale] = sumCell(p, sum.Stale, table.Warn)
 	dst[procFDs] = table.Cell{Text: countOrDash(p.FDs)}
 	if share, ok := nofileShare(p).Get(); ok {
 		dst[procFDs].Role = limitRole(share)
@@ -96,14 +94,14 @@ func (r processRows) Row(i int, dst []table.Cell) {
 	dst[procSockets] = table.Cell{Text: countOrDash(p.Sockets)}
 	dst[procStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
 	dst[procBuffers] = maybeBytes(buffersOf(p), table.Plain)
-	dst[procMemory] = table.Cell{Text: bytesOrDash(p.KernelBytes.Watches)}
+	dst[procMemory] = table.Cell{Text: watchBytesText(p)}
 	dst[procAge] = table.Cell{Text: "–", Role: table.Muted}
 	if age, ok := oldest(p); ok {
 		dst[procAge].Text = units.Duration(age.Round(time.Millisecond))
 	}
 	dst[procCommand] = table.Cell{Text: p.Comm}
 	dst[procNotes] = table.Cell{Text: processNotes(p), Role: table.Warn}
-	if p.Problem == "" && !anyUnread(p) {
+	if p.Problem == "" && p.Unread == 0 {
 		dst[procNotes].Role = table.Muted
 	}
 }
@@ -114,6 +112,16 @@ func quietZero(n int64, role table.Role) table.Cell {
 		return table.Cell{Text: "0", Role: table.Muted}
 	}
 	return table.Cell{Text: units.Count(n), Role: role}
+}
+
+// sumCell is quietZero for a sum over the instances of a process.
+func sumCell(p *model.Process, n int64, role table.Role) table.Cell {
+	if p.Unread == 0 || n > 0 {
+		c := quietZero(n, role)
+		c.Text = sumText(p, c.Text, true)
+		return c
+	}
+	return table.Cell{Text: "?", Role: table.Muted}
 }
 
 // sumCounts adds up the counts of all instances of a process.
@@ -138,31 +146,17 @@ func oldest(p *model.Process) (age time.Duration, ok bool) {
 	return age, ok
 }
 
-func anyUnread(p *model.Process) bool {
-	for i := range p.Epolls {
-		if p.Epolls[i].State != model.OK {
-			return true
-		}
-	}
-	return false
-}
-
 func processNotes(p *model.Process) string {
 	var notes []string
-	shared, unread := 0, 0
-	for i := range p.Epolls {
-		if len(p.Epolls[i].SharedWith) > 0 {
-			shared++
-		}
-		if p.Epolls[i].State != model.OK {
-			unread++
-		}
-	}
-	if shared > 0 {
+	if slices.ContainsFunc(p.Epolls, func(e model.Epoll) bool { return e.SharedCount > 0 }) {
 		notes = append(notes, "shared")
 	}
-	if unread > 0 {
-		notes = append(notes, strconv.Itoa(unread)+" unread")
+	g := gapOf(p)
+	if g.failed > 0 {
+		notes = append(notes, strconv.Itoa(g.failed)+" could not be read")
+	}
+	if g.waiting > 0 {
+		notes = append(notes, strconv.Itoa(g.waiting)+" not read yet")
 	}
 	if p.Problem != "" {
 		notes = append(notes, p.Problem)
@@ -183,11 +177,9 @@ func (r processRows) Compare(column, i, j int) int {
 	case procEpolls:
 		return cmp.Compare(a.Instances, b.Instances)
 	case procWatches:
-		return cmp.Compare(a.Watches, b.Watches)
+		return compareMaybe(watchesOf(a), watchesOf(b))
 	case procET:
-		x, _ := etShare(a)
-		y, _ := etShare(b)
-		return cmp.Compare(x, y)
+		return compareMaybe(etShare(a), etShare(b))
 	case procOneShot:
 		return cmp.Compare(sumCounts(a).OneShot, sumCounts(b).OneShot)
 	case procStale:

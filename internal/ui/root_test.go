@@ -169,7 +169,7 @@ func fixtureShared() *model.Snapshot {
 	s := fixtureRich()
 	p := fixtureProcess(900, 33, "www-data", "nginx", 23, 30)
 	first := fixture23(900).Epolls[0]
-	first.SharedWith = []model.Holder{{PID: 901, FD: 4}}
+	first.SharedWith, first.SharedCount = []model.Holder{{PID: 901, FD: 4}}, 1
 	first.ChargedUID, first.ChargedSure, first.ChargedWhy = model.Some(0), false, "its holders run as several users"
 	second := model.Epoll{FD: 9, State: model.OK, Counts: model.Counts{Watches: 4, ET: 1, Unproven: 1}, ReadTook: 9000, Age: 12 * time.Second, SharingUnknown: true}
 	for i, kind := range []fdinfo.Kind{fdinfo.KindEventfd, fdinfo.KindPipe, fdinfo.KindSocket, fdinfo.KindTimerfd} {
@@ -189,7 +189,8 @@ func fixtureShared() *model.Snapshot {
 		{FD: 30, State: model.Absent, NextRead: 3 * time.Second},
 		{FD: 31, State: model.Denied, Problem: "fdinfo of fd 31: permission denied"},
 	}
-	p.Instances, p.Watches, p.Problem = 5, 31, ""
+	p.Instances, p.Watches, p.Unread, p.Problem = 5, 31, 2, ""
+	p.KernelBytes.LeavesOut = []string{"watches of 2 unread instances"}
 	child := fixtureProcess(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
 	child.Epolls[0] = first
 	child.Epolls[0].SharedWith = []model.Holder{{PID: 900, FD: 4}}

@@ -175,7 +175,7 @@ func (v *slabs) totals() string {
 		delta, _ := rows.change(c)
 		change += delta
 	}
-	first := " all " + units.Count(int64(shown)) + " caches"
+	first := " all " + plural(int64(shown), "cache")
 	if !v.all {
 		first = " network and epoll: " + units.Count(int64(shown)) + " of " + units.Count(int64(len(v.snap.Slab))) + " caches"
 	}
@@ -297,15 +297,15 @@ func (v *slabs) describe() (title, text string) {
 	if len(c.Aliases) > 0 {
 		b.WriteString("SLUB merged into it: " + draw.Clean(strings.Join(c.Aliases, ", ")) + ". slabinfo cannot tell whose an object is.\n\n")
 	}
-	b.WriteString(units.Count(c.Active) + " of " + units.Count(c.Objects) + " objects active, " + units.Count(c.SlotBytes) + " bytes each, " +
+	b.WriteString(units.Count(c.Active) + " of " + plural(c.Objects, "object") + " active, " + plural(c.SlotBytes, "byte") + " each, " +
 		units.Count(c.BytesPerObject) + " with the slab's waste.\n")
-	b.WriteString(units.Count(c.Slabs) + " slabs of " + plural(int(c.PagesPerSlab), "page") + " and " + plural(int(c.ObjsPerSlab), "object") + ": " +
+	b.WriteString(plural(c.Slabs, "slab") + " of " + plural(c.PagesPerSlab, "page") + " and " + plural(c.ObjsPerSlab, "object") + ": " +
 		units.Bytes(c.Bytes) + ", of which no object uses " + units.Bytes(wasteOf(c)) + ".\n")
 	if rec, ok := c.Reclaimable.Get(); ok && rec {
 		b.WriteString("Counted as reclaimable, and so into MemAvailable, whether or not its objects are pinned.\n")
 	}
 	for _, n := range c.Nodes {
-		b.WriteString("Node " + units.Count(int64(n.Node)) + ": " + plural(int(n.Objects), "object") + ".\n")
+		b.WriteString("Node " + units.Count(int64(n.Node)) + ": " + plural(n.Objects, "object") + ".\n")
 	}
 	return draw.Clean(c.Name), strings.TrimSpace(b.String())
 }

@@ -44,7 +44,7 @@ func socketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		words := longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
-	total := plural(int(s.Total), "socket")
+	total := plural(s.Total, "socket")
 	here := units.Count(s.EndsHere) + " with both ends here"
 	text := longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
@@ -189,7 +189,7 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	if missing > 2 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("✗ and "+strconv.Itoa(missing-2)+" more", w)), Drop: 1})
 	}
-	head := plural(len(covered), "namespace")
+	head := plural(int64(len(covered)), "namespace")
 	if len(covered) > 0 {
 		head += ": " + strings.Join(covered, ", ")
 	}

@@ -37,8 +37,8 @@ func newTopTable(keys table.Keys) *table.Model {
 		topWatches: {Title: "WATCHES", Min: 10, Align: cell.Right, Falling: true,
 			Explain: "The tfd: lines of its instances (ep_show_fdinfo in fs/eventpoll.c). + says that some instance was not read (yet), ? that none was."},
 		topET: {Title: "ET%", Min: 4, Align: cell.Right, Rank: 8, Falling: true,
-			Explain: "The share of watches that are edge-triggered (EPOLLET)."},
-		topSockets: {Title: "SOCKETS", Min: 10, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "The share of watches that are edge-triggered (EPOLLET), of those that were read; ? where none was."},
+		topSockets: {Title: "SOCKETS", Min: 9, Align: cell.Right, Rank: 3, Falling: true,
 			Explain: "The fds that are sockets, of any family, watched or not. Absent where the fds may not be listed."},
 		topFDs: {Title: "FDS", Min: 10, Align: cell.Right, Rank: 9, Falling: true,
 			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing of it before. Absent where it may not be listed."},
@@ -48,10 +48,10 @@ func newTopTable(keys table.Keys) *table.Model {
 			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry and security blobs, without buffers. A socket that another process holds too is in both."},
 		topBuffers: {Title: "BUFFERS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
 			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel did not tell of all of them."},
-		topWatchBytes: {Title: "W-BYTES", Min: 8, Align: cell.Right, Rank: 11, Falling: true,
-			Explain: "Kernel memory of its watches: WATCHES times what a watch takes on this kernel."},
-		topTotal: {Title: "TOTAL", Min: 8, Align: cell.Right, Rank: 4, Falling: true,
-			Explain: "Kernel memory of its sockets, their buffers, its watches and epoll instances, as far as each is known; Enter says what is missing. It leaves out all of its own memory."},
+		topWatchBytes: {Title: "W-BYTES", Min: 9, Align: cell.Right, Rank: 11, Falling: true,
+			Explain: "Kernel memory of its watches: WATCHES times what a watch takes on this kernel. + and ? as there."},
+		topTotal: {Title: "TOTAL", Min: 9, Align: cell.Right, Rank: 4, Falling: true,
+			Explain: "Kernel memory of its sockets, their buffers, its watches and epoll instances, as far as each is known; + says that a part is missing, and Enter which. It leaves out all of its own memory."},
 		topCommand: {Title: "COMMAND", Min: 10, Max: 60, Weight: 3, Rank: 1, Explain: "The process's own name for itself (/proc/PID/comm), at most 15 bytes."},
 	}, keys)
 	t.SetOrder(topWatches, true)
@@ -65,15 +65,11 @@ func (r topRows) Len() int { return len(r.snap.Processes) }
 
 func (r topRows) Row(i int, dst []table.Cell) {
 	p := &r.snap.Processes[i]
-	kb := p.KernelBytes
 	dst[topPIDColumn] = table.Cell{Text: strconv.Itoa(p.PID)}
 	dst[topUser] = table.Cell{Text: p.User, Role: table.Muted}
 	dst[topEpolls] = table.Cell{Text: units.Count(int64(p.Instances))}
 	dst[topWatches] = table.Cell{Text: watchesText(p), Role: table.Strong}
-	dst[topET] = table.Cell{Text: "–", Role: table.Muted}
-	if share, ok := etShare(p); ok {
-		dst[topET] = table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
-	}
+	dst[topET] = etCell(p)
 	dst[topSockets] = table.Cell{Text: countOrDash(p.Sockets)}
 	dst[topStructs] = table.Cell{Text: bytesOrDash(structsOf(p))}
 	dst[topBuffers] = maybeBytes(buffersOf(p), table.Plain)
@@ -82,8 +78,8 @@ func (r topRows) Row(i int, dst []table.Cell) {
 	if share, ok := nofileShare(p).Get(); ok {
 		dst[topNofile] = table.Cell{Text: units.Percent(share), Role: limitRole(share)}
 	}
-	dst[topWatchBytes] = table.Cell{Text: bytesOrDash(kb.Watches)}
-	dst[topTotal] = table.Cell{Text: bytesOrDash(kb.Total), Role: table.Strong}
+	dst[topWatchBytes] = table.Cell{Text: watchBytesText(p)}
+	dst[topTotal] = table.Cell{Text: totalText(p), Role: table.Strong}
 	dst[topCommand] = table.Cell{Text: p.Comm}
 	if p.Problem != "" {
 		dst[topCommand] = table.Cell{Text: p.Comm + " ✗ " + p.Problem, Role: table.Warn}
@@ -103,11 +99,9 @@ func (r topRows) Compare(column, i, j int) int {
 	case topEpolls:
 		return cmp.Compare(a.Instances, b.Instances)
 	case topWatches:
-		return cmp.Compare(a.Watches, b.Watches)
+		return compareMaybe(watchesOf(a), watchesOf(b))
 	case topET:
-		x, _ := etShare(a)
-		y, _ := etShare(b)
-		return cmp.Compare(x, y)
+		return compareMaybe(etShare(a), etShare(b))
 	case topSockets:
 		return compareMaybe(a.Sockets, b.Sockets)
 	case topStructs:
@@ -138,40 +132,35 @@ func (r topRows) AppendText(dst []byte, i int) []byte {
 // emptyTop says why no process is listed.
 func emptyTop(s *model.Snapshot) string {
 	if s.Hidden > 0 {
-		return "No process to show: the fds of " + units.Count(int64(s.Hidden)) + " processes may not be listed by this user."
+		return "No process to show: the fds of " + plural(int64(s.Hidden), "process") + " may not be listed by this user."
 	}
 	return "No process holds an epoll instance or a socket."
 }
 
-// watchesText is the number of watches, with + when an instance is missing
-// from it, or ? when all are.
-func watchesText(p *model.Process) string {
-	unread := 0
-	for i := range p.Epolls {
-		if p.Epolls[i].State != model.OK {
-			unread++
-		}
-	}
+// etCell writes etShare.
+func etCell(p *model.Process) table.Cell {
+	share, ok := etShare(p).Get()
 	switch {
-	case unread == 0:
-		return units.Count(p.Watches)
-	case unread == len(p.Epolls):
-		return "?"
+	case ok:
+		return table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
+	case allUnread(p):
+		return table.Cell{Text: "?", Role: table.Muted}
 	}
-	return units.Count(p.Watches) + "+"
+	return table.Cell{Text: "–", Role: table.Muted}
 }
 
-// etShare is the share of a process's watches that are edge-triggered.
-func etShare(p *model.Process) (float64, bool) {
+// etShare is the share of a process's watches that are edge-triggered, of those
+// that were read; absent where there are none.
+func etShare(p *model.Process) model.Maybe[float64] {
 	var et, all int64
 	for i := range p.Epolls {
 		et += p.Epolls[i].ET
 		all += p.Epolls[i].Watches
 	}
 	if all == 0 {
-		return 0, false
+		return model.Maybe[float64]{}
 	}
-	return float64(et) / float64(all), true
+	return model.Some(float64(et) / float64(all))
 }
 
 // nofileShare is how much of its RLIMIT_NOFILE a process has used.
