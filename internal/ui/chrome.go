@@ -53,7 +53,6 @@ func (m *Model) View() tea.View {
 	}
 	v := tea.NewView(m.frame)
 	v.AltScreen = true
-	v.WindowTitle = "eptop"
 	if !m.opts.NoMouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
@@ -270,7 +269,8 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 		if tabs.holds(at.X, at.Y) && msg.Button == tea.MouseLeft {
 			for i, span := range m.tabSpans() {
 				if span.holds(at.X, at.Y) {
-					m.show(i)
+					m.status = statusMsg{}
+					m.tab(i)
 				}
 			}
 			return nil

@@ -158,6 +158,24 @@ func TestKeysOfMissingViews(t *testing.T) {
 	}
 }
 
+// TestTheTabLeavesAProcess: the key and the tab of Processes go from a process to
+// the list of them.
+func TestTheTabLeavesAProcess(t *testing.T) {
+	r := newRig(t, fixtureRich())
+	tab := r.m.tabSpans()[1]
+	for _, leave := range []tea.Msg{stroke("2"), tea.MouseClickMsg{X: tab.x + 1, Y: tab.y, Button: tea.MouseLeft}} {
+		r.keys("2", "enter")
+		r.settle()
+		if r.m.attached() == 0 {
+			t.Fatal("Enter opens no process")
+		}
+		r.send(leave)
+		if r.m.attached() != 0 || !r.shows("in 13 epoll instances") {
+			t.Errorf("%v stays inside:\n%s", leave, r.screen())
+		}
+	}
+}
+
 func TestEscNeverQuits(t *testing.T) {
 	r := newRig(t, fixtureRich())
 	r.keys("2", "enter")

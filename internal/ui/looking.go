@@ -36,6 +36,9 @@ type looking struct {
 	err   error // of the last look
 }
 
+// lookingText stands in the status line from the key r to its answer.
+const lookingText = "looking…"
+
 // lookedMsg is the answer to a look, dueMsg the end of a wait.
 type (
 	lookedMsg struct {
@@ -109,6 +112,9 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 		l.once = l.frozen
 		return m.start(true)
 	}
+	if m.status.Text == lookingText {
+		m.status = statusMsg{}
+	}
 	return m.arm()
 }
 
@@ -168,7 +174,7 @@ func (m *Model) due(msg dueMsg) tea.Cmd {
 // again is the key r: everything afresh, now. Frozen, it shows this one look.
 func (m *Model) again() tea.Cmd {
 	m.look.once = m.look.frozen
-	m.status = statusMsg{Text: "looking…"}
+	m.status = statusMsg{Text: lookingText}
 	return m.start(true)
 }
 

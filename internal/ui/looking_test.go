@@ -78,6 +78,9 @@ func TestFrozenShowsNothingNew(t *testing.T) {
 	if !r.shows("newcomer", "FROZEN") {
 		t.Errorf("r on a frozen screen does not take one look:\n%s", r.screen())
 	}
+	if strings.Contains(r.status(), lookingText) {
+		t.Errorf("after the answer the status is %q", r.status())
+	}
 	r.keys("j", "k", "s", "esc", "4", "2") // everything stays navigable
 	r.keys("space")
 	r.settle()

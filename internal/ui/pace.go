@@ -17,7 +17,11 @@ type pace struct {
 	ticker *time.Ticker // nil: it could not be had, the pace stays what it was
 	input  time.Time    // the last one
 	slow   bool
+	armed  bool // a settledMsg is to come
 }
+
+// settledMsg comes when there may have been no input for a while.
+type settledMsg struct{}
 
 const (
 	fastFrame = time.Second / framesPerSecond
@@ -36,10 +40,11 @@ func newPace(p *tea.Program) pace {
 	return pace{ticker: (*time.Ticker)(unsafe.Pointer(field.Pointer()))}
 }
 
-// saw sets the pace for one message.
-func (p *pace) saw(msg tea.Msg, now time.Time) {
+// saw sets the pace for one message. It returns when a settledMsg should come, or 0
+// for no other: there is one on its way at most.
+func (p *pace) saw(msg tea.Msg, now time.Time) (in time.Duration) {
 	if p.ticker == nil {
-		return
+		return 0
 	}
 	switch msg.(type) {
 	case tea.KeyMsg, tea.MouseMsg, tea.PasteMsg, tea.WindowSizeMsg, tea.ResumeMsg:
@@ -48,21 +53,43 @@ func (p *pace) saw(msg tea.Msg, now time.Time) {
 			p.slow = false
 			p.ticker.Reset(fastFrame)
 		}
-	case lookedMsg:
-		if !p.slow && now.Sub(p.input) > settle {
+	case settledMsg:
+		p.armed = false
+		if now.Sub(p.input) >= settle {
+			// Coming back from Ctrl-Z, Bubble Tea sets its own pace, and the
+			// ResumeMsg after it counts as input: slow is never left wrong.
 			p.slow = true
 			p.ticker.Reset(slowFrame)
 		}
 	}
+	if p.slow || p.armed || p.input.IsZero() {
+		return 0
+	}
+	p.armed = true
+	return settle - now.Sub(p.input)
 }
 
 // keepPace tells the renderer's pace of a message.
-func (m *Model) keepPace(msg tea.Msg) {
+func (m *Model) keepPace(msg tea.Msg) tea.Cmd {
 	if m.program == nil {
-		return
+		return nil
 	}
 	if m.pace.ticker == nil {
 		m.pace = newPace(m.program)
 	}
-	m.pace.saw(msg, time.Now())
+	in := m.pace.saw(msg, time.Now())
+	if in <= 0 {
+		return nil
+	}
+	ctx := m.ctx
+	return func() tea.Msg {
+		end, stop := timer(in)
+		defer stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-end:
+			return settledMsg{}
+		}
+	}
 }

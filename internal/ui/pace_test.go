@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ func TestPaceFindsTheTicker(t *testing.T) {
 	m := New(Options{})
 	p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(discard{}), tea.WithoutSignalHandler())
 	m.program = p
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	m.ctx = ctx
 	go func() { p.Send(tea.KeyPressMsg{Code: 'q', Text: "q"}) }()
 	if _, err := p.Run(); err != nil {
 		t.Fatal(err)
@@ -27,25 +31,32 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 func TestPace(t *testing.T) {
-	now := time.Now()
-	p := pace{ticker: time.NewTicker(time.Hour), input: now}
+	p := pace{ticker: time.NewTicker(time.Hour)}
 	defer p.ticker.Stop()
+	start := time.Now()
 	for i, step := range []struct {
-		msg   tea.Msg
-		after time.Duration
-		slow  bool
+		msg  tea.Msg
+		at   time.Duration
+		slow bool
+		in   time.Duration
 	}{
-		{lookedMsg{}, time.Second, false},
-		{lookedMsg{}, settle + time.Second, true},
-		{lookedMsg{}, time.Hour, true},
-		{tea.KeyPressMsg{Code: 'j'}, time.Hour, false},
-		{lookedMsg{}, time.Hour + time.Second, false},
-		{lookedMsg{}, time.Hour + settle + time.Second, true},
-		{tea.MouseWheelMsg{}, 2 * time.Hour, false},
+		{lookedMsg{}, 0, false, 0}, // nobody has touched anything yet
+		{tea.WindowSizeMsg{}, time.Second, false, settle},
+		{tea.KeyPressMsg{Code: 'j'}, 2 * time.Second, false, 0}, // one is on its way
+		{lookedMsg{}, 2*time.Second + time.Millisecond, false, 0},
+		{settledMsg{}, time.Second + settle, false, time.Second},
+		{settledMsg{}, 2*time.Second + settle, true, 0},
+		{lookedMsg{}, time.Hour, true, 0},
+		{tea.MouseWheelMsg{}, 2 * time.Hour, false, settle},
+		{settledMsg{}, 2*time.Hour + settle, true, 0}, // without any look
+		{tea.ResumeMsg{}, 3 * time.Hour, false, settle},
 	} {
-		if p.saw(step.msg, now.Add(step.after)); p.slow != step.slow {
-			t.Errorf("step %d: slow is %v", i, p.slow)
+		in := p.saw(step.msg, start.Add(step.at))
+		if p.slow != step.slow || in != step.in {
+			t.Errorf("step %d: slow is %v, the next in %v", i, p.slow, in)
 		}
 	}
-	(&pace{}).saw(tea.KeyPressMsg{}, now) // without a ticker nothing happens
+	if in := (&pace{}).saw(tea.KeyPressMsg{}, start); in != 0 {
+		t.Errorf("without a ticker there is a next in %v", in)
+	}
 }

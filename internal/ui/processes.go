@@ -162,6 +162,12 @@ func (v *processes) Back() bool {
 	return !v.passing
 }
 
+// Outside goes from a process to the list.
+func (v *processes) Outside() {
+	v.one.attach(0, v.snap)
+	v.passing = false
+}
+
 func (v *processes) Pending() tea.Cmd { return tea.Batch(v.table.Pending(), v.one.Pending()) }
 
 func (v *processes) Tell() string {

@@ -186,6 +186,9 @@ func (x *terminal) begun() (modes string, pid int) {
 func (x *terminal) over(modes, word string) {
 	x.t.Helper()
 	got := x.expect(`(?s)^(.*)` + word + `\s+MODES ([0-9a-f:]+)`)
+	if strings.Contains(got[1], "\x1b]2;") || strings.Contains(got[1], "\x1b]0;") {
+		x.t.Errorf("the window's title was changed: %q", got[1])
+	}
 	for _, off := range []string{"\x1b[?1049l", "\x1b[?1002l", "\x1b[?1006l", "\x1b[?25h", "\x1b[?2004l"} {
 		if !strings.Contains(got[1], off) {
 			x.t.Errorf("%q was not written: %q", off, got[1])
@@ -236,6 +239,7 @@ func TestTerminalIsRestored(t *testing.T) {
 		"SIGINT":  {kill(syscall.SIGINT), "ENDED 130"},
 		"SIGTERM": {kill(syscall.SIGTERM), "ENDED 130"},
 		"SIGHUP":  {kill(syscall.SIGHUP), "ENDED 130"},
+		"SIGQUIT": {kill(syscall.SIGQUIT), "ENDED 130"},
 		"a panic while drawing": {func(x *terminal, _ int) {
 			x.press("2w")
 		}, `went wrong inside eptop.*ENDED \d+`},

@@ -93,7 +93,7 @@ func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 // keys that work everywhere, then to the view.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
-	m.keepPace(msg)
+	paced := m.keepPace(msg)
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -108,6 +108,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.looked(msg)
 	case dueMsg:
 		cmd = m.due(msg)
+	case settledMsg: // it was for the pace
 	case statusMsg:
 		m.status = msg
 	case overlayMsg:
@@ -127,7 +128,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		cmd = tea.Batch(cmds...)
 	}
-	return m, tea.Batch(cmd, m.pending())
+	return m, tea.Batch(cmd, paced, m.pending())
 }
 
 // pending collects what the views started.
@@ -232,7 +233,7 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
 		if t.key == name {
-			m.show(i)
+			m.tab(i)
 			return true
 		}
 	}
@@ -243,6 +244,15 @@ func (m *Model) jump(name string) bool {
 		}
 	}
 	return false
+}
+
+// tab brings the view of a tab on screen; one that is there already steps out of
+// whatever was opened in it.
+func (m *Model) tab(i int) {
+	if s, ok := m.views[i].(stepper); ok && i == m.active {
+		s.Outside()
+	}
+	m.show(i)
 }
 
 // show brings a view on screen and remembers the one before.

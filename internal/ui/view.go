@@ -49,6 +49,10 @@ type capturer interface{ Capturing() bool }
 // the view before.
 type backer interface{ Back() bool }
 
+// stepper is a view with something to step into. Outside steps out of all of it:
+// the key and the tab of the view on screen do that.
+type stepper interface{ Outside() }
+
 // marker is a view that compares with a remembered moment: `m` calls Mark
 // with the snapshot on screen, and the returned line goes to the status line.
 type marker interface {
