@@ -111,21 +111,12 @@ func (m *Model) drawHead(w int) string {
 func machineWords(s *model.Snapshot) []string {
 	words := []string{cell.Clean(s.Host.Hostname), "Linux " + cell.Clean(s.Host.Kernel), strconv.Itoa(s.Host.CPUs) + " CPU"}
 	if total, ok := s.Host.MemTotalBytes.Get(); ok {
-		words = append(words, gibibytes(total))
+		words = append(words, units.Bytes(total))
 	}
 	if n := len(s.Nodes); n > 0 {
 		words = append(words, plural(int64(n), "node"))
 	}
 	return words
-}
-
-// gibibytes writes memory as it is sold: in powers of 1024, rounded.
-func gibibytes(n int64) string {
-	g := float64(n) / (1 << 30)
-	if g < 9.5 {
-		return strconv.FormatFloat(g, 'f', 1, 64) + " GiB"
-	}
-	return strconv.FormatFloat(g, 'f', 0, 64) + " GiB"
 }
 
 // lookingWords describe the looking, the most telling last.

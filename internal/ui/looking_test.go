@@ -112,9 +112,14 @@ func TestProcessEnds(t *testing.T) {
 		r.keys("j")
 	}
 	gone := fixtureRich()
-	gone.Processes = gone.Processes[:11]
+	gone.Processes, gone.Time = gone.Processes[:11], gone.Time.Add(time.Minute)
 	look(gone, errors.New("process 4242 has ended"))
-	r.sees("4242 known23 · ENDED: this is the last that was seen of it", "disarmed", "✗ process 4242 has ended")
+	r.sees("4242 known23 · ENDED: this is the last that was seen of it", "disarmed", "✗ process 4242 has ended", "last seen 07:30:00, 60 s ago", "read at 07:29:58")
+	for _, stopped := range []string{"h ago", "read again", "next in"} {
+		if r.shows(stopped) {
+			t.Errorf("of an ended process stands %q:\n%s", stopped, r.screen())
+		}
+	}
 	// Another process gets the PID: the two are not mixed up.
 	reused := fixtureRich()
 	p := &reused.Processes[11]

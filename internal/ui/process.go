@@ -27,7 +27,8 @@ type process struct {
 
 	pid   int // 0: none
 	snap  *model.Snapshot
-	data  *model.Process // nil until it was seen
+	data  *model.Process  // nil until it was seen
+	seen  *model.Snapshot // the one data is of
 	state life
 	asked bool // the next snapshot was taken with this process asked for
 
@@ -93,19 +94,25 @@ func (v *process) SetSnapshot(s *model.Snapshot) {
 	case i >= 0 && v.data != nil && !v.data.Started.Equal(s.Processes[i].Started):
 		v.state = reused
 	case i >= 0 && v.state != ended && v.state != reused:
-		v.data, v.state = &s.Processes[i], alive
-		v.fill()
+		v.data, v.seen, v.state = &s.Processes[i], s, alive
 	case i < 0 && v.data != nil:
 		v.state = ended
 	case i < 0 && v.asked:
 		v.state = absent
 	}
+	if v.data != nil {
+		v.fill()
+	}
 	v.arrange()
 }
 
+// over: what is shown is the last that was seen of it.
+func (v *process) over() bool { return v.state == ended || v.state == reused }
+
 // fill gives the tables the latest data.
 func (v *process) fill() {
-	v.epolls.SetSource(epollRows{v.data})
+	roomForEpolls(v.epolls, v.data)
+	v.epolls.SetSource(epollRows{process: v.data, ended: v.over()})
 	v.choose()
 }
 
@@ -133,7 +140,8 @@ func (v *process) choose() {
 	default:
 		v.watches.SetEmpty("It watches nothing.")
 	}
-	v.watches.SetSource(newWatchRows(v.snap, v.pid, e))
+	v.watches.SetSource(newWatchRows(v.seen, v.pid, e))
+	v.arrange() // who is charged takes more or fewer lines
 }
 
 // epoll is the instance under the cursor on the left, nil if there is none.
@@ -279,7 +287,13 @@ func (v *process) Keys() []key.Binding {
 	return keys
 }
 
-func (v *process) Explain() (title, text string) { return explainColumn(v.pane()) }
+func (v *process) Explain() (title, text string) {
+	title, text = explainColumn(v.pane())
+	if e := v.epoll(); e != nil && !v.onWatches {
+		text += "\n\nThe instance here, fd " + strconv.Itoa(e.FD) + ": " + charged(v.seen, e) + "."
+	}
+	return title, text
+}
 
 // describe opens a box with all of the watch under the cursor. Every watch of
 // the snapshot is searched for the same file, so a command does it.
@@ -289,7 +303,7 @@ func (v *process) describe() tea.Cmd {
 	if !ok || !has {
 		return nil
 	}
-	snap, p := v.snap, v.data
+	snap, p := v.seen, v.data
 	return func() tea.Msg {
 		return overlayMsg{
 			Title: "Watch of fd " + strconv.Itoa(int(rows.epoll.List[row].TFD)) + " in epoll " + strconv.Itoa(rows.epoll.FD),
@@ -313,23 +327,24 @@ func userName(s *model.Snapshot, uid int) string {
 	return "uid " + strconv.Itoa(uid)
 }
 
-// charged says whose max_user_watches an instance uses up.
+// charged says whose max_user_watches an instance uses up, and what that rests on.
 func charged(s *model.Snapshot, e *model.Epoll) string {
+	if e.ChargedWhy == "" {
+		return chargedTo(s, e)
+	}
+	return chargedTo(s, e) + " (" + e.ChargedWhy + ")"
+}
+
+// chargedTo leaves out what it rests on.
+func chargedTo(s *model.Snapshot, e *model.Epoll) string {
 	uid, ok := e.ChargedUID.Get()
-	if !ok {
-		if e.ChargedWhy != "" {
-			return "charged to: unknown (" + e.ChargedWhy + ")"
-		}
-		return "charged to: unknown"
+	switch {
+	case !ok:
+		return "not known who is charged"
+	case !e.ChargedSure:
+		return "probably charged to " + userName(s, uid)
 	}
-	text := "charged to " + userName(s, uid)
-	if !e.ChargedSure {
-		text = "probably " + text
-	}
-	if e.ChargedWhy != "" {
-		text += " (" + e.ChargedWhy + ")"
-	}
-	return text
+	return "charged to " + userName(s, uid)
 }
 
 // sharedWith lists the other holders of an instance.

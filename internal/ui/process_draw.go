@@ -45,7 +45,7 @@ func (v *process) arrange() {
 		l.sideBySide = true
 		left := min(max(leastEpolls, v.w-wantedWatches), mostEpolls)
 		right := v.w - left - 1
-		about := min(2, max(0, rest-1))
+		about := min(1+len(v.chargedLines(right)), max(0, rest-1))
 		l.epollTitle = area{0, cardH, left, min(1, rest)}
 		l.epolls = area{0, cardH + 1, left, max(0, rest-1)}
 		l.watchTitle = area{left + 1, cardH, right, min(1, rest)}
@@ -153,8 +153,10 @@ func (v *process) cardLines(w int) []string {
 	p, d, s := v.pens, v.data, v.snap
 	who := p.Muted.Ink("user ") + p.Strong.Ink(cell.Clean(d.User)) + p.Muted.Ink(" (uid "+strconv.Itoa(d.UID)+")")
 	if !d.Started.IsZero() {
-		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05")) +
-			p.Muted.Ink(", "+units.Duration(s.Time.Sub(d.Started).Round(time.Second))+" ago")
+		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05"))
+		if !v.over() {
+			who += p.Muted.Ink(", " + units.Duration(s.Time.Sub(d.Started).Round(time.Second)) + " ago")
+		}
 	}
 	lines := []string{who, v.fdLine(w), v.memoryLine()}
 	if w < 4 {
@@ -206,8 +208,11 @@ func (v *process) memoryLine() string {
 // freshLine says what is wrong, or how old the data is and what is waited for.
 func (v *process) freshLine() string {
 	p, d := v.pens, v.data
-	if d.Problem != "" {
+	if d.Problem != "" && !v.over() {
 		return p.Warn.Ink("! " + cell.Clean(d.Problem))
+	}
+	if v.over() {
+		return p.Warn.Ink("last seen " + v.seen.Time.Format("15:04:05") + ", " + units.Duration(v.snap.Time.Sub(v.seen.Time).Round(time.Second)) + " ago")
 	}
 	line := p.Muted.Ink("fds listed " + units.Duration(d.ListedAge.Round(time.Millisecond)) + " ago")
 	var wait time.Duration
@@ -240,6 +245,15 @@ func (v *process) watchesTitle() string {
 	return title
 }
 
+// chargedLines say who is charged for the chosen instance, and why.
+func (v *process) chargedLines(w int) []string {
+	e := v.epoll()
+	if e == nil {
+		return []string{""}
+	}
+	return draw.Wrap(cell.Clean(charged(v.seen, e)), max(1, w-2))
+}
+
 // aboutLines are about the chosen instance: who pays, who shares, how fresh.
 func (v *process) aboutLines() []string {
 	p, r := v.pens, v.rects.about
@@ -247,26 +261,32 @@ func (v *process) aboutLines() []string {
 	if e == nil || r.h == 0 {
 		return draw.Exact(nil, r.w, r.h)
 	}
-	first := []string{charged(v.snap, e)}
 	var second []string
 	if s := sharedWith(e); s != "" {
 		second = append(second, s)
 	}
-	if e.State == model.OK {
+	switch {
+	case e.State != model.OK:
+	case v.over():
+		second = append(second, "read at "+v.seen.Time.Add(-e.Age).Format("15:04:05")+" in "+units.Duration(e.ReadTook))
+	default:
 		second = append(second, "read "+units.Duration(e.Age.Round(time.Millisecond))+" ago in "+units.Duration(e.ReadTook))
 	}
 	if b, ok := e.Bytes.Get(); ok {
 		second = append(second, units.Bytes(b)+" of kernel memory")
 	}
-	if e.NextRead > 0 {
+	if e.NextRead > 0 && !v.over() {
 		second = append(second, "next in "+units.Duration(e.NextRead.Round(time.Millisecond)))
 	}
-	if s := v.snap.Sockets; s != nil && s.NextRead > stretched {
+	if s := v.snap.Sockets; s != nil && s.NextRead > stretched && !v.over() {
 		second = append(second, "sockets listed "+units.Duration(s.Age.Round(time.Millisecond))+" ago")
 	}
-	lines := []string{strings.Join(first, " · "), strings.Join(second, " · ")}
-	if r.h == 1 {
-		lines = []string{strings.Join(append(first, second...), " · ")}
+	rest := strings.Join(second, " · ")
+	lines := append(v.chargedLines(r.w), rest)
+	if r.h < len(lines) {
+		// e says the rest of what does not fit.
+		short := cell.Clean(chargedTo(v.seen, e))
+		lines = []string{longest(r.w-2, charged(v.seen, e)+" · "+rest, short+" · "+rest)}
 	}
 	for i := range lines {
 		lines[i] = p.Muted.Ink(draw.Fit("  "+cell.Clean(lines[i]), r.w))

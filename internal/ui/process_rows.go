@@ -20,6 +20,7 @@ const (
 	epollDisarmed
 	epollExclusive
 	epollStale
+	epollUnproven
 	epollAge
 	epollRead
 	epollShared
@@ -27,30 +28,64 @@ const (
 
 func newEpollTable(keys table.Keys) *table.Model {
 	return table.New([]table.Column{
-		epollFD: {Title: "FD", Min: 6, Align: cell.Right, Explain: "The process's descriptor of the epoll instance."},
-		epollWatches: {Title: "WATCHES", Min: 9, Align: cell.Right, Falling: true,
+		epollFD: {Title: "FD", Min: 5, Max: 7, Weight: 1, Align: cell.Right, Explain: "The process's descriptor of the epoll instance."},
+		epollWatches: {Title: "WATCHES", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Falling: true,
 			Explain: "The tfd: lines of /proc/PID/fdinfo/FD: one for each watch. A dash: not read, the pane of the watches says why."},
-		epollET: {Title: "ET", Min: 9, Align: cell.Right, Rank: 3, Falling: true,
+		epollET: {Title: "ET", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 3, Falling: true,
 			Explain: "Edge-triggered watches (EPOLLET): told once of new data, not again as long as some is left."},
-		epollOneShot: {Title: "ONESHOT", Min: 8, Align: cell.Right, Rank: 4, Falling: true,
+		epollOneShot: {Title: "ONESHOT", Min: 8, Max: 11, Weight: 1, Align: cell.Right, Rank: 5, Falling: true,
 			Explain: "Watches with EPOLLONESHOT, armed and disarmed."},
-		epollDisarmed: {Title: "DISARM", Min: 7, Align: cell.Right, Rank: 5, Falling: true,
+		epollDisarmed: {Title: "DISARM", Min: 7, Max: 11, Weight: 1, Align: cell.Right, Rank: 6, Falling: true,
 			Explain: "One-shot watches that have fired and wait for EPOLL_CTL_MOD: no event is reported for them until then."},
-		epollExclusive: {Title: "EXCL", Min: 5, Align: cell.Right, Rank: 6, Falling: true,
+		epollExclusive: {Title: "EXCL", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 7, Falling: true,
 			Explain: "Watches with EPOLLEXCLUSIVE: of several epolls that watch one file, not all are woken."},
-		epollStale: {Title: "STALE", Min: 6, Align: cell.Right, Rank: 2, Falling: true,
+		epollStale: {Title: "STALE", Min: 6, Max: 11, Weight: 1, Align: cell.Right, Rank: 2, Falling: true,
 			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."},
-		epollAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 7, Falling: true,
-			Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall)."},
-		epollRead: {Title: "READ", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
+		epollUnproven: {Title: "UNPROVEN", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Rank: 4, Falling: true, Hidden: true,
+			Explain: "Watches of which it could not be told whether their fd still is the watched file: each may be stale or not. The column is there when there are any."},
+		epollAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
+			Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall). A dash: not read, or the process has ended; the line above its watches says when they were read."},
+		epollRead: {Title: "READ", Min: 7, Align: cell.Right, Rank: 9, Falling: true,
 			Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still."},
-		epollShared: {Title: "SHARED", Min: 8, Max: 24, Weight: 1, Rank: 9,
+		epollShared: {Title: "SHARED", Min: 8, Max: 24, Weight: 2, Rank: 10,
 			Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it could not be told; sums may then count it twice."},
 	}, keys)
 }
 
-// epollRows are the epoll instances of a process.
-type epollRows struct{ process *model.Process }
+// zerosRank is above the rank of every column of the instances.
+const zerosRank = 100
+
+// roomForEpolls gives each count as much room as the widest of them takes; columns
+// of nothing but zeros go before others where there is too little.
+func roomForEpolls(t *table.Model, p *model.Process) {
+	for column, count := range map[int]func(*model.Counts) int64{
+		epollWatches:   func(c *model.Counts) int64 { return c.Watches },
+		epollET:        func(c *model.Counts) int64 { return c.ET },
+		epollOneShot:   func(c *model.Counts) int64 { return c.OneShot },
+		epollDisarmed:  func(c *model.Counts) int64 { return c.Disarmed },
+		epollExclusive: func(c *model.Counts) int64 { return c.Exclusive },
+		epollStale:     func(c *model.Counts) int64 { return c.Stale },
+		epollUnproven:  func(c *model.Counts) int64 { return c.Unproven },
+	} {
+		var most int64
+		for i := range p.Epolls {
+			most = max(most, count(&p.Epolls[i].Counts))
+		}
+		c := t.Columns()[column]
+		rank := c.Rank % zerosRank
+		if most == 0 && rank > 0 {
+			rank += zerosRank
+		}
+		t.SetRoom(column, max(len(c.Title)+1, len(units.Count(most))), rank, column == epollUnproven && most == 0)
+	}
+}
+
+// epollRows are the epoll instances of a process; of one that has ended nothing
+// ages any more.
+type epollRows struct {
+	process *model.Process
+	ended   bool
+}
 
 func (r epollRows) Len() int { return len(r.process.Epolls) }
 
@@ -72,7 +107,11 @@ func (r epollRows) Row(i int, dst []table.Cell) {
 		dst[epollDisarmed] = quietZero(e.Disarmed, table.Plain)
 		dst[epollExclusive] = quietZero(e.Exclusive, table.Plain)
 		dst[epollStale] = quietZero(e.Stale, table.Warn)
+		dst[epollUnproven] = quietZero(e.Unproven, table.Warn)
 		dst[epollAge] = table.Cell{Text: units.Duration(e.Age.Round(time.Millisecond))}
+		if r.ended {
+			dst[epollAge] = table.Cell{Text: "–", Role: table.Muted}
+		}
 		dst[epollRead] = table.Cell{Text: units.Duration(e.ReadTook)}
 	}
 	switch {
@@ -112,6 +151,8 @@ func (r epollRows) Compare(column, i, j int) int {
 		return compareMaybe(known(a, a.Exclusive), known(b, b.Exclusive))
 	case epollStale:
 		return compareMaybe(known(a, a.Stale), known(b, b.Stale))
+	case epollUnproven:
+		return compareMaybe(known(a, a.Unproven), known(b, b.Unproven))
 	case epollAge:
 		return compareMaybe(known(a, a.Age), known(b, b.Age))
 	case epollRead:

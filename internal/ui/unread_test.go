@@ -100,6 +100,29 @@ func TestGapWords(t *testing.T) {
 	}
 }
 
+// TestEpollPaneFits: counts are shown in full in the narrow pane, why somebody is
+// charged too, and UNPROVEN where there is any.
+func TestEpollPaneFits(t *testing.T) {
+	s := fixtureRich()
+	e := &s.Processes[0].Epolls[0]
+	e.Counts = model.Counts{Watches: 200_000, ET: 200_000, Exclusive: 200_000}
+	e.ChargedSure, e.ChargedWhy = false, "its holders run as different users; the oldest holder's real user is taken for its creator"
+	r := newRig(t, s, func(o *Options) { o.PID = 7424 })
+	r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
+	if line := "200 000  200 000"; !r.shows(line) || !r.shows("EXCL") || r.shows("UNPROVEN") || r.shows("200 …") {
+		t.Errorf("the counts are cut:\n%s", r.screen())
+	}
+	if !r.shows("creator)") || !r.shows("its holders run as different users") {
+		t.Errorf("the reason is cut:\n%s", r.screen())
+	}
+	later := fixtureRich()
+	later.Processes[0].Epolls[0].Counts = model.Counts{Watches: 7, Unproven: 3}
+	r.snap = later
+	r.keys("r")
+	r.settle()
+	r.sees("UNPROVEN")
+}
+
 // TestManyHolders: of a thousand holders 32 are named, and all are counted.
 func TestManyHolders(t *testing.T) {
 	e := &model.Epoll{SharedCount: 1000}

@@ -15,6 +15,8 @@ type Column struct {
 	Rank int
 	// Falling: the first sort by the column puts the largest value on top.
 	Falling bool
+	// Hidden leaves the column out for now, whatever the room.
+	Hidden bool
 	// Explain says where the value is from and what it does not count.
 	Explain string
 }
@@ -32,7 +34,7 @@ func layout(columns []Column, w, skip int) (shown []slot, hidden int) {
 	use := make([]bool, len(columns))
 	need, count := 0, 0
 	for i, c := range columns {
-		if i > 0 && i <= skip {
+		if i > 0 && i <= skip || c.Hidden {
 			continue
 		}
 		use[i] = true
@@ -63,7 +65,13 @@ func layout(columns []Column, w, skip int) (shown []slot, hidden int) {
 		shown = append(shown, slot{column: i, x: x, w: width})
 		x += width + 1
 	}
-	return shown, len(columns) - len(shown)
+	hidden = len(columns) - len(shown)
+	for i, c := range columns {
+		if c.Hidden && i > skip {
+			hidden--
+		}
+	}
+	return shown, hidden
 }
 
 // deal gives each used column its Min and its share of what is left over.

@@ -233,6 +233,9 @@ func (m *Model) scroll(step int) {
 		return // everything to the right is on screen
 	}
 	m.skip = max(0, min(len(m.columns)-2, m.skip+step))
+	for m.skip > 0 && m.skip < len(m.columns)-2 && m.columns[m.skip].Hidden {
+		m.skip += step
+	}
 	m.arrange()
 }
 

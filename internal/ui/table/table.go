@@ -71,6 +71,15 @@ func (m *Model) arrange() {
 	m.slots, m.hidden = layout(m.columns, m.w, m.skip)
 }
 
+// SetRoom gives a column a new Min and Rank, or hides it.
+func (m *Model) SetRoom(column, least, rank int, hidden bool) {
+	c := &m.columns[column]
+	if c.Min != least || c.Rank != rank || c.Hidden != hidden {
+		c.Min, c.Rank, c.Hidden = least, rank, hidden
+		m.arrange()
+	}
+}
+
 // SetFocused says whether the keys go to this table: its cursor then shows.
 func (m *Model) SetFocused(on bool) { m.focused = on }
 
