@@ -35,5 +35,5 @@ func explainOverview(c overviewCard) (title, text string) {
 		"Bytes are the pages of a slab over the objects in it (/proc/slabinfo, /sys/kernel/slab), so the slab's own waste is in them.\n\n" +
 		"measured: the allocator reports this very number. derived: computed from numbers that this kernel reports, such as objects in a slab and struct sizes in BTF. estimated: a part is an assumption.\n\n" +
 		"Not counted: buffers (none while idle), the client's bind buckets, the program's own memory, conntrack, and what no one has explained yet: on Linux 6.18 some 0.4 objects of kmalloc-192 for each pair of ends. " +
-		"A loopback connection has both ends on this host. Folklore is the 3.3 KB often quoted from a 3.10-era kernel: socket_alloc, tcp_sock, dentry and file."
+		"On a low screen others is the rest of the parts. A loopback connection has both ends on this host. Folklore is the 3.3 KB often quoted from a 3.10-era kernel: socket_alloc, tcp_sock, dentry and file."
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -85,7 +86,7 @@ func (v *overview) layout() {
 	inner := draw.CardInner(widths[0])
 	d := &v.deck
 	d.clear()
-	d.add(cardConnection, draw.Box{Title: longest(inner-1, "An idle connection on this kernel", "An idle connection"), Lines: v.connectionLines(inner)})
+	d.add(cardConnection, draw.Box{Title: longest(inner-1, "An idle connection on this kernel", "An idle connection"), Lines: v.connectionLines(inner, mostParts)})
 	d.add(cardWatches, draw.Box{Title: "Epoll watches per user", Lines: v.watchLines(inner), Drop: 1})
 	d.add(cardWalls, draw.Box{Title: "Which wall comes first", Lines: v.wallLines(inner), Drop: 2})
 	if missing := v.missingLines(inner); len(missing) > 0 {
@@ -106,8 +107,30 @@ func (v *overview) layout() {
 		d.add(cardMemory, memory)
 	}
 	d.lay(widths, v.h-v.tableLines())
+	// A part that finds no room goes into the others: what is listed adds up.
+	for most := len(foldParts(v.snap.ConnectionCost.TCP4.Value.Parts)); most > 0 && v.partMissing(); most-- {
+		d.boxes[0].Lines = v.connectionLines(inner, most-1)
+		d.lay(widths, v.h-v.tableLines())
+	}
 	d.table.SetSize(v.w, v.h-d.height)
 	d.focus()
+}
+
+// mostParts is more parts than a connection has.
+const mostParts = 99
+
+// partMissing reports whether the card of a connection lost the line of a part.
+func (v *overview) partMissing() bool {
+	d := &v.deck
+	if d.places[0].H == 0 {
+		return false
+	}
+	for _, line := range d.boxes[0].Lines {
+		if line.Drop >= dropPart && line.Drop < dropMillion && !slices.Contains(d.texts[0], line.Text) {
+			return true
+		}
+	}
+	return false
 }
 
 // roomy: the screen is high enough for a card of its own for everything.

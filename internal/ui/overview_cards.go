@@ -13,8 +13,14 @@ import (
 // Each function here writes the lines of one card for an inner width of w.
 // A line's Drop says how soon it goes where the screen is too low.
 
-// connectionLines: what an idle connection costs, part by part.
-func (v *overview) connectionLines(w int) []draw.Line {
+// The lines of the parts go after that of a million connections, the last part first.
+const (
+	dropPart    = 2
+	dropMillion = 8
+)
+
+// connectionLines: what an idle connection costs, in so many parts at most.
+func (v *overview) connectionLines(w, most int) []draw.Line {
 	p := v.pens
 	costs := v.snap.ConnectionCost
 	cost, ok := costs.TCP4.Get()
@@ -24,12 +30,12 @@ func (v *overview) connectionLines(w int) []draw.Line {
 	}
 	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
 	bar := max(1, costRest(w))
-	for i, part := range foldParts(cost.Parts) {
+	for i, part := range fewerParts(foldParts(cost.Parts), most) {
 		text := ""
 		if costRest(w) > 2 && cost.Bytes > 0 {
 			text = draw.Bar(p.Bar, bar, float64(part.Bytes)/float64(cost.Bytes))
 		}
-		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+draw.Clean(part.Cache), "", part.Bytes, text), Drop: 2 + i})
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+draw.Clean(part.Cache), "", part.Bytes, text), Drop: min(dropPart+i, dropMillion-1)})
 	}
 	if len(cost.LeavesOut) > 0 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+draw.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
@@ -46,7 +52,7 @@ func (v *overview) connectionLines(w int) []draw.Line {
 	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
 		million += watch.Bytes
 	}
-	lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(million*1_000_000)), w), Drop: 8})
+	lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(million*1_000_000)), w), Drop: dropMillion})
 	others := []string{}
 	if c, ok := costs.TCP6.Get(); ok {
 		others = append(others, "IPv6 "+units.Count(c.Bytes)+" B")
@@ -98,6 +104,27 @@ func foldParts(parts []model.Part) []model.Part {
 	return out
 }
 
+// othersCache stands for the parts that fewerParts adds up.
+const othersCache = "others"
+
+// fewerParts adds the last parts up into one, so that at most so many are left and
+// they still come to the total; one part would say no more than the total does.
+func fewerParts(parts []model.Part, most int) []model.Part {
+	switch {
+	case len(parts) <= most:
+		return parts
+	case most < 2:
+		return nil
+	}
+	out := slices.Clone(parts[:most])
+	others := &out[most-1]
+	others.Cache = othersCache
+	for _, p := range parts[most:] {
+		others.Bytes += p.Bytes
+	}
+	return out
+}
+
 // watchLines: who is how far from max_user_watches, and what a watch costs.
 func (v *overview) watchLines(w int) []draw.Line {
 	p, e := v.pens, v.snap.Epoll
@@ -131,12 +158,12 @@ func (v *overview) watchLines(w int) []draw.Line {
 		return append(lines, wrapped(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
 	}
 	one, manual := units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
-	charged := "?"
-	if c, ok := cost.ChargedBytes.Get(); ok {
-		charged = units.Count(c)
-	}
 	room := w - draw.Width("a watch "+one)
-	note := longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
+	note := longest(room, " (manual "+manual+")", "")
+	if c, ok := cost.ChargedBytes.Get(); ok {
+		charged := units.Count(c)
+		note = longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
+	}
 	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
 	which := "all "
 	if v.snap.Hidden > 0 {

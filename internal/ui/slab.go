@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -237,6 +238,10 @@ func (v *slabs) withoutCaches() []string {
 		lines = append(lines, " "+draw.Columns(w,
 			draw.Cell{Text: name}, draw.Cell{Text: countOrDash(part.ObjectBytes), W: 7, Right: true, Pen: p.Muted},
 			draw.Cell{Text: units.Count(part.Bytes), W: 7, Right: true, Pen: p.Strong}, draw.Cell{Text: string(part.Origin), W: 10}))
+	}
+	if slices.ContainsFunc(parts, func(part model.Part) bool { return part.ShownAs == "" }) {
+		lines = append(lines, "")
+		add(p.Muted, "Which of them slabinfo counts under another cache's name is not known.")
 	}
 	return lines
 }

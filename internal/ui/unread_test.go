@@ -2,8 +2,11 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -121,6 +124,45 @@ func TestEpollPaneFits(t *testing.T) {
 	r.keys("r")
 	r.settle()
 	r.sees("UNPROVEN")
+}
+
+// TestPartsAddUp: whatever the screen, the parts of a connection that are listed
+// come to its total, or none is listed.
+func TestPartsAddUp(t *testing.T) {
+	for _, w := range []int{60, 80, 100, 160} {
+		for h := 12; h < 50; h++ {
+			v := machineView("overview", fixtureRich(), w, h)
+			var total, sum int64
+			inside := false
+			for line := range strings.Lines(ansi.Strip(v.View())) {
+				f := strings.Split(line, "│")
+				if len(f) < 2 {
+					continue
+				}
+				name, _, _ := strings.Cut(f[1], " B")
+				at := strings.LastIndex(name, "  ")
+				if at < 0 {
+					continue
+				}
+				n, err := strconv.ParseInt(strings.ReplaceAll(name[at+2:], " ", ""), 10, 64)
+				switch {
+				case err != nil:
+				case strings.HasPrefix(f[1], " one TCP end"):
+					total, inside = n, true
+				case inside && strings.HasPrefix(f[1], "   "):
+					sum += n
+				default:
+					inside = false
+				}
+			}
+			if sum != 0 && sum != total {
+				t.Errorf("%dx%d: the parts come to %d of %d:\n%s", w, h, sum, total, ansi.Strip(v.View()))
+			}
+			if w == 80 && h == 21 && sum == 0 {
+				t.Error("no part is listed at 80x24")
+			}
+		}
+	}
 }
 
 // TestManyHolders: of a thousand holders 32 are named, and all are counted.
