@@ -17,9 +17,9 @@ import (
 var ErrInterrupted = errors.New("interrupted")
 
 // framesPerSecond is the renderer's pace while there is input: a key shows on the
-// next frame, within 17 ms. It is the pace at all times where pace does not find the
+// next frame, within 11 ms. It is the pace at all times where pace does not find the
 // renderer's ticker.
-const framesPerSecond = 60
+const framesPerSecond = 90
 
 // Run shows the dashboard until it is quit, ctx ends or a signal comes. The
 // terminal is left as it was found, after a panic too.
