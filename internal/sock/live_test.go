@@ -91,10 +91,10 @@ func TestTwentyThreePairs(t *testing.T) {
 		peers[x], peers[y] = y, x
 	}
 	table := dumpOK(t, c, FamilyTCP4)
-	port := uint16(l.Addr().(*net.TCPAddr).Port)
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
 	found := 0
 	for i, s := range table.All() {
-		if s.State != StateEstablished || s.Local.Port() != port && s.Remote.Port() != port {
+		if s.State != StateEstablished || s.Local != addr && s.Remote != addr {
 			continue
 		}
 		found++

@@ -114,15 +114,7 @@ func (m *mixer) giveAway(fd int) {
 // it may put off.
 func (m *mixer) shutdown(fd int) {
 	m.fail("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
-	for range 10_000 {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil || State(info.State) == StateFinWait2 {
-			m.fail("TCP_INFO", err)
-			return
-		}
-		_, _ = unix.Poll(nil, 1)
-	}
-	m.fail("shutdown", errors.New("not acknowledged within 10 s"))
+	m.await("acknowledged shutdown", fd, func(info *unix.TCPInfo) bool { return State(info.State) == StateFinWait2 })
 }
 
 // unsent writes until nothing more is taken.
@@ -133,9 +125,24 @@ func (m *mixer) unsent(client, _ int) {
 			if !errors.Is(err, unix.EAGAIN) {
 				m.fail("write", err)
 			}
-			return
+			break
 		}
 	}
+	// What is on its way still moves from this queue to the other end's.
+	m.await("all that was sent to be acknowledged", client, func(info *unix.TCPInfo) bool { return info.Unacked == 0 })
+}
+
+// await waits for a condition of a TCP socket.
+func (m *mixer) await(what string, fd int, condition func(*unix.TCPInfo) bool) {
+	for range 10_000 {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || condition(info) {
+			m.fail("TCP_INFO", err)
+			return
+		}
+		_, _ = unix.Poll(nil, 1)
+	}
+	m.fail(what, errors.New("not within 10 s"))
 }
 
 func (m *mixer) udp(family int) {

@@ -176,8 +176,11 @@ func TestNamedNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	out, err := exec.Command(ip, "netns", "exec", name, "ss", "-tlneH").Output()
-	if err != nil {
+	var out []byte
+	if err := inside(openFD(t, "/run/netns/"+name), func() (err error) {
+		out, err = exec.Command("ss", "-tlneH").Output()
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	table := dumpOK(t, conn, FamilyTCP)

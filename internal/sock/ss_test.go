@@ -37,10 +37,11 @@ func runSS(t testing.TB, want func(ssLine) bool) []ssLine {
 	var lines []ssLine
 	for line := range strings.Lines(string(out)) {
 		l, err := parseSS(line)
-		if err != nil {
+		// Somebody else's socket may have a name that ss prints as two fields.
+		if err != nil && want(ssLine{}) {
 			t.Fatalf("%q: %v", line, err)
 		}
-		if want(l) {
+		if err == nil && want(l) {
 			lines = append(lines, l)
 		}
 	}
