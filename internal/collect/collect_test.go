@@ -297,7 +297,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("sources not named: %v", want)
 	}
-	if s.Sockets.StructBytes.Known || s.Sockets.BufferBytes.Known || len(s.Sockets.LeavesOut) != 1 {
+	if s.Sockets != nil {
 		t.Errorf("sums of sockets that could not be read: %+v", s.Sockets)
 	}
 	if s.ConnectionCost.TCP4.Known || s.Epoll.MaxUserWatches.Known || len(s.Walls) != 0 {

@@ -16,6 +16,7 @@ type sockets struct {
 	namespaces *sock.Namespaces
 	networks   []model.NetworkSample
 	turn       int // counts the dumps
+	incomplete bool
 	at, next   time.Time
 	took       time.Duration
 	err        error
@@ -33,7 +34,10 @@ const (
 // with sockets is in, unless the last dump was so costly that it has to wait.
 func (l *look) dumpSockets() {
 	s := &l.sockets
-	if s.networks == nil || !l.start.Before(s.next) {
+	waiting := l.sample.Guest.ListingsWaiting > 0
+	// A dump before all processes were listed has missed their namespaces.
+	if s.networks == nil || !l.start.Before(s.next) || s.incomplete && !waiting {
+		s.incomplete = waiting
 		began := l.now()
 		l.dumpNamespaces()
 		s.turn++
@@ -63,6 +67,7 @@ func (l *look) dumpNamespaces() {
 	}
 	if s.namespaces == nil {
 		if s.namespaces, s.err = sock.NewNamespaces(l.opts.ProcRoot, maxNamespaces); s.err != nil {
+			s.networks = append(s.networks, model.NetworkSample{Own: true, State: stateOf(s.err), Detail: s.err.Error()})
 			return
 		}
 	}
@@ -118,7 +123,7 @@ func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
 		default:
 			continue
 		}
-		if s.err == nil {
+		if own && s.err == nil {
 			s.err = errors.New(problem)
 			if o.Err != nil {
 				s.err = fmt.Errorf("%s: %w", o.Family, o.Err)
@@ -128,7 +133,11 @@ func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
 			n.Detail = problem
 		}
 	}
-	n.Survey = model.NewSurvey(t)
+	if n.State != model.OK && t.Len() == 0 {
+		n.Table = nil // nothing is known, which is not the same as no sockets
+	} else {
+		n.Survey = model.NewSurvey(t)
+	}
 	s.networks = append(s.networks, n)
 }
 

@@ -74,15 +74,18 @@ type NetworkNamespace struct {
 type SocketGroup struct {
 	Name string `json:"name"`
 	Kind string `json:"kind,omitempty"`
-	// Namespace is that of a listener in another network namespace than eptop's.
+	// Namespace is where the address is, if that is another network namespace than
+	// eptop's; Name says it too.
 	Namespace   string       `json:"namespace,omitempty"`
 	Sockets     int64        `json:"sockets"`
 	EndsHere    int64        `json:"ends_here"`
 	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
 	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
-	RecvQueue   int64        `json:"rx_queue"`
-	SendQueue   int64        `json:"tx_queue"`
-	Drops       int64        `json:"drops"`
+	// The queues are bytes. They, the buffers and the drops are of the sockets of which
+	// they are known, and absent where that is none.
+	RecvQueue Maybe[int64] `json:"rx_queue,omitzero"`
+	SendQueue Maybe[int64] `json:"tx_queue,omitzero"`
+	Drops     Maybe[int64] `json:"drops,omitzero"`
 	// Waiting of Backlog connections wait in a listener's accept queue.
 	Waiting Maybe[int64] `json:"accept_queue,omitzero"`
 	Backlog Maybe[int64] `json:"backlog,omitzero"`
@@ -90,8 +93,7 @@ type SocketGroup struct {
 	PIDs []int `json:"pids,omitempty"`
 }
 
-// Cgroup is what the memory cgroup of eptop's own process, or of the attached one,
-// is charged: all kernel memory it caused, sockets or not.
+// Cgroup is what the memory cgroup of the attached process is charged: all kernel memory it caused, sockets or not.
 type Cgroup struct {
 	PID         int          `json:"pid"`
 	Version     int          `json:"version"`
@@ -166,16 +168,18 @@ var (
 )
 
 // structBytes is what the slab holds for the sockets of a tally, and how much of
-// that counts as reclaimable.
+// that counts as reclaimable, which is absent where the kernel does not say.
 func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
 	var sum, pinned int64
+	told := true
 	add := func(cost Maybe[Cost], n int64) bool {
 		if !cost.Known {
 			return false
 		}
 		sum += n * cost.Value.Bytes
 		for _, p := range cost.Value.Parts {
-			if p.Reclaimable == Some(true) {
+			told = told && p.Reclaimable.Known
+			if p.Reclaimable.Value {
 				pinned += n * p.Bytes
 			}
 		}
@@ -193,29 +197,28 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
 		cost, _ := c.sum(b.parts)
 		add(cost, b.n) // a kernel without them has none
 	}
-	return Some(sum), Some(pinned)
+	return Some(sum), Maybe[int64]{Value: pinned, Known: told}
 }
 
-// buffers are known where every full socket's were.
+// buffers are those of the sockets that were measured; absent where none was.
 func buffers(t *Tally) Maybe[int64] {
-	if t.Unmeasured > 0 {
-		return Maybe[int64]{}
-	}
-	return Some(t.BufferBytes)
+	return Maybe[int64]{Value: t.BufferBytes, Known: t.Measured > 0 || t.Unmeasured == 0}
 }
 
 func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 	bytes, _ := c.structBytes(t)
 	return SocketGroup{
 		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
-		RecvQueue: t.RecvQueue, SendQueue: t.SendQueue, Drops: t.Drops,
+		RecvQueue: Maybe[int64]{t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0},
+		SendQueue: Maybe[int64]{t.SendQueue, t.Unqueued < t.Sockets || t.Sockets == 0},
+		Drops:     Maybe[int64]{t.Drops, t.Measured > 0 || t.Unmeasured == 0},
 	}
 }
 
 // sockets makes the host's picture of all namespaces.
 func (b *builder) sockets(costs *socketCosts) *Sockets {
 	s := b.sample
-	if s.Networks == nil {
+	if !slices.ContainsFunc(s.Networks, func(n NetworkSample) bool { return n.Survey != nil }) {
 		return nil
 	}
 	out := &Sockets{
@@ -243,17 +246,18 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			b.listeners(out, n, costs)
 			remotes(out, n, costs)
 		}
-		if n.State != OK {
+		if n.Detail != "" {
 			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
 		}
 		out.Namespaces = append(out.Namespaces, ns)
 	}
-	out.Total, out.EndsHere = all.Sockets, all.EndsHere
-	// A sum of nothing is 0 only where there was something to look into.
-	if all.Sockets > 0 || len(out.LeavesOut) == 0 {
-		out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
-		out.BufferBytes = buffers(&all)
+	out.LeavesOut = append(out.LeavesOut, b.unseen()...)
+	if all.Unmeasured > 0 {
+		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(all.Unmeasured, "socket")+" that sock_diag did not tell")
 	}
+	out.Total, out.EndsHere = all.Sockets, all.EndsHere
+	out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
+	out.BufferBytes = buffers(&all)
 	for i, n := range all.Objects {
 		if cost, ok := costs.cost(objectKinds[i]).Get(); ok && n > 0 {
 			out.Origin = weakest(out.Origin, cost.Origin)
@@ -283,6 +287,8 @@ func merge(t, other *Tally) {
 	t.BindAddresses += other.BindAddresses
 	t.BufferBytes += other.BufferBytes
 	t.Unmeasured += other.Unmeasured
+	t.Measured += other.Measured
+	t.Unqueued += other.Unqueued
 	t.RecvQueue += other.RecvQueue
 	t.SendQueue += other.SendQueue
 	t.Drops += other.Drops
@@ -314,15 +320,55 @@ func tcpTotals(s *Sample) TCPTotals {
 	return out
 }
 
+// unseen names the sockets that may be missing because processes were not looked
+// into: a namespace is found through a process in it.
+func (b *builder) unseen() []string {
+	var out []string
+	if n := b.sample.Hidden; n > 0 {
+		out = append(out, "network namespaces of "+processes(n)+" whose fds may not be listed, unless another process is in them")
+	}
+	if n := b.sample.Guest.ListingsWaiting; n > 0 {
+		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
+	}
+	missing := int64(0)
+	for i := range b.sample.Processes {
+		missing += b.sample.Processes[i].Held.Value.Missing
+	}
+	if missing > 0 {
+		out = append(out, many(missing, "socket")+" that processes hold and no dump had: of other families, only bound, or of a namespace without processes")
+	}
+	return out
+}
+
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return fmt.Sprintf("%d processes", n)
+}
+
+// in names the namespace of a group, where it is not eptop's own: the same address
+// there is another one.
+func (g *SocketGroup) in(n *NetworkSample) {
+	if !n.Own {
+		g.Namespace = n.ID
+		g.Name += " in " + n.ID
+	}
+}
+
 func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) {
 	for i := range n.Survey.Listeners {
 		l := &n.Survey.Listeners[i]
 		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
 		g.Waiting, g.Backlog = l.Waiting, l.Backlog
-		if !n.Own {
-			g.Namespace = n.ID
+		g.in(n)
+		for _, ino := range l.Inos {
+			for _, pid := range b.listening[ino] {
+				if !slices.Contains(g.PIDs, pid) {
+					g.PIDs = append(g.PIDs, pid)
+				}
+			}
 		}
-		g.PIDs = b.listening[l.Ino]
 		out.ByPort = append(out.ByPort, g)
 	}
 }
@@ -330,7 +376,9 @@ func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) 
 func remotes(out *Sockets, n *NetworkSample, costs *socketCosts) {
 	for i := range n.Survey.Remotes {
 		r := &n.Survey.Remotes[i]
-		out.ByRemote = append(out.ByRemote, costs.group(r.Addr.String(), "", &r.Tally))
+		g := costs.group(r.Addr.String(), "", &r.Tally)
+		g.in(n)
+		out.ByRemote = append(out.ByRemote, g)
 	}
 	if n.Survey.OtherRemotes.Sockets > 0 {
 		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &n.Survey.OtherRemotes))

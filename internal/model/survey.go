@@ -19,12 +19,13 @@ type Tally struct {
 	// BindPorts and BindAddresses are the bind buckets that they need: one for each
 	// local port of TCP in use, and one for each address with it.
 	BindPorts, BindAddresses int64
-	// BufferBytes are known where sock_diag told them; Unmeasured counts the full
-	// sockets where it did not.
-	BufferBytes          int64
-	Unmeasured           int64
+	// BufferBytes and Drops are those of the Measured full sockets, of which sock_diag
+	// told the memory; of the Unmeasured it did not.
+	BufferBytes, Drops   int64
+	Measured, Unmeasured int64
+	// RecvQueue and SendQueue are bytes, without those of the Unqueued.
 	RecvQueue, SendQueue int64
-	Drops                int64
+	Unqueued             int64
 	// EndsHere counts the sockets whose other end is in the same table: one
 	// connection with both ends here is two of them.
 	EndsHere int64
@@ -64,14 +65,19 @@ func (t *Tally) add(s *sock.Socket, n int64, open bool) {
 	*t.Objects.of(SocketObject{s.Kind, s.Body, open}) += n
 	switch {
 	case s.HasMem:
+		t.Measured += n
 		t.BufferBytes += n * int64(s.Mem.BufferBytes(s.Kind))
 		t.Drops += n * int64(s.Mem.Drops)
 	case s.Body == sock.BodyFull:
 		t.Unmeasured += n
 	}
-	if s.HasQueues && s.State != sock.StateListen {
+	switch {
+	case s.State == sock.StateListen:
+	case s.HasQueues:
 		t.RecvQueue += n * int64(s.RecvQueue)
 		t.SendQueue += n * int64(s.SendQueue)
+	default:
+		t.Unqueued += n
 	}
 }
 
@@ -88,21 +94,33 @@ type Survey struct {
 	Remotes      []Remote
 	OtherRemotes Tally
 
-	ends    sock.Ends
-	serving map[netip.AddrPort]int // index in Listeners
-	named   map[string]int         // the same for UNIX sockets, by name
-	ports   [1 << 16 / 64]uint64   // a bit for each port that a listener has
+	ends sock.Ends
+	// owners has a bit for each socket that needs bind buckets of its own: clients and
+	// listeners, for accepted connections share their listener's.
+	owners []uint64
+
+	serving map[listenerKey]int  // index in Listeners
+	ports   [1 << 16 / 64]uint64 // a bit for each port that a listener has
 }
 
-// Listener is a listening socket.
+// Listener is what listens on one address or name: one socket, or several that share
+// it (SO_REUSEPORT).
 type Listener struct {
 	Kind  sock.Kind
 	Local string
-	Ino   uint32
-	// Waiting of Backlog connections wait for accept(2).
+	Inos  []uint32
+	// Waiting of Backlog connections wait for accept(2), in all queues together.
 	Waiting, Backlog Maybe[int64]
-	// Tally is of the connections accepted on its port, itself included.
+	// Tally is of the connections accepted on it, the listening sockets included.
 	Tally
+	dual bool
+}
+
+// listenerKey is what a listener and its accepted connections have in common.
+type listenerKey struct {
+	kind  sock.Kind
+	local netip.AddrPort
+	name  string
 }
 
 // Remote is one address that sockets are connected to.
@@ -115,7 +133,7 @@ const maxRemotes = 10_000
 
 // NewSurvey makes one pass over a table.
 func NewSurvey(t *sock.Table) *Survey {
-	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[netip.AddrPort]int{}, named: map[string]int{}}
+	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{}, owners: make([]uint64, (t.Len()+63)/64)}
 	v.listeners(t)
 	v.groups(t)
 	v.ends = t.Ends()
@@ -136,8 +154,12 @@ func NewSurvey(t *sock.Table) *Survey {
 		if s.Remote.Port() != 0 {
 			one(v.remote(remotes, s.Remote.Addr().Unmap()))
 		}
-		if listener := v.listenerOf(&s); listener >= 0 {
+		listener := v.listenerOf(&s)
+		if listener >= 0 {
 			one(&v.Listeners[listener].Tally)
+		}
+		if (listener < 0 || s.State == sock.StateListen) && needsBuckets(&s) {
+			v.owners[i/64] |= 1 << (i % 64)
 		}
 	}
 	for a, tally := range remotes {
@@ -146,7 +168,7 @@ func NewSurvey(t *sock.Table) *Survey {
 	slices.SortFunc(v.Remotes, func(a, b Remote) int {
 		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), a.Addr.Compare(b.Addr))
 	})
-	v.serving, v.named = nil, nil
+	v.serving = nil
 	return v
 }
 
@@ -221,49 +243,73 @@ func (v *Survey) remote(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally {
 	return tallyOf(remotes, a)
 }
 
-// listeners finds the listening TCP sockets.
+// listeners finds the listening sockets.
 func (v *Survey) listeners(t *sock.Table) {
 	for i := range t.Len() {
 		if brief := t.Brief(i); brief.State != sock.StateListen {
 			continue
 		}
 		s := t.At(i)
-		l := Listener{Kind: s.Kind, Ino: s.Ino, Local: s.Name}
-		if s.Kind.IsUnix() {
-			v.named[s.Name] = len(v.Listeners)
-		} else {
-			l.Local = s.Local.String()
-			v.serving[local(s.Local)] = len(v.Listeners)
-			v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
+		key := listenerKey{kind: s.Kind, local: s.Local, name: s.Name}
+		at, known := v.serving[key]
+		if !known {
+			at = len(v.Listeners)
+			l := Listener{Kind: s.Kind, Local: s.Name}
+			if !s.Kind.IsUnix() {
+				l.Local = s.Local.String()
+				v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
+			}
+			v.Listeners = append(v.Listeners, l)
+			v.serving[key] = at
 		}
+		l := &v.Listeners[at]
+		l.Inos = append(l.Inos, s.Ino)
+		// Without sock_diag nothing tells whether an IPv6 listener takes IPv4 as well.
+		l.dual = l.dual || s.DualStack || !s.HasMem
 		if waiting, limit, ok := s.AcceptQueue(); ok {
-			l.Waiting, l.Backlog = Some(int64(waiting)), Some(int64(limit))
+			l.Waiting, l.Backlog = Some(l.Waiting.Value+int64(waiting)), Some(l.Backlog.Value+int64(limit))
 		}
-		v.Listeners = append(v.Listeners, l)
 	}
 }
 
 func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // listenerOf is the listener on whose address or name a socket is, -1 for a client.
+// An accepted connection is of its listener's kind: over IPv4 on an IPv6 listener it
+// is an IPv6 socket with IPv4-mapped addresses.
 func (v *Survey) listenerOf(s *sock.Socket) int {
-	if s.Kind.IsUnix() {
-		if i, ok := v.named[s.Name]; ok && s.Name != "" {
-			return i
+	key := listenerKey{kind: s.Kind, local: s.Local, name: s.Name}
+	switch s.Kind {
+	case sock.TCP4, sock.TCP6:
+		if p := s.Local.Port(); v.ports[p/64]&(1<<(p%64)) == 0 {
+			return -1
 		}
+	case sock.UnixStream, sock.UnixSeqpacket:
+		if s.Name == "" {
+			return -1
+		}
+	default:
 		return -1
 	}
-	p := s.Local.Port()
-	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || v.ports[p/64]&(1<<(p%64)) == 0 {
+	if at, ok := v.serving[key]; ok {
+		return at
+	}
+	switch s.Kind {
+	case sock.TCP4:
+		key.local = netip.AddrPortFrom(netip.IPv4Unspecified(), s.Local.Port())
+	case sock.TCP6:
+		key.local = netip.AddrPortFrom(netip.IPv6Unspecified(), s.Local.Port())
+	}
+	at, ok := v.serving[key]
+	if !ok || s.Local.Addr().Is4In6() && !v.Listeners[at].dual {
 		return -1
 	}
-	a := local(s.Local)
-	for _, addr := range []netip.Addr{a.Addr(), netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		if i, ok := v.serving[netip.AddrPortFrom(addr, a.Port())]; ok {
-			return i
-		}
-	}
-	return -1
+	return at
+}
+
+// needsBuckets reports whether a socket holds bind buckets at all.
+func needsBuckets(s *sock.Socket) bool {
+	return (s.Kind == sock.TCP4 || s.Kind == sock.TCP6) && s.Local.Port() != 0 && s.Body != sock.BodyRequest
 }
 
 // bindBuckets counts the bind buckets of TCP (net/ipv4/inet_hashtables.c): one for
@@ -283,7 +329,7 @@ func newBindBuckets() *bindBuckets {
 
 // add tells which buckets a socket is the first to need: 1 or 0 of each sort.
 func (b *bindBuckets) add(s *sock.Socket) (port, address int64) {
-	if s.Kind != sock.TCP4 && s.Kind != sock.TCP6 || s.Local.Port() == 0 || s.Body == sock.BodyRequest {
+	if !needsBuckets(s) {
 		return 0, 0
 	}
 	hash := maphash.Comparable(b.seed, s.Local)
@@ -332,7 +378,8 @@ func NewHeld(fds []fdinfo.FD, networks []NetworkSample) Held {
 			}
 			s := table.Brief(at)
 			t.add(&s, 1, true)
-			t.attach(0, 0, survey.ends.Here(at))
+			own := int64(survey.owners[at/64] >> (at % 64) & 1)
+			t.attach(own, own, survey.ends.Here(at))
 			if s.State == sock.StateListen {
 				t.Listening = append(t.Listening, uint32(fds[i].Ino))
 			}

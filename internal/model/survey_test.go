@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +84,7 @@ func TestSurvey(t *testing.T) {
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Error(diff)
 	}
-	if len(v.Listeners) != 1 || v.Listeners[0].Local != "127.0.0.1:8000" || v.Listeners[0].Sockets != 3 || v.Listeners[0].Ino != 100 {
+	if len(v.Listeners) != 1 || v.Listeners[0].Local != "127.0.0.1:8000" || v.Listeners[0].Sockets != 3 || v.Listeners[0].Inos[0] != 100 {
 		t.Errorf("listeners = %+v", v.Listeners)
 	}
 	remotes := map[string]int64{}
@@ -118,9 +119,9 @@ func TestSocketSums(t *testing.T) {
 		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
 	}
 	s.Processes[0].Held = Some(NewHeld([]fdinfo.FD{{Kind: fdinfo.KindSocket, Ino: 100}, {Kind: fdinfo.KindSocket, Ino: 999}}, s.Networks))
-	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16}
-	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}
-	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32}
+	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16, Reclaimable: Some(false)}
+	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: Some(false)}
+	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: Some(false)}
 	snap := New(s)
 	k := snap.Sockets
 	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != Some(want) || k.Total != 8 {
@@ -130,14 +131,18 @@ func TestSocketSums(t *testing.T) {
 		t.Errorf("pinned = %+v", k.PinnedReclaimableBytes)
 	}
 	// /proc/net/tcp says nothing of buffers: they are absent, not 0.
-	if k.BufferBytes.Known || k.TCP.States["ESTABLISHED"] != 4 || !cmp.Equal(k.LeavesOut, []string{"namespace net:[2]: may not be entered"}) {
+	if k.BufferBytes.Known || k.TCP.States["ESTABLISHED"] != 4 || !cmp.Equal(k.LeavesOut, []string{
+		"namespace net:[2]: may not be entered",
+		"1 socket that processes hold and no dump had: of other families, only bound, or of a namespace without processes",
+		"the buffers of 7 sockets that sock_diag did not tell",
+	}) {
 		t.Errorf("sockets = %+v", k)
 	}
 	if !cmp.Equal(k.ByPort[0].PIDs, []int{10}) {
 		t.Errorf("the listener is held by %v", k.ByPort[0].PIDs)
 	}
 	kb := snap.Process(10).KernelBytes
-	if kb.Sockets != Some[int64](3829) || kb.Buffers.Known || !cmp.Equal(kb.LeavesOut, []string{"1 socket that no dump had", "buffers"}) {
+	if kb.Sockets != Some[int64](3829+256) || kb.Buffers.Known || !cmp.Equal(kb.LeavesOut, []string{"1 socket that no dump had", "buffers"}) {
 		t.Errorf("process = %+v", kb)
 	}
 	w, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindSocket})
@@ -146,5 +151,63 @@ func TestSocketSums(t *testing.T) {
 	}
 	if _, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindPipe}); ok {
 		t.Error("a pipe was joined with a socket")
+	}
+}
+
+// TestListenersOfBothFamilies: a connection belongs to the listener of its own kind,
+// over IPv4 to an IPv6 one only if that takes IPv4, and listeners that share an address
+// are one row.
+func TestListenersOfBothFamilies(t *testing.T) {
+	listener := func(kind sock.Kind, addr string, dual bool) sock.Socket {
+		return sock.Socket{Kind: kind, State: sock.StateListen, Local: netip.MustParseAddrPort(addr), DualStack: dual, HasMem: true}
+	}
+	v := &Survey{serving: map[listenerKey]int{}}
+	for i, l := range []sock.Socket{
+		listener(sock.TCP4, "0.0.0.0:80", false), listener(sock.TCP6, "[::]:80", false), listener(sock.TCP6, "[::]:81", true),
+		{Kind: sock.UnixStream, State: sock.StateListen, Name: "/run/x"},
+	} {
+		v.Listeners = append(v.Listeners, Listener{dual: l.DualStack})
+		v.serving[listenerKey{kind: l.Kind, local: l.Local, name: l.Name}] = i
+		v.ports[l.Local.Port()/64] |= 1 << (l.Local.Port() % 64)
+	}
+	for _, tt := range []struct {
+		kind sock.Kind
+		addr string
+		name string
+		want int
+	}{
+		{sock.TCP4, "127.0.0.1:80", "", 0},
+		{sock.TCP6, "[::1]:80", "", 1},
+		{sock.TCP6, "[::ffff:127.0.0.1]:80", "", -1},
+		{sock.TCP6, "[::ffff:127.0.0.1]:81", "", 2},
+		{sock.TCP4, "127.0.0.1:81", "", -1},
+		{sock.TCP4, "127.0.0.1:82", "", -1},
+		{sock.UDP4, "127.0.0.1:80", "", -1},
+		{sock.UnixStream, "", "/run/x", 3},
+		{sock.UnixStream, "", "", -1},
+	} {
+		s := sock.Socket{Kind: tt.kind, State: sock.StateEstablished, Name: tt.name}
+		if tt.addr != "" {
+			s.Local = netip.MustParseAddrPort(tt.addr)
+		}
+		if got := v.listenerOf(&s); got != tt.want {
+			t.Errorf("%v %s%s belongs to listener %d, want %d", tt.kind, tt.addr, tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestListenersThatShareAnAddressAreOneRow(t *testing.T) {
+	v := NewSurvey(tcpTable(t, server+" "+nobody+" 0A 100", server+" "+nobody+" 0A 101", server+" "+clientA+" 01 102"))
+	if len(v.Listeners) != 1 || v.Listeners[0].Sockets != 3 || !cmp.Equal(v.Listeners[0].Inos, []uint32{100, 101}) {
+		t.Errorf("listeners = %+v", v.Listeners)
+	}
+}
+
+func TestPinnedMemoryIsAbsentWithoutRoot(t *testing.T) {
+	c := &socketCosts{sizes: sizes{structs: structs618()}, known: map[SocketObject]Maybe[Cost]{}}
+	var tally Tally
+	*tally.Objects.of(SocketObject{sock.TCP4, sock.BodyFull, true}) = 3
+	if bytes, pinned := c.structBytes(&tally); !bytes.Known || pinned.Known {
+		t.Errorf("structures %+v, pinned %+v", bytes, pinned)
 	}
 }

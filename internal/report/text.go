@@ -327,7 +327,7 @@ func (t *text) groups(name string, groups []model.SocketGroup) {
 	if len(groups) == 0 {
 		return
 	}
-	rows := []string{row("SOCKETS", "BOTH ENDS", "STRUCTS", "BUFFERS", "RXQ", "TXQ", "DROPS", "ACCEPTQ", "BACKLOG", name)}
+	rows := []string{row("SOCKETS", "HERE", "STRUCTS", "BUFFERS", "RXQ", "TXQ", "DROPS", "ACCEPTQ", "BACKLOG", name)}
 	for i := range groups[:min(groupRows, len(groups))] {
 		g := &groups[i]
 		what := g.Name

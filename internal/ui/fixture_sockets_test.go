@@ -17,7 +17,7 @@ import (
 func fixtureGroup(name, kind string, sockets, here, each int64) model.SocketGroup {
 	return model.SocketGroup{
 		Name: name, Kind: kind, Sockets: sockets, EndsHere: here, StructBytes: model.Some(sockets * each), BufferBytes: model.Some(sockets * 10),
-		RecvQueue: sockets / 100 * 4096, SendQueue: sockets / 1000 * 65_536,
+		RecvQueue: model.Some(sockets / 100 * 4096), SendQueue: model.Some(sockets / 1000 * 65_536), Drops: model.Some[int64](0),
 	}
 }
 
@@ -31,7 +31,7 @@ func fixtureListener(local, kind string, sockets, waiting, backlog int64, pids .
 // which both ends are here, and something of everything.
 func fixtureSockets() *model.Sockets {
 	dropping := fixtureGroup("udp CLOSE", "", 9, 0, 2650)
-	dropping.Drops, dropping.RecvQueue = 1834, 212_992
+	dropping.Drops, dropping.RecvQueue = model.Some[int64](1834), model.Some[int64](212_992)
 	waiting := fixtureGroup("tcp TIME_WAIT", "", 311, 0, 256)
 	waiting.BufferBytes = model.Some[int64](0)
 	nginx := fixtureListener("[::]:443", "tcp6", 9, 3, 511, 812)
@@ -39,7 +39,7 @@ func fixtureSockets() *model.Sockets {
 	unix := fixtureListener("/run/dbus/system_bus_socket", "unix", 0, 0, 4096, 640, 1)
 	unix.StructBytes, unix.BufferBytes = model.Some[int64](0), model.Some[int64](0)
 	full := fixtureListener("127.0.0.1:8097", "tcp", 132, 129, 128, 7425)
-	full.Drops = 412
+	full.Drops = model.Some[int64](412)
 	return &model.Sockets{
 		TCP: model.TCPTotals{
 			InUse: model.Some[int64](152_029), Orphan: model.Some[int64](2), TimeWait: model.Some[int64](311), Alloc: model.Some[int64](152_040),
@@ -79,9 +79,11 @@ func fixtureSocketsUntold() *model.Sockets {
 	for _, groups := range [][]model.SocketGroup{s.ByState, s.ByPort, s.ByRemote, s.ByUser} {
 		for i := range groups {
 			groups[i].BufferBytes, groups[i].Backlog, groups[i].PIDs = model.Maybe[int64]{}, model.Maybe[int64]{}, nil
+			groups[i].Drops = model.Maybe[int64]{}
 		}
 	}
 	s.Namespaces[1] = model.NetworkNamespace{ID: "net:[4026532281]", PID: 812, State: model.Denied, Detail: "enter the network namespace of pid 812: operation not permitted"}
+	s.LeavesOut = []string{"namespace net:[4026532281]: " + s.Namespaces[1].Detail, "the buffers of 152 096 sockets that sock_diag did not tell"}
 	return s
 }
 
@@ -104,6 +106,7 @@ func fixturePressed() *model.Snapshot {
 		k.Namespaces = append(k.Namespaces, model.NetworkNamespace{
 			ID: fmt.Sprintf("net:[40265323%02d]", i), PID: 2000 + i, State: model.Denied, Detail: "operation not permitted",
 		})
+		k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("namespace net:[40265323%02d]: operation not permitted", i))
 	}
 	k.Cgroup = model.Some(model.Cgroup{
 		PID: 7424, Version: 2, Dir: "/sys/fs/cgroup/system.slice/exp.service",

@@ -180,7 +180,7 @@ func (v *process) fdLine(w int) string {
 	}
 	line += p.Muted.Ink(" · sockets ") + p.Text.Ink(countOrDash(d.Sockets))
 	if d.EndsHere > 0 {
-		line += p.Muted.Ink(longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with both ends here)", " ("+units.Count(d.EndsHere)+" here)", ""))
+		line += p.Muted.Ink(longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with their other end here)", " ("+units.Count(d.EndsHere)+" here)", ""))
 	}
 	watches := counted(watchesText(d), "watch")
 	return line + p.Muted.Ink(" · ") + p.Text.Ink(longest(w-draw.Width(line)-3, watches+" in "+plural(int64(d.Instances), "instance"), watches))

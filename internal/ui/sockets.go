@@ -271,7 +271,11 @@ func (v *sockets) Explain() (title, text string) {
 	case !v.known():
 		return explainSocketCard(cardCovered)
 	case v.deck.onCard:
-		return explainSocketCard(v.deck.here)
+		title, text = explainSocketCard(v.deck.here)
+		if v.deck.here == cardCovered {
+			text += coverage(v.snap.Sockets)
+		}
+		return title, text
 	}
 	title, text = explainColumn(v.deck.table)
 	return title, v.by.explain() + "\n\n" + title + ": " + text

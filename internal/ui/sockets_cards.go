@@ -45,7 +45,7 @@ func socketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
 	total := plural(s.Total, "socket")
-	here := units.Count(s.EndsHere) + " with both ends here"
+	here := units.Count(s.EndsHere) + " with their other end here"
 	text := longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
 	if s.EndsHere > 0 {
@@ -165,29 +165,20 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	}
 	lines := []draw.Line{{Text: pen.Ink(draw.Fit(fresh, w))}}
 	var covered []string
-	missing := 0
 	for _, ns := range s.Namespaces {
-		if ns.State == model.OK {
+		if ns.State == model.OK || ns.Sockets > 0 {
 			covered = append(covered, namespaceName(ns)+" "+units.Count(ns.Sockets))
-			continue
-		}
-		missing++
-		text := string(ns.State) + ", not counted: " + namespaceName(ns)
-		if ns.Sockets > 0 {
-			text = string(ns.State) + ", counted in part: " + namespaceName(ns)
-		}
-		if ns.Detail != "" {
-			text += ": " + draw.Clean(ns.Detail)
-		}
-		if missing > 2 {
-			continue
-		}
-		for i, l := range draw.Wrap("✗ "+text, w) {
-			lines = append(lines, draw.Line{Text: p.Warn.Ink(l), Drop: min(i, 1) * 4})
 		}
 	}
-	if missing > 2 {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("✗ and "+strconv.Itoa(missing-2)+" more", w)), Drop: 1})
+	for i, gap := range s.LeavesOut {
+		if i == shownGaps {
+			more := "✗ and " + plural(int64(len(s.LeavesOut)-i), "gap") + " more: e lists them"
+			lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(more, w)), Drop: 1})
+			break
+		}
+		for j, l := range draw.Wrap("✗ without "+draw.Clean(gap), w) {
+			lines = append(lines, draw.Line{Text: p.Warn.Ink(l), Drop: min(j, 1) * 4})
+		}
 	}
 	head := plural(int64(len(covered)), "namespace")
 	if len(covered) > 0 {
@@ -198,6 +189,24 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 		lines = append(lines, cgroupLines(p, c, w)...)
 	}
 	return lines
+}
+
+// shownGaps bounds what the card says of what is missing; Explain has all of it.
+const shownGaps = 2
+
+// coverage lists every namespace and every gap.
+func coverage(s *model.Sockets) string {
+	var b strings.Builder
+	for _, ns := range s.Namespaces {
+		b.WriteString("\n\n" + draw.Clean(ns.ID) + " (" + namespaceName(ns) + "): " + string(ns.State) + ", " + plural(ns.Sockets, "socket"))
+		if ns.Detail != "" {
+			b.WriteString("; " + draw.Clean(ns.Detail))
+		}
+	}
+	for _, gap := range s.LeavesOut {
+		b.WriteString("\n\n✗ without " + draw.Clean(gap))
+	}
+	return b.String()
 }
 
 func namespaceName(ns model.NetworkNamespace) string {

@@ -121,12 +121,8 @@ func (r *socketRows) at(i int) socketRow {
 	g := &r.groups()[i]
 	row := socketRow{
 		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
-		sockets: model.Some(g.Sockets), here: model.Some(g.EndsHere), recv: model.Some(g.RecvQueue), send: model.Some(g.SendQueue),
-		waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs,
-	}
-	// Drops come from the same answer of the kernel as the buffers.
-	if g.BufferBytes.Known {
-		row.drops = model.Some(g.Drops)
+		sockets: model.Some(g.Sockets), here: model.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
+		waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs, drops: g.Drops,
 	}
 	switch r.by {
 	case byState:

@@ -80,7 +80,7 @@ func TestSocketsAbsent(t *testing.T) {
 	screen := socketScreen(v)
 	for _, want := range []string{
 		"structures         ?", "buffers            ?", "sockstat could not be read", "in use – · time wait –",
-		"✗ denied, not counted: pid 812's: enter", "operation not",
+		"✗ without namespace net:[4026532281]: enter", "operation not",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("%q is not on\n%s", want, screen)
@@ -195,7 +195,7 @@ func TestSocketsCursor(t *testing.T) {
 			t.Errorf("after %s the cursor explains %q, want %q", step.key, title, step.title)
 		}
 	}
-	for _, want := range []string{"OVER HIGH", "✗ and 1 more", "dumped 31 s ago, next in 34 s: it took 190 ms", "cgroup of pid 7424 (v2) is charged", "kernel 84.0 MB"} {
+	for _, want := range []string{"OVER HIGH", "✗ and 1 gap more", "dumped 31 s ago, next in 34 s: it took 190 ms", "cgroup of pid 7424 (v2) is charged", "kernel 84.0 MB"} {
 		if !strings.Contains(socketScreen(v), want) {
 			t.Errorf("%q is not on\n%s", want, socketScreen(v))
 		}
