@@ -37,13 +37,17 @@ func (s *structSizes) load(sysRoot string) {
 	}()
 }
 
-// layouts remembers how the allocator lays out the caches that costs are made
-// of. They change only when a module brings a new cache.
+// layouts remembers how the allocator lays out the caches that costs are made of,
+// and the sizes of /proc/net/protocols. They change only when a module brings a new
+// cache or protocol.
 type layouts struct {
-	byName map[string]model.Layout
-	took   time.Duration
-	err    error
-	readAt time.Time
+	byName        map[string]model.Layout
+	took          time.Duration
+	err           error
+	protocols     map[string]int64
+	protocolsTook time.Duration
+	protocolsErr  error
+	readAt        time.Time
 }
 
 // memory reads slab caches, zones, nodes and what sizes are made of.
@@ -56,6 +60,7 @@ func (l *look) memory() {
 	l.source("slabinfo", took, err)
 	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
+		l.layouts.protocolsTook = l.timed(l.readProtocols)
 		l.layouts.readAt = l.start
 	}
 	l.sample.Layouts = l.layouts.byName
@@ -65,13 +70,8 @@ func (l *look) memory() {
 	l.sample.StructBytes = l.structs.sizes
 	l.source("btf", l.structs.took, l.structs.err)
 
-	var protocols []slab.Protocol
-	took = l.timed(func() { protocols, err = l.Collector.slab.Protocols() })
-	l.source("protocols", took, err)
-	l.sample.ProtocolBytes = make(map[string]int64, len(protocols))
-	for _, p := range protocols {
-		l.sample.ProtocolBytes[p.Name] = int64(p.SockBytes)
-	}
+	l.sample.ProtocolBytes = l.layouts.protocols
+	l.source("protocols", l.layouts.protocolsTook, l.layouts.protocolsErr)
 
 	took = l.timed(func() { l.sample.Zones, err = l.zone.Zoneinfo() })
 	l.source("zoneinfo", took, err)
@@ -121,6 +121,15 @@ func (l *look) timed(f func()) time.Duration {
 	start := l.now()
 	f()
 	return l.now().Sub(start)
+}
+
+func (l *look) readProtocols() {
+	protocols, err := l.Collector.slab.Protocols()
+	l.layouts.protocolsErr = err
+	l.layouts.protocols = make(map[string]int64, len(protocols))
+	for _, p := range protocols {
+		l.layouts.protocols[p.Name] = int64(p.SockBytes)
+	}
 }
 
 // readLayouts asks sysfs for each cache that costs are made of, and where it

@@ -25,7 +25,7 @@ type settledMsg struct{}
 
 const (
 	fastFrame = time.Second / framesPerSecond
-	slowFrame = time.Second / 10
+	slowFrame = time.Second / 4
 	// settle is how long after the last input the pace stays fast.
 	settle = 2 * time.Second
 )
