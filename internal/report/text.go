@@ -86,13 +86,6 @@ func clean(s string) string {
 	}, s)
 }
 
-func many(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return units.Count(int64(n)) + " " + what + "s"
-}
-
 func count(m model.Maybe[int64]) string {
 	if n, ok := m.Get(); ok {
 		return units.Count(n)
@@ -111,10 +104,10 @@ func (t *text) host(s *model.Snapshot) {
 	h := s.Host
 	cpus := absent + " CPUs"
 	if h.CPUs > 0 {
-		cpus = many(h.CPUs, "CPU")
+		cpus = units.Many(int64(h.CPUs), "CPU")
 	}
 	t.line("%s · Linux %s · %s · %s memory, %s available · %s", clean(cmp.Or(h.Hostname, absent)), clean(cmp.Or(h.Kernel, absent)),
-		cpus, bytesOf(h.MemTotalBytes), bytesOf(h.MemAvailableBytes), many(len(s.Nodes), "NUMA node"))
+		cpus, bytesOf(h.MemTotalBytes), bytesOf(h.MemAvailableBytes), units.Many(int64(len(s.Nodes)), "NUMA node"))
 	g := s.Guest
 	t.line("looking took %s, %s of CPU, held epoll locks for %s and listed %s fds",
 		units.Duration(s.Took), units.Duration(g.CPU), units.Duration(g.Stall), units.Count(int64(g.FDsListed)))
@@ -169,9 +162,9 @@ func (t *text) watch(s *model.Snapshot) {
 func (t *text) users(s *model.Snapshot) {
 	e := s.Epoll
 	t.title("%s watches in %s, each instance once; max_user_watches is %s for each user",
-		units.Count(e.Watches), many(e.Instances, "epoll instance"), count(e.MaxUserWatches))
+		units.Count(e.Watches), units.Many(int64(e.Instances), "epoll instance"), count(e.MaxUserWatches))
 	if e.Unread > 0 {
-		t.line("  without the watches of %s that could not be read", many(e.Unread, "instance"))
+		t.line("  without the watches of %s that could not be read", units.Many(int64(e.Unread), "instance"))
 	}
 	switch {
 	case s.Hidden == 1:
@@ -190,10 +183,10 @@ func (t *text) users(s *model.Snapshot) {
 		}
 		name := u.User
 		if u.Unread > 0 {
-			name += fmt.Sprintf(" (without %s that could not be read)", many(u.Unread, "instance"))
+			name += fmt.Sprintf(" (without %s that could not be read)", units.Many(int64(u.Unread), "instance"))
 		}
 		if u.Unsure > 0 {
-			name += fmt.Sprintf(" (%s by guess)", many(u.Unsure, "instance"))
+			name += fmt.Sprintf(" (%s by guess)", units.Many(int64(u.Unsure), "instance"))
 		}
 		rows = append(rows, row(u.Instances, u.Watches, u.Limit, used, bytesOf(u.WatchBytes), name))
 	}
@@ -210,7 +203,7 @@ func (t *text) processes(s *model.Snapshot) {
 			name += " (" + p.Problem + ")"
 		}
 		if p.Unread > 0 {
-			name += fmt.Sprintf(" (%s not read)", many(p.Unread, "epoll"))
+			name += fmt.Sprintf(" (%s not read)", units.Many(int64(p.Unread), "epoll"))
 		}
 		if n, ok := p.FDsSeen.Get(); ok {
 			name += fmt.Sprintf(" (only the first %s fds looked at)", units.Count(n))
@@ -308,7 +301,7 @@ func (t *text) sockets(s *model.Snapshot) {
 		return
 	}
 	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", units.Count(k.Total),
-		many(len(k.Namespaces), "network namespace"), bytesOf(k.StructBytes), k.Origin, bytesOf(k.BufferBytes))
+		units.Many(int64(len(k.Namespaces)), "network namespace"), bytesOf(k.StructBytes), k.Origin, bytesOf(k.BufferBytes))
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
 		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {

@@ -114,7 +114,7 @@ func machineWords(s *model.Snapshot) []string {
 		words = append(words, units.Bytes(total))
 	}
 	if n := len(s.Nodes); n > 0 {
-		words = append(words, plural(int64(n), "node"))
+		words = append(words, units.Many(int64(n), "node"))
 	}
 	return words
 }

@@ -71,7 +71,7 @@ func (v *nodes) contentLines(w int) []string {
 	head, _ := row("", p.Header, func(n model.Node) (string, bool) { return "node " + strconv.Itoa(n.ID), true })
 	lines = append([]string{head}, lines...)
 	if len(ns) > fits {
-		lines = append(lines, p.Muted.Ink(draw.Fit(plural(int64(len(ns)-fits), "node")+" more: on a wider screen", w)))
+		lines = append(lines, p.Muted.Ink(draw.Fit(units.Many(int64(len(ns)-fits), "node")+" more: on a wider screen", w)))
 	}
 	return lines
 }

@@ -131,7 +131,7 @@ func (v *nodes) marksText(z model.Zone) string {
 // page is not known.
 func (v *nodes) pages(n int64) string {
 	if v.snap.Host.PageBytes <= 0 {
-		return plural(n, "page")
+		return units.Many(n, "page")
 	}
 	return units.Bytes(n * v.snap.Host.PageBytes)
 }

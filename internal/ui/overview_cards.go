@@ -143,12 +143,12 @@ func (v *overview) watchLines(w int) []draw.Line {
 	if len(users) == 0 {
 		text := "Nobody watches anything."
 		if v.snap.Hidden > 0 {
-			text = "No epoll seen: the fds of " + plural(int64(v.snap.Hidden), "process") + " are hidden from this user."
+			text = "No epoll seen: the fds of " + units.Many(int64(v.snap.Hidden), "process") + " are hidden from this user."
 		}
 		lines = append(lines, wrapped(p.Muted, w, 0, text)...)
 	}
 	if unsure > 0 {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+plural(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+units.Many(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
 	}
 	if g := hostGap(v.snap); g.any() {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(longest(w, g.words()...), w)), Drop: 3})
@@ -459,21 +459,6 @@ func wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
 		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
 	}
 	return lines
-}
-
-// plural writes a number of things: 1 instance, 2 instances.
-func plural(n int64, thing string) string { return counted(units.Count(n), thing) }
-
-// counted writes a number that was written already of things: 1 watch, ≥ 1 watch,
-// 31+ watches, ? watches.
-func counted(n, thing string) string {
-	switch {
-	case strings.TrimPrefix(n, "≥ ") == "1":
-		return n + " " + thing
-	case strings.HasSuffix(thing, "ch"), strings.HasSuffix(thing, "s"):
-		return n + " " + thing + "es"
-	}
-	return n + " " + thing + "s"
 }
 
 // longest is the first of the texts that fits into w cells, the last if none.

@@ -136,7 +136,7 @@ func (v *process) choose() {
 	case e.State != model.OK:
 		v.watches.SetEmpty("Its watches could not be read: " + string(e.State) + ".")
 	case e.Watches > 0 && len(e.List) == 0:
-		v.watches.SetEmpty(counted("Its "+units.Count(e.Watches), "watch") + " counted, and not listed.")
+		v.watches.SetEmpty(units.Counted("Its "+units.Count(e.Watches), "watch") + " counted, and not listed.")
 	default:
 		v.watches.SetEmpty("It watches nothing.")
 	}

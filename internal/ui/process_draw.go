@@ -182,8 +182,8 @@ func (v *process) fdLine(w int) string {
 	if d.EndsHere > 0 {
 		line += p.Muted.Ink(longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with their other end here)", " ("+units.Count(d.EndsHere)+" here)", ""))
 	}
-	watches := counted(watchesText(d), "watch")
-	return line + p.Muted.Ink(" · ") + p.Text.Ink(longest(w-draw.Width(line)-3, watches+" in "+plural(int64(d.Instances), "instance"), watches))
+	watches := units.Counted(watchesText(d), "watch")
+	return line + p.Muted.Ink(" · ") + p.Text.Ink(longest(w-draw.Width(line)-3, watches+" in "+units.Many(int64(d.Instances), "instance"), watches))
 }
 
 func (v *process) memoryLine() string {
@@ -224,7 +224,7 @@ func (v *process) freshLine() string {
 		}
 	}
 	if n > 0 {
-		line += p.Muted.Ink(" · " + plural(int64(n), "instance") + " read again in up to " + units.Duration(wait.Round(time.Millisecond)) +
+		line += p.Muted.Ink(" · " + units.Many(int64(n), "instance") + " read again in up to " + units.Duration(wait.Round(time.Millisecond)) +
 			": locks are held for " + units.Percent(v.snap.Guest.MaxStall) + " of the time at most")
 	}
 	return line

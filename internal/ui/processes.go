@@ -110,7 +110,7 @@ func (v *processes) View() string {
 // is missing, the missing first where there is little room.
 func (v *processes) totals() string {
 	p, s := v.pens, v.snap
-	line := p.Title.Ink(" " + counted(hostWatches(s), "watch") + " in " + plural(int64(s.Epoll.Instances), "epoll instance"))
+	line := p.Title.Ink(" " + units.Counted(hostWatches(s), "watch") + " in " + units.Many(int64(s.Epoll.Instances), "epoll instance"))
 	room := v.w - draw.Width(line)
 	add := func(pen draw.Pen, texts ...string) {
 		text := longest(room-3, texts...)
@@ -121,7 +121,7 @@ func (v *processes) totals() string {
 		room -= draw.Width(text) + 3
 	}
 	if s.Hidden > 0 {
-		short := plural(int64(s.Hidden), "process") + " hidden"
+		short := units.Many(int64(s.Hidden), "process") + " hidden"
 		remedy := ""
 		if src, ok := sourceOf(s, "fdinfo"); ok {
 			remedy = src.Remedy

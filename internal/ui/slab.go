@@ -176,7 +176,7 @@ func (v *slabs) totals() string {
 		delta, _ := rows.change(c)
 		change += delta
 	}
-	first := " all " + plural(int64(shown), "cache")
+	first := " all " + units.Many(int64(shown), "cache")
 	if !v.all {
 		first = " network and epoll: " + units.Count(int64(shown)) + " of " + units.Count(int64(len(v.snap.Slab))) + " caches"
 	}
@@ -302,15 +302,15 @@ func (v *slabs) describe() (title, text string) {
 	if len(c.Aliases) > 0 {
 		b.WriteString("SLUB merged into it: " + draw.Clean(strings.Join(c.Aliases, ", ")) + ". slabinfo cannot tell whose an object is.\n\n")
 	}
-	b.WriteString(units.Count(c.Active) + " of " + plural(c.Objects, "object") + " active, " + plural(c.SlotBytes, "byte") + " each, " +
+	b.WriteString(units.Count(c.Active) + " of " + units.Many(c.Objects, "object") + " active, " + units.Many(c.SlotBytes, "byte") + " each, " +
 		units.Count(c.BytesPerObject) + " with the slab's waste.\n")
-	b.WriteString(plural(c.Slabs, "slab") + " of " + plural(c.PagesPerSlab, "page") + " and " + plural(c.ObjsPerSlab, "object") + ": " +
+	b.WriteString(units.Many(c.Slabs, "slab") + " of " + units.Many(c.PagesPerSlab, "page") + " and " + units.Many(c.ObjsPerSlab, "object") + ": " +
 		units.Bytes(c.Bytes) + ", of which no object uses " + units.Bytes(wasteOf(c)) + ".\n")
 	if rec, ok := c.Reclaimable.Get(); ok && rec {
 		b.WriteString("Counted as reclaimable, and so into MemAvailable, whether or not its objects are pinned.\n")
 	}
 	for _, n := range c.Nodes {
-		b.WriteString("Node " + units.Count(int64(n.Node)) + ": " + plural(n.Objects, "object") + ".\n")
+		b.WriteString("Node " + units.Count(int64(n.Node)) + ": " + units.Many(n.Objects, "object") + ".\n")
 	}
 	return draw.Clean(c.Name), strings.TrimSpace(b.String())
 }

@@ -44,7 +44,7 @@ func socketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		words := longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
-	total := plural(s.Total, "socket")
+	total := units.Many(s.Total, "socket")
 	here := units.Count(s.EndsHere) + " with their other end here"
 	text := longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
@@ -172,7 +172,7 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	}
 	for i, gap := range s.LeavesOut {
 		if i == shownGaps {
-			more := "✗ and " + plural(int64(len(s.LeavesOut)-i), "gap") + " more: e lists them"
+			more := "✗ and " + units.Many(int64(len(s.LeavesOut)-i), "gap") + " more: e lists them"
 			lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(more, w)), Drop: 1})
 			break
 		}
@@ -180,7 +180,7 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 			lines = append(lines, draw.Line{Text: p.Warn.Ink(l), Drop: min(j, 1) * 4})
 		}
 	}
-	head := plural(int64(len(covered)), "namespace")
+	head := units.Many(int64(len(covered)), "namespace")
 	if len(covered) > 0 {
 		head += ": " + strings.Join(covered, ", ")
 	}
@@ -198,7 +198,7 @@ const shownGaps = 2
 func coverage(s *model.Sockets) string {
 	var b strings.Builder
 	for _, ns := range s.Namespaces {
-		b.WriteString("\n\n" + draw.Clean(ns.ID) + " (" + namespaceName(ns) + "): " + string(ns.State) + ", " + plural(ns.Sockets, "socket"))
+		b.WriteString("\n\n" + draw.Clean(ns.ID) + " (" + namespaceName(ns) + "): " + string(ns.State) + ", " + units.Many(ns.Sockets, "socket"))
 		if ns.Detail != "" {
 			b.WriteString("; " + draw.Clean(ns.Detail))
 		}

@@ -312,7 +312,7 @@ func socketColumns(by grouping) []socketColumn {
 			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},
 			table.Strong, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.structs }),
 		number(table.Column{Title: "BUFFERS", Min: 8, Rank: 2,
-			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: this kernel told of some sockets without it."},
+			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel told of none of them."},
 			table.Plain, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.buffers }),
 	}
 	queues := []socketColumn{

@@ -45,9 +45,9 @@ func newTopTable(keys table.Keys) *table.Model {
 		topNofile: {Title: "NOFILE", Min: 7, Align: cell.Right, Rank: 10, Falling: true,
 			Explain: "FDS as a share of the soft RLIMIT_NOFILE (/proc/PID/limits): at 100 % accept fails with EMFILE."},
 		topStructs: {Title: "STRUCTS", Min: 8, Align: cell.Right, Rank: 7, Falling: true,
-			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry and security blobs, without buffers. A socket that another process holds too is in both."},
+			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry, security blobs and the bind buckets of its own, without buffers. A socket that another process holds too is in both."},
 		topBuffers: {Title: "BUFFERS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
-			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel did not tell of all of them."},
+			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel told of none of them."},
 		topWatchBytes: {Title: "W-BYTES", Min: 9, Align: cell.Right, Rank: 11, Falling: true,
 			Explain: "Kernel memory of its watches: WATCHES times what a watch takes on this kernel. + and ? as there."},
 		topTotal: {Title: "TOTAL", Min: 9, Align: cell.Right, Rank: 4, Falling: true,
@@ -132,7 +132,7 @@ func (r topRows) AppendText(dst []byte, i int) []byte {
 // emptyTop says why no process is listed.
 func emptyTop(s *model.Snapshot) string {
 	if s.Hidden > 0 {
-		return "No process to show: the fds of " + plural(int64(s.Hidden), "process") + " may not be listed by this user."
+		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
 	}
 	return "No process holds an epoll instance or a socket."
 }

@@ -51,9 +51,9 @@ func (g gap) words() []string {
 	without := "without " + units.Count(int64(g.waiting+g.failed))
 	switch {
 	case g.failed == 0:
-		return []string{"without " + plural(int64(g.waiting), "instance") + " not read yet", without + " not read yet", without}
+		return []string{"without " + units.Many(int64(g.waiting), "instance") + " not read yet", without + " not read yet", without}
 	case g.waiting == 0:
-		return []string{"without " + plural(int64(g.failed), "instance") + " that could not be read", without + " that could not be read", without}
+		return []string{"without " + units.Many(int64(g.failed), "instance") + " that could not be read", without + " that could not be read", without}
 	}
 	failed, waiting := units.Count(int64(g.failed)), units.Count(int64(g.waiting))
 	return []string{"without " + failed + " that could not be read and " + waiting + " not read yet", without + " not read", without}

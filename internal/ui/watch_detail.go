@@ -45,7 +45,7 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 		line("armed", "no, disarmed: it has fired once and waits for EPOLL_CTL_MOD")
 	}
 	if twins := twinsOf(e, row); twins > 0 {
-		line("twins", "fd %d stands %s more in this epoll: closed and opened again while a duplicate lived on", w.TFD, plural(int64(twins), "time"))
+		line("twins", "fd %d stands %s more in this epoll: closed and opened again while a duplicate lived on", w.TFD, units.Many(int64(twins), "time"))
 	}
 	switch {
 	case joined:
@@ -106,7 +106,7 @@ func describeSocket(s *model.WatchedSocket) string {
 
 // waitingText says how full an accept queue is.
 func waitingText(waiting, backlog model.Maybe[int64]) string {
-	text := plural(waiting.Value, "connection") + " waiting, of a backlog "
+	text := units.Many(waiting.Value, "connection") + " waiting, of a backlog "
 	limit, ok := backlog.Get()
 	if !ok {
 		return text + "that is not told"

@@ -7,6 +7,7 @@ package units
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,21 @@ func AppendCount(dst []byte, n int64) []byte {
 		to--
 	}
 	return dst
+}
+
+// Many writes a number of things: 1 instance, 2 instances.
+func Many(n int64, thing string) string { return Counted(Count(n), thing) }
+
+// Counted writes a number that was written already of things: 1 watch, ≥ 1 watch,
+// 31+ watches, ? watches.
+func Counted(n, thing string) string {
+	switch {
+	case strings.TrimPrefix(n, "≥ ") == "1":
+		return n + " " + thing
+	case strings.HasSuffix(thing, "ch"), strings.HasSuffix(thing, "s"):
+		return n + " " + thing + "es"
+	}
+	return n + " " + thing + "s"
 }
 
 // Bytes writes n bytes in at most seven columns: 208 B, 3.8 kB, 31.6 MB, 9.5 GB.

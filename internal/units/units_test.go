@@ -74,3 +74,16 @@ func FuzzShort(f *testing.F) {
 		}
 	})
 }
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 watches", 1: "1 watch", 1024: "1 024 watches"} {
+		if got := Many(n, "watch"); got != want {
+			t.Errorf("Many(%d) = %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[string]string{"≥ 1": "≥ 1 process", "31+": "31+ processes", "?": "? processes"} {
+		if got := Counted(n, "process"); got != want {
+			t.Errorf("Counted(%q) = %q, want %q", n, got, want)
+		}
+	}
+}
