@@ -131,6 +131,8 @@ type Focus struct {
 	// Fresh lists every process again, as far as the cost of its last listing
 	// allows.
 	Fresh bool
+	// Load reads the limits that a load would run into.
+	Load bool
 }
 
 // Look reads the machine once. It fails only where the processes themselves
@@ -151,6 +153,9 @@ func (c *Collector) Look(focus Focus) (*model.Sample, error) {
 	l.dumpSockets()
 	l.memory()
 	l.hostFacts()
+	if focus.Load {
+		l.loadLimits()
+	}
 	l.fillProcesses()
 	s.Time = c.now()
 	s.Took = s.Time.Sub(start)

@@ -34,6 +34,12 @@ func New(s *Sample) *Snapshot {
 	b.socketCosts = sockets
 	snap.Sockets = b.sockets(sockets)
 	snap.networks = s.Networks
+	snap.Load, snap.limits, snap.openFiles, snap.maxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
+	for _, p := range []part{bindPort[0], bindAddress[0]} {
+		if got, ok := costs.part(p); ok {
+			snap.bindBuckets = append(snap.bindBuckets, got)
+		}
+	}
 	b.epoll(snap)
 	snap.Processes = b.processRows()
 	snap.Walls = walls(s, snap)

@@ -56,6 +56,11 @@ type Sample struct {
 	Sockstat               Maybe[sock.Sockstat]
 	TCPMem                 Maybe[sock.Marks]
 	Cgroup                 Maybe[Cgroup]
+
+	// Load is the load generator; nil where none was started.
+	Load *Load
+	// LoadLimits are read when a load is planned.
+	LoadLimits LoadLimits
 }
 
 // ProcessSample is one process as it was found.

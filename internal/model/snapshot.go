@@ -34,7 +34,14 @@ type Snapshot struct {
 	Zones   []Zone   `json:"zones,omitempty"`
 	Walls   []Wall   `json:"walls,omitempty"`
 
+	// Load is eptop's own load generator; nil where none was started.
+	Load *Load `json:"load,omitempty"`
+
 	networks []NetworkSample
+	// What only Preflight needs.
+	bindBuckets         []Part
+	openFiles, maxFiles Maybe[int64]
+	limits              LoadLimits
 }
 
 // Host is the machine.

@@ -68,6 +68,63 @@ func ReadCgroupMemory(proc string, pid int) (CgroupMemory, error) {
 	return m, m.readV2()
 }
 
+// CgroupLimit is the memory limit that a process's cgroup comes to first: its own or
+// an ancestor's, the one with the least room.
+type CgroupLimit struct {
+	Used, Limit uint64 // bytes: memory.current and memory.max, in v1 usage and limit_in_bytes
+}
+
+// noLimit is where the limits begin that stand for none: v1 prints the largest number
+// of whole pages.
+const noLimit = 1 << 60
+
+// ReadCgroupLimit reads it; false where there is none. Its errors are those of
+// ReadCgroupMemory.
+func ReadCgroupLimit(proc string, pid int) (l CgroupLimit, limited bool, err error) {
+	m, err := ReadCgroupMemory(proc, pid)
+	if m.Dir == "" {
+		return l, false, err
+	}
+	used, limit := "memory.current", "memory.max"
+	if m.Version == 1 {
+		used, limit = "memory.usage_in_bytes", "memory.limit_in_bytes"
+	}
+	for dir := m.Dir; dir != "/" && dir != "."; dir = path.Dir(dir) {
+		most, ok1, err := readAmount(path.Join(dir, limit))
+		if errors.Is(err, fs.ErrNotExist) && dir != m.Dir {
+			break // above the root cgroup, or the root, which has no limit
+		}
+		now, ok2, err2 := readAmount(path.Join(dir, used))
+		if err = errors.Join(err, err2); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return l, limited, err
+		}
+		if !ok1 || !ok2 || most >= noLimit {
+			continue
+		}
+		if now = min(now, most); !limited || most-now < l.Limit-l.Used {
+			l, limited = CgroupLimit{Used: now, Limit: most}, true
+		}
+	}
+	return l, limited, nil
+}
+
+// readAmount reads a file with one number; false where it says "max".
+func readAmount(name string) (n uint64, ok bool, err error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0, false, err
+	}
+	text := string(bytes.TrimSpace(b))
+	if text == "max" {
+		return 0, false, nil
+	}
+	n, err = strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
+	}
+	return n, true, nil
+}
+
 func (m *CgroupMemory) readV1() error {
 	found := false
 	for name, to := range map[string]*Amount{

@@ -1,0 +1,191 @@
+package loadgen
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// pair is a client worker and a server worker that hold a part of the connections.
+type pair struct {
+	number int64
+	page   *page
+	server *worker
+	client *worker
+	// want is what was last asked of it.
+	want Stages
+	// retiring: it is to end, and its connections with it.
+	retiring bool
+	// frozen: it was told to open no more.
+	frozen bool
+}
+
+// worker is one process.
+type worker struct {
+	cmd     *exec.Cmd
+	control *os.File // closing it dismisses the worker
+	gone    bool
+}
+
+// exit is the end of a worker.
+type exit struct {
+	pair   *pair
+	worker *worker
+	err    error
+}
+
+// newPair starts both workers of pair number. Their ends arrive at exits.
+func newPair(o order, log *os.File, exits chan<- exit) (*pair, error) {
+	p, file, err := newPage()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	pr := &pair{number: o.Pair, page: p}
+	for _, role := range []string{"server", "client"} {
+		o.Role = role
+		w, err := startWorker(o, file, log)
+		if err != nil {
+			pr.abandon()
+			return nil, fmt.Errorf("start a %s: %w", role, err)
+		}
+		if role == "server" {
+			pr.server = w
+		} else {
+			pr.client = w
+		}
+	}
+	for _, w := range []*worker{pr.server, pr.client} {
+		go func() { exits <- exit{pr, w, w.cmd.Wait()} }()
+	}
+	return pr, nil
+}
+
+// abandon ends a pair that was not started in full.
+func (p *pair) abandon() {
+	if p.server != nil {
+		p.server.dismiss()
+		_ = p.server.cmd.Wait()
+	}
+	p.page.unmap()
+}
+
+func startWorker(o order, page, log *os.File) (*worker, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	control, theirs := os.NewFile(uintptr(ends[0]), "control"), os.NewFile(uintptr(ends[1]), "control")
+	defer theirs.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{fmt.Sprintf("eptop: load %s %d", o.Role, o.Pair+1)}
+	// One thread does the work, and what little garbage it makes stays.
+	cmd.Env = []string{workerEnv + "=" + string(text), "GOMAXPROCS=1", "GOGC=off", "GORACE=atexit_sleep_ms=0"}
+	cmd.ExtraFiles = []*os.File{theirs, page} // controlFD, pageFD
+	cmd.Stderr = log
+	// Out of the terminal's reach: Ctrl-C and Ctrl-Z are the generator's.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		control.Close()
+		return nil, err
+	}
+	return &worker{cmd: cmd, control: control}, nil
+}
+
+// wake tells a worker to look what is wanted.
+func (w *worker) wake() {
+	if w.control == nil {
+		return
+	}
+	// A full socket holds enough bytes to wake it, and that it is gone is told by
+	// its exit.
+	_, _ = unix.Write(int(w.control.Fd()), []byte{1})
+}
+
+// dismiss ends a worker: the kernel closes what it held.
+func (w *worker) dismiss() {
+	if w.control != nil {
+		w.control.Close()
+		w.control = nil
+	}
+}
+
+// ask tells the pair how many connections are wanted.
+func (p *pair) ask(s Stages) {
+	if p.retiring || s == p.want {
+		return
+	}
+	p.want = s
+	p.page.want(s)
+	p.server.wake()
+	p.client.wake()
+}
+
+// freeze leaves the pair at what it has.
+func (p *pair) freeze() {
+	if !p.frozen {
+		p.frozen = true
+		p.ask(p.want.least(p.page.stages()))
+	}
+}
+
+// retry lets workers that had stopped try again.
+func (p *pair) retry() {
+	p.frozen = false
+	p.page.client.stopErrno.Store(0)
+	p.page.server.stopErrno.Store(0)
+	p.server.wake()
+	p.client.wake()
+}
+
+// retire ends the pair. The server goes first: it resets its ends, so that none of
+// the client's lingers.
+func (p *pair) retire() {
+	p.retiring = true
+	p.server.dismiss()
+	if p.server.gone {
+		p.client.dismiss()
+	}
+}
+
+// reached tells whether all that is wanted of the pair is there.
+func (p *pair) reached(watched bool) bool {
+	have := p.page.stages()
+	if !watched {
+		have.Watches = p.want.Watches
+	}
+	return have == p.want
+}
+
+// stopped is why the pair opens no more.
+func (p *pair) stopped() (call, unix.Errno, bool) {
+	for _, t := range []*trouble{&p.page.server.trouble, &p.page.client.trouble} {
+		if e := t.stopErrno.Load(); e != 0 {
+			return call(t.stopCall.Load()), unix.Errno(e), true
+		}
+	}
+	return 0, 0, false
+}
+
+// describe says how a worker ended.
+func (e exit) describe() string {
+	role := "client"
+	if e.worker == e.pair.server {
+		role = "server"
+	}
+	var ended *exec.ExitError
+	how := "ended by itself"
+	if errors.As(e.err, &ended) {
+		how = ended.Error()
+	}
+	return fmt.Sprintf("the %s worker %d: %s", role, e.worker.cmd.Process.Pid, how)
+}

@@ -1,0 +1,291 @@
+package loadgen
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// server holds the server ends of a pair, and the epoll that watches them. That
+// epoll watches nothing else: the listeners and the generator are polled.
+type server struct {
+	order order
+	page  *page
+	me    *serverSide
+	control
+
+	epoll  int // -1 without watches
+	fds    []int32
+	polled []unix.PollFd // control, the epoll, then the listeners
+	events [256]unix.EpollEvent
+}
+
+func newServer(o order, p *page) *server {
+	return &server{order: o, page: p, me: &p.server, epoll: -1, fds: make([]int32, 0, o.Room)}
+}
+
+func (s *server) run() error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	for {
+		wait, err := s.work()
+		if err == nil {
+			err = s.wait(wait)
+		}
+		if errors.Is(err, errDismissed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// open makes the epoll and the listeners, and tells where they are.
+func (s *server) open() error {
+	s.polled = []unix.PollFd{{Fd: controlFD, Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	if s.order.Config.Watch != WatchNone {
+		var err error
+		if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+			s.me.stop(callEpollCreate, s.me.count(err))
+			return fmt.Errorf("epoll_create1: %w", err)
+		}
+		if s.order.Config.ActivePercent > 0 {
+			s.polled[1].Fd = int32(s.epoll)
+		}
+	}
+	for n := range s.order.listeners() {
+		fd, err := s.listen(n)
+		if err != nil {
+			return err
+		}
+		s.polled = append(s.polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	s.page.ready.Store(s.order.listeners())
+	return nil
+}
+
+// listen opens listener n.
+func (s *server) listen(n int64) (int, error) {
+	fd, err := unix.Socket(s.order.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		s.me.stop(callSocket, s.me.count(err))
+		return 0, fmt.Errorf("socket: %w", err)
+	}
+	if s.order.Config.Family != UNIX {
+		// Accepted ends inherit it: however this process ends, they are reset, and
+		// leave no TIME_WAIT behind.
+		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+			return 0, fmt.Errorf("set SO_LINGER: %w", err)
+		}
+	}
+	if err := unix.Bind(fd, s.order.listenAddress(n)); err != nil {
+		s.me.stop(callBind, s.me.count(err))
+		return 0, fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Listen(fd, int(s.order.Backlog)*4/3+8); err != nil {
+		s.me.stop(callListen, s.me.count(err))
+		return 0, fmt.Errorf("listen: %w", err)
+	}
+	address := n
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, fmt.Errorf("getsockname: %w", err)
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		address = int64(a.Port)
+	case *unix.SockaddrInet6:
+		address = int64(a.Port)
+	}
+	s.page.addresses[n].Store(address)
+	return fd, nil
+}
+
+// wait waits for connections, echoes to send, or other wishes.
+func (s *server) wait(micros int64) error {
+	accepting := s.me.accepts.Load() < s.me.wantAccepts.Load() && !s.me.stopped() || s.surplus()
+	for i := 2; i < len(s.polled); i++ {
+		s.polled[i].Events = 0
+		if accepting {
+			s.polled[i].Events = unix.POLLIN
+		}
+	}
+	if _, err := poll(s.polled, micros); err != nil {
+		return fmt.Errorf("wait for connections: %w", err)
+	}
+	if s.polled[0].Revents != 0 {
+		return s.read()
+	}
+	return nil
+}
+
+// work does a batch of what is wanted and says how long to wait before the next.
+func (s *server) work() (wait int64, err error) {
+	accepts, watches := s.me.wantAccepts.Load(), s.me.wantWatches.Load()
+	if s.order.Config.Watch == WatchNone {
+		watches = 0
+	}
+	for int64(len(s.fds)) > accepts {
+		s.drop()
+	}
+	if s.polled[1].Fd >= 0 && s.polled[1].Revents != 0 {
+		if err := s.echo(); err != nil {
+			return 0, err
+		}
+	}
+	if s.surplus() {
+		return soonMicros, s.refuse()
+	}
+	if s.me.stopped() {
+		return untilTold, nil
+	}
+	more := false
+	for i := 2; i < len(s.polled); i++ {
+		if s.polled[i].Revents != 0 {
+			more = s.accept(int(s.polled[i].Fd), accepts, watches) || more
+		}
+	}
+	for s.me.watches.Load() < min(watches, int64(len(s.fds))) && !s.me.stopped() {
+		s.watch(s.fds[s.me.watches.Load()])
+	}
+	if more {
+		return 0, nil
+	}
+	return untilTold, nil
+}
+
+// accept takes a batch of connections, and watches each at once where that is wanted
+// by now. It says whether there may be more.
+func (s *server) accept(listener int, accepts, watches int64) bool {
+	for range checkEach {
+		if int64(len(s.fds)) >= accepts {
+			return false
+		}
+		// The peer's address is of no interest, and x/sys would allocate it.
+		fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch {
+		case errno == 0:
+		case errno == unix.EAGAIN:
+			return false
+		case errno == unix.EINTR, errno == unix.ECONNABORTED:
+			continue
+		default:
+			s.me.stop(callAccept, s.me.count(errno))
+			return false
+		}
+		s.fds = append(s.fds, int32(fd))
+		s.me.accepts.Store(int64(len(s.fds)))
+		if s.me.watches.Load() == int64(len(s.fds))-1 && int64(len(s.fds)) <= watches && !s.watch(int32(fd)) {
+			return false
+		}
+	}
+	return true
+}
+
+// surplus tells whether the client has more ends than wanted, and the server none of
+// their other ends: they wait to be accepted.
+func (s *server) surplus() bool {
+	have, want := s.page.client.connects.Load(), s.page.client.wantConnects.Load()
+	return have > want && int64(len(s.fds)) <= s.me.wantAccepts.Load() && have > int64(len(s.fds))
+}
+
+// refuse resets connections that wait to be accepted: the client closes its ends then.
+func (s *server) refuse() error {
+	for i := 2; i < len(s.polled); i++ {
+		for range checkEach {
+			fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(s.polled[i].Fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+			if errno != 0 {
+				break
+			}
+			if err := unix.Close(int(fd)); err != nil {
+				return fmt.Errorf("close a connection: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// watch adds the watch of an end. One that can have none is closed: what is counted
+// as open is whole.
+func (s *server) watch(fd int32) bool {
+	event := unix.EpollEvent{Events: s.order.Config.Watch.mask(), Fd: fd}
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, int(fd), &event); err != nil {
+		s.me.stop(callEpollCtl, s.me.count(err))
+		n := int64(0)
+		for int64(len(s.fds)) > s.me.watches.Load() {
+			s.drop()
+			n++
+		}
+		s.me.dropped.Add(n)
+		return false
+	}
+	s.me.watches.Add(1)
+	return true
+}
+
+// drop closes the newest end, with a reset.
+func (s *server) drop() {
+	last := len(s.fds) - 1
+	_ = unix.Close(int(s.fds[last]))
+	s.fds = s.fds[:last]
+	s.me.accepts.Store(int64(last))
+	if s.me.watches.Load() > int64(last) {
+		s.me.watches.Store(int64(last))
+	}
+}
+
+// mask is the events of a watch; EPOLLEXCLUSIVE allows no EPOLLRDHUP.
+func (w Watch) mask() uint32 {
+	switch w {
+	case WatchLT:
+		return unix.EPOLLIN | unix.EPOLLRDHUP
+	case WatchOneShot:
+		return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
+	case WatchExclusive:
+		return unix.EPOLLIN | unix.EPOLLEXCLUSIVE
+	}
+	return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+}
+
+// echo sends beats back. Bytes that are to stay unread stay.
+func (s *server) echo() error {
+	n, err := unix.EpollWait(s.epoll, s.events[:], 0)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("epoll_wait: %w", err)
+	}
+	var b [1]byte
+	for _, e := range s.events[:max(0, n)] {
+		fd := int(e.Fd)
+		if n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err != nil || n == 0 || b[0] != beatByte {
+			continue
+		}
+		for {
+			n, err := unix.Read(fd, b[:])
+			if err != nil || n == 0 {
+				break
+			}
+			if _, err := unix.SendmsgN(fd, b[:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT); err != nil {
+				break
+			}
+		}
+		if s.order.Config.Watch == WatchOneShot {
+			event := unix.EpollEvent{Events: s.order.Config.Watch.mask(), Fd: e.Fd}
+			if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, fd, &event); err != nil {
+				s.me.count(err)
+			}
+		}
+	}
+	return nil
+}
+
+// isWall tells the errors that trying again does not help against.
+func isWall(errno unix.Errno) bool {
+	switch errno {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC, unix.EADDRNOTAVAIL, unix.EACCES, unix.EPERM:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package loadgen
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Phase is what a generator is about.
+type Phase string
+
+// The phases. Holding: all that was wanted is open, or no more can be.
+const (
+	Opening  Phase = "opening"
+	Holding  Phase = "holding"
+	Draining Phase = "draining"
+	Drained  Phase = "drained"
+)
+
+// Status is how far a generator is.
+type Status struct {
+	Phase Phase `json:"phase"`
+	// Wanted is what was asked for, in connections; Open are those that have come
+	// through all stages.
+	Wanted int64 `json:"wanted"`
+	Open   int64 `json:"open"`
+	// Have are the connections by the stage they have reached.
+	Have Stages `json:"stages"`
+	// Peak is the most that were open.
+	Peak int64 `json:"peak"`
+	// Failed counts attempts that failed, Lost connections that went with a worker.
+	Failed int64 `json:"failed"`
+	Lost   int64 `json:"lost"`
+	// LastLoss says how the last worker ended that nobody had asked to.
+	LastLoss string `json:"last_loss,omitempty"`
+	// Failures are the attempts that failed by the error's name, EMFILE.
+	Failures map[string]int64 `json:"failures,omitempty"`
+	// StoppedBy names the limit that ended the opening before all were open, in the
+	// words of eptop's walls: nofile, file_max, ports, user_watches, memory, cgroup;
+	// "error" for anything else; "" where none did.
+	StoppedBy string `json:"stopped_by"`
+	// Reason is the same for people.
+	Reason string `json:"stopped_reason,omitempty"`
+	// OpenTook is the time spent opening since nothing was open; PerSecond connections
+	// were opened meanwhile.
+	OpenTook  time.Duration `json:"open_ns"`
+	PerSecond float64       `json:"per_second"`
+	// Left is how long opening the rest takes at this rate; 0 where nothing is left.
+	Left time.Duration `json:"left_ns,omitempty"`
+	// Workers are the processes, and what they have resident, their shared text
+	// counted in each.
+	Workers     []int `json:"worker_pids,omitempty"`
+	WorkerBytes int64 `json:"worker_rss_bytes"`
+	// Echoes counts the beats that came back, UnreadBytes what was sent to stay
+	// unread.
+	Echoes      int64 `json:"echoes"`
+	UnreadBytes int64 `json:"unread_bytes"`
+}
+
+// wall is the name of the limit behind an error of a call.
+func wall(c call, errno unix.Errno) string {
+	switch errno {
+	case unix.EMFILE:
+		return "nofile"
+	case unix.ENFILE:
+		return "file_max"
+	case unix.ENOMEM, unix.ENOBUFS:
+		return "memory"
+	case unix.EADDRNOTAVAIL, unix.EADDRINUSE:
+		return "ports"
+	case unix.ENOSPC:
+		if c == callEpollCtl {
+			return "user_watches"
+		}
+	}
+	return "error"
+}
+
+func reason(c call, errno unix.Errno) string {
+	what := map[string]string{
+		"nofile":       "a worker may open no more files",
+		"file_max":     "the host may open no more files (fs.file-max)",
+		"memory":       "the kernel has no memory for it",
+		"ports":        "no local port is free",
+		"user_watches": "this user may watch no more files (fs.epoll.max_user_watches)",
+		"error":        "it cannot go on",
+	}[wall(c, errno)]
+	return fmt.Sprintf("%s: %s: %s", callNames[c], unix.ErrnoName(errno), what)
+}

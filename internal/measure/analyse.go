@@ -1,0 +1,304 @@
+package measure
+
+import (
+	"math"
+	"slices"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+// analysis fits readings.
+type analysis struct {
+	caches cacheList
+	parts  []known
+	rows   []reading
+
+	design *design
+	// staged: the stages are regressors of their own, else the connections alone are.
+	// timed: the time is one too, the last.
+	staged, timed bool
+}
+
+// newAnalysis takes the richest design that the readings can bear.
+func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
+	for _, kind := range []struct{ staged, timed bool }{{true, true}, {false, true}, {false, false}} {
+		a := &analysis{caches: caches, parts: parts, rows: rows, staged: kind.staged, timed: kind.timed}
+		x := make([][]float64, len(rows))
+		for i, r := range rows {
+			if a.staged {
+				x[i] = []float64{float64(r.have.Sockets), float64(r.have.Connects), float64(r.have.Accepts), float64(r.have.Watches)}
+				if !a.watched() {
+					x[i] = x[i][:stageWatch]
+				}
+			} else {
+				x[i] = []float64{float64(r.have.Accepts)}
+			}
+			if a.timed {
+				x[i] = append(x[i], r.at.Seconds())
+			}
+		}
+		var err error
+		if a.design, err = newDesign(x); err == nil {
+			return a, true
+		}
+	}
+	return nil, false
+}
+
+func (a *analysis) watched() bool { return a.rows[len(a.rows)-1].have.Watches > 0 }
+
+// fitObjects fits a cache's objects.
+func (a *analysis) fitObjects(cache int) line {
+	y := make([]float64, len(a.rows))
+	for i, r := range a.rows {
+		y[i] = r.objects[cache]
+	}
+	return a.design.fit(y)
+}
+
+// all is the direction of one more connection, through all its stages.
+func (a *analysis) all() []float64 {
+	return a.weights(setOf(stageSocket, stageConnect, stageAccept, stageWatch))
+}
+
+// weights is the direction of some of its stages; without the stages apart there is
+// but one.
+func (a *analysis) weights(s stageSet) []float64 {
+	w := make([]float64, len(a.design.means))
+	if !a.staged {
+		w[0] = 1
+		return w
+	}
+	for i := range s {
+		if s[i] && (i < int(stageWatch) || a.watched()) {
+			w[i] = 1
+		}
+	}
+	return w
+}
+
+// bytes fits the memory of some caches together.
+func (a *analysis) bytes(caches []int) line {
+	y := make([]float64, len(a.rows))
+	for i, r := range a.rows {
+		for _, c := range caches {
+			y[i] += r.objects[c] * a.caches.bytes[c]
+		}
+	}
+	return a.design.fit(y)
+}
+
+// knownCaches are the caches that the connection is made of, each once.
+func (a *analysis) knownCaches() []int {
+	var out []int
+	for _, k := range a.parts {
+		if i, ok := a.caches.index[k.shownAs]; ok && !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func rounded(x float64) model.Maybe[int64] {
+	if math.IsNaN(x) || math.IsInf(x, 0) || math.Abs(x) > 1e15 {
+		return model.Maybe[int64]{}
+	}
+	return model.Some(int64(math.Round(x)))
+}
+
+// into fills in what the fits tell.
+func (a *analysis) into(m *model.Measurement) {
+	known := a.knownCaches()
+	if len(known) == 0 {
+		return
+	}
+	total := a.bytes(known)
+	slope, half := total.along(a.all()...)
+	m.BytesPerConnection, m.CI95Bytes = rounded(slope), rounded(half)
+	if !m.BytesPerConnection.Known {
+		return
+	}
+	for _, n := range []int64{100_000, 1_000_000, 10_000_000} {
+		m.Projection = append(m.Projection, model.Projection{Connections: n, Bytes: int64(slope * float64(n))})
+	}
+	if a.staged {
+		for s := range stages {
+			if s == stageWatch && !a.watched() {
+				continue
+			}
+			b, h := total.along(a.weights(setOf(s))...)
+			m.Stages = append(m.Stages, model.StageCost{
+				Stage: stageNames[s], Bytes: int64(math.Round(b)), CI95Bytes: int64(math.Round(h)),
+			})
+			if s == stageSocket {
+				m.BytesPerEnd, m.EndCI95Bytes = rounded(b), rounded(h)
+			}
+		}
+	}
+	a.watchBytes(m)
+	for _, k := range a.parts {
+		if p, ok := a.part(k); ok {
+			m.Parts = append(m.Parts, p)
+		}
+	}
+	a.others(m, known)
+	a.cgroup(m)
+}
+
+// watchBytes adds up the parts of a watch. Where such a part has its cache for
+// itself its whole growth counts, which is steadier than that of one stage.
+func (a *analysis) watchBytes(m *model.Measurement) {
+	bytes, variance := 0.0, 0.0
+	found := false
+	for _, k := range a.parts {
+		if k.stages != setOf(stageWatch) {
+			continue
+		}
+		if p, ok := a.part(k); ok && (a.staged || !sharesCache(a.parts, k)) {
+			bytes += p.Bytes
+			variance += p.CI95Bytes * p.CI95Bytes
+			found = true
+			continue
+		}
+		return
+	}
+	if found {
+		m.BytesPerWatch, m.WatchCI95Bytes = rounded(bytes), rounded(math.Sqrt(variance))
+	}
+}
+
+// part is how a known cache grew. Of a cache that several parts share each has the
+// growth of its own stages; where these are not told apart the first has it all.
+func (a *analysis) part(k known) (model.MeasuredPart, bool) {
+	i, ok := a.caches.index[k.shownAs]
+	if !ok {
+		return model.MeasuredPart{}, false
+	}
+	p := model.MeasuredPart{Cache: k.name(), ShownAs: k.shownAs, Kind: model.PartKnown}
+	l := a.fitObjects(i)
+	direction := a.all()
+	if sharesCache(a.parts, k) {
+		if a.staged {
+			direction = a.weights(k.stages)
+		} else {
+			first := slices.IndexFunc(a.parts, func(o known) bool { return o.shownAs == k.shownAs })
+			if a.parts[first].name() != k.name() {
+				return model.MeasuredPart{}, false
+			}
+			for _, o := range a.parts[first+1:] {
+				if o.shownAs == k.shownAs {
+					p.Cache += " + " + o.name()
+				}
+			}
+		}
+	}
+	a.grow(&p, i, l, direction)
+	return p, true
+}
+
+func (a *analysis) grow(p *model.MeasuredPart, cache int, l line, direction []float64) {
+	p.Objects, p.CI95 = l.along(direction...)
+	p.BytesPerObject = a.caches.bytes[cache]
+	p.Bytes, p.CI95Bytes = p.Objects*p.BytesPerObject, p.CI95*p.BytesPerObject
+	if a.staged {
+		for s := range stages {
+			objects := 0.0
+			if s != stageWatch || a.watched() {
+				objects, _ = l.along(a.weights(setOf(s))...)
+			}
+			p.ByStage = append(p.ByStage, objects)
+		}
+	}
+}
+
+// surely is how many times its 95 % interval a growth must be to be believed of a
+// cache that nobody expected to grow: hundreds of caches are asked.
+const surely = 2
+
+// leastBytes a connection are worth a line.
+const leastBytes = 1
+
+// others looks at every cache that a connection is not known to be made of.
+func (a *analysis) others(m *model.Measurement, known []int) {
+	memcg, unexplained := 0.0, 0.0
+	expected := a.memcgVectors()
+	for i, name := range a.caches.names {
+		if slices.Contains(known, i) {
+			continue
+		}
+		if name == grownByReading {
+			m.LeavesOut = append(m.LeavesOut, name+", and as much of "+besideAnInode[0]+" and "+besideAnInode[1]+
+				": whoever looks into /proc/PID grows them, eptop too")
+			continue
+		}
+		l := a.fitObjects(i)
+		objects, half := l.along(a.all()...)
+		if math.Abs(objects) < surely*half || math.Abs(objects)*a.caches.bytes[i] < leastBytes {
+			continue
+		}
+		p := model.MeasuredPart{Cache: name, ShownAs: name, Kind: model.PartUnexplained}
+		a.grow(&p, i, l, a.all())
+		if want := expected[i]; want > 0 && objects > 0 && objects-half <= 1.5*want {
+			p.Kind = model.PartMemcg
+			memcg += p.Bytes
+		} else {
+			unexplained += p.Bytes
+		}
+		m.Parts = append(m.Parts, p)
+	}
+	m.UnexplainedBytes = rounded(unexplained)
+	if len(expected) > 0 {
+		m.MemcgBytes = rounded(memcg)
+	}
+}
+
+// memcgVectors is how many objects of which kmalloc cache the memory cgroup needs for
+// a connection: with each slab of a charged cache comes a vector with a pointer for
+// each of its objects (alloc_slab_obj_exts in mm/slub.c; memcg_alloc_page_obj_cgroups
+// before Linux 5.16).
+func (a *analysis) memcgVectors() map[int]float64 {
+	const pointer = 8
+	out := map[int]float64{}
+	for _, k := range a.parts {
+		i, ok := a.caches.index[k.shownAs]
+		if !ok || !k.charged {
+			continue
+		}
+		per := 0.0
+		for s := range k.stages {
+			if k.stages[s] {
+				per += float64(len(k.names))
+			}
+		}
+		for _, size := range kmallocSizes {
+			if j, ok := a.caches.index[size.name]; ok && size.bytes >= pointer*a.caches.perSlab[i] {
+				out[j] += per / a.caches.perSlab[i]
+				break
+			}
+		}
+	}
+	return out
+}
+
+// kmallocSizes are the caches of kmalloc(), smallest first (kmalloc_info in
+// mm/slab_common.c).
+var kmallocSizes = []struct {
+	name  string
+	bytes float64
+}{
+	{"kmalloc-64", 64}, {"kmalloc-96", 96}, {"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256},
+	{"kmalloc-512", 512}, {"kmalloc-1k", 1024}, {"kmalloc-2k", 2048},
+}
+
+// cgroup is the cross-check by the kernel's own charge.
+func (a *analysis) cgroup(m *model.Measurement) {
+	y := make([]float64, len(a.rows))
+	for i, r := range a.rows {
+		if !r.charged {
+			return
+		}
+		y[i] = r.cgroup
+	}
+	slope, half := a.design.fit(y).along(a.all()...)
+	m.CgroupBytes, m.CgroupCI95Bytes = rounded(slope), rounded(half)
+}

@@ -1,0 +1,368 @@
+// Package measure is the experiment: it opens connections with the load generator in
+// steps, counts the objects of every slab cache after each, and fits lines through the
+// counts. What a connection costs is the slope: one noisy difference would not tell it
+// to a percent, and what the rest of the machine allocates meanwhile, at whatever
+// rate, is another regressor and not in it.
+//
+// In each cycle the four system calls that make a connection are taken apart: some
+// sockets are made, then connected, then accepted, then watched, with a reading after
+// each. So the fit tells what each of them allocates, and which part of a merged
+// cache is whose.
+//
+// While connections are opened nothing but slabinfo and the cgroup's own count is
+// read: listing fds would grow the very caches that are counted. Others may list them;
+// what that grows is known by its proc inodes, and taken off.
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// Experiment is a load that is measured while it grows. Its methods may be called
+// from any goroutine.
+type Experiment struct {
+	plan     model.LoadPlan
+	expected *model.Snapshot
+	gen      *loadgen.Generator
+	slab     *slab.FS
+	start    time.Time
+	ended    chan struct{}
+	closed   chan struct{} // closed by Close
+
+	mu sync.Mutex
+	// target is what is to be open; moved is closed and made anew when it changes.
+	target int64
+	moved  chan struct{}
+	// settled: what there was to do for target is done.
+	settled bool
+	caches  cacheList
+	// base is the reading before anything was opened.
+	base     reading
+	readings []reading
+	last     reading
+	warmUp   int64
+	problem  string
+	opened   opened
+	drain    drain
+	fitted   *model.Measurement // of so many readings
+	fittedOf int
+}
+
+// opened is what the opening was like, kept after all is closed.
+type opened struct {
+	peak, failed, lost int64
+	took               time.Duration
+	perSecond          float64
+	workers            int
+	workerBytes        int64
+	stoppedBy, reason  string
+}
+
+// drain is how closing all went.
+type drain struct {
+	done bool
+	took time.Duration
+	left float64 // bytes
+	back bool
+}
+
+// Start begins to open what plan says. expected has the kernel's costs: which caches
+// a connection is known to be made of. Its errors are those of a plan that makes no
+// sense and of a host that cannot be read; that slabinfo may not be read is not one
+// of them, connections are opened all the same.
+func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
+	if err := plan.Check(); err != nil {
+		return nil, err
+	}
+	gen, err := loadgen.New(plan.Config)
+	if err != nil {
+		return nil, err
+	}
+	e := &Experiment{
+		plan: plan, expected: expected, gen: gen, slab: slab.NewFS("/proc", "/sys"), start: time.Now(),
+		ended: make(chan struct{}), closed: make(chan struct{}), target: plan.Connections, moved: make(chan struct{}),
+	}
+	if e.base, err = e.read(); err != nil {
+		e.problem = problem(err)
+	}
+	e.last = e.base
+	go e.run()
+	return e, nil
+}
+
+func problem(err error) string {
+	if errors.Is(err, os.ErrPermission) {
+		return "/proc/slabinfo is for root only: run as root to measure what connections cost"
+	}
+	return err.Error()
+}
+
+// Set makes n the number of connections that are to be open.
+func (e *Experiment) Set(n int64) {
+	n = min(max(0, n), loadgen.MaxConnections)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.target, e.settled = n, false
+	if n > 0 {
+		e.drain = drain{}
+	}
+	close(e.moved)
+	e.moved = make(chan struct{})
+}
+
+// Target is how many connections are to be open.
+func (e *Experiment) Target() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.target
+}
+
+// Settled waits until what was asked for last is done, or cannot be.
+func (e *Experiment) Settled(ctx context.Context) error {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		e.mu.Lock()
+		settled := e.settled
+		e.mu.Unlock()
+		if settled {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.ended:
+			return nil
+		case <-poll.C:
+		}
+	}
+}
+
+// Close closes all connections, ends all workers, and waits for that.
+func (e *Experiment) Close() error {
+	e.mu.Lock()
+	select {
+	case <-e.closed:
+	default:
+		close(e.closed)
+	}
+	e.mu.Unlock()
+	<-e.ended
+	return e.gen.Close()
+}
+
+// run goes where target is, again and again.
+func (e *Experiment) run() {
+	defer close(e.ended)
+	for {
+		e.mu.Lock()
+		target, moved := e.target, e.moved
+		e.mu.Unlock()
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			select {
+			case <-moved:
+			case <-e.closed:
+			case <-ctx.Done():
+			}
+			cancel()
+		}()
+		err := e.move(ctx, target)
+		cancel()
+		e.mu.Lock()
+		if target == e.target {
+			e.settled = true
+			if err != nil && !errors.Is(err, context.Canceled) {
+				e.problem = err.Error()
+			}
+		}
+		e.mu.Unlock()
+		select {
+		case <-moved:
+		case <-e.closed:
+			return
+		}
+	}
+}
+
+func (e *Experiment) move(ctx context.Context, target int64) error {
+	if open := e.gen.Have().Sockets; target > open {
+		return e.climb(ctx, open, target)
+	}
+	start := time.Now()
+	e.gen.Set(target)
+	if err := e.gen.Settled(ctx); err != nil {
+		return err
+	}
+	if target > 0 {
+		return e.look()
+	}
+	return e.comeBack(ctx, start)
+}
+
+// climb opens connections in steps and reads after each.
+func (e *Experiment) climb(ctx context.Context, from, to int64) error {
+	for _, s := range steps(from, to, e.gen.Backlog(), e.plan.Rate) {
+		if err := e.step(ctx, s); err != nil || e.gen.Status().StoppedBy != "" {
+			e.note()
+			return err
+		}
+	}
+	e.note()
+	return nil
+}
+
+func (e *Experiment) step(ctx context.Context, s step) error {
+	if s.rest > 0 {
+		timer := time.NewTimer(s.rest)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+	} else {
+		e.gen.SetStages(s.stages)
+	}
+	for {
+		wait, cancel := ctx, func() {}
+		if s.every > 0 {
+			wait, cancel = context.WithTimeout(ctx, s.every)
+		}
+		err := e.gen.Settled(wait)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if s.warmUp {
+			e.warm()
+		} else if err := e.observe(); err != nil {
+			return err
+		}
+		if err == nil {
+			return nil
+		}
+	}
+}
+
+// warm notes how many connections filled what the caches had free: none of the fit.
+func (e *Experiment) warm() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.warmUp = e.gen.Have().Sockets
+}
+
+// observe takes a reading for the fit.
+func (e *Experiment) observe() error {
+	if e.problemNow() != "" {
+		return nil
+	}
+	r, err := e.read()
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = r
+	e.readings = append(e.readings, r)
+	return nil
+}
+
+// look takes a reading for the screen alone.
+func (e *Experiment) look() error {
+	if e.problemNow() != "" {
+		return nil
+	}
+	r, err := e.read()
+	if err == nil {
+		e.mu.Lock()
+		e.last = r
+		e.mu.Unlock()
+	}
+	return err
+}
+
+func (e *Experiment) problemNow() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
+}
+
+// note keeps what the opening was like.
+func (e *Experiment) note() {
+	st := e.gen.Status()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.opened.peak, e.opened.failed, e.opened.lost = st.Peak, st.Failed, st.Lost
+	e.opened.took, e.opened.perSecond = st.OpenTook, st.PerSecond
+	e.opened.workers, e.opened.workerBytes = len(st.Workers), st.WorkerBytes
+	e.opened.stoppedBy, e.opened.reason = st.StoppedBy, st.Reason
+}
+
+const (
+	// backWithin is how long freed objects may take to be counted as free: RCU and
+	// delayed work let go of them.
+	backWithin = 5 * time.Second
+	// backShare of what the connections took may stay: free objects on per-CPU slabs
+	// count as used. A small load is given backBytes.
+	backShare = 0.02
+	backBytes = 1 << 20
+)
+
+// comeBack sees whether the memory does.
+func (e *Experiment) comeBack(ctx context.Context, start time.Time) error {
+	took := time.Since(start)
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if err := e.look(); err != nil {
+			return err
+		}
+		e.mu.Lock()
+		left := e.above(e.last)
+		peak := 0.0
+		for _, r := range e.readings {
+			peak = max(peak, e.above(r))
+		}
+		d := drain{done: true, took: took, left: left, back: left <= max(backShare*peak, backBytes)}
+		e.drain = d
+		e.mu.Unlock()
+		if d.back || time.Since(start) > took+backWithin {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+}
+
+// read counts the objects of all caches.
+func (e *Experiment) read() (reading, error) {
+	cs, err := e.slab.Caches()
+	if err != nil {
+		return reading{}, fmt.Errorf("count slab objects: %w", err)
+	}
+	r := reading{at: time.Since(e.start), have: e.gen.Have()}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.caches.names == nil {
+		e.caches = newCacheList(cs, os.Getpagesize())
+	}
+	r.objects = e.caches.objects(cs)
+	if m, err := sock.ReadCgroupMemory("/proc", os.Getpid()); err == nil && m.Kernel.Known {
+		r.cgroup, r.charged = float64(m.Kernel.Bytes), true
+	}
+	return r, nil
+}

@@ -1,0 +1,104 @@
+package measure
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// stage is a system call that makes a connection.
+type stage int
+
+const (
+	stageSocket stage = iota
+	stageConnect
+	stageAccept
+	stageWatch
+	stages
+)
+
+var stageNames = [stages]string{"socket", "connect", "accept", "epoll_ctl"}
+
+// stageSet says which stages make an object of a cache.
+type stageSet [stages]bool
+
+func (s stageSet) overlaps(t stageSet) bool {
+	for i := range s {
+		if s[i] && t[i] {
+			return true
+		}
+	}
+	return false
+}
+
+func setOf(list ...stage) (s stageSet) {
+	for _, i := range list {
+		s[i] = true
+	}
+	return s
+}
+
+// known is a cache, or several that SLUB merged, of which it is known that a
+// connection is made of them, and at which stages.
+type known struct {
+	names   []string
+	shownAs string
+	stages  stageSet
+	// charged: the memory cgroup keeps a note for each object (SLAB_ACCOUNT).
+	charged bool
+}
+
+func (k known) name() string { return strings.Join(k.names, " + ") }
+
+// knownParts are those of the plan's connections, by the costs of this kernel.
+func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
+	if snap == nil {
+		return nil
+	}
+	var out []known
+	add := func(p model.Part, at stageSet, charged bool) {
+		if p.ShownAs == "" {
+			p.ShownAs = p.Cache
+		}
+		for i := range out {
+			// What is in one cache and made by the same call cannot be told apart.
+			if out[i].shownAs == p.ShownAs && out[i].stages.overlaps(at) {
+				out[i].names = append(out[i].names, p.Cache)
+				for j := range at {
+					out[i].stages[j] = out[i].stages[j] || at[j]
+				}
+				return
+			}
+		}
+		out = append(out, known{names: []string{p.Cache}, shownAs: p.ShownAs, stages: at, charged: charged})
+	}
+	if end, ok := snap.ConnectionCost.Of(plan.Family); ok {
+		for i, p := range end.Parts {
+			if i == 0 {
+				// The server's socket is made when the client connects, its file when it
+				// is accepted.
+				add(p, setOf(stageSocket, stageConnect), true)
+				continue
+			}
+			add(p, setOf(stageSocket, stageAccept), !strings.HasPrefix(p.Cache, "lsm_"))
+		}
+	}
+	if plan.Family != loadgen.UNIX {
+		for _, p := range snap.BindBuckets() {
+			add(p, setOf(stageConnect), true)
+		}
+	}
+	if w, ok := snap.Epoll.Cost.Get(); ok && plan.Watch != loadgen.WatchNone {
+		for _, p := range w.Parts {
+			add(p, setOf(stageWatch), p.Cache != "ep_head")
+		}
+	}
+	return out
+}
+
+// sharesCache tells whether another known part is in the same cache.
+func sharesCache(parts []known, k known) bool {
+	return slices.ContainsFunc(parts, func(o known) bool { return o.shownAs == k.shownAs && o.stages != k.stages })
+}

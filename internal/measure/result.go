@@ -1,0 +1,131 @@
+package measure
+
+import (
+	"slices"
+	"time"
+
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// freshFor is how old a reading may be that a screen shows.
+const freshFor = 200 * time.Millisecond
+
+// mostPoints bounds what a chart is given.
+const mostPoints = 240
+
+// Load is how far the experiment is and what it has found.
+func (e *Experiment) Load() *model.Load {
+	st := e.gen.Status()
+	e.mu.Lock()
+	stale := e.problem == "" && time.Since(e.start)-e.last.at > freshFor && e.settled
+	e.mu.Unlock()
+	var problem string
+	if stale {
+		if err := e.look(); err != nil {
+			problem = err.Error()
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := &model.Load{Plan: e.plan, Time: time.Now(), Status: st, Problem: e.problem, Found: e.found(st)}
+	if l.Problem == "" {
+		l.Problem = problem
+	}
+	l.Wanted = e.target
+	// Between two steps the generator rests, the experiment does not.
+	if l.Phase == loadgen.Holding && !e.settled && e.target > st.Open {
+		l.Phase = loadgen.Opening
+	}
+	if l.Phase == loadgen.Opening && st.PerSecond > 0 {
+		l.Left = time.Duration(min(float64(e.target-st.Open)/st.PerSecond, 1e9) * float64(time.Second))
+	}
+	if e.base.objects == nil {
+		return l
+	}
+	l.AboveBytes = rounded(e.above(e.last))
+	for _, r := range e.readings {
+		if r.have.Sockets == r.have.Watches || e.plan.Watch == loadgen.WatchNone && r.have.Sockets == r.have.Accepts {
+			l.Points = append(l.Points, model.LoadPoint{Connections: r.have.Sockets, Bytes: int64(e.above(r))})
+		}
+	}
+	l.Points = thin(l.Points)
+	return l
+}
+
+// thin keeps every so many points, and the last.
+func thin(points []model.LoadPoint) []model.LoadPoint {
+	for len(points) > mostPoints {
+		last := points[len(points)-1]
+		kept := points[:0]
+		for i := 0; i < len(points); i += 2 {
+			kept = append(kept, points[i])
+		}
+		if kept[len(kept)-1] != last {
+			kept = append(kept, last)
+		}
+		points = kept
+	}
+	return points
+}
+
+// Result is the measurement as it stands.
+func (e *Experiment) Result() *model.Measurement {
+	st := e.gen.Status()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.found(st)
+}
+
+// above is how much more memory the connection's caches have than before.
+func (e *Experiment) above(r reading) float64 {
+	sum := 0.0
+	var seen []int
+	for _, k := range knownParts(e.plan, e.expected) {
+		i, ok := e.caches.index[k.shownAs]
+		if ok && !slices.Contains(seen, i) {
+			seen = append(seen, i)
+			sum += (r.objects[i] - e.base.objects[i]) * e.caches.bytes[i]
+		}
+	}
+	return sum
+}
+
+// found is what is known by now.
+func (e *Experiment) found(st loadgen.Status) *model.Measurement {
+	if e.fitted == nil || e.fittedOf != len(e.readings) {
+		e.fitted, e.fittedOf = e.fit(), len(e.readings)
+	}
+	m := *e.fitted
+	m.Connections, m.Opened, m.Failed, m.Lost = e.plan.Connections, max(st.Peak, e.opened.peak), st.Failed, st.Lost
+	m.OpenSeconds, m.PerSecond = e.opened.took.Seconds(), e.opened.perSecond
+	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
+	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason
+	if e.drain.done && e.base.objects != nil {
+		m.DrainedToBaseline, m.LeftBytes = model.Some(e.drain.back), rounded(e.drain.left)
+		m.DrainSeconds = e.drain.took.Seconds()
+	}
+	return &m
+}
+
+func (e *Experiment) fit() *model.Measurement {
+	m := &model.Measurement{
+		Schema: model.MeasureSchema, Family: string(e.plan.Family), Watch: string(e.plan.Watch),
+		FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
+	}
+	parts := knownParts(e.plan, e.expected)
+	if e.expected != nil {
+		m.Kernel = e.expected.Host.Kernel
+		m.ExpectedBytes = e.expected.Preflight(e.plan).BytesPerConnection
+		if end, ok := e.expected.ConnectionCost.Of(e.plan.Family); ok {
+			m.ExpectedEnd = model.Some(end.Bytes)
+		}
+		if w, ok := e.expected.Epoll.Cost.Get(); ok && e.plan.Watch != loadgen.WatchNone {
+			m.ExpectedWatch = model.Some(w.Bytes)
+		}
+	}
+	if a, ok := newAnalysis(e.caches, parts, e.readings); ok {
+		a.into(m)
+	}
+	return m
+}

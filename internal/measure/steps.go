@@ -1,0 +1,73 @@
+package measure
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/loadgen"
+)
+
+// step is one thing to do before a reading.
+type step struct {
+	stages loadgen.Stages
+	// rest waits instead: time passes and connections stay, so that what grows with
+	// time is told from what grows with connections.
+	rest time.Duration
+	// every takes readings on the way, for a step that lasts.
+	every time.Duration
+	// warmUp is not read: it fills what the caches had free.
+	warmUp bool
+}
+
+const (
+	// cycles take a connection's stages apart.
+	cycles = 20
+	// restEach cycles there is a rest of restTime.
+	restEach = 4
+	restTime = 120 * time.Millisecond
+	// bulkSteps open the rest, where there is more than the cycles may open.
+	bulkSteps = 30
+	// slowReading is how often a load that is opened at a rate is read.
+	slowReading = 250 * time.Millisecond
+)
+
+// steps plans the way from a number of connections to a larger one. The cycles open
+// everything, or as much as a backlog lets wait between two stages; a slow rate
+// would keep connections waiting for long, and is not taken apart.
+func steps(from, to, backlog, rate int64) []step {
+	var out []step
+	at := from
+	if from == 0 {
+		at = min(max((to+9)/10, 1), 20_000)
+		out = append(out, step{stages: loadgen.All(at), warmUp: true, every: longest(at, rate)}, step{rest: restTime})
+	}
+	cycle := min((to-at)/cycles, backlog)
+	if rate > 0 && cycle > rate/4 {
+		cycle = 0
+	}
+	if cycle > 0 {
+		s := loadgen.All(at)
+		for c := range cycles {
+			for _, n := range []*int64{&s.Sockets, &s.Connects, &s.Accepts, &s.Watches} {
+				*n += cycle
+				out = append(out, step{stages: s})
+			}
+			if c%restEach == 0 {
+				out = append(out, step{rest: restTime})
+			}
+		}
+		at = s.Sockets
+	}
+	for bulk := max(1, (to-at+bulkSteps-1)/bulkSteps); at < to; {
+		at = min(to, at+bulk)
+		out = append(out, step{stages: loadgen.All(at), every: longest(bulk, rate)})
+	}
+	return out
+}
+
+// longest is how often a step of n connections is read meanwhile; 0 is at its end.
+func longest(n, rate int64) time.Duration {
+	if rate > 0 && n > rate/4 {
+		return slowReading
+	}
+	return 0
+}

@@ -1,0 +1,183 @@
+package model
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/loadgen"
+)
+
+// The generator's own words, for front ends.
+type (
+	LoadFamily = loadgen.Family
+	LoadWatch  = loadgen.Watch
+	LoadPhase  = loadgen.Phase
+	LoadStages = loadgen.Stages
+	LoadStatus = loadgen.Status
+)
+
+// The phases of a load. Holding: all that was wanted is open, or no more can be.
+const (
+	LoadOpening  = loadgen.Opening
+	LoadHolding  = loadgen.Holding
+	LoadDraining = loadgen.Draining
+	LoadDrained  = loadgen.Drained
+)
+
+// LoadFamilies and LoadWatches are the choices there are.
+func LoadFamilies() []LoadFamily { return loadgen.Families() }
+
+// LoadWatches are the ways to watch a server end.
+func LoadWatches() []LoadWatch { return loadgen.Watches() }
+
+// LoadPlan is what the load generator is to open.
+type LoadPlan struct {
+	Connections int64
+	loadgen.Config
+}
+
+// DefaultLoadPlan is ten thousand edge-triggered connections over IPv4.
+func DefaultLoadPlan() LoadPlan {
+	return LoadPlan{Connections: 10_000, Config: loadgen.Config{
+		Family: loadgen.TCP4, Watch: loadgen.WatchET, BeatsPerSecond: 1, Floor: loadgen.DefaultFloor,
+	}}
+}
+
+// Check says what of the plan makes no sense.
+func (p LoadPlan) Check() error {
+	if err := loadgen.CheckConnections(p.Connections); err != nil {
+		return err
+	}
+	return p.Config.Check()
+}
+
+// Load is eptop's load generator at one moment, and what it has shown so far of
+// what a connection costs.
+type Load struct {
+	Plan LoadPlan `json:"-"`
+	// Time is when it was looked at.
+	Time time.Time `json:"time"`
+	loadgen.Status
+	// Points are kernel memory over open connections, the oldest first: memory of
+	// the caches that a connection is made of, above what they held before. Most of
+	// the points of a long run are left out.
+	Points []LoadPoint `json:"points,omitempty"`
+	// AboveBytes is the same memory now: after draining it shows what came back.
+	AboveBytes Maybe[int64] `json:"above_baseline_bytes,omitzero"`
+	// Found is what the points tell up to now.
+	Found *Measurement `json:"found,omitempty"`
+	// Problem says why nothing is measured; connections are opened all the same.
+	Problem string `json:"problem,omitempty"`
+}
+
+// LoadPoint is one reading.
+type LoadPoint struct {
+	Connections int64 `json:"connections"`
+	Bytes       int64 `json:"bytes"`
+}
+
+// MeasureSchema names the shape of a Measurement's JSON.
+const MeasureSchema = "eptop.measure/1"
+
+// Measurement is what the experiment has found: the JSON of `eptop measure`. A
+// connection is a loopback pair with both ends on this host, the server's watched.
+// Bytes are of slab memory, an object's share of its slab's waste counted.
+type Measurement struct {
+	Schema string `json:"schema"`
+	Kernel string `json:"kernel,omitempty"`
+	Family string `json:"family"`
+	Watch  string `json:"watch"`
+
+	Connections int64   `json:"connections"`
+	Opened      int64   `json:"opened"`
+	Failed      int64   `json:"failed"`
+	Lost        int64   `json:"lost"`
+	OpenSeconds float64 `json:"open_seconds"`
+	PerSecond   float64 `json:"per_second"`
+
+	// BytesPerConnection is a slope over Readings readings, CI95Bytes half of its
+	// 95 % interval. It adds up the Parts that a connection is known to be made of;
+	// absent before there are enough readings.
+	BytesPerConnection Maybe[int64] `json:"bytes_per_connection,omitzero"`
+	CI95Bytes          Maybe[int64] `json:"ci95_bytes,omitzero"`
+	// BytesPerEnd is the client's end alone, BytesPerWatch a watch alone; absent
+	// where the stages were not told apart.
+	BytesPerEnd       Maybe[int64] `json:"bytes_per_end,omitzero"`
+	EndCI95Bytes      Maybe[int64] `json:"end_ci95_bytes,omitzero"`
+	BytesPerWatch     Maybe[int64] `json:"bytes_per_watch,omitzero"`
+	WatchCI95Bytes    Maybe[int64] `json:"watch_ci95_bytes,omitzero"`
+	FolkloreBytes     int64        `json:"folklore_bytes_per_end"`
+	ExpectedBytes     Maybe[int64] `json:"expected_bytes_per_connection,omitzero"`
+	ExpectedWatch     Maybe[int64] `json:"expected_bytes_per_watch,omitzero"`
+	ExpectedEnd       Maybe[int64] `json:"expected_bytes_per_end,omitzero"`
+	Readings          int          `json:"readings"`
+	WarmUpConnections int64        `json:"warm_up_connections"`
+
+	// UnexplainedBytes is what else grew with the connections, and MemcgBytes the
+	// vectors in which the memory cgroup notes who is charged for each object of a
+	// slab, an estimate. Neither is in BytesPerConnection.
+	UnexplainedBytes Maybe[int64] `json:"unexplained_bytes,omitzero"`
+	MemcgBytes       Maybe[int64] `json:"memcg_bytes,omitzero"`
+	// CgroupBytes is the slope of the kernel memory that eptop's own cgroup is
+	// charged: a cross-check that knows no caches, but leaves out slab waste.
+	CgroupBytes     Maybe[int64] `json:"cgroup_bytes_per_connection,omitzero"`
+	CgroupCI95Bytes Maybe[int64] `json:"cgroup_ci95_bytes,omitzero"`
+
+	Stages []StageCost    `json:"stages,omitempty"`
+	Parts  []MeasuredPart `json:"parts,omitempty"`
+	// LeavesOut says which caches were not counted, and why.
+	LeavesOut []string `json:"leaves_out,omitempty"`
+
+	// DrainedToBaseline: the memory came back once all was closed; absent before.
+	DrainedToBaseline Maybe[bool] `json:"drained_to_baseline,omitzero"`
+	// LeftBytes is what did not, in caches that a connection is made of.
+	LeftBytes    Maybe[int64] `json:"left_bytes,omitzero"`
+	DrainSeconds float64      `json:"drain_seconds,omitempty"`
+
+	WorkerRSSBytes int64 `json:"worker_rss_bytes"`
+	Workers        int   `json:"workers"`
+	// StoppedBy names the wall that ended the opening early, Reason in a sentence.
+	StoppedBy  string       `json:"stopped_by"`
+	Reason     string       `json:"stopped_reason,omitempty"`
+	Projection []Projection `json:"projection,omitempty"`
+}
+
+// StageCost is what one system call of each connection allocates.
+type StageCost struct {
+	Stage     string `json:"stage"`
+	Bytes     int64  `json:"bytes"`
+	CI95Bytes int64  `json:"ci95_bytes"`
+}
+
+// MeasuredPart is a cache that grew with the connections.
+type MeasuredPart struct {
+	// Cache is the true name, or several with + between them where SLUB merged them
+	// and the same stage makes them; ShownAs is what slabinfo calls it.
+	Cache   string `json:"cache"`
+	ShownAs string `json:"shown_as"`
+	// Kind: known parts make up BytesPerConnection, memcg and unexplained are beside.
+	Kind      PartKind `json:"kind"`
+	Objects   float64  `json:"objects_per_connection"`
+	CI95      float64  `json:"objects_ci95"`
+	Bytes     float64  `json:"bytes_per_connection"`
+	CI95Bytes float64  `json:"bytes_ci95"`
+	// BytesPerObject is what an object takes with its share of the slab's waste.
+	BytesPerObject float64 `json:"bytes_per_object"`
+	// ByStage are the objects of each stage: socket, connect, accept, epoll_ctl.
+	ByStage []float64 `json:"objects_by_stage,omitempty"`
+}
+
+// PartKind says how far a part is understood.
+type PartKind string
+
+// The kinds.
+const (
+	PartKnown       PartKind = "known"
+	PartMemcg       PartKind = "memcg"
+	PartUnexplained PartKind = "unexplained"
+)
+
+// Projection is what so many connections would take, workers not counted.
+type Projection struct {
+	Connections int64 `json:"connections"`
+	Bytes       int64 `json:"bytes"`
+}

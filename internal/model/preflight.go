@@ -1,0 +1,296 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/eptop/eptop/internal/loadgen"
+)
+
+// LoadLimits are the limits of this host and of eptop itself that only the load
+// generator runs into.
+type LoadLimits struct {
+	UID int
+	// Nofile is eptop's hard RLIMIT_NOFILE.
+	Nofile Maybe[int64]
+	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
+	PortLow, PortHigh Maybe[int64]
+	// Backlog is net.core.somaxconn.
+	Backlog Maybe[int64]
+	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
+	Tasks, MostTasks Maybe[int64]
+	// Conntrack is the number of tracked connections; absent where conntrack is not
+	// loaded.
+	Conntrack, MostConntrack Maybe[int64]
+	// CgroupUsed and CgroupLimit are of the memory cgroup eptop is in, the limit the
+	// smallest of it and its ancestors; absent where there is none.
+	CgroupUsed, CgroupLimit Maybe[int64]
+}
+
+// Preflight is how far this machine lets a load go.
+type Preflight struct {
+	// Fits is how many connections can be opened before the first wall; absent where
+	// no limit is known.
+	Fits Maybe[int64] `json:"fits,omitzero"`
+	// Walls are the limits, the nearest first. ConnectionsLeft counts pairs with both
+	// ends on this host.
+	Walls []Wall `json:"walls"`
+	// BytesPerConnection is what a pair is expected to take, absent where the costs
+	// are not known.
+	BytesPerConnection Maybe[int64] `json:"bytes_per_connection,omitzero"`
+	Origin             Origin       `json:"origin,omitempty"`
+	// Pairs of worker processes, each with a client and a server, hold PerPair
+	// connections each.
+	Pairs   int64 `json:"worker_pairs,omitempty"`
+	PerPair int64 `json:"connections_per_pair,omitempty"`
+	// Notes say what limits the speed, not the number.
+	Notes []string `json:"notes,omitempty"`
+}
+
+const (
+	// workerTasks is the threads of a worker: the Go runtime's, and one that works.
+	workerTasks = 8
+	// workerBytes is a worker's own memory, workerBytesEach what it keeps for each
+	// connection: both on the safe side of what was measured.
+	workerBytes, workerBytesEach = 10 << 20, 100
+	// skbBytes is the smallest truesize of a buffer with a byte in it: sk_buff and a
+	// linear part with its shared info.
+	skbBytes = 768
+)
+
+// Preflight reckons how far this machine lets p go. Used and limits are from the
+// Snapshot's time, and the expected costs are the Snapshot's.
+func (s *Snapshot) Preflight(p LoadPlan) Preflight {
+	f := preflight{snap: s, plan: p, out: Preflight{Walls: []Wall{}}}
+	f.pairs()
+	f.cost()
+	f.memory()
+	f.files()
+	f.watches()
+	f.tcpMem()
+	f.conntrack()
+	slices.SortStableFunc(f.out.Walls, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
+	if len(f.out.Walls) > 0 {
+		f.out.Fits = Some(f.out.Walls[0].ConnectionsLeft)
+	}
+	return f.out
+}
+
+// Short says whether the plan's connections do not all fit, and before which wall
+// they end.
+func (f Preflight) Short(p LoadPlan) (Wall, bool) {
+	if len(f.Walls) == 0 || f.Walls[0].ConnectionsLeft >= p.Connections {
+		return Wall{}, false
+	}
+	return f.Walls[0], true
+}
+
+type preflight struct {
+	snap *Snapshot
+	plan LoadPlan
+	out  Preflight
+}
+
+func (f *preflight) wall(w Wall) {
+	w.ConnectionsLeft = max(0, w.ConnectionsLeft)
+	f.out.Walls = append(f.out.Walls, w)
+}
+
+// cost is what a pair takes: both ends, the client's bind buckets, the watch, and
+// the bytes left unread.
+func (f *preflight) cost() {
+	end, ok := f.snap.ConnectionCost.Of(f.plan.Family)
+	if !ok {
+		return
+	}
+	n, origin := 2*end.Bytes, weakest(Derived, end.Origin)
+	if f.plan.Family != loadgen.UNIX {
+		for _, b := range f.snap.bindBuckets {
+			n += b.Bytes
+		}
+	}
+	if f.plan.Watch != loadgen.WatchNone {
+		if w, ok := f.snap.Epoll.Cost.Get(); ok {
+			n += w.Bytes
+			origin = weakest(origin, w.Origin)
+		}
+	}
+	if f.plan.UnreadBytes > 0 {
+		n += f.buffer()
+		origin = Estimated
+	}
+	f.out.BytesPerConnection, f.out.Origin = Some(n), origin
+}
+
+// buffer is what unread bytes take at least.
+func (f *preflight) buffer() int64 {
+	if f.plan.UnreadBytes == 0 {
+		return 0
+	}
+	return f.plan.UnreadBytes + skbBytes
+}
+
+// memory is what may be taken of MemAvailable down to the floor, and of the cgroup.
+func (f *preflight) memory() {
+	each, ok := f.out.BytesPerConnection.Get()
+	if !ok {
+		return
+	}
+	each += workerBytesEach
+	if f.out.PerPair > 0 {
+		each += 2 * workerBytes / f.out.PerPair
+	}
+	total, ok1 := f.snap.Host.MemTotalBytes.Get()
+	available, ok2 := f.snap.Host.MemAvailableBytes.Get()
+	if ok1 && ok2 {
+		floor := int64(f.plan.Floor * float64(total))
+		f.wall(Wall{
+			Name: "memory", Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
+			Scope: "host", RaiseWith: "more memory, or a lower --floor", Origin: weakest(Derived, f.out.Origin),
+		})
+	}
+	l := &f.snap.limits
+	used, ok1 := l.CgroupUsed.Get()
+	limit, ok2 := l.CgroupLimit.Get()
+	if ok1 && ok2 {
+		f.wall(Wall{
+			Name: "cgroup", Used: used, Limit: limit, ConnectionsLeft: (limit - used) / each,
+			Scope: "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
+		})
+	}
+}
+
+// pairs is how many pairs of workers it takes.
+func (f *preflight) pairs() {
+	nofile, ok := f.snap.limits.Nofile.Get()
+	if !ok {
+		return
+	}
+	f.out.PerPair = loadgen.PerPair(nofile)
+	if f.plan.PerPair > 0 {
+		f.out.PerPair = f.plan.PerPair
+	}
+	if f.out.PerPair > 0 {
+		f.out.Pairs = (f.plan.Connections + f.out.PerPair - 1) / f.out.PerPair
+	}
+}
+
+// files are the limits of open files: of the host, and of a process, which further
+// workers get around until no more processes can be started. It also has the ports.
+func (f *preflight) files() {
+	l := &f.snap.limits
+	if open, ok := f.snap.openFiles.Get(); ok {
+		if most, ok := f.snap.maxFiles.Get(); ok && most <= 1<<62 {
+			f.wall(Wall{
+				Name: "file_max", Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
+				RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
+			})
+		}
+	}
+	nofile, ok := l.Nofile.Get()
+	if !ok {
+		return
+	}
+	tasks, ok1 := l.Tasks.Get()
+	most, ok2 := l.MostTasks.Get()
+	pairs := int64(math.MaxInt32)
+	if ok1 && ok2 {
+		pairs = max(0, most-tasks) / (2 * workerTasks)
+		f.wall(Wall{
+			Name: "nofile", Used: tasks, Limit: most, ConnectionsLeft: pairs * f.out.PerPair,
+			Scope:     fmt.Sprintf("%d files a worker, as many workers as tasks are left", nofile),
+			RaiseWith: fmt.Sprintf("ulimit -Hn %d, or sysctl kernel.pid_max and kernel.threads-max", twice(nofile)), Origin: Estimated,
+		})
+	}
+	low, ok1 := l.PortLow.Get()
+	high, ok2 := l.PortHigh.Get()
+	if ok1 && ok2 && f.plan.Family != loadgen.UNIX && f.out.PerPair > 0 {
+		each := loadgen.PortsOfPair(high-low+1, f.out.PerPair, f.plan.Family)
+		f.wall(Wall{
+			Name: "ports", Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
+			Scope:     fmt.Sprintf("each pair of workers, from ports %d to %d", low, high),
+			RaiseWith: `sysctl net.ipv4.ip_local_port_range="1024 65535"`, Origin: Derived,
+		})
+	}
+	if n, ok := l.Backlog.Get(); ok {
+		f.out.Notes = append(f.out.Notes, fmt.Sprintf(
+			"backlog: %d connections may wait to be accepted (sysctl net.core.somaxconn); opening keeps to three quarters of that, at most 3 072", n))
+	}
+}
+
+func saturated(a, b int64) int64 {
+	if b > 0 && a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return a * b
+}
+
+// watches is max_user_watches of the user that eptop runs as.
+func (f *preflight) watches() {
+	most, ok := f.snap.Epoll.MaxUserWatches.Get()
+	if !ok || f.plan.Watch == loadgen.WatchNone {
+		return
+	}
+	w := Wall{
+		Name: "user_watches", Limit: most, Scope: fmt.Sprintf("uid %d", f.snap.limits.UID),
+		RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(most)), Origin: Derived,
+	}
+	for _, u := range f.snap.Epoll.Users {
+		if u.UID == f.snap.limits.UID {
+			w.Used, w.Scope = u.Watches, "user "+u.User
+		}
+	}
+	w.ConnectionsLeft = most - w.Used
+	f.wall(w)
+}
+
+// tcpMem bounds buffers: idle connections have none.
+func (f *preflight) tcpMem() {
+	if f.plan.Family == loadgen.UNIX || f.plan.UnreadBytes == 0 || f.snap.Sockets == nil {
+		return
+	}
+	marks, ok := f.snap.Sockets.TCPMem.Get()
+	if !ok {
+		return
+	}
+	used := int64(0)
+	if n, ok := f.snap.Sockets.TCP.MemBytes.Get(); ok {
+		used = n
+	}
+	pages := marks.High / f.snap.Host.PageBytes
+	f.wall(Wall{
+		Name: "tcp_mem", Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
+		RaiseWith: fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2), Origin: Estimated,
+	})
+}
+
+// conntrack tracks connections over loopback too, one entry for both ends.
+func (f *preflight) conntrack() {
+	used, ok1 := f.snap.limits.Conntrack.Get()
+	most, ok2 := f.snap.limits.MostConntrack.Get()
+	if !ok1 || !ok2 || most == 0 || f.plan.Family == loadgen.UNIX {
+		return
+	}
+	f.wall(Wall{
+		Name: "conntrack", Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
+		RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
+	})
+}
+
+// BindBuckets are what the kernel keeps for a local port in use, one for the port and
+// one for the port and address; a client has both, a server's end shares its
+// listener's.
+func (s *Snapshot) BindBuckets() []Part { return s.bindBuckets }
+
+// Of is the cost of one end of a family.
+func (c ConnectionCosts) Of(family LoadFamily) (Cost, bool) {
+	switch family {
+	case loadgen.TCP6:
+		return c.TCP6.Get()
+	case loadgen.UNIX:
+		return c.Unix.Get()
+	}
+	return c.TCP4.Get()
+}
