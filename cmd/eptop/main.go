@@ -14,6 +14,7 @@ import (
 	"charm.land/fang/v2"
 
 	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/loadgen"
 )
 
 // version is set by the Makefile.
@@ -27,7 +28,10 @@ const (
 	exitInterrupted = 130
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	loadgen.RunIfWorker()
+	os.Exit(run())
+}
 
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)

@@ -86,7 +86,7 @@ func newRoot() *cobra.Command {
 	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")
 	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
 	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
-	root.AddCommand(newSnapshot(s))
+	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s))
 	for _, cmd := range root.Commands() {
 		cmd.Version = version
 		cmd.SetVersionTemplate("eptop {{.Version}}\n")

@@ -36,11 +36,11 @@ type Generator struct {
 	bucket  bucket
 	status  Status
 	// gone is what pairs that have ended had counted.
-	gone     tally
-	phaseAt  time.Time // when the phase was last looked at
-	wasOpen  int64     // connections open then
-	opened   int64     // connections opened since all was drained
-	guardAt  time.Time
+	gone    tally
+	phaseAt time.Time // when the phase was last looked at
+	wasOpen int64     // connections open then
+	opened  int64     // connections opened since all was drained
+	guardAt time.Time
 }
 
 // tally is what workers count over their lives.

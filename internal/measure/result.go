@@ -98,6 +98,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	}
 	m := *e.fitted
 	m.Connections, m.Opened, m.Failed, m.Lost = e.plan.Connections, max(st.Peak, e.opened.peak), st.Failed, st.Lost
+	m.Failures, m.LastLoss = st.Failures, st.LastLoss
 	m.OpenSeconds, m.PerSecond = e.opened.took.Seconds(), e.opened.perSecond
 	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
 	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason

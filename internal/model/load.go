@@ -87,12 +87,16 @@ type Measurement struct {
 	Family string `json:"family"`
 	Watch  string `json:"watch"`
 
-	Connections int64   `json:"connections"`
-	Opened      int64   `json:"opened"`
-	Failed      int64   `json:"failed"`
-	Lost        int64   `json:"lost"`
-	OpenSeconds float64 `json:"open_seconds"`
-	PerSecond   float64 `json:"per_second"`
+	Connections int64 `json:"connections"`
+	Opened      int64 `json:"opened"`
+	Failed      int64 `json:"failed"`
+	Lost        int64 `json:"lost"`
+	// Failures are the attempts that failed by the error's name, LastLoss is how the
+	// last worker ended that nobody had asked to.
+	Failures    map[string]int64 `json:"failures,omitempty"`
+	LastLoss    string           `json:"last_loss,omitempty"`
+	OpenSeconds float64          `json:"open_seconds"`
+	PerSecond   float64          `json:"per_second"`
 
 	// BytesPerConnection is a slope over Readings readings, CI95Bytes half of its
 	// 95 % interval. It adds up the Parts that a connection is known to be made of;
@@ -180,4 +184,35 @@ const (
 type Projection struct {
 	Connections int64 `json:"connections"`
 	Bytes       int64 `json:"bytes"`
+}
+
+// LoadSchema names the shape of a LoadResult's JSON.
+const LoadSchema = "eptop.load/1"
+
+// LoadResult is what became of a load: the JSON of `eptop load`.
+type LoadResult struct {
+	Schema      string           `json:"schema"`
+	Kernel      string           `json:"kernel,omitempty"`
+	Family      string           `json:"family"`
+	Watch       string           `json:"watch"`
+	Connections int64            `json:"connections"`
+	Opened      int64            `json:"opened"`
+	Failed      int64            `json:"failed"`
+	Lost        int64            `json:"lost"`
+	Failures    map[string]int64 `json:"failures,omitempty"`
+	LastLoss    string           `json:"last_loss,omitempty"`
+	OpenSeconds float64          `json:"open_seconds"`
+	PerSecond   float64          `json:"per_second"`
+	// HeldSeconds is from the last opening to the first closing.
+	HeldSeconds  float64 `json:"held_seconds"`
+	DrainSeconds float64 `json:"drain_seconds"`
+	// StoppedBy names the wall that ended the opening early, Reason in a sentence.
+	StoppedBy string `json:"stopped_by"`
+	Reason    string `json:"stopped_reason,omitempty"`
+	Workers   int    `json:"workers"`
+	// WorkerRSSBytes counts the text that workers share in each of them.
+	WorkerRSSBytes int64     `json:"worker_rss_bytes"`
+	Echoes         int64     `json:"echoes"`
+	UnreadBytes    int64     `json:"unread_bytes"`
+	Preflight      Preflight `json:"preflight"`
 }

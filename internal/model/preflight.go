@@ -266,11 +266,16 @@ func (f *preflight) tcpMem() {
 	})
 }
 
-// conntrack tracks connections over loopback too, one entry for both ends.
+// conntrack tracks connections over loopback too, one entry for both ends, where a
+// rule asks for it. One that tracks nothing now is no wall.
 func (f *preflight) conntrack() {
 	used, ok1 := f.snap.limits.Conntrack.Get()
 	most, ok2 := f.snap.limits.MostConntrack.Get()
 	if !ok1 || !ok2 || most == 0 || f.plan.Family == loadgen.UNIX {
+		return
+	}
+	if used == 0 {
+		f.out.Notes = append(f.out.Notes, fmt.Sprintf("conntrack is loaded and tracks nothing; were it to track loopback, %d connections would fit", most))
 		return
 	}
 	f.wall(Wall{

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/report"
+)
+
+// loadFlags are those of load and measure.
+type loadFlags struct {
+	plan   model.LoadPlan
+	family string
+	watch  string
+	floor  float64
+	hold   time.Duration
+	json   bool
+}
+
+func (f *loadFlags) add(cmd *cobra.Command, hold string) {
+	f.plan = model.DefaultLoadPlan()
+	flags := cmd.Flags()
+	flags.VarP((*number)(&f.plan.Connections), "connections", "c", "open `N` connections (10k and 2M are understood)")
+	flags.StringVar(&f.family, "family", string(f.plan.Family), "`tcp4|tcp6|unix`")
+	flags.StringVar(&f.watch, "watch", string(f.plan.Watch), "how the server ends are watched: `et|lt|oneshot|exclusive|none`")
+	flags.Var((*number)(&f.plan.Rate), "rate", "open `N` a second, 0 as fast as it goes")
+	flags.DurationVar(&f.hold, "hold", -1, "`DURATION` to hold them, as 30s or 5m, "+hold)
+	flags.Float64Var(&f.plan.ActivePercent, "active", 0, "`PERCENT` of the connections that echo")
+	flags.Float64Var(&f.plan.BeatsPerSecond, "active-rate", f.plan.BeatsPerSecond, "echoes a second of each `N`")
+	flags.Var((*number)(&f.plan.UnreadBytes), "unread", "leave `BYTES` unread in the receive buffer of each idle server end")
+	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop while `PERCENT` of the memory is still available")
+	flags.BoolVar(&f.json, "json", false, "print the result as one JSON object")
+	flags.Lookup("hold").DefValue = ""
+}
+
+// check makes the plan of the flags.
+func (f *loadFlags) check(s *settings, cmd *cobra.Command) error {
+	f.plan.Family, f.plan.Watch, f.plan.Floor = loadgen.Family(f.family), loadgen.Watch(f.watch), f.floor/100
+	if err := f.plan.Check(); err != nil {
+		return usageError{err}
+	}
+	if cmd.Flags().Changed("hold") && f.hold < 0 {
+		return usagef("--hold %s: negative", f.hold)
+	}
+	if s.procRoot != "/proc" || s.sysRoot != "/sys" {
+		return usagef("connections are opened on the machine that runs, not in a captured tree: leave --path.procfs and --path.sysfs")
+	}
+	return nil
+}
+
+// number is a count with a suffix for thousands or millions.
+type number int64
+
+func (n *number) String() string { return strconv.FormatInt(int64(*n), 10) }
+func (n *number) Type() string   { return "N" }
+
+func (n *number) Set(text string) error {
+	digits, times := text, int64(1)
+	for suffix, by := range map[string]int64{"k": 1000, "M": 1_000_000} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			digits, times = rest, by
+		}
+	}
+	v, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || v*times/times != v {
+		return fmt.Errorf("%q is not a whole number (10k and 2M are understood)", text)
+	}
+	*n = number(v * times)
+	return nil
+}
+
+func newLoad(s *settings) *cobra.Command {
+	f := &loadFlags{}
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Open many idle connections on this host, hold them, close them",
+		Long: strings.Join([]string{
+			"eptop load opens connections between its own worker processes, over 127.0.0.0/8, ::1 or UNIX sockets alone, holds " +
+				"them until Ctrl-C or for --hold, and closes them. Each server end is watched by an epoll.",
+			"Before it starts it says which limit of this machine ends it first. It stops by itself before less than --floor " +
+				"percent of the memory is available; what was opened until then is the result. Workers are added as " +
+				"RLIMIT_NOFILE asks for it, and end with eptop, however that ends. No sysctl is changed.",
+		}, "\n\n"),
+		Example: "  eptop load -c 10000\n  eptop load -c 1M --hold 5m --json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(s, cmd); err != nil {
+				return err
+			}
+			return s.load(cmd, f)
+		},
+	}
+	f.add(cmd, "default until interrupted")
+	return cmd
+}
+
+func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
+	ctx := interruptible(cmd.Context())
+	snap, pre, err := s.preflight(cmd, f.plan)
+	if err != nil {
+		return err
+	}
+	gen, err := loadgen.New(f.plan.Config)
+	if err != nil {
+		return err
+	}
+	defer gen.Close()
+	gen.Set(f.plan.Connections)
+	err = follow(cmd, gen.Status, func() error { return gen.Settled(ctx) })
+	opened := gen.Status()
+	held := time.Now()
+	if err == nil {
+		say(cmd, holding(opened, f.hold))
+		err = wait(ctx, f.hold)
+	}
+	last := gen.Status()
+	r := loadResult(f.plan, snap, pre, opened, last)
+	if opened.Phase == loadgen.Holding {
+		r.HeldSeconds = time.Since(held).Seconds()
+	}
+	say(cmd, "closing them")
+	draining := time.Now()
+	if err := gen.Close(); err != nil {
+		return err
+	}
+	r.DrainSeconds = time.Since(draining).Seconds()
+	var printed error
+	if f.json {
+		printed = report.Result(cmd.OutOrStdout(), r)
+	} else {
+		printed = report.LoadText(cmd.OutOrStdout(), r)
+	}
+	return errors.Join(err, printed)
+}
+
+// interruptible is ctx; once it has ended the next signal kills, for whom closing a
+// million connections takes too long. Workers end with eptop in any case.
+func interruptible(ctx context.Context) context.Context {
+	context.AfterFunc(ctx, func() { signal.Reset() })
+	return ctx
+}
+
+// preflight looks at the machine and says how far it lets the plan go.
+func (s *settings) preflight(cmd *cobra.Command, plan model.LoadPlan) (*model.Snapshot, model.Preflight, error) {
+	c, err := s.collector(0)
+	if err != nil {
+		return nil, model.Preflight{}, err
+	}
+	defer c.Close()
+	sample, err := c.Look(collect.Focus{Load: true})
+	if err != nil {
+		return nil, model.Preflight{}, err
+	}
+	snap := model.New(sample)
+	pre := snap.Preflight(plan)
+	return snap, pre, report.PreflightText(cmd.ErrOrStderr(), plan, pre)
+}
+
+func loadResult(plan model.LoadPlan, snap *model.Snapshot, pre model.Preflight, opened, last loadgen.Status) *model.LoadResult {
+	return &model.LoadResult{
+		Schema: model.LoadSchema, Kernel: snap.Host.Kernel, Family: string(plan.Family), Watch: string(plan.Watch),
+		Connections: plan.Connections, Opened: last.Peak, Failed: last.Failed, Lost: last.Lost, Failures: last.Failures,
+		LastLoss: last.LastLoss, OpenSeconds: opened.OpenTook.Seconds(), PerSecond: opened.PerSecond,
+		StoppedBy: opened.StoppedBy, Reason: opened.Reason, Workers: len(opened.Workers), WorkerRSSBytes: opened.WorkerBytes,
+		Echoes: last.Echoes, UnreadBytes: last.UnreadBytes, Preflight: pre,
+	}
+}

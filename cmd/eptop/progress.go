@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// How often progress is written: to a terminal over the last line, else as a line.
+const (
+	progressEach     = 200 * time.Millisecond
+	progressLineEach = 5 * time.Second
+)
+
+// follow writes how far a load is until do returns.
+func follow(cmd *cobra.Command, status func() loadgen.Status, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	out := cmd.ErrOrStderr()
+	f, isFile := out.(*os.File)
+	terminal := isFile && term.IsTerminal(f.Fd())
+	each := progressLineEach
+	if terminal {
+		each = progressEach
+	}
+	ticker := time.NewTicker(each)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			if terminal {
+				fmt.Fprint(out, "\r\x1b[K")
+			}
+			return err
+		case <-ticker.C:
+			writeProgress(out, terminal, status())
+		}
+	}
+}
+
+func writeProgress(out io.Writer, terminal bool, s loadgen.Status) {
+	text := fmt.Sprintf("%s of %s open, %s a second", units.Count(s.Open), units.Count(s.Wanted), units.Count(int64(s.PerSecond)))
+	if s.Left > 0 {
+		text += ", " + units.Duration(s.Left) + " left"
+	}
+	if s.Failed > 0 {
+		text += ", " + units.Count(s.Failed) + " failed"
+	}
+	if terminal {
+		fmt.Fprintf(out, "\r\x1b[K%s", text)
+		return
+	}
+	fmt.Fprintln(out, text)
+}
+
+func say(cmd *cobra.Command, text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
+
+// holding says what is open now, and until when.
+func holding(s loadgen.Status, hold time.Duration) string {
+	text := units.Many(s.Open, "connection") + " open"
+	if s.StoppedBy != "" {
+		text += ", stopped by " + s.StoppedBy + " (" + s.Reason + ")"
+	}
+	switch {
+	case hold < 0:
+		text += "; Ctrl-C closes them"
+	case hold > 0:
+		text += "; holding for " + hold.String()
+	}
+	return text
+}
+
+// wait waits for d, or for ever where it is negative.
+func wait(ctx context.Context, d time.Duration) error {
+	var end <-chan time.Time
+	if d >= 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		end = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-end:
+		return nil
+	}
+}

@@ -1,0 +1,212 @@
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// Result writes a result as one line of JSON.
+func Result(w io.Writer, result any) error { return json.NewEncoder(w).Encode(result) }
+
+// PreflightText says in a line or two what a load will open, and how far this machine
+// lets it go.
+func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
+	t := &text{w: bufio.NewWriter(w)}
+	watch := "without watches"
+	if p.Watch != "none" {
+		watch = fmt.Sprintf("watched %s", p.Watch)
+	}
+	line := fmt.Sprintf("%s over %s, %s: %s sockets", units.Many(p.Connections, "connection"), p.Family, watch, units.Count(2*p.Connections))
+	if each, ok := f.BytesPerConnection.Get(); ok {
+		line += fmt.Sprintf(", some %s of kernel memory (%s)", units.Bytes(each*p.Connections), f.Origin)
+	}
+	if f.Pairs > 0 {
+		line += fmt.Sprintf(", %s worker processes", units.Count(2*f.Pairs))
+	}
+	t.line("%s", line)
+	if len(f.Walls) == 0 {
+		t.line("how far this machine lets it go is not known")
+		return t.w.Flush()
+	}
+	first := f.Walls[0]
+	if wall, short := f.Short(p); short {
+		t.line("only %s will fit: %s comes first (%s of %s, %s); raise it with: %s", units.Count(wall.ConnectionsLeft),
+			wall.Name, amount(wall, wall.Used), amount(wall, wall.Limit), wall.Scope, wall.RaiseWith)
+	} else {
+		t.line("this machine lets it go to %s: then %s ends it (%s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
+	}
+	return t.w.Flush()
+}
+
+// amount writes what a wall counts.
+func amount(w model.Wall, n int64) string {
+	switch w.Name {
+	case "memory", "cgroup", "tcp_mem":
+		return units.Bytes(n)
+	}
+	return units.Count(n)
+}
+
+// LoadText writes what became of a load for people.
+func LoadText(w io.Writer, r *model.LoadResult) error {
+	t := &text{w: bufio.NewWriter(w)}
+	t.line("%s of %s opened over %s in %s, %s a second, by %s", units.Count(r.Opened), units.Many(r.Connections, "connection"), r.Family,
+		seconds(r.OpenSeconds), units.Count(int64(r.PerSecond)), workers(r.Workers, r.WorkerRSSBytes))
+	t.trouble(r.StoppedBy, r.Reason, r.Failed, r.Failures, r.Lost, r.LastLoss)
+	if r.Echoes > 0 {
+		t.line("%s echoes came back", units.Count(r.Echoes))
+	}
+	if r.UnreadBytes > 0 {
+		t.line("%s were left unread", units.Bytes(r.UnreadBytes))
+	}
+	t.line("held for %s, closed in %s", seconds(r.HeldSeconds), seconds(r.DrainSeconds))
+	return t.w.Flush()
+}
+
+func workers(n int, bytes int64) string {
+	return fmt.Sprintf("%s worker processes with %s resident", units.Count(int64(n)), units.Bytes(bytes))
+}
+
+func seconds(s float64) string { return units.Duration(time.Duration(s * float64(time.Second))) }
+
+// trouble says what went wrong, one line for each thing.
+func (t *text) trouble(stoppedBy, reason string, failed int64, failures map[string]int64, lost int64, lastLoss string) {
+	if stoppedBy != "" {
+		t.line("stopped by %s: %s", stoppedBy, clean(cmp.Or(reason, "no reason given")))
+	}
+	if failed > 0 {
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(failures)) {
+			parts = append(parts, fmt.Sprintf("%s %s", name, units.Count(failures[name])))
+		}
+		t.line("%s failed: %s", units.Many(failed, "attempt"), strings.Join(parts, ", "))
+	}
+	if lost > 0 || lastLoss != "" {
+		t.line("%s lost with their worker: %s", units.Many(lost, "connection"), clean(lastLoss))
+	}
+}
+
+// MeasureText writes a measurement for people.
+func MeasureText(w io.Writer, m *model.Measurement) error {
+	t := &text{w: bufio.NewWriter(w)}
+	bytes, ok := m.BytesPerConnection.Get()
+	if ok {
+		watched := "the server's watched " + m.Watch
+		if m.Watch == "none" {
+			watched = "not watched"
+		}
+		t.line("An idle %s connection takes %s B of kernel memory on Linux %s (± %s B, 95 %%): both ends, %s.",
+			m.Family, units.Count(bytes), clean(cmp.Or(m.Kernel, absent)), count(m.CI95Bytes), watched)
+		t.answers(m)
+		t.measuredParts(m)
+		t.beside(m)
+	} else {
+		t.line("What a connection takes could not be measured: %s", tooFew(m))
+	}
+	t.title("%s of %s opened in %s, %s a second, by %s", units.Count(m.Opened), units.Many(m.Connections, "connection"),
+		seconds(m.OpenSeconds), units.Count(int64(m.PerSecond)), workers(m.Workers, m.WorkerRSSBytes))
+	t.trouble(m.StoppedBy, m.Reason, m.Failed, m.Failures, m.Lost, m.LastLoss)
+	t.drained(m)
+	if len(m.Projection) > 0 {
+		var parts []string
+		for _, p := range m.Projection {
+			parts = append(parts, fmt.Sprintf("%s %s", units.Count(p.Connections), units.Bytes(p.Bytes)))
+		}
+		t.line("at that price: %s", strings.Join(parts, " · "))
+	}
+	return t.w.Flush()
+}
+
+func tooFew(m *model.Measurement) string {
+	if m.Opened == 0 {
+		return "none was opened"
+	}
+	return fmt.Sprintf("%s tell no slope; try -c 10000", units.Many(int64(m.Readings), "reading"))
+}
+
+// answers compares the ends and the watch with what was expected and with folklore.
+func (t *text) answers(m *model.Measurement) {
+	rows := []string{row("", "MEASURED", "±", "EXPECTED", "")}
+	add := func(name string, got, half, expected model.Maybe[int64], note string) {
+		if got.Known {
+			rows = append(rows, row(name, got, half, expected, note))
+		}
+	}
+	add("a connection", m.BytesPerConnection, m.CI95Bytes, m.ExpectedBytes, "expected: from the sizes of this kernel's objects")
+	end := ""
+	if got, ok := m.BytesPerEnd.Get(); ok && m.FolkloreBytes > 0 && m.Family != "unix" {
+		end = fmt.Sprintf("folklore %s B (Linux 3.10): this kernel is at %.0f %%", units.Count(m.FolkloreBytes), 100*float64(got)/float64(m.FolkloreBytes))
+	}
+	add("one end", m.BytesPerEnd, m.EndCI95Bytes, m.ExpectedEnd, end)
+	add("a watch", m.BytesPerWatch, m.WatchCI95Bytes, m.ExpectedWatch, "")
+	for _, s := range m.Stages {
+		rows = append(rows, row(s.Stage+"()", s.Bytes, s.CI95Bytes, "", ""))
+	}
+	fmt.Fprintln(t.w)
+	t.table(rows)
+}
+
+func (t *text) measuredParts(m *model.Measurement) {
+	fmt.Fprintln(t.w)
+	rows := []string{row("BYTES", "±", "OBJECTS", "B EACH", "SLAB CACHE")}
+	for _, p := range m.Parts {
+		name := p.Cache
+		if p.ShownAs != p.Cache {
+			name += ", in slabinfo " + p.ShownAs
+		}
+		switch p.Kind {
+		case model.PartMemcg:
+			name += ": the memory cgroup's notes on charged objects (estimated), not in the sum"
+		case model.PartUnexplained:
+			name += ": unexplained, not in the sum"
+		}
+		rows = append(rows, row(fmt.Sprintf("%.1f", p.Bytes), fmt.Sprintf("%.1f", p.CI95Bytes), fmt.Sprintf("%.2f", p.Objects),
+			fmt.Sprintf("%.0f", p.BytesPerObject), name))
+	}
+	t.table(rows)
+}
+
+// beside says what the sum leaves out, and what another way of counting says.
+func (t *text) beside(m *model.Measurement) {
+	fmt.Fprintln(t.w)
+	for _, l := range m.LeavesOut {
+		t.line("left out: %s", clean(l))
+	}
+	if n, ok := m.MemcgBytes.Get(); ok && n != 0 {
+		t.line("beside the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
+	}
+	if n, ok := m.UnexplainedBytes.Get(); ok {
+		t.line("beside the sum: %s B unexplained", units.Count(n))
+	}
+	if n, ok := m.CgroupBytes.Get(); ok {
+		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); it knows neither the waste of slabs nor what a softirq allocates, as the server's socket",
+			units.Count(n), count(m.CgroupCI95Bytes))
+	}
+	t.line("fitted through %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))
+}
+
+func (t *text) drained(m *model.Measurement) {
+	back, ok := m.DrainedToBaseline.Get()
+	if !ok {
+		return
+	}
+	left := "-"
+	if n, ok := m.LeftBytes.Get(); ok {
+		left = units.Bytes(max(0, n))
+	}
+	if back {
+		t.line("closed in %s, and the memory came back: %s are left", seconds(m.DrainSeconds), left)
+	} else {
+		t.line("closed in %s, and %s did not come back", seconds(m.DrainSeconds), left)
+	}
+}
