@@ -94,6 +94,7 @@ func (c *client) work() (wait int64, err error) {
 		// The server closes surplus ends, with a reset: ours are dead then.
 		return 10 * soonMicros, c.reap()
 	}
+	c.trim(sockets)
 	if c.me.stopped() {
 		return untilTold, nil
 	}
@@ -120,6 +121,13 @@ func (c *client) work() (wait int64, err error) {
 		}
 	}
 	return 0, c.settle()
+}
+
+// trim closes sockets that are not to be connected any more.
+func (c *client) trim(sockets int64) {
+	for int64(len(c.fds)) > max(sockets, c.me.connects.Load()) {
+		c.replace(int64(len(c.fds)) - 1)
+	}
 }
 
 // waiting is how many connections the server has not accepted yet.

@@ -41,6 +41,7 @@ type Generator struct {
 	wasOpen int64     // connections open then
 	opened  int64     // connections opened since all was drained
 	guardAt time.Time
+	nudgeAt time.Time
 }
 
 // tally is what workers count over their lives.
@@ -228,7 +229,28 @@ func (g *Generator) step(now time.Time) (busy bool) {
 	g.checkStopped()
 	g.hire()
 	g.deal(now)
-	return g.setPhase(now)
+	busy = g.setPhase(now)
+	if busy {
+		g.nudge(now)
+	}
+	return busy
+}
+
+// nudgeEach is how often workers that are not where they should be are told to look
+// again: one may have gone to sleep before the other changed what it would have seen.
+const nudgeEach = 20 * time.Millisecond
+
+func (g *Generator) nudge(now time.Time) {
+	if now.Sub(g.nudgeAt) < nudgeEach {
+		return
+	}
+	g.nudgeAt = now
+	for _, p := range g.pairs {
+		if !p.retiring && !p.reached(g.config.Watch != WatchNone) {
+			p.server.wake()
+			p.client.wake()
+		}
+	}
 }
 
 // hire starts pairs for what is wanted, and retires those nothing is wanted of.
@@ -470,7 +492,7 @@ func (g *Generator) setPhase(now time.Time) (busy bool) {
 }
 
 func (g *Generator) phase() Phase {
-	retiring, reached := false, true
+	retiring, reached, quiet := false, true, true
 	room := int64(0)
 	watched := g.config.Watch != WatchNone
 	for _, p := range g.pairs {
@@ -481,14 +503,17 @@ func (g *Generator) phase() Phase {
 		want := g.wanted.clamp(room, g.limits.perPair)
 		room += g.limits.perPair
 		reached = reached && p.want == want && p.reached(watched)
+		quiet = quiet && p.quiet(watched)
 	}
 	switch {
 	case g.wanted == (Stages{}) && len(g.pairs) == 0:
 		return Drained
 	case retiring:
 		return Draining
-	case g.status.StoppedBy != "" && (len(g.pairs) > 0 || g.wanted != (Stages{})):
+	case g.status.StoppedBy != "" && quiet:
 		return Holding
+	case g.status.StoppedBy != "":
+		return Opening
 	case reached && room >= g.wanted.Sockets:
 		return Holding
 	case g.status.Have.Sockets > g.wanted.Sockets:

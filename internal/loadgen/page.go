@@ -66,7 +66,6 @@ type call int64
 const (
 	callSocket call = iota + 1
 	callBind
-	callListen
 	callConnect
 	callSend
 	callAccept
@@ -76,7 +75,7 @@ const (
 )
 
 var callNames = map[call]string{
-	callSocket: "socket", callBind: "bind", callListen: "listen", callConnect: "connect", callSend: "send",
+	callSocket: "socket", callBind: "bind", callConnect: "connect", callSend: "send",
 	callAccept: "accept4", callEpollCreate: "epoll_create1", callEpollCtl: "epoll_ctl", callPoll: "ppoll",
 }
 

@@ -130,12 +130,24 @@ func (p *pair) ask(s Stages) {
 	p.client.wake()
 }
 
-// freeze leaves the pair at what it has.
+// freeze leaves the pair at what is connected, which the server may still accept and
+// watch.
 func (p *pair) freeze() {
-	if !p.frozen {
-		p.frozen = true
-		p.ask(p.want.least(p.page.stages()))
+	if p.frozen {
+		return
 	}
+	p.frozen = true
+	have, want := p.page.stages(), p.want
+	still := want.least(Stages{have.Sockets, have.Connects, have.Connects, have.Connects})
+	if want.Sockets == want.Connects {
+		still.Sockets = still.Connects // the others were on their way
+	}
+	p.ask(still)
+}
+
+// quiet tells whether nothing more will happen in a pair that is frozen.
+func (p *pair) quiet(watched bool) bool {
+	return p.frozen && (p.reached(watched) || p.page.server.stopped())
 }
 
 // retry lets workers that had stopped try again.

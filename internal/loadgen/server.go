@@ -58,12 +58,16 @@ func (s *server) open() error {
 	}
 	for n := range s.order.listeners() {
 		fd, err := s.listen(n)
+		if n > 0 && errors.Is(err, unix.EADDRINUSE) {
+			break // it does with those it has
+		}
 		if err != nil {
+			s.me.stop(callBind, s.me.count(err))
 			return err
 		}
 		s.polled = append(s.polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
-	s.page.ready.Store(s.order.listeners())
+	s.page.ready.Store(int64(len(s.polled) - 2))
 	return nil
 }
 
@@ -71,7 +75,6 @@ func (s *server) open() error {
 func (s *server) listen(n int64) (int, error) {
 	fd, err := unix.Socket(s.order.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		s.me.stop(callSocket, s.me.count(err))
 		return 0, fmt.Errorf("socket: %w", err)
 	}
 	if s.order.Config.Family != UNIX {
@@ -82,11 +85,11 @@ func (s *server) listen(n int64) (int, error) {
 		}
 	}
 	if err := unix.Bind(fd, s.order.listenAddress(n)); err != nil {
-		s.me.stop(callBind, s.me.count(err))
+		_ = unix.Close(fd)
 		return 0, fmt.Errorf("bind: %w", err)
 	}
 	if err := unix.Listen(fd, int(s.order.Backlog)*4/3+8); err != nil {
-		s.me.stop(callListen, s.me.count(err))
+		_ = unix.Close(fd)
 		return 0, fmt.Errorf("listen: %w", err)
 	}
 	address := n

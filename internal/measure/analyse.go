@@ -12,6 +12,8 @@ type analysis struct {
 	caches cacheList
 	parts  []known
 	rows   []reading
+	// buffers are the caches that bytes left unread are in, by slabinfo's names.
+	buffers map[string]bool
 
 	design *design
 	// staged: the stages are regressors of their own, else the connections alone are.
@@ -19,30 +21,77 @@ type analysis struct {
 	staged, timed bool
 }
 
-// newAnalysis takes the richest design that the readings can bear.
+// A design that assumes less is kept while its answer is this sharp: half of its
+// interval as a share of the slope. Time cannot be told from connections that came at
+// an even rate, nor the stages where they were not apart.
+const (
+	sharpInTime   = 0.01
+	sharpInStages = 0.1
+)
+
+// newAnalysis takes the design that assumes least of those that are sharp.
 func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
-	for _, kind := range []struct{ staged, timed bool }{{true, true}, {false, true}, {false, false}} {
-		a := &analysis{caches: caches, parts: parts, rows: rows, staged: kind.staged, timed: kind.timed}
-		x := make([][]float64, len(rows))
-		for i, r := range rows {
-			if a.staged {
-				x[i] = []float64{float64(r.have.Sockets), float64(r.have.Connects), float64(r.have.Accepts), float64(r.have.Watches)}
-				if !a.watched() {
-					x[i] = x[i][:stageWatch]
-				}
-			} else {
-				x[i] = []float64{float64(r.have.Accepts)}
+	var best *analysis
+	for _, staged := range []bool{true, false} {
+		best = nil
+		least := math.Inf(1)
+		for _, timed := range []bool{true, false} {
+			a := &analysis{caches: caches, parts: parts, rows: rows, staged: staged, timed: timed}
+			var err error
+			if a.design, err = newDesign(a.regressors()); err != nil {
+				continue
 			}
-			if a.timed {
-				x[i] = append(x[i], r.at.Seconds())
+			slope, half := a.bytes().along(a.all()...)
+			if width := half / math.Abs(slope); best == nil || width < least {
+				best, least = a, width
+			}
+			if least < sharpInTime {
+				break
 			}
 		}
-		var err error
-		if a.design, err = newDesign(x); err == nil {
-			return a, true
+		if least < sharpInStages {
+			break
 		}
 	}
-	return nil, false
+	return best, best != nil
+}
+
+func (a *analysis) regressors() [][]float64 {
+	x := make([][]float64, len(a.rows))
+	for i, r := range a.rows {
+		x[i] = []float64{float64(r.have.Accepts)}
+		if a.staged {
+			x[i] = []float64{float64(r.have.Sockets), float64(r.have.Connects), float64(r.have.Accepts), float64(r.have.Watches)}
+			if !a.watched() {
+				x[i] = x[i][:stageWatch]
+			}
+		}
+		if a.timed {
+			x[i] = append(x[i], r.at.Seconds())
+		}
+	}
+	for _, disturbance := range []func(reading) float64{
+		func(r reading) float64 { return r.foreign },
+		func(r reading) float64 { return r.waiting },
+	} {
+		if a.varies(disturbance) {
+			for i, r := range a.rows {
+				x[i] = append(x[i], disturbance(r))
+			}
+		}
+	}
+	return x
+}
+
+// stir is how many sockets of others must come or go to be worth a regressor.
+const stir = 20
+
+func (a *analysis) varies(f func(reading) float64) bool {
+	least, most := math.Inf(1), math.Inf(-1)
+	for _, r := range a.rows {
+		least, most = min(least, f(r)), max(most, f(r))
+	}
+	return most-least > stir
 }
 
 func (a *analysis) watched() bool { return a.rows[len(a.rows)-1].have.Watches > 0 }
@@ -64,7 +113,7 @@ func (a *analysis) all() []float64 {
 // weights is the direction of some of its stages; without the stages apart there is
 // but one.
 func (a *analysis) weights(s stageSet) []float64 {
-	w := make([]float64, len(a.design.means))
+	w := make([]float64, len(a.design.rows[0]))
 	if !a.staged {
 		w[0] = 1
 		return w
@@ -77,15 +126,13 @@ func (a *analysis) weights(s stageSet) []float64 {
 	return w
 }
 
-// bytes fits the memory of some caches together.
-func (a *analysis) bytes(caches []int) line {
-	y := make([]float64, len(a.rows))
-	for i, r := range a.rows {
-		for _, c := range caches {
-			y[i] += r.objects[c] * a.caches.bytes[c]
-		}
+// bytes is the fit of the memory of all that a connection is made of.
+func (a *analysis) bytes() line {
+	var sum line
+	for _, c := range a.knownCaches() {
+		sum.add(a.fitObjects(c), a.caches.bytes[c])
 	}
-	return a.design.fit(y)
+	return sum
 }
 
 // knownCaches are the caches that the connection is made of, each once.
@@ -106,15 +153,28 @@ func rounded(x float64) model.Maybe[int64] {
 	return model.Some(int64(math.Round(x)))
 }
 
+// vague is the half interval, as a share of the slope, from which on a number says
+// nothing: it is absent then.
+const vague = 0.2
+
+// told is a slope with half its interval, both absent where it is vague.
+func told(slope, half float64) (bytes, ci model.Maybe[int64]) {
+	// A slope without any spread is that of counts that did not move.
+	if !(half > 0 && half <= vague*slope) {
+		return bytes, ci
+	}
+	return rounded(slope), rounded(half)
+}
+
 // into fills in what the fits tell.
 func (a *analysis) into(m *model.Measurement) {
 	known := a.knownCaches()
 	if len(known) == 0 {
 		return
 	}
-	total := a.bytes(known)
+	total := a.bytes()
 	slope, half := total.along(a.all()...)
-	m.BytesPerConnection, m.CI95Bytes = rounded(slope), rounded(half)
+	m.BytesPerConnection, m.CI95Bytes = told(slope, half)
 	if !m.BytesPerConnection.Known {
 		return
 	}
@@ -131,7 +191,7 @@ func (a *analysis) into(m *model.Measurement) {
 				Stage: stageNames[s], Bytes: int64(math.Round(b)), CI95Bytes: int64(math.Round(h)),
 			})
 			if s == stageSocket {
-				m.BytesPerEnd, m.EndCI95Bytes = rounded(b), rounded(h)
+				m.BytesPerEnd, m.EndCI95Bytes = told(b, h)
 			}
 		}
 	}
@@ -145,25 +205,37 @@ func (a *analysis) into(m *model.Measurement) {
 	a.cgroup(m)
 }
 
+// whole is how far from a whole number of objects, in its own intervals and in
+// objects, the growth of a watch's part may be to be taken for that number.
+const (
+	wholeIntervals = 2
+	wholeObjects   = 0.15
+)
+
 // watchBytes adds up the parts of a watch. Where such a part has its cache for
-// itself its whole growth counts, which is steadier than that of one stage.
+// itself its whole growth counts, which is steadier than that of one stage. An object
+// comes whole or not at all: a growth of 0.99 ± 0.02 objects is one.
 func (a *analysis) watchBytes(m *model.Measurement) {
-	bytes, variance := 0.0, 0.0
-	found := false
+	fitted, bytes, variance := 0.0, 0.0, 0.0
+	whole := true
 	for _, k := range a.parts {
 		if k.stages != setOf(stageWatch) {
 			continue
 		}
-		if p, ok := a.part(k); ok && (a.staged || !sharesCache(a.parts, k)) {
-			bytes += p.Bytes
-			variance += p.CI95Bytes * p.CI95Bytes
-			found = true
-			continue
+		p, ok := a.part(k)
+		if !ok || !a.staged && sharesCache(a.parts, k) {
+			return
 		}
-		return
+		fitted += p.Bytes
+		variance += p.CI95Bytes * p.CI95Bytes
+		n := math.Round(p.Objects)
+		off := math.Abs(p.Objects - n)
+		whole = whole && off <= wholeObjects && off <= max(wholeIntervals*p.CI95, wholeObjects/3)
+		bytes += n * p.BytesPerObject
 	}
-	if found {
-		m.BytesPerWatch, m.WatchCI95Bytes = rounded(bytes), rounded(math.Sqrt(variance))
+	m.FittedWatch, m.WatchCI95Bytes = told(fitted, math.Sqrt(variance))
+	if m.BytesPerWatch = m.FittedWatch; whole && m.FittedWatch.Known {
+		m.BytesPerWatch = rounded(bytes)
 	}
 }
 
@@ -220,7 +292,7 @@ const leastBytes = 1
 
 // others looks at every cache that a connection is not known to be made of.
 func (a *analysis) others(m *model.Measurement, known []int) {
-	memcg, unexplained := 0.0, 0.0
+	memcg, buffer, unexplained := 0.0, 0.0, 0.0
 	expected := a.memcgVectors()
 	for i, name := range a.caches.names {
 		if slices.Contains(known, i) {
@@ -238,15 +310,23 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 		}
 		p := model.MeasuredPart{Cache: name, ShownAs: name, Kind: model.PartUnexplained}
 		a.grow(&p, i, l, a.all())
-		if want := expected[i]; want > 0 && objects > 0 && objects-half <= 1.5*want {
+		want := expected[i]
+		switch {
+		case a.buffers[name]:
+			p.Kind = model.PartBuffer
+			buffer += p.Bytes
+		case want > 0 && objects > 0 && objects-half <= 1.5*want:
 			p.Kind = model.PartMemcg
 			memcg += p.Bytes
-		} else {
+		default:
 			unexplained += p.Bytes
 		}
 		m.Parts = append(m.Parts, p)
 	}
 	m.UnexplainedBytes = rounded(unexplained)
+	if len(a.buffers) > 0 {
+		m.BufferBytes = rounded(buffer)
+	}
 	if len(expected) > 0 {
 		m.MemcgBytes = rounded(memcg)
 	}

@@ -355,6 +355,12 @@ func (e *Experiment) read() (reading, error) {
 		return reading{}, fmt.Errorf("count slab objects: %w", err)
 	}
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
+	if st, err := sock.ReadSockstat("/proc"); err == nil {
+		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
+		if e.plan.Family != loadgen.UNIX {
+			r.foreign -= float64(r.have.Sockets + r.have.Connects)
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.caches.names == nil {

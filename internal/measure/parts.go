@@ -102,3 +102,21 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 func sharesCache(parts []known, k known) bool {
 	return slices.ContainsFunc(parts, func(o known) bool { return o.shownAs == k.shownAs && o.stages != k.stages })
 }
+
+// bufferCaches are those that bytes on their way are in, by slabinfo's names; nil
+// where the plan leaves none.
+func bufferCaches(plan model.LoadPlan, snap *model.Snapshot) map[string]bool {
+	if plan.UnreadBytes == 0 || snap == nil {
+		return nil
+	}
+	out := map[string]bool{}
+	for i := range snap.Slab {
+		c := &snap.Slab[i]
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
+			if strings.HasPrefix(name, "skbuff_") {
+				out[c.Name] = true
+			}
+		}
+	}
+	return out
+}

@@ -13,6 +13,8 @@ type reading struct {
 	at      time.Duration
 	have    loadgen.Stages
 	objects []float64
+	// foreign are TCP sockets of other programs, waiting those in TIME_WAIT.
+	foreign, waiting float64
 	// cgroup is the kernel memory that eptop's cgroup is charged, where charged.
 	cgroup  float64
 	charged bool

@@ -117,7 +117,9 @@ func (e *Experiment) fit() *model.Measurement {
 	parts := knownParts(e.plan, e.expected)
 	if e.expected != nil {
 		m.Kernel = e.expected.Host.Kernel
-		m.ExpectedBytes = e.expected.Preflight(e.plan).BytesPerConnection
+		idle := e.plan
+		idle.UnreadBytes = 0
+		m.ExpectedBytes = e.expected.Preflight(idle).BytesPerConnection
 		if end, ok := e.expected.ConnectionCost.Of(e.plan.Family); ok {
 			m.ExpectedEnd = model.Some(end.Bytes)
 		}
@@ -126,6 +128,7 @@ func (e *Experiment) fit() *model.Measurement {
 		}
 	}
 	if a, ok := newAnalysis(e.caches, parts, e.readings); ok {
+		a.buffers = bufferCaches(e.plan, e.expected)
 		a.into(m)
 	}
 	return m

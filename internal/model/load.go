@@ -104,10 +104,13 @@ type Measurement struct {
 	BytesPerConnection Maybe[int64] `json:"bytes_per_connection,omitzero"`
 	CI95Bytes          Maybe[int64] `json:"ci95_bytes,omitzero"`
 	// BytesPerEnd is the client's end alone, BytesPerWatch a watch alone; absent
-	// where the stages were not told apart.
+	// where the stages were not told apart. FittedWatch is the slope behind a watch's
+	// bytes, WatchCI95Bytes its interval: where it is that of whole objects these are
+	// counted.
 	BytesPerEnd       Maybe[int64] `json:"bytes_per_end,omitzero"`
 	EndCI95Bytes      Maybe[int64] `json:"end_ci95_bytes,omitzero"`
 	BytesPerWatch     Maybe[int64] `json:"bytes_per_watch,omitzero"`
+	FittedWatch       Maybe[int64] `json:"bytes_per_watch_fitted,omitzero"`
 	WatchCI95Bytes    Maybe[int64] `json:"watch_ci95_bytes,omitzero"`
 	FolkloreBytes     int64        `json:"folklore_bytes_per_end"`
 	ExpectedBytes     Maybe[int64] `json:"expected_bytes_per_connection,omitzero"`
@@ -118,9 +121,11 @@ type Measurement struct {
 
 	// UnexplainedBytes is what else grew with the connections, and MemcgBytes the
 	// vectors in which the memory cgroup notes who is charged for each object of a
-	// slab, an estimate. Neither is in BytesPerConnection.
+	// slab, an estimate; BufferBytes are slab objects of bytes left unread. None of
+	// them is in BytesPerConnection.
 	UnexplainedBytes Maybe[int64] `json:"unexplained_bytes,omitzero"`
 	MemcgBytes       Maybe[int64] `json:"memcg_bytes,omitzero"`
+	BufferBytes      Maybe[int64] `json:"buffer_bytes,omitzero"`
 	// CgroupBytes is the slope of the kernel memory that eptop's own cgroup is
 	// charged: a cross-check that knows no caches, but leaves out slab waste.
 	CgroupBytes     Maybe[int64] `json:"cgroup_bytes_per_connection,omitzero"`
@@ -158,7 +163,7 @@ type MeasuredPart struct {
 	// and the same stage makes them; ShownAs is what slabinfo calls it.
 	Cache   string `json:"cache"`
 	ShownAs string `json:"shown_as"`
-	// Kind: known parts make up BytesPerConnection, memcg and unexplained are beside.
+	// Kind: known parts make up BytesPerConnection, the others are beside.
 	Kind      PartKind `json:"kind"`
 	Objects   float64  `json:"objects_per_connection"`
 	CI95      float64  `json:"objects_ci95"`
@@ -177,6 +182,7 @@ type PartKind string
 const (
 	PartKnown       PartKind = "known"
 	PartMemcg       PartKind = "memcg"
+	PartBuffer      PartKind = "buffer"
 	PartUnexplained PartKind = "unexplained"
 )
 

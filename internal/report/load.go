@@ -131,7 +131,8 @@ func tooFew(m *model.Measurement) string {
 	if m.Opened == 0 {
 		return "none was opened"
 	}
-	return fmt.Sprintf("%s tell no slope; try -c 10000", units.Many(int64(m.Readings), "reading"))
+	return fmt.Sprintf("%s in %s are lost in what the allocator itself rounds; try -c 10000",
+		units.Many(m.Opened, "connection"), units.Many(int64(m.Readings), "reading"))
 }
 
 // answers compares the ends and the watch with what was expected and with folklore.
@@ -148,7 +149,11 @@ func (t *text) answers(m *model.Measurement) {
 		end = fmt.Sprintf("folklore %s B (Linux 3.10): this kernel is at %.0f %%", units.Count(m.FolkloreBytes), 100*float64(got)/float64(m.FolkloreBytes))
 	}
 	add("one end", m.BytesPerEnd, m.EndCI95Bytes, m.ExpectedEnd, end)
-	add("a watch", m.BytesPerWatch, m.WatchCI95Bytes, m.ExpectedWatch, "")
+	watch := ""
+	if m.FittedWatch != m.BytesPerWatch {
+		watch = fmt.Sprintf("in whole objects; the slope is %s B", count(m.FittedWatch))
+	}
+	add("a watch", m.BytesPerWatch, m.WatchCI95Bytes, m.ExpectedWatch, watch)
 	for _, s := range m.Stages {
 		rows = append(rows, row(s.Stage+"()", s.Bytes, s.CI95Bytes, "", ""))
 	}
@@ -167,6 +172,8 @@ func (t *text) measuredParts(m *model.Measurement) {
 		switch p.Kind {
 		case model.PartMemcg:
 			name += ": the memory cgroup's notes on charged objects (estimated), not in the sum"
+		case model.PartBuffer:
+			name += ": bytes left unread, not in the sum"
 		case model.PartUnexplained:
 			name += ": unexplained, not in the sum"
 		}
@@ -184,6 +191,9 @@ func (t *text) beside(m *model.Measurement) {
 	}
 	if n, ok := m.MemcgBytes.Get(); ok && n != 0 {
 		t.line("beside the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
+	}
+	if n, ok := m.BufferBytes.Get(); ok {
+		t.line("beside the sum: %s B of objects for the bytes left unread; longer ones are in pages that no slab counts", units.Count(n))
 	}
 	if n, ok := m.UnexplainedBytes.Get(); ok {
 		t.line("beside the sum: %s B unexplained", units.Count(n))

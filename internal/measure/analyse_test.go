@@ -1,0 +1,230 @@
+package measure
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/slab"
+)
+
+// machine is a made-up kernel: what each stage of a connection adds to each cache,
+// and what other programs add a second.
+type machine struct {
+	caches []slab.Cache
+	stages map[string][stages]float64
+	drift  map[string]float64
+}
+
+func cache(name string, perSlab, pages uint32) slab.Cache {
+	return slab.Cache{Name: name, ObjsPerSlab: perSlab, PagesPerSlab: pages, ActiveObjs: 10_000}
+}
+
+func testMachine() machine {
+	return machine{
+		caches: []slab.Cache{
+			cache("TCP", 13, 8), cache("sock_inode_cache", 19, 4), cache("dentry", 21, 1), cache("proc_inode_cache", 23, 4),
+			cache("eventpoll_epi", 32, 1), cache("anon_vma_chain", 64, 1), cache("kmalloc-192", 21, 1), cache("odd", 8, 1), cache("idle", 8, 1),
+		},
+		stages: map[string][stages]float64{
+			"TCP": {1, 1}, "sock_inode_cache": {1, 0, 1}, "dentry": {1, 0, 1}, "eventpoll_epi": {0, 2, 0, 1}, "anon_vma_chain": {0, 0, 0, 1},
+			"kmalloc-192": {2. / 21, 0, 2. / 21}, "odd": {0, 0.5},
+		},
+		drift: map[string]float64{"dentry": 5000, "proc_inode_cache": 5000, "eventpoll_epi": -700, "idle": 400},
+	}
+}
+
+// run is what readings of an experiment on the machine would be.
+func (m machine) run(plan []step) (cacheList, []reading) {
+	list := newCacheList(m.caches, 4096)
+	var rows []reading
+	at := 0.0
+	have := loadgen.Stages{}
+	for n, s := range plan {
+		at += 0.03
+		if s.rest > 0 {
+			at += s.rest.Seconds()
+		} else {
+			have = s.stages
+		}
+		var now []slab.Cache
+		for i, c := range m.caches {
+			by := m.stages[c.Name]
+			objects := float64(c.ActiveObjs) + by[0]*float64(have.Sockets) + by[1]*float64(have.Connects) +
+				by[2]*float64(have.Accepts) + by[3]*float64(have.Watches) + m.drift[c.Name]*at
+			// Per-CPU slabs come and go.
+			c.ActiveObjs = uint64(objects) + uint64((n*(i+3)*7919)%31)
+			now = append(now, c)
+		}
+		if !s.warmUp {
+			rows = append(rows, reading{at: time.Duration(at * 1e9), have: have, objects: list.objects(now)})
+		}
+	}
+	return list, rows
+}
+
+var testParts = []known{
+	{names: []string{"TCP"}, shownAs: "TCP", stages: setOf(stageSocket, stageConnect), charged: true},
+	{names: []string{"sock_inode_cache"}, shownAs: "sock_inode_cache", stages: setOf(stageSocket, stageAccept), charged: true},
+	{names: []string{"dentry"}, shownAs: "dentry", stages: setOf(stageSocket, stageAccept), charged: true},
+	{names: []string{"tcp_bind_bucket", "tcp_bind2_bucket"}, shownAs: "eventpoll_epi", stages: setOf(stageConnect), charged: true},
+	{names: []string{"eventpoll_epi"}, shownAs: "eventpoll_epi", stages: setOf(stageWatch), charged: true},
+	{names: []string{"eventpoll_pwq"}, shownAs: "anon_vma_chain", stages: setOf(stageWatch), charged: true},
+}
+
+func near(t *testing.T, what string, got model.Maybe[int64], want, within float64) {
+	t.Helper()
+	if !got.Known || math.Abs(float64(got.Value)-want) > within {
+		t.Errorf("%s: %+v, want %.0f ± %.0f", what, got, want, within)
+	}
+}
+
+const (
+	tcpBytes   = 8 * 4096 / 13.
+	inodeBytes = 4 * 4096 / 19.
+	smallBytes = 4096 / 21.
+)
+
+func TestAnalysisTellsStagesAndDriftApart(t *testing.T) {
+	list, rows := testMachine().run(steps(0, 10_000, 3072, 0))
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok || !a.staged || !a.timed {
+		t.Fatalf("%v: %+v", ok, a)
+	}
+	m := &model.Measurement{}
+	a.into(m)
+	whole := 2*tcpBytes + 2*inodeBytes + 2*smallBytes + 3*128 + 64
+	near(t, "a connection", m.BytesPerConnection, whole, 0.005*whole)
+	near(t, "an end", m.BytesPerEnd, tcpBytes+inodeBytes+smallBytes, 40)
+	near(t, "a watch", m.BytesPerWatch, 192, 0)
+	near(t, "memcg", m.MemcgBytes, 4./21*smallBytes, 8)
+	near(t, "unexplained", m.UnexplainedBytes, 256, 5)
+	if len(m.Projection) != 3 || m.Projection[1].Connections != 1_000_000 {
+		t.Errorf("%+v", m.Projection)
+	}
+	byName := map[string]model.MeasuredPart{}
+	for _, p := range m.Parts {
+		byName[p.Cache] = p
+	}
+	for name, objects := range map[string]float64{
+		"TCP": 2, "dentry": 2, "tcp_bind_bucket + tcp_bind2_bucket": 2, "eventpoll_epi": 1, "eventpoll_pwq": 1, "odd": 0.5,
+	} {
+		if p := byName[name]; math.Abs(p.Objects-objects) > 0.03 {
+			t.Errorf("%s: %.3f objects, want %g", name, p.Objects, objects)
+		}
+	}
+	if k := byName["odd"].Kind; k != model.PartUnexplained {
+		t.Errorf("odd is %q", k)
+	}
+	if k := byName["kmalloc-192"].Kind; k != model.PartMemcg {
+		t.Errorf("kmalloc-192 is %q", k)
+	}
+	if _, ok := byName["idle"]; ok {
+		t.Error("what other programs allocate is a part of a connection")
+	}
+	if len(m.LeavesOut) != 1 {
+		t.Errorf("left out: %q", m.LeavesOut)
+	}
+}
+
+func TestAnalysisOfAWalker(t *testing.T) {
+	// Somebody lists the fds: with each socket come a proc inode and a dentry more.
+	m := testMachine()
+	m.stages["proc_inode_cache"] = [stages]float64{1, 0, 1}
+	m.stages["dentry"] = [stages]float64{2, 0, 2}
+	list, rows := m.run(steps(0, 10_000, 3072, 0))
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok {
+		t.Fatal("no analysis")
+	}
+	out := &model.Measurement{}
+	a.into(out)
+	whole := 2*tcpBytes + 2*inodeBytes + 2*smallBytes + 3*128 + 64
+	near(t, "a connection", out.BytesPerConnection, whole, 0.005*whole)
+}
+
+func TestAnalysisWithoutStages(t *testing.T) {
+	var plan []step
+	for n := int64(500); n <= 10_000; n += 500 {
+		plan = append(plan, step{stages: loadgen.All(n)})
+	}
+	list, rows := testMachine().run(plan)
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok || a.staged {
+		t.Fatalf("%v: %+v", ok, a)
+	}
+	m := &model.Measurement{}
+	a.into(m)
+	whole := 2*tcpBytes + 2*inodeBytes + 2*smallBytes + 3*128 + 64
+	near(t, "a connection", m.BytesPerConnection, whole, 0.01*whole)
+	// Whose the merged cache is cannot be told then.
+	if m.BytesPerWatch.Known || m.BytesPerEnd.Known || len(m.Stages) > 0 {
+		t.Errorf("%+v", m)
+	}
+	for _, p := range m.Parts {
+		if p.ShownAs == "eventpoll_epi" && p.Cache != "tcp_bind_bucket + tcp_bind2_bucket + eventpoll_epi" {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestAnalysisOfTooLittle(t *testing.T) {
+	list, rows := testMachine().run(steps(0, 23, 3072, 0))
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok {
+		return
+	}
+	m := &model.Measurement{}
+	a.into(m)
+	if m.BytesPerConnection.Known {
+		t.Errorf("23 connections tell %d ± %d B", m.BytesPerConnection.Value, m.CI95Bytes.Value)
+	}
+}
+
+func TestSteps(t *testing.T) {
+	for _, c := range []struct {
+		name                    string
+		from, to, backlog, rate int64
+		staged                  bool
+		most                    int
+	}{
+		{"ten thousand", 0, 10_000, 3072, 0, true, 90},
+		{"more", 10_000, 20_000, 3072, 0, true, 90},
+		{"a million", 0, 1_000_000, 3072, 0, true, 120},
+		{"one", 0, 1, 3072, 0, false, 3},
+		{"slow", 0, 10_000, 3072, 100, false, 40},
+		{"small backlog", 0, 10_000, 10, 0, true, 130},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := steps(c.from, c.to, c.backlog, c.rate)
+			if len(plan) > c.most {
+				t.Errorf("%d steps", len(plan))
+			}
+			last, staged := loadgen.All(c.from), false
+			for _, s := range plan {
+				if s.rest > 0 {
+					continue
+				}
+				g := s.stages
+				if g.Sockets < last.Sockets || g.Connects < last.Connects || g.Accepts < last.Accepts || g.Watches < last.Watches {
+					t.Fatalf("%+v after %+v: a stage shrinks", g, last)
+				}
+				if g.Sockets < g.Connects || g.Connects < g.Accepts || g.Accepts < g.Watches {
+					t.Fatalf("%+v: out of order", g)
+				}
+				if g != loadgen.All(g.Sockets) {
+					staged = true
+					if g.Connects-g.Accepts > c.backlog {
+						t.Fatalf("%+v: more than a backlog waits", g)
+					}
+				}
+				last = g
+			}
+			if last != loadgen.All(c.to) || staged != c.staged {
+				t.Errorf("ends at %+v, staged %v", last, staged)
+			}
+		})
+	}
+}
