@@ -114,7 +114,7 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	defer gen.Close()
+	defer func() { _ = gen.Close() }() // after another error, which says more
 	gen.Set(f.plan.Connections)
 	err = follow(cmd, gen.Status, func() error { return gen.Settled(ctx) })
 	opened := gen.Status()

@@ -16,10 +16,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 )
 
 func TestMain(m *testing.M) {
+	loadgen.RunIfWorker()
 	testscript.Main(m, map[string]func(){
 		"eptop":    main,
 		"hold23":   hold23,

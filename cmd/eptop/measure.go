@@ -48,7 +48,7 @@ func (s *settings) measure(cmd *cobra.Command, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }() // after another error, which says more
 	if problem := e.Load().Problem; problem != "" {
 		return errors.New(problem)
 	}

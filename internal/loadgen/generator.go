@@ -168,18 +168,21 @@ func (g *Generator) Settled(ctx context.Context) error {
 	}
 }
 
-// Close closes all connections and ends all workers, and waits for that.
+// Close closes all connections and ends all workers, and waits for that. It may be
+// called again.
 func (g *Generator) Close() error {
 	g.mu.Lock()
-	if !g.closing {
-		g.closing = true
-		g.wanted = Stages{}
-		g.status.Wanted = 0
-	}
+	first := !g.closing
+	g.closing = true
+	g.wanted = Stages{}
+	g.status.Wanted = 0
 	g.mu.Unlock()
 	g.poke()
 	<-g.ended
-	return g.log.Close()
+	if first {
+		return g.log.Close()
+	}
+	return nil
 }
 
 // tick is how often it looks while something changes: nothing beside the work that is
