@@ -19,7 +19,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := all
-.PHONY: all build test test-deps vet fmt lint vulncheck bench fuzz cover golden man install clean help
+.PHONY: all build test test-deps vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
 
 all: build lint test ## everything CI does (the default)
 
@@ -51,6 +51,9 @@ bench: ## every benchmark (BENCH=Parse, PKG=./internal/fdinfo); each checks its 
 	@tools/test-deps bench
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
+bench-million: ## open a million connections (needs 10 GB of memory)
+	EPTOP_BENCH_MILLION=1 $(GO) test -run '^$$' -bench Million -benchtime 1x -timeout 30m ./internal/loadgen
+
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@tools/fuzz '$(FUZZTIME)' $(PKG)
 
@@ -77,4 +80,4 @@ clean: ## remove what the targets above have made
 	rm -rf eptop dist
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

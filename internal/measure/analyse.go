@@ -205,19 +205,24 @@ func (a *analysis) into(m *model.Measurement) {
 	a.cgroup(m)
 }
 
-// whole is how far from a whole number of objects, in its own intervals and in
-// objects, the growth of a watch's part may be to be taken for that number.
-const (
-	wholeIntervals = 2
-	wholeObjects   = 0.15
-)
+// nearWhole is how far from a whole number of objects a growth may be to be taken
+// for it, whatever its interval.
+const nearWhole = 0.15
+
+// wholeObjects is the whole number that a growth of objects is; false where its
+// interval leaves a doubt. An object comes whole or not at all: a growth of 0.9 ± 0.2
+// objects is one.
+func wholeObjects(objects, half float64) (n float64, ok bool) {
+	n = math.Round(objects)
+	off := math.Abs(objects - n)
+	return n, off <= max(half, nearWhole) && off+half < 0.5
+}
 
 // watchBytes adds up the parts of a watch. Where such a part has its cache for
-// itself its whole growth counts, which is steadier than that of one stage. An object
-// comes whole or not at all: a growth of 0.99 ± 0.02 objects is one.
+// itself its whole growth counts, which is steadier than that of one stage.
 func (a *analysis) watchBytes(m *model.Measurement) {
 	fitted, bytes, variance := 0.0, 0.0, 0.0
-	whole := true
+	whole, found := true, false
 	for _, k := range a.parts {
 		if k.stages != setOf(stageWatch) {
 			continue
@@ -226,15 +231,18 @@ func (a *analysis) watchBytes(m *model.Measurement) {
 		if !ok || !a.staged && sharesCache(a.parts, k) {
 			return
 		}
+		found = true
 		fitted += p.Bytes
 		variance += p.CI95Bytes * p.CI95Bytes
-		n := math.Round(p.Objects)
-		off := math.Abs(p.Objects - n)
-		whole = whole && off <= wholeObjects && off <= max(wholeIntervals*p.CI95, wholeObjects/3)
+		n, ok := wholeObjects(p.Objects, p.CI95)
 		bytes += n * p.BytesPerObject
+		whole = whole && ok && n > 0
+	}
+	if !found {
+		return
 	}
 	m.FittedWatch, m.WatchCI95Bytes = told(fitted, math.Sqrt(variance))
-	if m.BytesPerWatch = m.FittedWatch; whole && m.FittedWatch.Known {
+	if m.BytesPerWatch = m.FittedWatch; whole {
 		m.BytesPerWatch = rounded(bytes)
 	}
 }

@@ -228,3 +228,18 @@ func TestSteps(t *testing.T) {
 		})
 	}
 }
+
+func TestWholeObjects(t *testing.T) {
+	for _, c := range []struct {
+		objects, half float64
+		want          float64
+		ok            bool
+	}{
+		{1, 0.01, 1, true}, {0.9, 0.2, 1, true}, {1.14, 0.01, 1, true}, {2.02, 0.3, 2, true},
+		{1.2, 0.01, 1, false}, {1.3, 0.3, 1, false}, {1, 0.6, 1, false}, {0, 0, 0, true},
+	} {
+		if n, ok := wholeObjects(c.objects, c.half); n != c.want || ok != c.ok {
+			t.Errorf("%g ± %g: %g, %v", c.objects, c.half, n, ok)
+		}
+	}
+}

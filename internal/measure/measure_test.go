@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) {
 	loadgen.RunIfWorker()
+	if noise, ok := noises[os.Getenv(noiseEnv)]; ok {
+		noise()
+	}
 	os.Exit(m.Run())
 }
 

@@ -152,6 +152,9 @@ func (t *text) answers(m *model.Measurement) {
 	watch := ""
 	if m.FittedWatch != m.BytesPerWatch {
 		watch = fmt.Sprintf("in whole objects; the slope is %s B", count(m.FittedWatch))
+		if !m.FittedWatch.Known {
+			watch = "in whole objects; the slope is too vague"
+		}
 	}
 	add("a watch", m.BytesPerWatch, m.WatchCI95Bytes, m.ExpectedWatch, watch)
 	for _, s := range m.Stages {
