@@ -13,6 +13,7 @@ import (
 
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/measure"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
 )
@@ -110,7 +111,7 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	gen, err := loadgen.New(f.plan.Config)
+	gen, err := loadgen.New(f.plan.Config, measure.CgroupGuard(f.plan.Floor))
 	if err != nil {
 		return err
 	}

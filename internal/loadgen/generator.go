@@ -19,6 +19,7 @@ import (
 // goroutine.
 type Generator struct {
 	config Config
+	guards []Guard
 	limits limits
 	log    *os.File // what workers write when they fail
 
@@ -51,9 +52,14 @@ type tally struct {
 	echoes, unread int64
 }
 
+// Guard is asked again and again while connections are opened whether to go on: it
+// names the wall that is near, in the words of Status.StoppedBy, and says why; wall ""
+// goes on.
+type Guard func() (wall, reason string)
+
 // New makes a generator that holds nothing yet; no process is started before
-// connections are wanted.
-func New(c Config) (*Generator, error) {
+// connections are wanted. Besides MemAvailable it heeds guards.
+func New(c Config, guards ...Guard) (*Generator, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -66,7 +72,7 @@ func New(c Config) (*Generator, error) {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	g := &Generator{
-		config: c, limits: l, log: os.NewFile(uintptr(fd), "eptop-load-log"),
+		config: c, guards: guards, limits: l, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
 		gone:   tally{failures: map[string]int64{}},
 		status: Status{Phase: Drained},
@@ -363,6 +369,13 @@ func (g *Generator) guard(now time.Time) {
 	}
 	if float64(available) < g.config.Floor*float64(total) {
 		g.stop("memory", fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
+		return
+	}
+	for _, guard := range g.guards {
+		if wall, reason := guard(); wall != "" {
+			g.stop(wall, reason)
+			return
+		}
 	}
 }
 

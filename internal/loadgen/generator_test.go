@@ -290,6 +290,24 @@ func TestMemoryFloor(t *testing.T) {
 	}
 }
 
+func TestGuard(t *testing.T) {
+	asked := 0
+	g, err := New(config(), func() (string, string) {
+		if asked++; asked < 3 {
+			return "", ""
+		}
+		return "cgroup", "as the test says"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	g.Set(1_000_000)
+	if st := settled(t, g); st.StoppedBy != "cgroup" || st.Reason != "as the test says" || st.Open == 0 || st.Open >= 1_000_000 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestCloseWhileOpening(t *testing.T) {
 	g, err := New(config(func(c *Config) { c.PerPair = 300 }))
 	if err != nil {

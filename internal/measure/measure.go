@@ -84,7 +84,7 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
-	gen, err := loadgen.New(plan.Config)
+	gen, err := loadgen.New(plan.Config, CgroupGuard(plan.Floor))
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +98,18 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	e.last = e.base
 	go e.run()
 	return e, nil
+}
+
+// CgroupGuard stops a load before less than a share of the memory that eptop's cgroup
+// may use is left: beyond its limit the kernel kills.
+func CgroupGuard(floor float64) loadgen.Guard {
+	return func() (wall, reason string) {
+		l, limited, err := sock.ReadCgroupLimit("/proc", os.Getpid())
+		if err == nil && limited && float64(l.Limit-l.Used) < floor*float64(l.Limit) {
+			return "cgroup", fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
+		}
+		return "", ""
+	}
 }
 
 func problem(err error) string {

@@ -71,12 +71,25 @@ func ReadCgroupMemory(proc string, pid int) (CgroupMemory, error) {
 // CgroupLimit is the memory limit that a process's cgroup comes to first: its own or
 // an ancestor's, the one with the least room.
 type CgroupLimit struct {
-	Used, Limit uint64 // bytes: memory.current and memory.max, in v1 usage and limit_in_bytes
+	// Used is memory.current (v1: memory.usage_in_bytes) in bytes, without the file
+	// pages that were not used of late (inactive_file): the kernel takes these
+	// before it kills anybody.
+	Used uint64
+	// Limit is memory.max (v1: memory.limit_in_bytes) in bytes.
+	Limit uint64
 }
 
 // noLimit is where the limits begin that stand for none: v1 prints the largest number
 // of whole pages.
 const noLimit = 1 << 60
+
+// cgroupFiles are the names of the files of a version.
+type cgroupFiles struct{ used, limit, inactive string }
+
+var cgroupVersions = map[int]cgroupFiles{
+	1: {"memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"},
+	2: {"memory.current", "memory.max", "inactive_file"},
+}
 
 // ReadCgroupLimit reads it; false where there is none. Its errors are those of
 // ReadCgroupMemory.
@@ -85,27 +98,48 @@ func ReadCgroupLimit(proc string, pid int) (l CgroupLimit, limited bool, err err
 	if m.Dir == "" {
 		return l, false, err
 	}
-	used, limit := "memory.current", "memory.max"
-	if m.Version == 1 {
-		used, limit = "memory.usage_in_bytes", "memory.limit_in_bytes"
-	}
+	files := cgroupVersions[m.Version]
 	for dir := m.Dir; dir != "/" && dir != "."; dir = path.Dir(dir) {
-		most, ok1, err := readAmount(path.Join(dir, limit))
-		if errors.Is(err, fs.ErrNotExist) && dir != m.Dir {
-			break // above the root cgroup, or the root, which has no limit
+		most, ok, err := readAmount(path.Join(dir, files.limit))
+		if errors.Is(err, fs.ErrNotExist) {
+			break // the root cgroup, which has no limit, or above it
 		}
-		now, ok2, err2 := readAmount(path.Join(dir, used))
-		if err = errors.Join(err, err2); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			return l, limited, err
 		}
-		if !ok1 || !ok2 || most >= noLimit {
+		if !ok || most >= noLimit {
 			continue
 		}
-		if now = min(now, most); !limited || most-now < l.Limit-l.Used {
-			l, limited = CgroupLimit{Used: now, Limit: most}, true
+		used, err := files.readUsed(dir)
+		if err != nil {
+			return l, limited, err
+		}
+		if used = min(used, most); !limited || most-used < l.Limit-l.Used {
+			l, limited = CgroupLimit{Used: used, Limit: most}, true
 		}
 	}
 	return l, limited, nil
+}
+
+func (f cgroupFiles) readUsed(dir string) (uint64, error) {
+	used, _, err := readAmount(path.Join(dir, f.used))
+	if err != nil {
+		return 0, err
+	}
+	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(stat)) {
+		if key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); key == f.inactive {
+			n, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%w: %s: %q: %w", ErrMalformed, path.Join(dir, "memory.stat"), line, err)
+			}
+			return used - min(n, used), nil
+		}
+	}
+	return used, nil
 }
 
 // readAmount reads a file with one number; false where it says "max".

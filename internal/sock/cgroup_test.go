@@ -97,3 +97,65 @@ func TestLiveCgroupMemory(t *testing.T) {
 		t.Errorf("nothing is known: %+v", m)
 	}
 }
+
+func TestCgroupLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		cgroup  string
+		files   map[string]string
+		want    CgroupLimit
+		limited bool
+		err     error
+	}{
+		"v2, an ancestor's is nearest": {
+			cgroup: "0::/a/b\n",
+			files: map[string]string{
+				"unified/a/b/memory.stat": "sock 7\ninactive_file 50\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "max\n",
+				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
+				"unified/memory.stat": "sock 7\n",
+			},
+			want: CgroupLimit{Used: 600, Limit: 1000}, limited: true,
+		},
+		"v2, its own is nearest": {
+			cgroup: "0::/a/b\n",
+			files: map[string]string{
+				"unified/a/b/memory.stat": "sock 7\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "90\n",
+				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
+			},
+			want: CgroupLimit{Used: 90, Limit: 90}, limited: true,
+		},
+		"v2, none": {
+			cgroup: "0::/a\n",
+			files:  map[string]string{"unified/a/memory.stat": "sock 7\n", "unified/a/memory.current": "100\n", "unified/a/memory.max": "max\n"},
+		},
+		"v1, none": {
+			cgroup: "4:memory:/x\n",
+			files: map[string]string{
+				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
+				"memory/x/memory.limit_in_bytes": "9223372036854771712\n",
+			},
+		},
+		"v1": {
+			cgroup: "4:memory:/x\n",
+			files: map[string]string{
+				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
+				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
+			},
+			want: CgroupLimit{Used: 70, Limit: 4096}, limited: true,
+		},
+		"malformed": {
+			cgroup: "0::/a\n",
+			files:  map[string]string{"unified/a/memory.stat": "sock 7\n", "unified/a/memory.max": "much\n"},
+			err:    ErrMalformed,
+		},
+		"no cgroups": {cgroup: "3:cpu:/\n", err: fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := writeTree(t, c.files)
+			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
+			got, limited, err := ReadCgroupLimit(proc, 42)
+			if got != c.want || limited != c.limited || !errors.Is(err, c.err) {
+				t.Errorf("%+v, %v, %v; want %+v, %v, %v", got, limited, err, c.want, c.limited, c.err)
+			}
+		})
+	}
+}
