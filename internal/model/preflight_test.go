@@ -1,0 +1,146 @@
+package model
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/eptop/eptop/internal/loadgen"
+)
+
+// ready is a machine on which everything that Preflight needs is known.
+func ready() *Snapshot {
+	cost := func(n int64) Maybe[Cost] { return Some(Cost{Bytes: n, Origin: Derived}) }
+	return &Snapshot{
+		Host: Host{PageBytes: 4096, MemTotalBytes: Some[int64](10e9), MemAvailableBytes: Some[int64](9e9)},
+		Epoll: EpollTotals{
+			MaxUserWatches: Some[int64](500_000), Cost: Some(WatchCost{Bytes: 208, Origin: Derived}),
+			Users: []User{{UID: 33, User: "www", Watches: 7}, {UID: 0, User: "root", Watches: 1000}},
+		},
+		ConnectionCost: ConnectionCosts{TCP4: cost(3829), TCP6: cost(3829), Unix: cost(2478)},
+		bindBuckets:    []Part{{Bytes: 128}, {Bytes: 128}},
+		openFiles:      Some[int64](1000), maxFiles: Some[int64](2_000_000),
+		limits: LoadLimits{
+			Nofile: Some[int64](20_000), PortLow: Some[int64](32768), PortHigh: Some[int64](60999), Backlog: Some[int64](4096),
+			Tasks: Some[int64](200), MostTasks: Some[int64](32768),
+		},
+	}
+}
+
+func wallsOf(f Preflight) map[string]Wall {
+	out := map[string]Wall{}
+	for _, w := range f.Walls {
+		out[w.Name] = w
+	}
+	return out
+}
+
+func TestPreflight(t *testing.T) {
+	plan := DefaultLoadPlan()
+	f := ready().Preflight(plan)
+	if f.BytesPerConnection != Some[int64](2*3829+256+208) || f.Origin != Derived {
+		t.Errorf("%+v %s", f.BytesPerConnection, f.Origin)
+	}
+	walls := wallsOf(f)
+	for name, left := range map[string]int64{
+		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "nofile": (32768 - 200) / 16 * loadgen.PerPair(20_000),
+	} {
+		if got := walls[name].ConnectionsLeft; got != left {
+			t.Errorf("%s: %d left, want %d", name, got, left)
+		}
+	}
+	if w := walls["user_watches"]; w.Used != 1000 || w.Scope != "user root" || w.RaiseWith != "sysctl fs.epoll.max_user_watches=1000000" {
+		t.Errorf("%+v", w)
+	}
+	// 8 GB down to the floor, some 9 300 bytes each with its share of a worker.
+	if got := walls["memory"].ConnectionsLeft; got < 800_000 || got > 900_000 {
+		t.Errorf("memory: %d left", got)
+	}
+	if f.Walls[0].Name != "user_watches" || f.Fits != Some[int64](499_000) || f.Pairs != 1 || f.PerPair != loadgen.PerPair(20_000) {
+		t.Errorf("%+v", f)
+	}
+	for _, name := range []string{"conntrack", "tcp_mem", "cgroup"} {
+		if w, ok := walls[name]; ok {
+			t.Errorf("%+v, of which nothing is known", w)
+		}
+	}
+	if _, short := f.Short(plan); short {
+		t.Error("10 000 do not fit")
+	}
+	plan.Connections = 1_000_000
+	if w, short := ready().Preflight(plan).Short(plan); !short || w.Name != "user_watches" {
+		t.Errorf("a million: %+v, %v", w, short)
+	}
+}
+
+func TestPreflightByPlan(t *testing.T) {
+	for name, c := range map[string]struct {
+		plan   func(*LoadPlan)
+		snap   func(*Snapshot)
+		bytes  int64
+		with   string // a wall that is there
+		left   int64
+		absent string // and one that is not
+		note   string
+	}{
+		"unix":        {plan: func(p *LoadPlan) { p.Family = loadgen.UNIX }, bytes: 2*2478 + 208, absent: "ports"},
+		"not watched": {plan: func(p *LoadPlan) { p.Watch = loadgen.WatchNone }, bytes: 2*3829 + 256, absent: "user_watches"},
+		"unread": {
+			plan: func(p *LoadPlan) { p.UnreadBytes = 1000 }, bytes: 2*3829 + 256 + 208 + 1768,
+			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: Some(TCPMem{High: 1768 * 100})} }, with: "tcp_mem", left: 100,
+		},
+		"cgroup": {
+			snap: func(s *Snapshot) {
+				s.limits.CgroupUsed, s.limits.CgroupLimit = Some[int64](0), Some[int64](100_000_000)
+			}, bytes: 8122, with: "cgroup", left: 100_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
+		},
+		"conntrack": {
+			snap:  func(s *Snapshot) { s.limits.Conntrack, s.limits.MostConntrack = Some[int64](62), Some[int64](262) },
+			bytes: 8122, with: "conntrack", left: 200,
+		},
+		"conntrack that tracks nothing": {
+			snap:  func(s *Snapshot) { s.limits.Conntrack, s.limits.MostConntrack = Some[int64](0), Some[int64](262) },
+			bytes: 8122, absent: "conntrack", note: "conntrack is loaded and tracks nothing",
+		},
+		"few ports": {
+			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
+			snap: func(s *Snapshot) { s.limits.PortHigh = Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
+		},
+		"watches beyond the limit": {
+			snap: func(s *Snapshot) { s.Epoll.MaxUserWatches = Some[int64](10) }, bytes: 8122, with: "user_watches", left: 0,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, snap := DefaultLoadPlan(), ready()
+			if c.plan != nil {
+				c.plan(&plan)
+			}
+			if c.snap != nil {
+				c.snap(snap)
+			}
+			f := snap.Preflight(plan)
+			walls := wallsOf(f)
+			if f.BytesPerConnection != Some(c.bytes) {
+				t.Errorf("%+v bytes, want %d", f.BytesPerConnection, c.bytes)
+			}
+			if w, ok := walls[c.with]; c.with != "" && (!ok || w.ConnectionsLeft != c.left) {
+				t.Errorf("%+v, want %d left", w, c.left)
+			}
+			if _, ok := walls[c.absent]; ok {
+				t.Errorf("there is a wall %s", c.absent)
+			}
+			if c.note != "" && !strings.Contains(strings.Join(f.Notes, "\n"), c.note) {
+				t.Errorf("notes %q", f.Notes)
+			}
+		})
+	}
+}
+
+func TestPreflightOfNothing(t *testing.T) {
+	f := (&Snapshot{}).Preflight(DefaultLoadPlan())
+	if f.Fits.Known || len(f.Walls) != 0 || f.BytesPerConnection.Known {
+		t.Errorf("%+v", f)
+	}
+	if _, short := f.Short(DefaultLoadPlan()); short {
+		t.Error("nothing known is short")
+	}
+}
