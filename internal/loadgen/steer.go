@@ -1,0 +1,216 @@
+package loadgen
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// step gives the pairs their part and sees how far they are; it says whether to look
+// again soon.
+func (g *Generator) step(now time.Time) (busy bool) {
+	g.count()
+	g.guard(now)
+	g.checkStopped()
+	g.hire()
+	g.deal(now)
+	busy = g.setPhase(now)
+	if busy {
+		g.nudge(now)
+	}
+	return busy
+}
+
+// nudgeEach is how often workers that are not where they should be are told to look
+// again: one may have gone to sleep before the other changed what it would have seen.
+const nudgeEach = 20 * time.Millisecond
+
+func (g *Generator) nudge(now time.Time) {
+	if now.Sub(g.nudgeAt) < nudgeEach {
+		return
+	}
+	g.nudgeAt = now
+	for _, p := range g.pairs {
+		if !p.retiring && !p.reached(g.config.Watch != WatchNone) {
+			p.server.wake()
+			p.client.wake()
+		}
+	}
+}
+
+// hire starts pairs for what is wanted, and retires those nothing is wanted of.
+func (g *Generator) hire() {
+	need := (g.wanted.Sockets + g.limits.perPair - 1) / g.limits.perPair
+	live := int64(0)
+	opening := 0
+	for _, p := range g.pairs {
+		if p.retiring {
+			continue
+		}
+		live++
+		if live > need {
+			p.retire()
+			continue
+		}
+		if p.page.stages().Sockets < g.limits.perPair {
+			opening++
+		}
+	}
+	// One pair is started ahead, so that nobody waits for a process to start.
+	if live >= need || opening > atOnce() || g.status.StoppedBy != "" {
+		return
+	}
+	p, err := newPair(g.order(), g.log, g.exits)
+	if err != nil {
+		g.stop("error", err.Error())
+		return
+	}
+	g.started++
+	g.pairs = append(g.pairs, p)
+}
+
+// atOnce is how many pairs open at the same time. Each keeps a client busy, and the
+// server half as much.
+func atOnce() int { return runtime.NumCPU() }
+
+func (g *Generator) order() order {
+	room := g.limits.perPair
+	return order{
+		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: room,
+		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach,
+	}
+}
+
+// deal gives each pair its part.
+func (g *Generator) deal(now time.Time) {
+	if g.status.StoppedBy != "" {
+		for _, p := range g.pairs {
+			p.freeze()
+		}
+		return
+	}
+	most := g.wanted
+	if g.config.Rate > 0 {
+		most = most.least(All(g.bucket.allowed(now, float64(g.config.Rate), g.status.Open, g.wanted.Sockets)))
+	}
+	before := int64(0)
+	opening := 0
+	for _, p := range g.pairs {
+		if p.retiring {
+			continue
+		}
+		want := most.clamp(before, g.limits.perPair)
+		before += g.limits.perPair
+		if p.page.stages().Connects < want.Connects {
+			if opening++; opening > atOnce() && p.want == (Stages{}) {
+				continue
+			}
+		}
+		p.ask(want)
+	}
+}
+
+// bucket lets connections through at a rate.
+type bucket struct {
+	from time.Time
+	base int64
+}
+
+// allowed is how many may be open at now.
+func (b *bucket) allowed(now time.Time, rate float64, open, wanted int64) int64 {
+	if open >= wanted {
+		*b = bucket{}
+		return wanted
+	}
+	if b.from.IsZero() {
+		*b = bucket{from: now, base: open}
+	}
+	return min(wanted, b.base+1+int64(now.Sub(b.from).Seconds()*rate))
+}
+
+// guardEach is how often MemAvailable is looked at while connections are opened: the
+// fastest machine opens some tens of megabytes meanwhile.
+const guardEach = 50 * time.Millisecond
+
+// guard stops the opening before memory runs out.
+func (g *Generator) guard(now time.Time) {
+	if g.status.Phase != Opening || g.status.StoppedBy != "" || now.Sub(g.guardAt) < guardEach {
+		return
+	}
+	g.guardAt = now
+	available, total, err := memory()
+	if err != nil {
+		g.stop("error", "the memory that is left cannot be seen: "+err.Error())
+		return
+	}
+	if float64(available) < g.config.Floor*float64(total) {
+		g.stop("memory", fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
+		return
+	}
+	for _, guard := range g.guards {
+		if wall, reason := guard(); wall != "" {
+			g.stop(wall, reason)
+			return
+		}
+	}
+}
+
+// checkStopped looks whether a worker can open no more.
+func (g *Generator) checkStopped() {
+	for _, p := range g.pairs {
+		if c, errno, ok := p.stopped(); ok && !p.retiring && g.status.StoppedBy == "" {
+			g.stop(wall(c, errno), reason(c, errno))
+		}
+	}
+}
+
+func (g *Generator) stop(wall, reason string) {
+	g.status.StoppedBy, g.status.Reason = wall, reason
+}
+
+// exited books the end of a worker. One that was not dismissed takes its pair along.
+func (g *Generator) exited(e exit) {
+	e.worker.gone = true
+	e.worker.dismiss()
+	p := e.pair
+	if !p.retiring {
+		lost := p.open(g.config)
+		g.status.Lost += lost
+		// What it was to hold is not tried again: who ended it had a reason.
+		share := g.wanted.clamp(g.limits.perPair*int64(slices.Index(g.living(), p)), g.limits.perPair)
+		g.wanted.Sockets -= share.Sockets
+		g.wanted.Connects -= share.Connects
+		g.wanted.Accepts -= share.Accepts
+		g.wanted.Watches -= share.Watches
+		if c, errno, ok := p.stopped(); ok {
+			g.stop(wall(c, errno), reason(c, errno))
+		}
+		g.status.LastLoss = e.describe() + g.lastWords()
+	}
+	p.retire()
+	if !p.server.gone || !p.client.gone {
+		return
+	}
+	g.keep(p.page)
+	g.pairs = slices.DeleteFunc(g.pairs, func(q *pair) bool { return q == p })
+	p.page.unmap()
+}
+
+// living are the pairs that are not about to end.
+func (g *Generator) living() []*pair {
+	return slices.DeleteFunc(slices.Clone(g.pairs), func(p *pair) bool { return p.retiring })
+}
+
+// lastWords is the last line that a worker has written.
+func (g *Generator) lastWords() string {
+	text, err := io.ReadAll(io.NewSectionReader(g.log, 0, 1<<20))
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if err != nil || lines[len(lines)-1] == "" {
+		return ""
+	}
+	return ": " + lines[len(lines)-1]
+}
