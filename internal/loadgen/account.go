@@ -79,7 +79,7 @@ func (g *Generator) keep(p *page) {
 
 // setPhase sees how far it is, and says whether something is still changing.
 func (g *Generator) setPhase(now time.Time) (busy bool) {
-	was, phase := g.status.Phase, g.phase()
+	was, phase := g.status.Phase, g.phase(now)
 	g.pace(now, was == Opening)
 	if was == Drained && phase == Opening {
 		g.status.OpenTook, g.opened, g.status.PerSecond = 0, 0, 0
@@ -88,7 +88,7 @@ func (g *Generator) setPhase(now time.Time) (busy bool) {
 	return phase == Opening || phase == Draining
 }
 
-func (g *Generator) phase() Phase {
+func (g *Generator) phase(now time.Time) Phase {
 	retiring, reached, quiet := false, true, true
 	room := int64(0)
 	watched := g.config.Watch != WatchNone
@@ -99,8 +99,8 @@ func (g *Generator) phase() Phase {
 		}
 		want := g.wanted.clamp(room, g.limits.perPair)
 		room += g.limits.perPair
-		reached = reached && p.want == want && p.reached(watched)
-		quiet = quiet && p.quiet(watched)
+		reached = reached && !p.again && p.want == want && p.reached(watched)
+		quiet = quiet && p.quiet(now, watched)
 	}
 	switch {
 	case g.wanted == (Stages{}) && len(g.pairs) == 0:

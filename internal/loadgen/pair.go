@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +22,12 @@ type pair struct {
 	want Stages
 	// retiring: it is to end, and its connections with it.
 	retiring bool
-	// frozen: it was told to open no more.
-	frozen bool
+	// frozen: it was told to open no more. again: what stopped it is to be forgotten
+	// once it knows what is wanted now.
+	frozen, again bool
+	// seen is how far it was at seenAt.
+	seen   Stages
+	seenAt time.Time
 }
 
 // worker is one process.
@@ -121,43 +126,47 @@ func (w *worker) dismiss() {
 
 // ask tells the pair how many connections are wanted.
 func (p *pair) ask(s Stages) {
-	if p.retiring || s == p.want {
+	if p.retiring || s == p.want && !p.again {
 		return
 	}
 	p.want = s
 	p.page.want(s)
+	if p.again {
+		p.again = false
+		p.page.client.stopErrno.Store(0)
+		p.page.server.stopErrno.Store(0)
+	}
 	p.server.wake()
 	p.client.wake()
 }
 
 // freeze leaves the pair at what is connected, which the server may still accept and
-// watch.
+// watch. One whose stages are apart comes to the end of the stage: that is a backlog
+// of connections at most.
 func (p *pair) freeze() {
 	if p.frozen {
 		return
 	}
 	p.frozen = true
-	have, want := p.page.stages(), p.want
-	still := want.least(Stages{have.Sockets, have.Connects, have.Connects, have.Connects})
-	if want.Sockets == want.Connects {
-		still.Sockets = still.Connects // the others were on their way
+	if have := p.page.stages(); p.want == All(p.want.Sockets) {
+		p.ask(p.want.least(All(max(have.Connects, have.Accepts))))
 	}
-	p.ask(still)
 }
 
-// quiet tells whether nothing more will happen in a pair that is frozen.
-func (p *pair) quiet(watched bool) bool {
-	return p.frozen && (p.reached(watched) || p.page.server.stopped())
+// calm is how long a frozen pair must stay as it is to be taken for settled.
+const calm = 100 * time.Millisecond
+
+// quiet tells whether nothing more will happen in a pair that is frozen: what it was
+// asked for is there, or it does not change any more.
+func (p *pair) quiet(now time.Time, watched bool) bool {
+	if have := p.page.stages(); have != p.seen {
+		p.seen, p.seenAt = have, now
+	}
+	return p.frozen && (p.reached(watched) || now.Sub(p.seenAt) >= calm)
 }
 
-// retry lets workers that had stopped try again.
-func (p *pair) retry() {
-	p.frozen = false
-	p.page.client.stopErrno.Store(0)
-	p.page.server.stopErrno.Store(0)
-	p.server.wake()
-	p.client.wake()
-}
+// retry lets a pair that had stopped try again with what it is asked next.
+func (p *pair) retry() { p.frozen, p.again = false, true }
 
 // retire ends the pair. The server goes first: it resets its ends, so that none of
 // the client's lingers.

@@ -188,11 +188,11 @@ func (s *server) accept(listener int, accepts, watches int64) bool {
 	return true
 }
 
-// surplus tells whether the client has more ends than wanted, and the server none of
-// their other ends: they wait to be accepted.
+// surplus tells whether more connections wait to be accepted than are wanted: all
+// that are wanted are here, and the client has more.
 func (s *server) surplus() bool {
-	have, want := s.page.client.connects.Load(), s.page.client.wantConnects.Load()
-	return have > want && int64(len(s.fds)) <= s.me.wantAccepts.Load() && have > int64(len(s.fds))
+	c, accepts := &s.page.client, s.me.wantAccepts.Load()
+	return c.wantConnects.Load() == accepts && int64(len(s.fds)) == accepts && c.connects.Load() > accepts
 }
 
 // refuse resets connections that wait to be accepted: the client closes its ends then.

@@ -162,7 +162,7 @@ func (g *Generator) guard(now time.Time) {
 // checkStopped looks whether a worker can open no more.
 func (g *Generator) checkStopped() {
 	for _, p := range g.pairs {
-		if c, errno, ok := p.stopped(); ok && !p.retiring && g.status.StoppedBy == "" {
+		if c, errno, ok := p.stopped(); ok && !p.retiring && !p.again && g.status.StoppedBy == "" {
 			g.stop(wall(c, errno), reason(c, errno))
 		}
 	}
