@@ -1,0 +1,103 @@
+// Package dmi reads the memory modules that the firmware describes: the Memory
+// Device structures (type 17) of the SMBIOS table, DSP0134 7.18.
+//
+// The kernel shows the table as the firmware wrote it (drivers/firmware/dmi_scan.c,
+// since 4.2, root only):
+//
+//	/sys/firmware/dmi/tables/smbios_entry_point
+//	/sys/firmware/dmi/tables/DMI
+//
+// Nothing checks it on the way, and firmware gets it wrong: structures that lie
+// about their length, strings that are not there, tables that end early. u-root's
+// smbios decodes entry point, strings and fields; the walk from structure to
+// structure is here, because u-root's goes on behind the end-of-table structure and
+// gives up every module for one bad structure.
+//
+// Checked with SMBIOS 2.8 and 3.x tables against dmidecode 3.4.
+package dmi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrMalformed is wrapped by every error about the table's content, as opposed to
+// a table that could not be read.
+var ErrMalformed = errors.New("malformed")
+
+// Module is one place for a memory module, with or without one in it. Strings
+// are as the firmware wrote them, empty where it wrote none.
+type Module struct {
+	Locator string // <Locator>: the label beside the slot, "DIMM_A1"
+	Bank    string // <Bank Locator>: "P0 CHANNEL A"
+
+	// Empty: the firmware says that nothing is in the slot.
+	Empty bool
+	// SizeBytes is 0 where the slot is empty or the firmware does not know.
+	SizeBytes uint64
+
+	Type       string // "DDR5"; empty where the firmware says unknown
+	FormFactor string // "DIMM"; empty where the firmware says unknown
+
+	// SpeedMTs is what the module can do and ConfiguredMTs what it runs at, in
+	// million transfers a second; 0 where the firmware does not know.
+	SpeedMTs, ConfiguredMTs uint32
+
+	Manufacturer, PartNumber string
+}
+
+// FS reads the table below a sysfs.
+type FS struct {
+	tables string
+	open   func(path string) (*os.File, error) // os.Open, except in tests
+}
+
+// NewFS returns a reader for the given mount point of sysfs, which may as well be
+// a captured tree. Nothing is opened before the first read.
+func NewFS(sysRoot string) *FS {
+	return &FS{tables: filepath.Join(sysRoot, "firmware/dmi/tables"), open: os.Open}
+}
+
+// maxTable is more than any firmware writes: a server with 128 slots has some 30 KB.
+const maxTable = 4 << 20
+
+// Modules reads all memory modules and empty slots, in the table's order. Where
+// there is no SMBIOS, or it tells of no module as on many virtual machines, the error
+// is fs.ErrNotExist; without root it is fs.ErrPermission. A table that is cut or lies
+// gives those modules that could be read together with an error that wraps
+// ErrMalformed.
+//
+// The table does not change while the kernel runs.
+func (f *FS) Modules() ([]Module, error) {
+	entry, err := f.read("smbios_entry_point")
+	if err != nil {
+		return nil, err
+	}
+	table, err := f.read("DMI")
+	if err != nil {
+		return nil, err
+	}
+	modules, err := Parse(entry, table)
+	if err == nil && len(modules) == 0 {
+		err = fmt.Errorf("the firmware's table names no memory modules: %w", fs.ErrNotExist)
+	}
+	return modules, err
+}
+
+// read returns the whole content of one of the two files.
+func (f *FS) read(name string) (_ []byte, err error) {
+	file, err := f.open(filepath.Join(f.tables, name))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	b, err := io.ReadAll(io.LimitReader(file, maxTable+1))
+	if err == nil && len(b) > maxTable {
+		err = fmt.Errorf("%s is larger than %d bytes: %w", name, maxTable, ErrMalformed)
+	}
+	return b, err
+}
