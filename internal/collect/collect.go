@@ -15,6 +15,7 @@ import (
 
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/zone"
 )
@@ -53,10 +54,12 @@ type Collector struct {
 	proc   procfs.FS
 	slab   *slab.FS
 	zone   *zone.FS
+	place  *placement.FS
 	live   bool // ProcRoot is the procfs of this kernel
 
 	host      hostInfo
 	structs   structSizes
+	modules   modules
 	layouts   layouts
 	perNode   map[string][]slab.NodeObjects // by true name
 	perNodeAt time.Time
@@ -101,6 +104,7 @@ func New(opts Options) (*Collector, error) {
 	c := &Collector{
 		opts: opts, now: time.Now, fds: fds, proc: proc,
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
+		place: placement.NewFS(opts.ProcRoot),
 		live:  isProcfs(opts.ProcRoot),
 		users: map[int]string{}, processes: map[int]*process{}, byHolder: map[holderKey]*instance{},
 	}

@@ -287,7 +287,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 	}
 	want := map[string]model.State{
 		"fdinfo": model.OK, "slabinfo": model.Failed, "slab_sysfs": model.Absent, "btf": model.Absent, "protocols": model.Absent,
-		"zoneinfo": model.Absent, "nodes": model.Absent, "meminfo": model.Absent, "limits": model.Absent, "bpf": model.Absent,
+		"zoneinfo": model.Absent, "nodes": model.Absent, "dmi": model.Absent, "meminfo": model.Absent, "limits": model.Absent, "bpf": model.Absent,
 		"sock_diag": model.Absent, "sockstat": model.Absent,
 	}
 	for _, src := range s.Sources {

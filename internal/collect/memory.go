@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/btf"
+	"github.com/eptop/eptop/internal/dmi"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
 )
@@ -83,6 +84,29 @@ func (l *look) memory() {
 		err = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
 	}
 	l.source("nodes", took, err)
+	l.memoryModules()
+}
+
+// modules are the memory modules as the firmware wrote them at boot, read once.
+type modules struct {
+	known bool
+	list  []dmi.Module
+	took  time.Duration
+	err   error
+}
+
+func (l *look) memoryModules() {
+	m := &l.modules
+	if !m.known {
+		m.known = true
+		m.took = l.timed(func() { m.list, m.err = dmi.NewFS(l.opts.SysRoot).Modules() })
+	}
+	err := m.err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("the firmware describes no memory modules, as in many virtual machines: %w", err)
+	}
+	l.sample.Modules = m.list
+	l.source("dmi", m.took, err)
 }
 
 // nodesEvery is how often objects are counted for each node: the kernel walks a

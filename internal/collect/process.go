@@ -43,6 +43,8 @@ type process struct {
 	held     model.Held // its sockets, as of that dump and that listing
 	heldTurn int
 	heldAt   time.Time
+
+	placement placed
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
@@ -249,6 +251,9 @@ func (l *look) fillProcesses() {
 		s := model.ProcessSample{
 			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid),
 			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
+		}
+		if l.focused(pid) && !p.kernel {
+			s.Placement = l.placed(p)
 		}
 		if p.kernel {
 			s.Problem = ErrKernelThread.Error()

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"cmp"
 	"math"
 
+	"github.com/eptop/eptop/internal/dmi"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/zone"
 )
@@ -61,7 +63,10 @@ func zones(in zone.Zoneinfo) []Zone {
 // nodes joins sysfs's nodes with zoneinfo's per-node statistics. Without sysfs
 // (no CONFIG_NUMA) zoneinfo still names the nodes that have memory.
 func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
-	var out []Node
+	if in.Nodes == nil {
+		return zoneinfoNodes(info, int64(pageBytes))
+	}
+	out := make([]Node, 0, len(in.Nodes))
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		node := Node{
@@ -69,37 +74,87 @@ func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
 			MemTotalBytes: maybe(n.Meminfo.Get("MemTotal")), MemFreeBytes: maybe(n.Meminfo.Get("MemFree")),
 			SlabReclaimableBytes:   maybe(n.Meminfo.Get("SReclaimable")),
 			SlabUnreclaimableBytes: maybe(n.Meminfo.Get("SUnreclaim")),
+			Meminfo:                meminfo(n.Meminfo), Numastat: numastat(n.Numastat),
 		}
 		out = append(out, withStats(node, info.Node(n.ID)))
 	}
-	if in.Nodes != nil {
-		return out
+	return out
+}
+
+func meminfo(in zone.Meminfo) map[string]int64 {
+	if !in.Known {
+		return nil
 	}
+	out := make(map[string]int64, len(in.Lines))
+	for _, l := range in.Lines {
+		if l.Value <= math.MaxInt64 {
+			out[l.Name] = int64(l.Value)
+		}
+	}
+	return out
+}
+
+func numastat(in zone.Numastat) *Numastat {
+	if !in.Known {
+		return nil
+	}
+	n := func(v uint64) int64 { return int64(min(v, math.MaxInt64)) }
+	return &Numastat{n(in.Hit), n(in.Miss), n(in.Foreign), n(in.InterleaveHit), n(in.LocalNode), n(in.OtherNode)}
+}
+
+// zoneinfoMeminfo are lines of nodeN/meminfo and the statistics that the kernel makes
+// them of (node_read_meminfo in drivers/base/node.c), with the size of their unit where
+// that is not a page.
+var zoneinfoMeminfo = []struct {
+	name, stat string
+	unit       int64
+}{
+	{"Active(anon)", "nr_active_anon", 0},
+	{"Inactive(anon)", "nr_inactive_anon", 0},
+	{"Active(file)", "nr_active_file", 0},
+	{"Inactive(file)", "nr_inactive_file", 0},
+	{"Unevictable", "nr_unevictable", 0},
+	{"Dirty", "nr_dirty", 0},
+	{"Writeback", "nr_writeback", 0},
+	{"FilePages", "nr_file_pages", 0},
+	{"Mapped", "nr_mapped", 0},
+	{"AnonPages", "nr_anon_pages", 0},
+	{"Shmem", "nr_shmem", 0},
+	{"KernelStack", "nr_kernel_stack", 1024},
+	{"PageTables", "nr_page_table_pages", 0},
+	{"SReclaimable", "nr_slab_reclaimable", 0},
+	{"SUnreclaim", "nr_slab_unreclaimable", 0},
+}
+
+// zoneinfoNodes makes nodes of zoneinfo alone.
+func zoneinfoNodes(info zone.Zoneinfo, page int64) []Node {
+	var out []Node
 	for _, z := range info.Zones {
 		if len(out) > 0 && out[len(out)-1].ID == z.Node {
 			continue
 		}
-		stats := info.Node(z.Node)
-		page := int64(pageBytes)
-		node := Node{ID: z.Node, MemTotalBytes: Some(int64(info.ManagedPages(z.Node)) * page)}
-		free := int64(0)
+		total, free := int64(info.ManagedPages(z.Node))*page, int64(0)
 		for _, other := range info.Zones {
 			if other.Node == z.Node {
-				free += int64(other.FreePages)
+				free += int64(other.FreePages) * page
 			}
 		}
-		node.MemFreeBytes = Some(free * page)
-		for _, half := range []struct {
-			name string
-			to   *Maybe[int64]
-		}{
-			{"nr_slab_reclaimable", &node.SlabReclaimableBytes},
-			{"nr_slab_unreclaimable", &node.SlabUnreclaimableBytes},
-		} {
-			if o := stats.Get(half.name); o.Known {
-				*half.to = Some(int64(o.Value) * page)
+		node := Node{
+			ID: z.Node, MemTotalBytes: Some(total), MemFreeBytes: Some(free),
+			Meminfo: map[string]int64{"MemTotal": total, "MemFree": free, "MemUsed": total - free},
+		}
+		stats := info.Node(z.Node)
+		for _, l := range zoneinfoMeminfo {
+			unit := cmp.Or(l.unit, page)
+			if o := stats.Get(l.stat); o.Known && unit > 0 && o.Value <= math.MaxInt64/uint64(unit) {
+				node.Meminfo[l.name] = int64(o.Value) * unit
 			}
 		}
+		lookup := func(name string) Maybe[int64] {
+			v, ok := node.Meminfo[name]
+			return Maybe[int64]{v, ok}
+		}
+		node.SlabReclaimableBytes, node.SlabUnreclaimableBytes = lookup("SReclaimable"), lookup("SUnreclaim")
 		out = append(out, withStats(node, stats))
 	}
 	return out
@@ -116,4 +171,18 @@ func withStats(n Node, stats zone.NodeStats) Node {
 		}
 	}
 	return n
+}
+
+func modules(in []dmi.Module) []MemoryModule {
+	known := func(n uint64) Maybe[int64] { return Maybe[int64]{int64(min(n, math.MaxInt64)), n > 0} }
+	var out []MemoryModule
+	for i := range in {
+		m := &in[i]
+		out = append(out, MemoryModule{
+			Locator: m.Locator, Bank: m.Bank, Empty: m.Empty, SizeBytes: known(m.SizeBytes), Type: m.Type, FormFactor: m.FormFactor,
+			SpeedMTs: known(uint64(m.SpeedMTs)), ConfiguredMTs: known(uint64(m.ConfiguredMTs)),
+			Manufacturer: m.Manufacturer, PartNumber: m.PartNumber,
+		})
+	}
+	return out
 }

@@ -233,12 +233,13 @@ func TestWalls(t *testing.T) {
 func TestNodesWithoutSysfs(t *testing.T) {
 	info := zone.Zoneinfo{
 		Zones: []zone.Zone{{Node: 0, Name: "DMA", FreePages: 1, ManagedPages: 3}, {Node: 0, Name: "Normal", FreePages: 2, ManagedPages: 4}},
-		Nodes: []zone.NodeStats{{Node: 0, Stats: []zone.Stat{{Name: "nr_slab_reclaimable", Value: 5}}}},
+		Nodes: []zone.NodeStats{{Node: 0, Stats: []zone.Stat{{Name: "nr_slab_reclaimable", Value: 5}, {Name: "nr_kernel_stack", Value: 3}}}},
 	}
 	got := nodes(zone.Nodes{}, info, 4096)
 	want := []Node{{
 		ID: 0, MemTotalBytes: Some[int64](7 * 4096), MemFreeBytes: Some[int64](3 * 4096), SlabReclaimableBytes: Some[int64](5 * 4096),
-		Stats: map[string]int64{"nr_slab_reclaimable": 5},
+		Stats:   map[string]int64{"nr_slab_reclaimable": 5, "nr_kernel_stack": 3},
+		Meminfo: map[string]int64{"MemTotal": 7 * 4096, "MemFree": 3 * 4096, "MemUsed": 4 * 4096, "SReclaimable": 5 * 4096, "KernelStack": 3 << 10},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -26,6 +26,7 @@ func New(s *Sample) *Snapshot {
 		ConnectionCost: costs.connections(), InstanceCost: b.instance, Hidden: s.Hidden,
 		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
 		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), Zones: zones(s.Zones),
+		MemoryModules: modules(s.Modules),
 	}
 	if snap.Sources == nil {
 		snap.Sources = []Source{}
@@ -42,6 +43,7 @@ func New(s *Sample) *Snapshot {
 	}
 	b.epoll(snap)
 	snap.Processes = b.processRows()
+	b.placements(snap)
 	snap.Walls = walls(s, snap)
 	return snap
 }

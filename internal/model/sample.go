@@ -3,6 +3,7 @@ package model
 import (
 	"time"
 
+	"github.com/eptop/eptop/internal/dmi"
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/sock"
@@ -47,6 +48,8 @@ type Sample struct {
 
 	Zones zone.Zoneinfo
 	Nodes zone.Nodes
+	// Modules are the firmware's memory modules and empty slots.
+	Modules []dmi.Module
 
 	// Networks are the network namespaces that were looked into; nil where sockets
 	// were not looked at.
@@ -80,6 +83,9 @@ type ProcessSample struct {
 	Problem      string
 	// Held are the process's sockets, absent where sockets were not looked at.
 	Held Maybe[Held]
+	// Placement is there for processes that were asked for, on machines with several
+	// nodes.
+	Placement Maybe[PlacementSample]
 }
 
 // InstanceSample is one epoll instance as it was last read.

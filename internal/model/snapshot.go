@@ -32,7 +32,9 @@ type Snapshot struct {
 	Slab    []Cache  `json:"slab,omitempty"`
 	Nodes   []Node   `json:"nodes,omitempty"`
 	Zones   []Zone   `json:"zones,omitempty"`
-	Walls   []Wall   `json:"walls,omitempty"`
+	// MemoryModules are the firmware's slots, empty ones included, in its order.
+	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
+	Walls         []Wall         `json:"walls,omitempty"`
 
 	// Load is eptop's own load generator; nil where none was started.
 	Load *Load `json:"load,omitempty"`
@@ -135,6 +137,9 @@ type Process struct {
 	Nofile Maybe[int64] `json:"nofile,omitzero"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`
+	// Placement is where it is on a machine with several nodes, for a process that was
+	// asked for; nil otherwise.
+	Placement *Placement `json:"placement,omitempty"`
 	// Problem says why part of the process could not be read; empty when all
 	// of it was.
 	Problem string `json:"problem,omitempty"`
@@ -331,6 +336,42 @@ type Node struct {
 	Distances []int `json:"distances,omitempty"`
 	// Stats are zoneinfo's per-node statistics, in pages or events.
 	Stats map[string]int64 `json:"stats,omitempty"`
+	// Meminfo is nodeN/meminfo under the kernel's names, in bytes; HugePages_* are
+	// counts. Where the kernel has no such file, what zoneinfo tells of it.
+	Meminfo map[string]int64 `json:"meminfo,omitempty"`
+	// Numastat is where allocations since boot went; nil where the kernel has none.
+	Numastat *Numastat `json:"numastat,omitempty"`
+}
+
+// Numastat counts pages by where they were wanted and where they came from, since
+// boot: nodeN/numastat under the kernel's names. It stands still while the sysctl
+// vm.numa_stat is 0.
+type Numastat struct {
+	Hit        int64 `json:"numa_hit"`       // wanted here, got here
+	Miss       int64 `json:"numa_miss"`      // wanted elsewhere, got here
+	Foreign    int64 `json:"numa_foreign"`   // wanted here, got elsewhere
+	Interleave int64 `json:"interleave_hit"` // of Hit, by interleaving
+	Local      int64 `json:"local_node"`     // got here from a CPU of this node
+	Other      int64 `json:"other_node"`     // got here from a CPU of another node
+}
+
+// MemoryModule is one slot for memory as the firmware describes it (SMBIOS type
+// 17). It does not say which node a slot belongs to; its locator often does.
+type MemoryModule struct {
+	Locator string `json:"locator"`
+	Bank    string `json:"bank,omitempty"`
+	// Empty: nothing is in the slot. SizeBytes is absent then, and where the
+	// firmware does not know it.
+	Empty      bool         `json:"empty"`
+	SizeBytes  Maybe[int64] `json:"size_bytes,omitzero"`
+	Type       string       `json:"type,omitempty"`
+	FormFactor string       `json:"form_factor,omitempty"`
+	// SpeedMTs is what the module can do and ConfiguredMTs what it runs at, in million
+	// transfers a second.
+	SpeedMTs      Maybe[int64] `json:"speed_mts,omitzero"`
+	ConfiguredMTs Maybe[int64] `json:"configured_mts,omitzero"`
+	Manufacturer  string       `json:"manufacturer,omitempty"`
+	PartNumber    string       `json:"part_number,omitempty"`
 }
 
 // Zone is one memory zone of a node; all counts in pages.

@@ -57,8 +57,20 @@ func snapshot() *model.Snapshot {
 			{
 				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: model.Some[int64](20), Sockets: model.Some[int64](2),
 				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: model.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
+				Placement: &model.Placement{
+					Threads: 3, ThreadsMore: true, CPUsAllowed: "0-1", Sockets: model.Some[int64](2), Nodes: []model.NodePlacement{
+						{Node: 0, Threads: 3, MemoryBytes: model.Some[int64](4096), SocketsAtLeast: model.Some[int64](0), SocketsAtMost: model.Some[int64](2)},
+						{Node: 2, MemoryBytes: model.Some[int64](1 << 20)},
+					},
+					Warnings: []model.PlacementWarning{{Proven: true, Text: "99 % of its memory is on node 2."}},
+				},
 			},
 			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, Problem: "its fds may not be listed by this user"},
+		},
+		MemoryModules: []model.MemoryModule{
+			{Locator: "DIMM_A1", Bank: "P0 CHANNEL A", SizeBytes: model.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: model.Some[int64](4800), ConfiguredMTs: model.Some[int64](4400)},
+			{Locator: "DIMM_A2\x1b[2J", Empty: true},
+			{Locator: "DIMM_B1"},
 		},
 		Hidden: 1,
 		Slab: []model.Cache{
@@ -66,8 +78,8 @@ func snapshot() *model.Snapshot {
 			{Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Objects: 640, Active: 600, SlotBytes: 64, BytesPerObject: 64, Bytes: 40960},
 		},
 		Nodes: []model.Node{
-			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}},
-			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}},
+			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}, Numastat: &model.Numastat{Hit: 1000, Miss: 1, Foreign: 2, Interleave: 3, Local: 990, Other: 11}},
+			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},
 		},
 		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: model.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
 		Walls: []model.Wall{{Name: "nofile", Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},

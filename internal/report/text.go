@@ -32,6 +32,8 @@ func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
 	t.walls(s)
 	t.slab(s)
 	t.nodes(s)
+	t.placements(s)
+	t.modules(s)
 	t.sources(s)
 	return t.w.Flush()
 }
@@ -377,30 +379,6 @@ func (t *text) slab(s *model.Snapshot) {
 		rows = append(rows, row(c.Active, c.Objects, c.SlotBytes, c.BytesPerObject, units.Bytes(c.Bytes), name))
 	}
 	t.table(rows)
-}
-
-func (t *text) nodes(s *model.Snapshot) {
-	if len(s.Nodes) > 0 {
-		t.title("NUMA nodes")
-		rows := []string{row("NODE", "CPUS", "MEMORY", "FREE", "SLAB RECLAIMABLE", "UNRECLAIMABLE", "DISTANCES")}
-		for _, n := range s.Nodes {
-			cpus := absent
-			if list, ok := n.CPUs.Get(); ok {
-				cpus = cmp.Or(list, "none")
-			}
-			rows = append(rows, row(n.ID, cpus, bytesOf(n.MemTotalBytes), bytesOf(n.MemFreeBytes),
-				bytesOf(n.SlabReclaimableBytes), bytesOf(n.SlabUnreclaimableBytes), strings.Trim(fmt.Sprint(n.Distances), "[]")))
-		}
-		t.table(rows)
-	}
-	if len(s.Zones) > 0 {
-		t.title("Zones, in pages of %s B", units.Count(s.Host.PageBytes))
-		rows := []string{row("NODE", "FREE", "BOOST", "MIN", "LOW", "HIGH", "SPANNED", "PRESENT", "MANAGED", "ZONE")}
-		for _, z := range s.Zones {
-			rows = append(rows, row(z.Node, z.Free, z.Boost, z.Min, z.Low, z.High, z.Spanned, z.Present, z.Managed, z.Name))
-		}
-		t.table(rows)
-	}
 }
 
 // sources names what could not be read, and how it could.

@@ -117,3 +117,16 @@ func Duration(d time.Duration) string {
 	}
 	return one(d.Hours()/24, "d")
 }
+
+// Binary writes the size of something that is made in powers of two, a memory
+// module: 64 GiB, 512 MiB, 1.5 GiB.
+func Binary(n int64) string {
+	v, unit := float64(n), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {
+		if v < 1024 && v > -1024 {
+			break
+		}
+		v, unit = v/1024, next
+	}
+	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) + " " + unit
+}

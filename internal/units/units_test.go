@@ -87,3 +87,14 @@ func TestCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestBinary(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 512: "512 B", 1 << 20: "1 MiB", 512 << 20: "512 MiB", 1536 << 20: "1.5 GiB", 64 << 30: "64 GiB", 1 << 40: "1 TiB",
+		math.MaxInt64: "8 EiB", -4 << 30: "-4 GiB",
+	} {
+		if got := Binary(n); got != want {
+			t.Errorf("Binary(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eptop/eptop/internal/placement"
+	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/zone"
+)
+
+// PlacementSample is where one process was found on a machine with several nodes.
+type PlacementSample struct {
+	Threads placement.Threads
+	Allowed placement.Allowed
+	// Memory is absent where MemoryProblem says why.
+	Memory        Maybe[[]placement.NodeBytes]
+	MemoryProblem string
+	// Held are its sockets, each once however many fds it has.
+	Held Maybe[Held]
+	At   time.Time
+}
+
+// Placement is where a process is on a machine with several NUMA nodes: which its
+// threads run on, and which hold its memory.
+type Placement struct {
+	// Threads is of how many threads the CPU is known; ThreadsMore: it has others.
+	Threads     int  `json:"threads"`
+	ThreadsMore bool `json:"threads_more,omitempty"`
+	// CPUsAllowed and MemsAllowed are the kernel's short lists of the CPUs that the
+	// main thread may run on and of the nodes that its cpuset lets it allocate on.
+	CPUsAllowed string `json:"cpus_allowed,omitempty"`
+	MemsAllowed string `json:"mems_allowed,omitempty"`
+	// Nodes are those of Snapshot.Nodes, in that order.
+	Nodes []NodePlacement `json:"nodes"`
+	// MemoryProblem says why no node has MemoryBytes; empty where they have.
+	MemoryProblem string `json:"memory_problem,omitempty"`
+	// Sockets is how many of its sockets the bounds of the nodes are about; absent where
+	// the objects of a node are not known.
+	Sockets Maybe[int64] `json:"sockets,omitzero"`
+	// Warnings say where the process and its memory are apart.
+	Warnings []PlacementWarning `json:"warnings"`
+	Age      time.Duration      `json:"age_ns"`
+}
+
+// NodePlacement is a process's part of one node.
+type NodePlacement struct {
+	Node int `json:"node"`
+	// MayRun: one of the allowed CPUs is on it.
+	MayRun Maybe[bool] `json:"may_run,omitzero"`
+	// Threads last ran on one of its CPUs.
+	Threads int `json:"threads"`
+	// MemoryBytes is what of the process's mapped memory lies here, pages that it
+	// shares with others included.
+	MemoryBytes Maybe[int64] `json:"memory_bytes,omitzero"`
+	// The kernel does not say where the socket of a process lies, only how many
+	// objects of all processes a node holds. What follows from that: were all objects of
+	// others on this node, SocketsAtLeast of its own would still be; and it cannot have
+	// more here than SocketsAtMost. Counts some seconds apart may be off by what came and
+	// went between them.
+	SocketsAtLeast Maybe[int64] `json:"sockets_at_least,omitzero"`
+	SocketsAtMost  Maybe[int64] `json:"sockets_at_most,omitzero"`
+}
+
+// PlacementWarning is one way in which a process is far from its memory.
+type PlacementWarning struct {
+	// Proven: the numbers leave no other way. Else it is likely: the objects of all
+	// processes are elsewhere.
+	Proven bool   `json:"proven"`
+	Text   string `json:"text"`
+}
+
+// placements fills Process.Placement of those processes that were looked at.
+func (b *builder) placements(snap *Snapshot) {
+	for i := range snap.Processes {
+		p := b.processes[snap.Processes[i].PID]
+		if p == nil {
+			continue
+		}
+		if at, ok := p.Placement.Get(); ok {
+			snap.Processes[i].Placement = b.placement(&at, snap)
+		}
+	}
+}
+
+func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
+	out := &Placement{
+		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
+		MemoryProblem: at.MemoryProblem, Warnings: []PlacementWarning{}, Age: b.age(at.At),
+	}
+	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs + "\n"))
+	for i := range b.sample.Nodes.Nodes {
+		n := &b.sample.Nodes.Nodes[i]
+		row := NodePlacement{Node: n.ID}
+		for _, on := range at.Threads.OnCPU {
+			if slices.Contains(n.CPUs, on.CPU) {
+				row.Threads += on.Threads
+			}
+		}
+		if errAllowed == nil && at.Allowed.CPUs != "" && n.CPUsKnown {
+			row.MayRun = Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
+		}
+		if memory, ok := at.Memory.Get(); ok {
+			row.MemoryBytes = Some[int64](0)
+			for _, m := range memory {
+				if m.Node == n.ID {
+					row.MemoryBytes = Some(int64(m.Bytes))
+				}
+			}
+		}
+		out.Nodes = append(out.Nodes, row)
+	}
+	var elsewhere float64
+	if held, ok := at.Held.Get(); ok {
+		elsewhere = out.boundSockets(&held, snap.Slab)
+	}
+	out.warn(snap.Nodes, elsewhere)
+	return out
+}
+
+// boundSockets bounds the process's sockets on each node from the objects that the
+// caches of its kinds of sockets have there, and returns the share of all those
+// objects that lie on nodes on which none of its threads ran.
+func (p *Placement) boundSockets(held *Held, caches []Cache) (elsewhere float64) {
+	own := map[*Cache]int64{} // its objects in a cache, which several kinds may share
+	for i, n := range held.Objects {
+		o := objectKinds[i]
+		if n == 0 || o.Body != sock.BodyFull {
+			continue
+		}
+		name := objectParts(o)[0].cache
+		at := slices.IndexFunc(caches, func(c Cache) bool { return c.Name == name || slices.Contains(c.Aliases, name) })
+		if at < 0 || len(caches[at].Nodes) == 0 {
+			continue
+		}
+		own[&caches[at]] += n
+		p.Sockets = Some(p.Sockets.Value + n)
+	}
+	if !p.Sockets.Known {
+		return 0
+	}
+	var all, away int64
+	for c, n := range own {
+		var total int64
+		for _, on := range c.Nodes {
+			total += on.Objects
+		}
+		others := max(0, total-n)
+		for i := range p.Nodes {
+			row, here := &p.Nodes[i], int64(0)
+			for _, on := range c.Nodes {
+				if on.Node == row.Node {
+					here = on.Objects
+				}
+			}
+			row.SocketsAtLeast = Some(row.SocketsAtLeast.Value + max(0, here-others))
+			row.SocketsAtMost = Some(row.SocketsAtMost.Value + min(n, here))
+			if all += here; row.Threads == 0 {
+				away += here
+			}
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return float64(away) / float64(all)
+}
+
+// What a warning needs: below farShare of its memory elsewhere nobody would move a
+// process, and objects of all processes say something only when most are elsewhere.
+const (
+	farShare    = 0.25
+	likelyShare = 0.5
+)
+
+// warn compares where the threads ran with where memory and sockets are.
+func (p *Placement) warn(nodes []Node, elsewhere float64) {
+	if !slices.ContainsFunc(p.Nodes, func(n NodePlacement) bool { return n.Threads > 0 }) {
+		return // nothing is known about where it runs
+	}
+	var memory, memoryAway, socketsAway, possible int64
+	var at, socketsAt []int
+	for _, n := range p.Nodes {
+		memory += n.MemoryBytes.Value
+		if n.Threads > 0 {
+			continue
+		}
+		memoryAway += n.MemoryBytes.Value
+		socketsAway += n.SocketsAtLeast.Value
+		possible += n.SocketsAtMost.Value
+		if n.MemoryBytes.Value > 0 {
+			at = append(at, n.Node)
+		}
+		if n.SocketsAtLeast.Value > 0 {
+			socketsAt = append(socketsAt, n.Node)
+		}
+	}
+	add := func(proven bool, format string, args ...any) {
+		p.Warnings = append(p.Warnings, PlacementWarning{proven, fmt.Sprintf(format, args...)})
+	}
+	if memory > 0 && float64(memoryAway) >= farShare*float64(memory) {
+		add(true, "%.0f %% of its memory is on %s, where none of its threads last ran%s.",
+			100*float64(memoryAway)/float64(memory), nodeNames(at), p.far(nodes, at))
+	}
+	sockets := p.Sockets.Value
+	switch {
+	case sockets == 0:
+	case float64(socketsAway) >= farShare*float64(sockets):
+		add(true, "At least %d of its %s are on %s, where none of its threads last ran%s.",
+			socketsAway, many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
+	case elsewhere >= likelyShare && possible > 0:
+		add(false, "%.0f %% of such socket objects of all processes are on nodes where none of its threads last ran: its own may be.", 100*elsewhere)
+	}
+}
+
+// far says how far those nodes are from the one that most threads ran on.
+func (p *Placement) far(nodes []Node, ids []int) string {
+	home := -1
+	for i := range p.Nodes {
+		if n := p.Nodes[i].Threads; n > 0 && (home < 0 || n > p.Nodes[home].Threads) {
+			home = i
+		}
+	}
+	from := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == p.Nodes[home].Node })
+	if from < 0 {
+		return ""
+	}
+	most := 0
+	for to, n := range nodes {
+		if slices.Contains(ids, n.ID) && to < len(nodes[from].Distances) {
+			most = max(most, nodes[from].Distances[to])
+		}
+	}
+	if most <= 10 {
+		return ""
+	}
+	upTo := ""
+	if len(ids) > 1 {
+		upTo = "up to "
+	}
+	return fmt.Sprintf(", %s%.1f × as far from node %d as its own memory", upTo, float64(most)/10, p.Nodes[home].Node)
+}
+
+// nodeNames is "node 1" or "nodes 1, 2 and 3".
+func nodeNames(ids []int) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.Itoa(id)
+	}
+	if len(words) == 1 {
+		return "node " + words[0]
+	}
+	last := len(words) - 1
+	return "nodes " + strings.Join(words[:last], ", ") + " and " + words[last]
+}

@@ -1,0 +1,128 @@
+package model
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/placement"
+	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/zone"
+)
+
+// held are that many sockets of a kind.
+func held(counts map[sock.Kind]int64) Held {
+	var h Held
+	for kind, n := range counts {
+		*h.Objects.of(SocketObject{Kind: kind, Body: sock.BodyFull, Open: true}) = n
+	}
+	return h
+}
+
+// place builds the placement of a process on two nodes, 0 with CPU 0 and 5 with CPU
+// 1, a distance of 21 apart.
+func place(at PlacementSample, caches []Cache) *Placement {
+	b := builder{sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
+		{ID: 0, CPUs: []int{0}, CPUList: "0", CPUsKnown: true}, {ID: 5, CPUs: []int{1}, CPUList: "1", CPUsKnown: true},
+	}}}}
+	return b.placement(&at, &Snapshot{Slab: caches, Nodes: []Node{{ID: 0, Distances: []int{10, 21}}, {ID: 5, Distances: []int{21, 10}}}})
+}
+
+func onCPU(cpu int) placement.Threads {
+	return placement.Threads{Seen: 1, OnCPU: []placement.CPUThreads{{CPU: cpu, Threads: 1}}}
+}
+
+func objects(name string, first, second int64, aliases ...string) Cache {
+	return Cache{Name: name, Aliases: aliases, Nodes: []NodeObjects{{0, first}, {5, second}}}
+}
+
+func TestSocketBounds(t *testing.T) {
+	type bounds [2][2]int64 // node, at least and at most
+	for _, tt := range []struct {
+		name   string
+		own    map[sock.Kind]int64
+		caches []Cache
+		total  Maybe[int64]
+		want   bounds
+	}{
+		{"all are its own", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 6)}, Some[int64](10), bounds{{4, 4}, {6, 6}}},
+		{"half are others'", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 16)}, Some[int64](10), bounds{{0, 4}, {6, 10}}},
+		{"nothing is certain", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 50, 50)}, Some[int64](10), bounds{{0, 10}, {0, 10}}},
+		{"more than the slab has now", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 3, 5)}, Some[int64](10), bounds{{3, 3}, {5, 5}}},
+		{
+			"a cache of two kinds", map[sock.Kind]int64{sock.UnixStream: 4, sock.UnixDgram: 2},
+			[]Cache{objects("signal_cache", 6, 2, "UNIX", "UNIX-STREAM")}, Some[int64](6), bounds{{4, 6}, {0, 2}},
+		},
+		{
+			"two caches add up", map[sock.Kind]int64{sock.TCP4: 1, sock.TCP6: 2},
+			[]Cache{objects("TCP", 1, 0), objects("TCPv6", 0, 2)}, Some[int64](3), bounds{{1, 1}, {2, 2}},
+		},
+		{"a cache without nodes", map[sock.Kind]int64{sock.TCP4: 1, sock.TCP6: 2}, []Cache{{Name: "TCP"}, objects("TCPv6", 0, 2)}, Some[int64](2), bounds{{0, 0}, {2, 2}}},
+		{"no caches", map[sock.Kind]int64{sock.TCP4: 1}, nil, Maybe[int64]{}, bounds{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := place(PlacementSample{Threads: onCPU(0), Held: Some(held(tt.own))}, tt.caches)
+			if got.Sockets != tt.total {
+				t.Errorf("bounds are of %+v sockets, want %+v", got.Sockets, tt.total)
+			}
+			for i, n := range got.Nodes {
+				if n.SocketsAtLeast.Known != tt.total.Known || n.SocketsAtMost.Known != tt.total.Known {
+					t.Errorf("node %d: %+v", n.Node, n)
+				}
+				if diff := cmp.Diff(tt.want[i], [2]int64{n.SocketsAtLeast.Value, n.SocketsAtMost.Value}); diff != "" {
+					t.Errorf("node %d (-want +got):\n%s", n.Node, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestPlacementWarnings(t *testing.T) {
+	memory := func(a, b uint64) Maybe[[]placement.NodeBytes] {
+		return Some([]placement.NodeBytes{{Node: 0, Bytes: a}, {Node: 5, Bytes: b}})
+	}
+	four := Some(held(map[sock.Kind]int64{sock.TCP4: 4}))
+	for _, tt := range []struct {
+		name   string
+		at     PlacementSample
+		caches []Cache
+		want   []string // "!" before what is proven
+	}{
+		{"at home", PlacementSample{Threads: onCPU(1), Memory: memory(24, 76), Held: four}, []Cache{objects("TCP", 0, 4)}, nil},
+		{"memory away", PlacementSample{Threads: onCPU(1), Memory: memory(26, 74)}, nil, []string{"!26 % of its memory is on node 0, where none of its threads last ran, 2.1 × as far from node 5 as its own memory."}},
+		{"sockets away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 3, 1)}, []string{"!At least 3 of its 4 sockets are on node 0"}},
+		{"sockets perhaps away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 90, 10)}, []string{"90 % of such socket objects of all processes"}},
+		{"most are at home", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 10, 90)}, nil},
+		{"a thread on each", PlacementSample{
+			Threads: placement.Threads{Seen: 2, OnCPU: []placement.CPUThreads{{CPU: 0, Threads: 1}, {CPU: 1, Threads: 1}}}, Memory: memory(90, 10), Held: four,
+		}, []Cache{objects("TCP", 90, 10)}, nil},
+		{"on a CPU of no node", PlacementSample{Threads: onCPU(7), Memory: memory(90, 10), Held: four}, []Cache{objects("TCP", 90, 10)}, nil},
+		{"nothing known", PlacementSample{}, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := place(tt.at, tt.caches).Warnings
+			if len(got) != len(tt.want) {
+				t.Fatalf("%+v, want %q", got, tt.want)
+			}
+			for i, w := range got {
+				want, proven := strings.CutPrefix(tt.want[i], "!")
+				if w.Proven != proven || !strings.HasPrefix(w.Text, want) {
+					t.Errorf("%+v, want %q", w, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+// TestPlacementAllowed: a list that is not one leaves unknown what may be run on.
+func TestPlacementAllowed(t *testing.T) {
+	for list, want := range map[string][2]Maybe[bool]{
+		"0": {Some(true), Some(false)}, "0-1": {Some(true), Some(true)}, "3": {Some(false), Some(false)}, "": {}, "x": {},
+	} {
+		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: list}}, nil)
+		if diff := cmp.Diff(want, [2]Maybe[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", list, diff)
+		}
+	}
+}
