@@ -67,7 +67,7 @@ type NodePlacement struct {
 
 // PlacementWarning is one way in which a process is far from its memory.
 type PlacementWarning struct {
-	// Proven: the numbers leave no other way. Else it is likely: the objects of all
+	// Proven: the numbers leave no other way. Else it is possible: the objects of all
 	// processes are elsewhere.
 	Proven bool   `json:"proven"`
 	Text   string `json:"text"`
@@ -113,18 +113,26 @@ func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 		}
 		out.Nodes = append(out.Nodes, row)
 	}
-	var elsewhere float64
+	var objects socketObjects
 	if held, ok := at.Held.Get(); ok {
-		elsewhere = out.boundSockets(&held, snap.Slab)
+		objects = out.boundSockets(&held, snap.Slab)
 	}
-	out.warn(snap.Nodes, elsewhere)
+	out.warn(snap.Nodes, objects)
 	return out
 }
 
+// socketObjects compares a process's sockets with the objects of their caches.
+type socketObjects struct {
+	// away is how many of its sockets must lie on nodes where none of its threads ran:
+	// those for which the others have no room.
+	away int64
+	// all are the objects of all processes, home those on nodes where its threads ran.
+	all, home int64
+}
+
 // boundSockets bounds the process's sockets on each node from the objects that the
-// caches of its kinds of sockets have there, and returns the share of all those
-// objects that lie on nodes on which none of its threads ran.
-func (p *Placement) boundSockets(held *Held, caches []Cache) (elsewhere float64) {
+// caches of its kinds of sockets have there.
+func (p *Placement) boundSockets(held *Held, caches []Cache) (sum socketObjects) {
 	own := map[*Cache]int64{} // its objects in a cache, which several kinds may share
 	for i, n := range held.Objects {
 		o := objectKinds[i]
@@ -139,12 +147,8 @@ func (p *Placement) boundSockets(held *Held, caches []Cache) (elsewhere float64)
 		own[&caches[at]] += n
 		p.Sockets = Some(p.Sockets.Value + n)
 	}
-	if !p.Sockets.Known {
-		return 0
-	}
-	var all, away int64
 	for c, n := range own {
-		var total int64
+		var total, home int64
 		for _, on := range c.Nodes {
 			total += on.Objects
 		}
@@ -158,45 +162,41 @@ func (p *Placement) boundSockets(held *Held, caches []Cache) (elsewhere float64)
 			}
 			row.SocketsAtLeast = Some(row.SocketsAtLeast.Value + max(0, here-others))
 			row.SocketsAtMost = Some(row.SocketsAtMost.Value + min(n, here))
-			if all += here; row.Threads == 0 {
-				away += here
+			if row.Threads > 0 {
+				home += here
 			}
 		}
+		sum.away += max(0, min(n, total)-home)
+		sum.all, sum.home = sum.all+total, sum.home+home
 	}
-	if all == 0 {
-		return 0
-	}
-	return float64(away) / float64(all)
+	return sum
 }
 
-// What a warning needs: below farShare of its memory elsewhere nobody would move a
-// process, and objects of all processes say something only when most are elsewhere.
-const (
-	farShare    = 0.25
-	likelyShare = 0.5
-)
+// farShare is what a warning needs: nobody would move a process for less of its memory
+// or sockets elsewhere.
+const farShare = 0.25
 
 // warn compares where the threads ran with where memory and sockets are.
-func (p *Placement) warn(nodes []Node, elsewhere float64) {
-	if !slices.ContainsFunc(p.Nodes, func(n NodePlacement) bool { return n.Threads > 0 }) {
-		return // nothing is known about where it runs
-	}
-	var memory, memoryAway, socketsAway, possible int64
+func (p *Placement) warn(nodes []Node, objects socketObjects) {
+	var memory, memoryAway int64
 	var at, socketsAt []int
+	homes := 0
 	for _, n := range p.Nodes {
 		memory += n.MemoryBytes.Value
 		if n.Threads > 0 {
+			homes++
 			continue
 		}
 		memoryAway += n.MemoryBytes.Value
-		socketsAway += n.SocketsAtLeast.Value
-		possible += n.SocketsAtMost.Value
 		if n.MemoryBytes.Value > 0 {
 			at = append(at, n.Node)
 		}
-		if n.SocketsAtLeast.Value > 0 {
+		if n.SocketsAtMost.Value > 0 {
 			socketsAt = append(socketsAt, n.Node)
 		}
+	}
+	if homes == 0 {
+		return // nothing is known about where it runs
 	}
 	add := func(proven bool, format string, args ...any) {
 		p.Warnings = append(p.Warnings, PlacementWarning{proven, fmt.Sprintf(format, args...)})
@@ -206,13 +206,15 @@ func (p *Placement) warn(nodes []Node, elsewhere float64) {
 			100*float64(memoryAway)/float64(memory), nodeNames(at), p.far(nodes, at))
 	}
 	sockets := p.Sockets.Value
+	share := float64(objects.home) / float64(max(1, objects.all))
 	switch {
-	case sockets == 0:
-	case float64(socketsAway) >= farShare*float64(sockets):
+	case sockets == 0 || len(socketsAt) == 0:
+	case objects.away > 0 && float64(objects.away) >= farShare*float64(sockets):
 		add(true, "At least %d of its %s are on %s, where none of its threads last ran%s.",
-			socketsAway, many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
-	case elsewhere >= likelyShare && possible > 0:
-		add(false, "%.0f %% of such socket objects of all processes are on nodes where none of its threads last ran: its own may be.", 100*elsewhere)
+			objects.away, many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
+	case share < 0.5*float64(homes)/float64(len(p.Nodes)):
+		// Less than half of what an even spread would put there.
+		add(false, "Only %.0f %% of such socket objects, of all processes, are where its threads last ran: its own may be elsewhere too.", 100*share)
 	}
 }
 

@@ -16,15 +16,32 @@ func explainNodes(c nodesCard) (title, text string) {
 			"boost is what min, low and high were raised by for a while after fragmentation (it is in them already); promo (since Linux 5.18) is the mark up to which pages are moved to a faster node.\n\n" +
 			"Not counted as free: page cache and reclaimable slab, which the kernel can give back, and the pages that wait in per-CPU lists. " +
 			"A zone with managed 0 has no pages on that node."
-	}
-	if c == cardContents {
-		return "What is where", "The first rows are the per-node statistics of /proc/zoneinfo, pages turned into bytes: programs is anonymous memory, file cache is what reclaim drops first. " +
-			"They do not add up to what is in use: huge pages, the kernel's own allocations and network buffers are not among them.\n\n" +
-			"The others are objects of slab caches (/sys/kernel/slab/NAME/objects, root only) on the node of their slab's pages. " +
-			"≤ marks a cache into which others are merged: their objects are in the number. A socket made by a CPU of one node and used by another stays where it was made."
+	case cardContents:
+		return "What is where", "The first rows are nodeN/meminfo, which numastat -m shows too, in its order of use: programs is AnonPages, files is FilePages with shared memory in it, which reclaim drops first where it can, " +
+			"unwritten is Dirty, locked Mlocked. A line that is 0 on every node is left out. Huge pages of hugetlbfs are counted, not sized. " +
+			"They do not add up to what is in use: network buffers, page structures and other allocations of the kernel are in no line.\n\n" +
+			"Slab objects are those of caches (/sys/kernel/slab/NAME/objects, root only) on the node of their slab's pages, of all processes together. " +
+			"≤ marks a cache into which others are merged: their objects are in the number. A socket made by a CPU of one node and used by another stays where it was made.\n\n" +
+			"Pages since boot are nodeN/numastat. Given to far CPUs is other_node: what was allocated here for a process that ran on another node. " +
+			"Wanted elsewhere is numa_miss, of the pages given out here; refused is numa_foreign, of the pages wanted here: another node had to give them."
+	case cardPlacement:
+		return "Where a process is", "Threads are counted on the node of the CPU that each is on or last was (field 39 of /proc/PID/task/TID/stat), the 256 oldest at most: " +
+			"a moment's picture, for the scheduler moves threads unless they are pinned. \"May not\" marks nodes without a CPU that its affinity allows.\n\n" +
+			"Its memory is numa_maps: pages that it has mapped, shared ones included. The kernel counts them under the process's mmap lock, so a process with more than 1 GiB resident is left alone, and it is not done more often than 1 % of the time allows.\n\n" +
+			"The kernel does not say where a process's sockets lie, only how many objects of each cache a node has, of all processes. " +
+			"The bounds follow from that and from how many sockets the process holds: were all objects of others on this node, the lower number of its own would still be here; the upper is all of them or all that are here. " +
+			"Where others hold most sockets, that says little, and the card says so.\n\n" +
+			"! is a warning that these numbers prove, from a quarter of its memory or sockets on; ? that they leave it open. " +
+			"numactl --cpunodebind and --membind start a process on one node; taskset moves one that runs."
+	case cardModules:
+		return "Memory modules", "From the firmware's SMBIOS table (/sys/firmware/dmi/tables, root only), as dmidecode -t 17 shows it: each slot with its label, its size in powers of two, its type and the speed it runs at. " +
+			"It is what the firmware wrote at boot; virtual machines have none or invented ones.\n\n" +
+			"It does not say which node a slot belongs to: on most servers the label does (\"CPU1\", \"P0\"), and a node is a processor or a part of one. " +
+			"Slots filled unevenly make nodes of different size and channels that run at different speed."
 	}
 	return "Nodes", "CPUs from /sys/devices/system/node/nodeN/cpulist, memory from nodeN/meminfo (node_read_meminfo in drivers/base/node.c). " +
 		"\"In use\" is MemTotal less MemFree: it holds the page cache, which the kernel gives back on demand, so a full bar alone is no alarm; the zones' marks are.\n\n" +
+		"Programs are AnonPages, files FilePages with shared memory in it, other is what no line of meminfo names. Sockets are the objects of sock_inode_cache on the node, one for each open socket, and their part of all. " +
 		"Slab is SReclaimable and SUnreclaim of the node. The inodes and dentries of live sockets count as reclaimable, and no reclaim frees them while the sockets are open. " +
 		"MemTotal leaves out what firmware and the kernel image took at boot: it is less than the modules' size."
 }

@@ -1,6 +1,10 @@
 package ui
 
-import "github.com/eptop/eptop/internal/model"
+import (
+	"fmt"
+
+	"github.com/eptop/eptop/internal/model"
+)
 
 // fixtureNodes4 is Debian's 6.12 with four nodes of 1 GB, as captured: DMA and
 // DMA32 on the first two, Normal on the others.
@@ -35,13 +39,70 @@ func fixtureNodes4() *model.Snapshot {
 	}
 	for i := range s.Nodes {
 		s.Nodes[i].Stats = fixtureStats(int64(i))
+		fixtureMeminfo(&s.Nodes[i])
+		s.Nodes[i].Numastat = &model.Numastat{Hit: 2849 + 9000*int64(i), Interleave: 200, Local: 2352 + 8000*int64(i), Other: 497 + 1000*int64(i)}
 	}
+	s.MemoryModules = []model.MemoryModule{{Locator: "DIMM 0", SizeBytes: model.Some[int64](4 << 30), Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
+	s.Sources = append(s.Sources, model.Source{Name: "dmi", State: model.OK})
 	for i := range s.Slab {
 		n := s.Slab[i].Objects
 		s.Slab[i].Nodes = []model.NodeObjects{
 			{Node: 0, Objects: n / 2}, {Node: 1, Objects: n / 4}, {Node: 2, Objects: n / 8}, {Node: 3, Objects: n - n/2 - n/4 - n/8},
 		}
 	}
+	return s
+}
+
+// fixtureMeminfo fills a node's meminfo so that programs, files and slab are parts of
+// what is in use.
+func fixtureMeminfo(n *model.Node) {
+	used := n.MemTotalBytes.Value - n.MemFreeBytes.Value
+	n.Meminfo = map[string]int64{
+		"MemTotal": n.MemTotalBytes.Value, "MemFree": n.MemFreeBytes.Value, "MemUsed": used, "AnonPages": used / 2, "AnonHugePages": used / 4 >> 21 << 21,
+		"FilePages": used / 5, "Mapped": used / 20, "Shmem": used / 40, "Dirty": 4096 * int64(n.ID), "Writeback": 0, "Mlocked": 0,
+		"PageTables": used / 200, "KernelStack": used / 100, "SReclaimable": n.SlabReclaimableBytes.Value, "SUnreclaim": n.SlabUnreclaimableBytes.Value,
+		"HugePages_Total": 0, "HugePages_Free": 0, "Bounce": 0, "Active(anon)": used / 2,
+	}
+}
+
+// fixturePlaced is the machine of four nodes with a process attached that runs on two
+// of them and has most of its memory and its sockets on a third.
+func fixturePlaced() *model.Snapshot {
+	s := fixtureNodes4()
+	row := func(node, threads int, mib, least, most int64) model.NodePlacement {
+		return model.NodePlacement{
+			Node: node, MayRun: model.Some(node >= 2), Threads: threads, MemoryBytes: model.Some(mib << 20), SocketsAtLeast: model.Some(least), SocketsAtMost: model.Some(most),
+		}
+	}
+	s.Processes[0].Placement = &model.Placement{
+		Threads: 9, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](19_002),
+		Nodes: []model.NodePlacement{row(0, 0, 310, 12_500, 19_002), row(1, 0, 2, 0, 6502), row(2, 2, 0, 0, 0), row(3, 7, 41, 120, 121)},
+		Warnings: []model.PlacementWarning{
+			{Proven: true, Text: "88 % of its memory is on nodes 0 and 1, where none of its threads last ran, up to 3.1 × as far from node 3 as its own memory."},
+			{Text: "Only 9 % of such socket objects, of all processes, are where its threads last ran: its own may be elsewhere too."},
+		},
+	}
+	return s
+}
+
+// fixtureDIMMs is a server whose firmware lists 16 slots, of which one was cut off.
+func fixtureDIMMs() *model.Snapshot {
+	s := fixtureNodes8()
+	for i := range 16 {
+		m := model.MemoryModule{Bank: fmt.Sprintf("P%d CHANNEL %c", i/8, 'A'+rune(i%8)), Locator: fmt.Sprintf("DIMM %d", i), Empty: i%4 == 3, FormFactor: "DIMM"}
+		if !m.Empty {
+			m.SizeBytes, m.Type = model.Some[int64](64<<30), "DDR5"
+			m.SpeedMTs, m.ConfiguredMTs = model.Some[int64](4800), model.Some[int64](4400)
+		}
+		s.MemoryModules = append(s.MemoryModules, m)
+	}
+	s.Sources = append(s.Sources, model.Source{Name: "dmi", State: model.Failed, Detail: "DMI: structure 40 at byte 4001 (115c): the table ends too early: malformed"})
+	// A process that hides its memory, with threads all over.
+	at := &model.Placement{Threads: 256, ThreadsMore: true, CPUsAllowed: "0-127", MemsAllowed: "0-7", MemoryProblem: "more than 1024 MiB are resident: the kernel would hold its mmap lock while it counts them"}
+	for _, n := range s.Nodes {
+		at.Nodes = append(at.Nodes, model.NodePlacement{Node: n.ID, Threads: 32, MayRun: model.Some(true)})
+	}
+	s.Processes[0].Placement = at
 	return s
 }
 
@@ -74,6 +135,8 @@ func fixtureNodes8() *model.Snapshot {
 			ID: i, CPUs: model.Some(cpus[i]), MemTotalBytes: model.Some[int64](64 << 30), MemFreeBytes: model.Some(int64(i*i) << 29),
 			SlabReclaimableBytes: model.Some[int64](900 << 20), SlabUnreclaimableBytes: model.Some(int64(i+1) << 28), Distances: dist,
 		})
+		fixtureMeminfo(&s.Nodes[i])
+		s.Nodes[i].Numastat = &model.Numastat{Hit: 1 << 40, Foreign: int64(7-i) << 36, Miss: int64(i) << 36, Local: 1 << 39, Other: 1 << 39}
 		s.Zones = append(s.Zones, fixtureZone(i, "Normal", int64(i*i)<<17+20_000, 22_000, 27_500, 33_000, 38_500, 1<<24, 1<<24, 1<<24-90_000))
 	}
 	return s

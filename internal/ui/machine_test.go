@@ -21,7 +21,7 @@ var machineViews = map[string]func(keyMap) view{"overview": newOverview, "socket
 var machines = map[string]func() *model.Snapshot{
 	"rich": fixtureRich, "huge": fixtureHuge, "empty": fixtureEmpty, "denied": fixtureDenied, "nobody": fixtureNobody,
 	"no-numa": fixtureNoNUMA, "nodes-4": fixtureNodes4, "nodes-8": fixtureNodes8, "odd-nodes": fixtureOddNodes,
-	"pressed": fixturePressed,
+	"pressed": fixturePressed, "placed": fixturePlaced, "dimms": fixtureDIMMs,
 }
 
 // chrome is how many lines the root keeps for itself.
@@ -42,6 +42,8 @@ func differs(name, machine string) bool {
 	switch machine {
 	case "pressed":
 		return name == "sockets"
+	case "placed", "dimms":
+		return name == "nodes"
 	case "huge", "no-numa", "nodes-4", "nodes-8", "odd-nodes":
 		return name != "sockets"
 	}
@@ -250,22 +252,6 @@ func TestSlabNetwork(t *testing.T) {
 	}
 	if msg, ok := cmd().(overlayMsg); !ok || msg.Title != "anon_vma_chain" || !strings.Contains(msg.Text, "eventpoll_pwq, avtab_extended_perms") {
 		t.Errorf("Enter shows %+v", msg)
-	}
-}
-
-func TestNodesScroll(t *testing.T) {
-	v := machineView("nodes", fixtureNodes8(), 80, 21).(*nodes)
-	if v.Tell() != "lines 1–21 of 38" {
-		t.Errorf("Tell = %q", v.Tell())
-	}
-	v.Update(press("G"))
-	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "open files") || strings.Contains(screen, "Nodes ─") {
-		t.Errorf("the end is not in sight:\n%s", screen)
-	}
-	v.Update(press("g"))
-	v.Update(press("right"))
-	if title, _ := v.Explain(); title != "Distances" {
-		t.Errorf("right of Nodes comes %q", title)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/theme"
-	"github.com/eptop/eptop/internal/units"
 )
 
 // nodes is numactl --hardware as a picture: the NUMA nodes and how far they
@@ -38,8 +37,10 @@ type nodesCard int
 const (
 	cardNodes nodesCard = iota
 	cardDistances
+	cardPlacement
 	cardZones
 	cardContents
+	cardModules
 )
 
 func newNodes(keys keyMap) view {
@@ -69,27 +70,34 @@ type section struct {
 	cards  []nodesCard
 }
 
-// sections divides the view: nodes and distances side by side where there is
-// room, else distances beside the zones, else all below each other.
+// sections divides the view. Where there is room, zones and what is where stand
+// beside each other; a narrow screen has what is about a process high up.
 func (v *nodes) sections() []section {
+	alone := func(c nodesCard) section { return section{[]int{v.w}, []nodesCard{c}} }
+	halves := []int{v.w / 2, v.w - v.w/2}
+	beside := v.matrixWidth() <= draw.CardInner(halves[0]) && draw.CardInner(halves[0]) >= 64
 	if len(v.snap.Nodes) < 2 {
-		return []section{{[]int{v.w}, []nodesCard{cardNodes, cardZones, cardContents}}}
+		if beside {
+			return []section{alone(cardNodes), {halves, []nodesCard{cardZones, cardContents, cardModules}}}
+		}
+		return []section{{[]int{v.w}, []nodesCard{cardNodes, cardZones, cardContents, cardModules}}}
 	}
 	dist := min(v.distancesWidth(), v.w/2)
 	switch {
-	case v.w-dist >= 96:
-		return []section{
-			{[]int{v.w - dist, dist}, []nodesCard{cardNodes, cardDistances}},
-			{[]int{v.w}, []nodesCard{cardZones, cardContents}},
+	case v.w-dist >= 84:
+		top := section{[]int{v.w - dist, dist}, []nodesCard{cardNodes, cardDistances}}
+		if beside {
+			return []section{top, {halves, []nodesCard{cardZones, cardPlacement, cardContents, cardModules}}}
 		}
+		return []section{top, {[]int{v.w}, []nodesCard{cardPlacement, cardZones, cardContents, cardModules}}}
 	case v.w-dist >= 36:
 		return []section{
-			{[]int{v.w}, []nodesCard{cardNodes}},
-			{[]int{dist, v.w - dist}, []nodesCard{cardDistances, cardZones}},
-			{[]int{v.w}, []nodesCard{cardContents}},
+			{[]int{v.w}, []nodesCard{cardNodes, cardPlacement}},
+			{[]int{dist, v.w - dist}, []nodesCard{cardDistances, cardModules}},
+			{[]int{v.w}, []nodesCard{cardZones, cardContents}},
 		}
 	}
-	return []section{{[]int{v.w}, []nodesCard{cardNodes, cardDistances, cardZones, cardContents}}}
+	return []section{{[]int{v.w}, []nodesCard{cardNodes, cardPlacement, cardDistances, cardZones, cardContents, cardModules}}}
 }
 
 // layout places every card; what does not fit into the height is scrolled to.
@@ -121,10 +129,14 @@ func (v *nodes) box(c nodesCard, w int) draw.Box {
 	switch c {
 	case cardDistances:
 		return draw.Box{Title: "Distances", Lines: asLines(v.distanceLines())}
+	case cardPlacement:
+		return draw.Box{Title: v.placementTitle(), Lines: asLines(v.placementLines(w))}
 	case cardZones:
 		return draw.Box{Title: "Zones", Lines: asLines(v.zonesLines(w))}
 	case cardContents:
 		return draw.Box{Title: "What is where", Lines: asLines(v.contentLines(w))}
+	case cardModules:
+		return draw.Box{Title: "Memory modules", Lines: asLines(v.moduleLines(w))}
 	}
 	return draw.Box{Title: "Nodes", Lines: asLines(v.nodeLines(w))}
 }
@@ -135,100 +147,6 @@ func asLines(texts []string) []draw.Line {
 		lines[i].Text = t
 	}
 	return lines
-}
-
-// nodeLines is a line for each node, bars below each other, and then in words
-// what the picture does not say.
-func (v *nodes) nodeLines(w int) []string {
-	p := v.pens
-	if len(v.snap.Nodes) == 0 {
-		return draw.Wrap(absence(v.snap, "nodes", "This kernel shows no NUMA nodes: all memory is one pool, equally far from every CPU."), w)
-	}
-	cpuW := len("CPUs")
-	for _, n := range v.snap.Nodes {
-		cpuW = max(cpuW, len(cpusOf(n)))
-	}
-	cpuW = min(cpuW, max(6, w/5))
-	wide := w >= 92
-	head := []draw.Cell{{Text: "node", W: 4, Right: true}, {Text: "CPUs", W: cpuW}, {Text: "memory in use"}, {Text: "used", W: 7, Right: true}, {Text: "of", W: 8, Right: true}, {Text: "free", W: 8, Right: true}}
-	slab := []draw.Cell{{Text: "slab", W: 8, Right: true}}
-	if wide {
-		slab = []draw.Cell{{Text: "reclaimable", W: 12, Right: true}, {Text: "unreclaimable", W: 14, Right: true}}
-	}
-	if w < 56 {
-		slab = nil
-	}
-	head = append(head, slab...)
-	for i := range head {
-		head[i].Pen = p.Header
-	}
-	lines := []string{draw.Columns(w, head...)}
-	for _, n := range v.snap.Nodes {
-		lines = append(lines, v.nodeLine(w, cpuW, wide, n))
-	}
-	for _, s := range nodeWords(v.snap.Nodes) {
-		lines = append(lines, draw.Wrap(s, w)...)
-	}
-	return lines
-}
-
-func (v *nodes) nodeLine(w, cpuW int, wide bool, n model.Node) string {
-	p := v.pens
-	cells := []draw.Cell{
-		{Text: strconv.Itoa(n.ID), W: 4, Right: true, Pen: p.Strong},
-		{Text: cpusOf(n), W: cpuW},
-	}
-	total, okTotal := n.MemTotalBytes.Get()
-	free, okFree := n.MemFreeBytes.Get()
-	rec, unrec := n.SlabReclaimableBytes, n.SlabUnreclaimableBytes
-	switch {
-	case !okTotal || !okFree:
-		return draw.Columns(w, append(cells, draw.Cell{Text: "its memory could not be read", Pen: p.Muted})...)
-	case total == 0:
-		return draw.Columns(w, append(cells, draw.Cell{Text: "no memory of its own", Pen: p.Warn})...)
-	}
-	share := 1 - float64(free)/float64(total)
-	// The bar takes what the numbers leave.
-	numbers := 7 + 8 + 8 + 3
-	switch {
-	case wide:
-		numbers += 12 + 14 + 2
-	case w >= 56:
-		numbers += 8 + 1
-	}
-	bar := max(1, w-4-1-cpuW-1-numbers)
-	cells = append(cells,
-		draw.Cell{Text: p.Gauge(p.Bar, bar, share), W: bar},
-		draw.Cell{Text: units.Percent(share), W: 7, Right: true},
-		draw.Cell{Text: units.Bytes(total), W: 8, Right: true, Pen: p.Muted},
-		draw.Cell{Text: units.Bytes(free), W: 8, Right: true, Pen: p.Strong},
-	)
-	switch {
-	case wide:
-		cells = append(cells, draw.Cell{Text: bytesOrDash(rec), W: 12, Right: true}, draw.Cell{Text: bytesOrDash(unrec), W: 14, Right: true})
-	case w >= 56:
-		sum := model.Maybe[int64]{Value: rec.Value + unrec.Value, Known: rec.Known && unrec.Known}
-		cells = append(cells, draw.Cell{Text: bytesOrDash(sum), W: 8, Right: true})
-	}
-	return draw.Columns(w, cells...)
-}
-
-func cpusOf(n model.Node) string {
-	cpus, ok := n.CPUs.Get()
-	switch {
-	case !ok:
-		return "?"
-	case cpus == "":
-		return "none"
-	}
-	return draw.Clean(cpus)
-}
-
-func bytesOrDash(m model.Maybe[int64]) string {
-	if b, ok := m.Get(); ok {
-		return units.Bytes(b)
-	}
-	return "–"
 }
 
 func (v *nodes) Update(msg tea.Msg) tea.Cmd {
@@ -282,8 +200,10 @@ func (v *nodes) press(msg tea.KeyPressMsg) {
 func (v *nodes) move(dx, dy int) {
 	i := v.index()
 	next := draw.Step(v.places, i, dx, dy)
-	if next == i && dx != 0 && i+dx >= 0 && i+dx < len(v.cards) {
-		next = i + dx
+	for j := i + dx; next == i && dx != 0 && j >= 0 && j < len(v.cards); j += dx {
+		if v.places[j].H > 0 {
+			next = j
+		}
 	}
 	if next < 0 || next >= len(v.cards) {
 		return
@@ -296,9 +216,11 @@ func (v *nodes) move(dx, dy int) {
 	v.scroll(0)
 }
 
+// index is the card under the cursor; one that shows nothing any more gives way to
+// the first.
 func (v *nodes) index() int {
 	for i, c := range v.cards {
-		if c == v.here {
+		if c == v.here && v.places[i].H > 0 {
 			return i
 		}
 	}
@@ -330,4 +252,9 @@ func (v *nodes) Keys() []key.Binding {
 	return []key.Binding{k.Left, k.Right, k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Explain}
 }
 
-func (v *nodes) Explain() (title, text string) { return explainNodes(v.here) }
+func (v *nodes) Explain() (title, text string) {
+	if i := v.index(); i < len(v.cards) {
+		return explainNodes(v.cards[i])
+	}
+	return explainNodes(cardNodes)
+}

@@ -2,90 +2,147 @@ package ui
 
 import (
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
 )
 
-// contents are zoneinfo's per-node statistics that say what fills a node, in
-// pages; each row is the sum of its counters.
-var contents = []struct {
-	name     string
-	counters []string
-}{
-	{"programs", []string{"nr_active_anon", "nr_inactive_anon"}},
-	{"file cache", []string{"nr_active_file", "nr_inactive_file"}},
-	{"page tables", []string{"nr_page_table_pages"}},
-	{"slab, reclaimable", []string{"nr_slab_reclaimable"}},
-	{"slab, not", []string{"nr_slab_unreclaimable"}},
+// contents are the lines of a node's meminfo that say what fills it: what each is to
+// a person, and the kernel's name. All are bytes.
+var contents = []struct{ name, line string }{
+	{"in use", "MemUsed"},
+	{"programs", "AnonPages"},
+	{"  in huge pages", "AnonHugePages"},
+	{"files", "FilePages"},
+	{"  of it mapped", "Mapped"},
+	{"  of it shared", "Shmem"},
+	{"  of it unwritten", "Dirty"},
+	{"  being written", "Writeback"},
+	{"locked", "Mlocked"},
+	{"page tables", "PageTables"},
+	{"kernel stacks", "KernelStack"},
+	{"slab, reclaimable", "SReclaimable"},
+	{"slab, not", "SUnreclaim"},
 }
 
-// placed are the caches whose objects are counted for each node: what they are
+// elsewhere are lines that another card or row has, or that are sums of such.
+var elsewhere = []string{
+	"MemTotal", "MemFree", "Slab", "KReclaimable", "Active", "Inactive", "Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable",
+}
+
+// networkObjects are the caches whose objects are counted for each node: what they are
 // to a person, and the true name of the cache.
-var placed = []struct{ name, cache string }{
+var networkObjects = []struct{ name, cache string }{
 	{"TCP sockets", "TCP"},
-	{"TCP sockets, IPv6", "TCPv6"},
-	{"socket inodes", "sock_inode_cache"},
+	{"TCP over IPv6", "TCPv6"},
+	{"UNIX sockets", "UNIX"},
+	{"UNIX streams", "UNIX-STREAM"},
+	{"UDP sockets", "UDP"},
+	{"socket inodes", socketInodes},
 	{"open files", "filp"},
 	{"epoll watches", "eventpoll_epi"},
 }
 
-// contentLines is a column for each node: what fills it, and how many objects
-// of sockets and epoll it holds.
+// contentLines is a column for each node: what fills it, how many objects of sockets
+// and epoll it holds, and how its allocations went.
 func (v *nodes) contentLines(w int) []string {
-	const cellW = 10
-	p, ns := v.pens, v.snap.Nodes
-	fits := max(1, (w-18)/cellW)
-	row := func(name string, pen draw.Pen, cell func(n model.Node) (string, bool)) (string, bool) {
-		line, any := p.Text.Ink(draw.Fit(name, min(w, 18))), false
-		for i, n := range ns {
-			text, ok := cell(n)
-			if any = any || ok; i < fits {
-				line += pen.Ink(draw.FitRight(text, cellW))
+	if len(v.snap.Nodes) == 0 {
+		return nil
+	}
+	m := v.newMatrix(w, true)
+	v.memoryRows(m)
+	v.objectRows(m)
+	v.numastatRows(m)
+	return m.done()
+}
+
+// memoryRows are the lines of meminfo: those with a name, then the others that are
+// not 0 under the kernel's.
+func (v *nodes) memoryRows(m *matrix) {
+	line := func(name string) func(n model.Node) (int64, bool) {
+		return func(n model.Node) (int64, bool) { x, ok := n.Meminfo[name]; return x, ok }
+	}
+	m.head("memory")
+	before := len(m.lines)
+	known := slices.Clone(elsewhere)
+	for _, c := range contents {
+		known = append(known, c.line)
+		m.numbers(c.name, v.pens.Text, strings.HasPrefix(c.name, " ") || c.name == "locked", units.Bytes, line(c.line))
+	}
+	var others []string
+	for _, n := range v.snap.Nodes {
+		for name := range n.Meminfo {
+			if !slices.Contains(known, name) && !slices.Contains(others, name) {
+				others = append(others, name)
 			}
 		}
-		return line, any
 	}
-	var lines []string
-	add := func(line string, any bool) {
-		if any {
-			lines = append(lines, line)
+	slices.Sort(others)
+	for _, name := range others {
+		write := units.Bytes
+		if strings.HasPrefix(name, "HugePages_") { // the only counts
+			write = units.Count
 		}
+		m.numbers(draw.Clean(name), v.pens.Text, true, write, line(name))
 	}
-	for _, c := range contents {
-		add(row(c.name, p.Text, func(n model.Node) (string, bool) { return v.statBytes(n, c.counters) }))
+	if len(m.lines) == before {
+		m.lines = nil
 	}
-	for _, c := range placed {
+}
+
+func (v *nodes) objectRows(m *matrix) {
+	var shown []*model.Cache
+	for _, c := range networkObjects {
 		cache, merged := cacheOf(v.snap, c.cache)
+		if cache == nil || len(cache.Nodes) == 0 || slices.Contains(shown, cache) {
+			continue // two names of one cache are one row
+		}
+		if shown == nil {
+			m.head("slab objects")
+		}
+		shown = append(shown, cache)
 		name := c.name
 		if merged {
 			name += " ≤" // others' objects are in the count
 		}
-		add(row(name, p.Strong, func(n model.Node) (string, bool) { return objectsOn(cache, n.ID) }))
+		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return objectsOf(cache, n.ID), true })
 	}
-	if len(lines) == 0 {
-		return nil
-	}
-	head, _ := row("", p.Header, func(n model.Node) (string, bool) { return "node " + strconv.Itoa(n.ID), true })
-	lines = append([]string{head}, lines...)
-	if len(ns) > fits {
-		lines = append(lines, p.Muted.Ink(draw.Fit(units.Many(int64(len(ns)-fits), "node")+" more: on a wider screen", w)))
-	}
-	return lines
 }
 
-func (v *nodes) statBytes(n model.Node, counters []string) (string, bool) {
-	sum := int64(0)
-	for _, name := range counters {
-		pages, ok := n.Stats[name]
-		if !ok {
-			return "–", false
-		}
-		sum += pages
+// numastatRows say how allocations went, as shares: the counts are since boot and
+// have no room.
+func (v *nodes) numastatRows(m *matrix) {
+	if len(v.snap.Nodes) < 2 || !slices.ContainsFunc(v.snap.Nodes, func(n model.Node) bool { return n.Numastat != nil }) {
+		return
 	}
-	return v.pages(sum), true
+	m.head("pages since boot")
+	share := func(name string, part, of func(a *model.Numastat) int64) {
+		var parts, all int64
+		for _, n := range v.snap.Nodes {
+			if n.Numastat != nil {
+				parts, all = parts+part(n.Numastat), all+of(n.Numastat)
+			}
+		}
+		m.row(name, v.pens.Text, func(n model.Node) string {
+			if n.Numastat == nil {
+				return "–"
+			}
+			return percentOf(part(n.Numastat), of(n.Numastat))
+		}, percentOf(parts, all))
+	}
+	here := func(a *model.Numastat) int64 { return a.Hit + a.Miss }
+	share("given to far CPUs", func(a *model.Numastat) int64 { return a.Other }, here)
+	share("wanted elsewhere", func(a *model.Numastat) int64 { return a.Miss }, here)
+	share("refused, too full", func(a *model.Numastat) int64 { return a.Foreign }, func(a *model.Numastat) int64 { return a.Hit + a.Foreign })
+}
+
+func percentOf(part, of int64) string {
+	if of <= 0 {
+		return "–"
+	}
+	return units.Percent(float64(part) / float64(of))
 }
 
 // cacheOf finds the cache that counts the objects of a true name, and whether
@@ -100,14 +157,13 @@ func cacheOf(s *model.Snapshot, name string) (c *model.Cache, merged bool) {
 	return nil, false
 }
 
-func objectsOn(c *model.Cache, node int) (string, bool) {
-	if c == nil || len(c.Nodes) == 0 {
-		return "–", false
-	}
+// objectsOf is how many objects of a cache a node holds. A node that is not listed
+// has none.
+func objectsOf(c *model.Cache, node int) int64 {
 	for _, n := range c.Nodes {
 		if n.Node == node {
-			return units.Count(n.Objects), true
+			return n.Objects
 		}
 	}
-	return "0", true
+	return 0
 }

@@ -55,8 +55,10 @@ func (v *nodes) zonesLines(w int) []string {
 		}
 		lines = append(lines, v.zoneLines(w, z)...)
 	}
-	if legend := "the bar is free memory; ┃ " + marks + ": the part below them is drawn wider"; w >= 64 && len(lines) > 0 {
-		lines = append(lines, v.pens.Muted.Ink(draw.Fit(legend, w)))
+	if len(lines) > 0 {
+		for _, line := range draw.Wrap("The bar is free memory; ┃ "+marks+", the part below them drawn wider. Below low the kernel starts to reclaim.", w) {
+			lines = append(lines, v.pens.Muted.Ink(line))
+		}
 	}
 	if len(empty) > 0 {
 		lines = append(lines, v.pens.Muted.Ink(draw.Fit("without pages: "+strings.Join(empty, ", "), w)))
@@ -94,7 +96,7 @@ func (v *nodes) zoneLines(w int, z model.Zone) []string {
 	return []string{
 		draw.Columns(w, name, draw.Cell{Text: p.Gauge(pen, bar, at(z.Free), marks...), W: bar},
 			draw.Cell{Text: v.pages(z.Free) + " free", W: 13, Right: true}, draw.Cell{Text: words, W: right - 14, Right: true, Pen: pen}),
-		draw.Columns(w, draw.Cell{W: 9}, draw.Cell{Text: v.marksText(z), Pen: p.Muted}),
+		draw.Columns(w, draw.Cell{W: 9}, draw.Cell{Text: v.marksText(z, w-10), Pen: p.Muted}),
 	}
 }
 
@@ -115,15 +117,20 @@ func (v *nodes) headroom(z model.Zone) (string, draw.Pen) {
 	return v.pages(z.Free-z.High) + " above high", p.Good
 }
 
-func (v *nodes) marksText(z model.Zone) string {
+// marksText names a zone's marks, in w cells at most: the last are the least
+// important.
+func (v *nodes) marksText(z model.Zone, w int) string {
 	parts := []string{"min " + v.pages(z.Min), "low " + v.pages(z.Low), "high " + v.pages(z.High)}
-	if promo, ok := z.Promo.Get(); ok {
-		parts = append(parts, "promo "+v.pages(promo))
-	}
 	if boost, ok := z.Boost.Get(); ok && boost > 0 {
 		parts = append(parts, "boosted by "+v.pages(boost))
 	}
+	if promo, ok := z.Promo.Get(); ok {
+		parts = append(parts, "promo "+v.pages(promo))
+	}
 	parts = append(parts, "managed "+v.pages(z.Managed))
+	for len(parts) > 1 && draw.Width(strings.Join(parts, " · ")) > w {
+		parts = parts[:len(parts)-1]
+	}
 	return strings.Join(parts, " · ")
 }
 
@@ -134,95 +141,4 @@ func (v *nodes) pages(n int64) string {
 		return units.Many(n, "page")
 	}
 	return units.Bytes(n * v.snap.Host.PageBytes)
-}
-
-const distanceCell = 4
-
-// distancesWidth is the width of the card that shows the whole heat map.
-func (v *nodes) distancesWidth() int {
-	return max(28, 4+5+distanceCell*len(v.snap.Nodes))
-}
-
-// distanceLines is the heat map: from each node (row) to each node (column).
-func (v *nodes) distanceLines() []string {
-	p := v.pens
-	most := 10
-	for _, n := range v.snap.Nodes {
-		most = max(most, slices.Max(append(n.Distances, 10)))
-	}
-	var b strings.Builder
-	b.WriteString(p.Header.Ink(" node"))
-	for _, n := range v.snap.Nodes {
-		b.WriteString(p.Header.Ink(draw.FitRight(strconv.Itoa(n.ID)+" ", distanceCell)))
-	}
-	lines := []string{b.String()}
-	for _, from := range v.snap.Nodes {
-		b.Reset()
-		b.WriteString(p.Strong.Ink(draw.FitRight(strconv.Itoa(from.ID), 5)))
-		for i := range v.snap.Nodes {
-			if i >= len(from.Distances) {
-				b.WriteString(draw.FitRight("?", distanceCell))
-				continue
-			}
-			d := from.Distances[i]
-			b.WriteString(p.Heat(strconv.Itoa(d)+" ", distanceCell, float64(d-10)/float64(max(1, most-10))))
-		}
-		lines = append(lines, b.String())
-	}
-	lines = append(lines, p.Muted.Ink("10 = own memory"))
-	if most > 10 {
-		lines = append(lines, p.Muted.Ink(strconv.Itoa(most)+" = "+strconv.FormatFloat(float64(most)/10, 'f', 1, 64)+" × as far"))
-	}
-	return lines
-}
-
-// nodeWords says what is easily overlooked in the picture.
-func nodeWords(ns []model.Node) []string {
-	var words []string
-	if len(ns) == 1 {
-		words = append(words, "One node: all memory is equally far from every CPU.")
-	}
-	missing := []string{}
-	for i, n := range ns {
-		id := "Node " + strconv.Itoa(n.ID)
-		if total, ok := n.MemTotalBytes.Get(); ok && total == 0 {
-			w := id + " has no memory"
-			if near, d := nearest(ns, i); near >= 0 {
-				w += ": its CPUs take it from node " + strconv.Itoa(near) + " (distance " + strconv.Itoa(d) + ")"
-			}
-			words = append(words, w+".")
-		}
-		if cpus, ok := n.CPUs.Get(); ok && cpus == "" {
-			words = append(words, id+" has no CPUs: for all of them its memory is remote.")
-		}
-		next := 0
-		if i > 0 {
-			next = ns[i-1].ID + 1
-		}
-		for ; next < n.ID && len(missing) < 9; next++ {
-			missing = append(missing, strconv.Itoa(next))
-		}
-	}
-	switch len(missing) {
-	case 0:
-	case 1:
-		words = append(words, "There is no node "+missing[0]+": the numbering has a gap.")
-	default:
-		words = append(words, "There are no nodes "+strings.Join(missing, ", ")+": the numbering has gaps.")
-	}
-	return words
-}
-
-// nearest is the closest node with memory, seen from the node at index i.
-func nearest(ns []model.Node, i int) (id, distance int) {
-	id = -1
-	for j, n := range ns {
-		if total, ok := n.MemTotalBytes.Get(); j == i || j >= len(ns[i].Distances) || ok && total == 0 {
-			continue
-		}
-		if d := ns[i].Distances[j]; id < 0 || d < distance {
-			id, distance = n.ID, d
-		}
-	}
-	return id, distance
 }

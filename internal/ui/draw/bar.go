@@ -85,6 +85,64 @@ func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 	return b.String()
 }
 
+// Slice is a part of a Stack: its own glyph, so that it can be told apart without
+// colour, and its share of the whole.
+type Slice struct {
+	Pen   Pen
+	Glyph string
+	Share float64
+}
+
+// Stack is a bar of exactly w cells that is made of slices, on visible ground. What
+// is more than nothing altogether shows at least a cell, and what is less than all
+// never looks full; the cells go to the slices by their shares.
+func (p *Pens) Stack(w int, parts ...Slice) string {
+	if w <= 0 {
+		return ""
+	}
+	sum := 0.0
+	for _, s := range parts {
+		sum += clamp(s.Share)
+	}
+	filled := (fill(w, sum) + 4) / 8
+	switch {
+	case sum > 0 && filled == 0:
+		filled = 1
+	case sum < 1 && filled == w && w > 1:
+		filled = w - 1
+	}
+	var b strings.Builder
+	for i, n := range apportion(filled, sum, parts) {
+		b.WriteString(parts[i].Pen.Ink(strings.Repeat(parts[i].Glyph, n)))
+	}
+	b.WriteString(p.BarRest.Ink(strings.Repeat("░", w-filled)))
+	return b.String()
+}
+
+// apportion divides cells among slices by their shares; those that came off worst in
+// rounding down get one more.
+func apportion(cells int, sum float64, parts []Slice) []int {
+	counts, left := make([]int, len(parts)), cells
+	if sum <= 0 {
+		return counts
+	}
+	due := func(i int) float64 { return clamp(parts[i].Share)/sum*float64(cells) - float64(counts[i]) }
+	for i := range parts {
+		counts[i] = min(int(due(i)), left)
+		left -= counts[i]
+	}
+	for ; left > 0; left-- {
+		worst := 0
+		for i := range parts {
+			if due(i) > due(worst) {
+				worst = i
+			}
+		}
+		counts[worst]++
+	}
+	return counts
+}
+
 // Chart draws values, oldest first, as columns in exactly w times h cells: from
 // lo (empty but for a line) to hi (full). With fewer values than columns the
 // newest stands at the right edge; with more, a column is the highest of the

@@ -44,6 +44,7 @@ func TestShapes(t *testing.T) {
 				"Bar":   Bar(p.Bar, w, share),
 				"Gauge": p.Gauge(p.Good, w, share, 0, 0.1, 0.1, share, 1),
 				"Heat":  p.Heat("31", w, share),
+				"Stack": p.Stack(w, Slice{p.Bar, "█", share}, Slice{p.Warn, "▓", 0.5}, Slice{p.Bar, "▒", share}),
 				"Spark": Spark(p.Bar, w, []float64{1, share, 3}, 0, 3),
 			} {
 				if n := ansi.StringWidth(got); n != w {
@@ -73,6 +74,17 @@ func TestBarFill(t *testing.T) {
 	}
 	if got := ansi.Strip(NewPens(theme.New(true)).Gauge(Pen{}, 10, 0.55, 0.2, 0.8, 0.81)); got != "██┃██▌░░┃░" {
 		t.Errorf("Gauge = %q", got)
+	}
+}
+
+func TestStack(t *testing.T) {
+	for want, shares := range map[string][2]float64{
+		"███▒▒░░░░░": {0.3, 0.2}, "░░░░░░░░░░": {0, 0}, "█░░░░░░░░░": {0.001, 0.001}, "▒░░░░░░░░░": {0.001, 0.002}, "█▒▒▒▒▒▒▒▒▒": {0.1, 7}, "█████▒▒▒▒░": {0.5, 0.499},
+	} {
+		got := ansi.Strip(NewPens(theme.New(true)).Stack(10, Slice{Pen{}, "█", shares[0]}, Slice{Pen{}, "▒", shares[1]}))
+		if got != want {
+			t.Errorf("Stack(%v) = %q, want %q", shares, got, want)
+		}
 	}
 }
 

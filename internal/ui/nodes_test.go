@@ -1,0 +1,172 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/model"
+)
+
+func TestNodesScroll(t *testing.T) {
+	v := machineView("nodes", fixtureNodes8(), 80, 21).(*nodes)
+	if v.Tell() != "lines 1–21 of 82" {
+		t.Errorf("Tell = %q", v.Tell())
+	}
+	v.Update(press("G"))
+	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "refused, too full") || strings.Contains(screen, "Nodes ─") {
+		t.Errorf("the end is not in sight:\n%s", screen)
+	}
+	v.Update(press("g"))
+	v.Update(press("right"))
+	if title, _ := v.Explain(); title != "Distances" {
+		t.Errorf("right of Nodes comes %q", title)
+	}
+}
+
+// TestNodesExplain: every card that is there can be reached by keys, and explains
+// itself.
+func TestNodesExplain(t *testing.T) {
+	for _, size := range [][2]int{{80, 21}, {120, 37}, {160, 47}} {
+		v := machineView("nodes", fixturePlaced(), size[0], size[1]).(*nodes)
+		var titles []string
+		for range 10 {
+			title, _ := v.Explain()
+			titles = append(titles, title)
+			v.Update(press("right"))
+		}
+		slices.Sort(titles)
+		want := []string{"Distances", "Memory modules", "Nodes", "What is where", "Where a process is", "Zones"}
+		if got := slices.Compact(titles); !slices.Equal(got, want) {
+			t.Errorf("%dx%d: %q, want %q", size[0], size[1], got, want)
+		}
+	}
+}
+
+// TestNodesDetached: the card of a process goes when nobody is attached any more,
+// and the cursor that was on it to the first card.
+func TestNodesDetached(t *testing.T) {
+	v := machineView("nodes", fixturePlaced(), 160, 47).(*nodes)
+	v.here = cardPlacement
+	if title, _ := v.Explain(); title != "Where a process is" {
+		t.Fatal(title)
+	}
+	v.SetSnapshot(fixtureNodes4())
+	if title, _ := v.Explain(); title != "Nodes" {
+		t.Errorf("the cursor is on %q", title)
+	}
+	if screen := ansi.Strip(v.View()); strings.Contains(screen, "Where 7424") || !strings.Contains(screen, "Attach to a process (p)") {
+		t.Errorf("after detaching:\n%s", screen)
+	}
+}
+
+func TestDistanceWords(t *testing.T) {
+	ns := func(rows ...[]int) (out []model.Node) {
+		for i, d := range rows {
+			out = append(out, model.Node{ID: i, Distances: d})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		nodes []model.Node
+		want  string
+	}{
+		{ns([]int{10}), ""},
+		{ns(nil, nil), ""},
+		{ns([]int{10, 21}, []int{21, 10}), "every other 2.1 × as far"},
+		{ns([]int{10, 21, 31}, nil, []int{31, 21, 10}), "the others 2.1 to 3.1 × as far"},
+		{ns([]int{10, 10}, []int{10, 10}), ""},
+	} {
+		if got := distanceWords(tt.nodes); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%v: %q, want %q", tt.nodes, got, tt.want)
+		}
+	}
+}
+
+func TestMissWords(t *testing.T) {
+	node := func(id int, hit, foreign int64) model.Node {
+		return model.Node{ID: id, Numastat: &model.Numastat{Hit: hit, Foreign: foreign}}
+	}
+	for _, tt := range []struct {
+		nodes []model.Node
+		want  []string
+	}{
+		{[]model.Node{node(0, 100, 0), {ID: 1}}, nil},
+		{[]model.Node{node(0, 0, 0), node(1, 960, 40)}, nil},
+		{[]model.Node{node(0, 90, 10), node(3, 80, 20)}, []string{"20.0 % of the pages wanted on node 3 since boot came from another, for want of room; 1 more node had to refuse some too."}},
+	} {
+		if got := missWords(tt.nodes); !slices.Equal(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestPressureWords(t *testing.T) {
+	zone := func(free int64) model.Zone {
+		return fixtureZone(1, "Normal", free, 100, 200, 300, 400, 9000, 9000, 9000)
+	}
+	for _, tt := range []struct {
+		zones []model.Zone
+		want  []string
+	}{
+		{[]model.Zone{zone(200), zone(8000), {Node: 1, Name: "Movable"}}, nil},
+		{[]model.Zone{zone(199)}, []string{"Zone Normal of node 1 is below its low mark: kswapd reclaims memory there."}},
+		{[]model.Zone{zone(99)}, []string{"Zone Normal of node 1 is below its min mark: whoever allocates there has to reclaim memory first."}},
+	} {
+		if got := pressureWords(tt.zones); !slices.Equal(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+	if got := pressureWords(slices.Repeat([]model.Zone{zone(1)}, 9)); len(got) != 4 || got[3] != "6 more zones below low." {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestModuleSum(t *testing.T) {
+	dimm := model.MemoryModule{SizeBytes: model.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: model.Some[int64](4800), ConfiguredMTs: model.Some[int64](4400)}
+	for _, tt := range []struct {
+		modules []model.MemoryModule
+		want    string
+	}{
+		{[]model.MemoryModule{dimm, {Empty: true}, dimm, {Empty: true}}, "128 GiB in 2 of 4 slots: 2 × 64 GiB DDR5 4 400 MT/s. Slower than it could be: 2 modules."},
+		{[]model.MemoryModule{{Empty: true}}, "Nothing in 1 slot."},
+		{[]model.MemoryModule{{Type: "RAM"}}, "Unknown size in 1 of 1 slot: 1 × unknown size RAM."},
+	} {
+		if got := moduleSum(tt.modules); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestBetween(t *testing.T) {
+	for want, bounds := range map[string][2]int64{
+		"–": {0, 0}, "7": {7, 7}, "≤ 7": {0, 7}, "3–7": {3, 7}, "≥ 12 500": {12_500, 19_002},
+	} {
+		row := model.NodePlacement{SocketsAtLeast: model.Some(bounds[0]), SocketsAtMost: model.Some(bounds[1])}
+		if got := between(row); got != want {
+			t.Errorf("between(%v) = %q, want %q", bounds, got, want)
+		}
+	}
+}
+
+func TestHomeWords(t *testing.T) {
+	row := func(threads int, memory model.Maybe[int64]) model.NodePlacement {
+		return model.NodePlacement{Threads: threads, MemoryBytes: memory}
+	}
+	none := model.Maybe[int64]{}
+	for _, tt := range []struct {
+		at   model.Placement
+		want string
+	}{
+		{model.Placement{Nodes: []model.NodePlacement{row(2, model.Some[int64](300)), row(0, model.Some[int64](100))}}, "75.0 % of its memory is on nodes where its threads last ran."},
+		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}, Sockets: model.Some[int64](3)}, "Nothing says that it is far from its sockets."},
+		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}}, ""},
+		{model.Placement{Nodes: []model.NodePlacement{row(0, model.Some[int64](300))}, Sockets: model.Some[int64](3)}, ""},
+	} {
+		if got := homeWords(&tt.at); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.at, got, tt.want)
+		}
+	}
+}
