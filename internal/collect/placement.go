@@ -15,7 +15,8 @@ import (
 // Bounds of looking where a process is, which is done for those that were asked for
 // alone, and only where there are nodes to choose from.
 const (
-	// placementShare is the share of wall time that it may take.
+	// placementShare is the share of wall time that it may take, or MaxStall where that
+	// is less: a lock of the process is held for part of it.
 	placementShare = 0.01
 	// maxThreads is of how many threads the CPU is read, some 20 µs each.
 	maxThreads = 256
@@ -47,7 +48,7 @@ func (l *look) placed(p *process) model.Maybe[model.PlacementSample] {
 	s, err := l.readPlacement(p)
 	at.sample = model.Maybe[model.PlacementSample]{Value: s, Known: err == nil}
 	now := l.now()
-	at.next = now.Add(time.Duration(float64(now.Sub(began)) / placementShare))
+	at.next = now.Add(time.Duration(float64(now.Sub(began)) / min(placementShare, l.opts.MaxStall)))
 	return at.sample
 }
 

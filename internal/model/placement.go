@@ -209,6 +209,8 @@ func (p *Placement) warn(nodes []Node, objects socketObjects) {
 	share := float64(objects.home) / float64(max(1, objects.all))
 	switch {
 	case sockets == 0 || len(socketsAt) == 0:
+	case objects.away == sockets:
+		add(true, "All of its %s are on %s, where none of its threads last ran%s.", many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
 	case objects.away > 0 && float64(objects.away) >= farShare*float64(sockets):
 		add(true, "At least %d of its %s are on %s, where none of its threads last ran%s.",
 			objects.away, many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))

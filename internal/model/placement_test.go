@@ -92,6 +92,7 @@ func TestPlacementWarnings(t *testing.T) {
 		{"at home", PlacementSample{Threads: onCPU(1), Memory: memory(24, 76), Held: four}, []Cache{objects("TCP", 0, 4)}, nil},
 		{"memory away", PlacementSample{Threads: onCPU(1), Memory: memory(26, 74)}, nil, []string{"!26 % of its memory is on node 0, where none of its threads last ran, 2.1 × as far from node 5 as its own memory."}},
 		{"sockets away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 3, 1)}, []string{"!At least 3 of its 4 sockets are on node 0"}},
+		{"all sockets away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 5, 0)}, []string{"!All of its 4 sockets are on node 0"}},
 		{"sockets perhaps away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 90, 10)}, []string{"Only 10 % of such socket objects"}},
 		{"sockets spread evenly", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 50, 50)}, nil},
 		{"no room at home", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 90, 2)}, []string{"!At least 2 of its 4 sockets are on node 0"}},

@@ -13,7 +13,7 @@ func explainNodes(c nodesCard) (title, text string) {
 		return "Zones", "From /proc/zoneinfo (zoneinfo_show_print in mm/vmstat.c). The bar is the free part of the pages that the zone's allocator manages; " +
 			"its first two fifths are stretched: they hold only 0 to the highest mark, because on an even scale all marks would fall together.\n\n" +
 			"Below low, kswapd wakes and reclaims until high is reached. Below min, whoever allocates has to reclaim memory itself, and connections stall. " +
-			"boost is what min, low and high were raised by for a while after fragmentation (it is in them already); promo (since Linux 5.18) is the mark up to which pages are moved to a faster node.\n\n" +
+			"boost is what min, low and high were raised by for a while after fragmentation (it is in them already; ┆ marks where min would be without); promo (since Linux 5.18) is the mark up to which pages are moved to a faster node.\n\n" +
 			"Not counted as free: page cache and reclaimable slab, which the kernel can give back, and the pages that wait in per-CPU lists. " +
 			"A zone with managed 0 has no pages on that node."
 	case cardContents:

@@ -42,8 +42,11 @@ func (v *nodes) zonesLines(w int) []string {
 	}
 	var lines []string
 	var empty []string
-	marks := "min ┃ low ┃ high"
+	marks, boosted := "min ┃ low ┃ high", ""
 	for _, z := range v.snap.Zones {
+		if boost, ok := z.Boost.Get(); ok && boost > 0 {
+			boosted = " " + boostMark + " is min before it was boosted."
+		}
 		if promo, ok := z.Promo.Get(); ok && promo > z.High {
 			marks = "min ┃ low ┃ high ┃ promo"
 		}
@@ -56,7 +59,7 @@ func (v *nodes) zonesLines(w int) []string {
 		lines = append(lines, v.zoneLines(w, z)...)
 	}
 	if len(lines) > 0 {
-		for _, line := range draw.Wrap("The bar is free memory; ┃ "+marks+", the part below them drawn wider. Below low the kernel starts to reclaim.", w) {
+		for _, line := range draw.Wrap("The bar is free memory; ┃ "+marks+", the part below them drawn wider. Below low the kernel starts to reclaim."+boosted, w) {
 			lines = append(lines, v.pens.Muted.Ink(line))
 		}
 	}
@@ -74,31 +77,47 @@ func hasPages(zones []model.Zone, name string) bool {
 func (v *nodes) zoneLines(w int, z model.Zone) []string {
 	p := v.pens
 	at := zoneScale(z)
-	marks := []float64{}
-	if z.High > 0 {
-		marks = append(marks, at(z.Min), at(z.Low), at(z.High))
-		if promo, ok := z.Promo.Get(); ok && promo > z.High {
-			marks = append(marks, at(promo))
-		}
-	}
+	marks := zoneMarks(z, at)
 	words, pen := v.headroom(z)
 	name := draw.Cell{Text: strconv.Itoa(z.Node) + " " + draw.Clean(z.Name), W: 9, Pen: p.Strong}
 	if w < 64 {
 		bar := max(1, w-10)
 		second := v.pages(z.Free) + " free, " + words
 		return []string{
-			draw.Columns(w, name, draw.Cell{Text: p.Gauge(pen, bar, at(z.Free), marks...), W: bar}),
+			draw.Columns(w, name, draw.Cell{Text: p.Marked(pen, bar, at(z.Free), marks...), W: bar}),
 			draw.Columns(w, draw.Cell{W: min(9, max(1, w-34))}, draw.Cell{Text: second, Pen: pen}),
 		}
 	}
 	const right = 34
 	bar := max(1, w-10-right-1)
 	return []string{
-		draw.Columns(w, name, draw.Cell{Text: p.Gauge(pen, bar, at(z.Free), marks...), W: bar},
+		draw.Columns(w, name, draw.Cell{Text: p.Marked(pen, bar, at(z.Free), marks...), W: bar},
 			draw.Cell{Text: v.pages(z.Free) + " free", W: 13, Right: true}, draw.Cell{Text: words, W: right - 14, Right: true, Pen: pen}),
 		draw.Columns(w, draw.Cell{W: 9}, draw.Cell{Text: v.marksText(z, w-10), Pen: p.Muted}),
 	}
 }
+
+// zoneMarks are the watermarks on the bar of a zone. A boost has raised all of them:
+// where min would be without it has a mark of its own.
+func zoneMarks(z model.Zone, at func(int64) float64) []draw.Mark {
+	if z.High <= 0 {
+		return nil
+	}
+	var marks []draw.Mark
+	add := func(pages int64, glyph string) { marks = append(marks, draw.Mark{At: at(pages), Glyph: glyph}) }
+	if boost, ok := z.Boost.Get(); ok && boost > 0 {
+		add(max(0, z.Min-boost), boostMark)
+	}
+	add(z.Min, "┃")
+	add(z.Low, "┃")
+	add(z.High, "┃")
+	if promo, ok := z.Promo.Get(); ok && promo > z.High {
+		add(promo, "┃")
+	}
+	return marks
+}
+
+const boostMark = "┆"
 
 // headroom says how far the free pages stand above the marks, and what that
 // means.

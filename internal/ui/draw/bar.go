@@ -48,14 +48,27 @@ func Bar(pen Pen, w int, share float64) string {
 // Gauge is a bar of exactly w cells on visible ground, with a mark at each
 // given share: watermarks, limits.
 func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
+	all := make([]Mark, len(marks))
+	for i, m := range marks {
+		all[i] = Mark{At: m, Glyph: "┃"}
+	}
+	return p.Marked(pen, w, share, all...)
+}
+
+// Mark stands on a gauge at a share of it, as one cell.
+type Mark struct {
+	At    float64
+	Glyph string
+}
+
+// Marked is a Gauge whose marks look different.
+func (p *Pens) Marked(pen Pen, w int, share float64, marks ...Mark) string {
 	if w <= 0 {
 		return ""
 	}
-	at := make([]int, 0, len(marks))
-	for _, m := range marks {
-		at = append(at, min(w-1, int(clamp(m)*float64(w))))
-	}
-	slices.Sort(at)
+	cellOf := func(m Mark) int { return min(w-1, int(clamp(m.At)*float64(w))) }
+	at := slices.Clone(marks)
+	slices.SortStableFunc(at, func(a, b Mark) int { return cellOf(a) - cellOf(b) })
 	n := fill(w, share)
 	full, part := n/8, n%8
 	var b strings.Builder
@@ -73,12 +86,13 @@ func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 		}
 	}
 	done := 0
-	for _, x := range at {
+	for _, m := range at {
+		x := cellOf(m)
 		if x < done {
 			continue // two marks in one cell
 		}
 		run(done, x)
-		b.WriteString(p.Mark.Ink("┃"))
+		b.WriteString(p.Mark.Ink(m.Glyph))
 		done = x + 1
 	}
 	run(done, w)

@@ -75,6 +75,9 @@ func TestBarFill(t *testing.T) {
 	if got := ansi.Strip(NewPens(theme.New(true)).Gauge(Pen{}, 10, 0.55, 0.2, 0.8, 0.81)); got != "██┃██▌░░┃░" {
 		t.Errorf("Gauge = %q", got)
 	}
+	if got := ansi.Strip(NewPens(theme.New(true)).Marked(Pen{}, 6, 0.5, Mark{0.7, "┃"}, Mark{0.1, "┆"}, Mark{0.1, "┃"})); got != "┆██░┃░" {
+		t.Errorf("Marked = %q", got)
+	}
 }
 
 func TestStack(t *testing.T) {
