@@ -128,7 +128,7 @@ func TestPlacement(t *testing.T) {
 		Threads: 2, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](20),
 		Nodes: []model.NodePlacement{row(0, 0, false, 600, 10, 16), row(1, 0, false, 0, 0, 0), row(2, 0, true, 0, 0, 0), row(3, 2, true, 300, 4, 10)},
 		Warnings: []model.PlacementWarning{
-			{Proven: true, Text: "67 % of its memory is on node 0, where none of its threads last ran, 3.1 × as far from node 3 as its own memory."},
+			{Proven: true, Text: "66 % of its memory is on node 0, where none of its threads last ran, 3.1 × as far from node 3 as its own memory."},
 			{Proven: true, Text: "At least 10 of its 20 sockets are on node 0, where none of its threads last ran, 3.1 × as far from node 3 as its own memory."},
 		},
 		Age: got.Age,

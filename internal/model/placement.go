@@ -30,6 +30,9 @@ type Placement struct {
 	// Threads is of how many threads the CPU is known; ThreadsMore: it has others.
 	Threads     int  `json:"threads"`
 	ThreadsMore bool `json:"threads_more,omitempty"`
+	// ThreadsMoved of Threads are on no node: asleep since they were moved off the CPU
+	// they last ran on.
+	ThreadsMoved int `json:"threads_moved"`
 	// CPUsAllowed and MemsAllowed are the kernel's short lists of the CPUs that the
 	// main thread may run on and of the nodes that its cpuset lets it allocate on.
 	CPUsAllowed string `json:"cpus_allowed,omitempty"`
@@ -88,7 +91,7 @@ func (b *builder) placements(snap *Snapshot) {
 
 func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 	out := &Placement{
-		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
+		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
 		MemoryProblem: at.MemoryProblem, Warnings: []PlacementWarning{}, Age: b.age(at.At),
 	}
 	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs + "\n"))
@@ -202,8 +205,8 @@ func (p *Placement) warn(nodes []Node, objects socketObjects) {
 		p.Warnings = append(p.Warnings, PlacementWarning{proven, fmt.Sprintf(format, args...)})
 	}
 	if memory > 0 && float64(memoryAway) >= farShare*float64(memory) {
-		add(true, "%.0f %% of its memory is on %s, where none of its threads last ran%s.",
-			100*float64(memoryAway)/float64(memory), nodeNames(at), p.far(nodes, at))
+		percent := int(100 * (float64(memoryAway) / float64(memory))) // rounded down: 100 is all of it
+		add(true, "%d %% of its memory is on %s, where none of its threads last ran%s.", percent, nodeNames(at), p.far(nodes, at))
 	}
 	sockets := p.Sockets.Value
 	share := float64(objects.home) / float64(max(1, objects.all))

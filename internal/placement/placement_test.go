@@ -166,19 +166,44 @@ func TestThreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := NewFS(root)
-	got, err := f.Threads(42, 10)
+	got, err := f.Threads(42, 10, Allowed{})
 	if diff := cmp.Diff(Threads{Seen: 4, OnCPU: []CPUThreads{{0, 1}, {2, 3}}}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if got, err := f.Threads(42, 2); err != nil || got.Seen > 2 || !got.More {
+	if got, err := f.Threads(42, 2, Allowed{}); err != nil || got.Seen > 2 || !got.More {
 		t.Errorf("bounded: %+v, %v", got, err)
 	}
-	if _, err := f.Threads(43, 2); !Gone(err) {
+	if _, err := f.Threads(43, 2, Allowed{}); !Gone(err) {
 		t.Errorf("no process: %v", err)
 	}
 	write(t, root, "44/task/44/stat", "44 (x) S 1")
-	if _, err := f.Threads(44, 2); !errors.Is(err, ErrMalformed) {
+	if _, err := f.Threads(44, 2, Allowed{}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("cut: %v", err)
+	}
+}
+
+// TestThreadsMoved: a thread that sleeps where it may not run any more is nowhere; one
+// with an affinity of its own is where it is.
+func TestThreadsMoved(t *testing.T) {
+	root := t.TempDir()
+	for tid, allowed := range map[int]string{42: "3", 43: "3", 44: "0-1", 45: "7,x"} {
+		write(t, root, fmt.Sprintf("42/task/%d/stat", tid), stat("x", 0))
+		write(t, root, fmt.Sprintf("42/task/%d/status", tid), "Cpus_allowed_list:\t"+allowed+"\n")
+	}
+	write(t, root, "42/task/46/stat", stat("x", 3)) // its status is not asked for
+	write(t, root, "42/task/47/stat", stat("x", 5)) // its status is gone
+	got, err := NewFS(root).Threads(42, 10, Allowed{CPUs: "3"})
+	want := Threads{Seen: 6, Moved: 2, OnCPU: []CPUThreads{{0, 2}, {3, 1}, {5, 1}}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestMay(t *testing.T) {
+	for list, want := range map[string]bool{"": true, "2": true, "0-3": true, "0,2": true, "0,4-5": false, "1": false, "x": true, "3-": true} {
+		if got := may(list, 2); got != want {
+			t.Errorf("may(%q, 2) = %v", list, got)
+		}
 	}
 }
 
@@ -239,7 +264,7 @@ func TestLive(t *testing.T) {
 		t.Errorf("pinned to CPU %d, found on %d (%v)", cpu, got, err)
 	}
 
-	threads, err := f.Threads(me, 10_000)
+	threads, err := f.Threads(me, 10_000, Allowed{})
 	if err != nil || threads.Seen == 0 {
 		t.Errorf("threads %+v, %v", threads, err)
 	}
@@ -257,7 +282,7 @@ func TestLive(t *testing.T) {
 	if err != nil || allowed.CPUs != strconv.Itoa(cpu) || allowed.Mems == "" {
 		t.Errorf("allowed %+v, %v; want CPU %d", allowed, err, cpu)
 	}
-	got, err := f.Threads(child.Process.Pid, 10)
+	got, err := f.Threads(child.Process.Pid, 10, allowed)
 	if diff := cmp.Diff(Threads{Seen: 1, OnCPU: []CPUThreads{{cpu, 1}}}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -284,7 +309,7 @@ func BenchmarkThreads(b *testing.B) {
 	me := os.Getpid()
 	threads := 0
 	for b.Loop() {
-		got, err := f.Threads(me, 1000)
+		got, err := f.Threads(me, 1000, Allowed{})
 		if err != nil || got.Seen == 0 {
 			b.Fatal(got, err)
 		}

@@ -71,7 +71,10 @@ func (t *text) placements(s *model.Snapshot) {
 func threadsOf(at *model.Placement) string {
 	n := units.Many(int64(at.Threads), "thread")
 	if at.ThreadsMore {
-		return "the first " + n
+		n = "the first " + n
+	}
+	if at.ThreadsMoved > 0 {
+		n += fmt.Sprintf(" (%d moved elsewhere and asleep since)", at.ThreadsMoved)
 	}
 	return n
 }

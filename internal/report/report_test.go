@@ -58,7 +58,7 @@ func snapshot() *model.Snapshot {
 				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: model.Some[int64](20), Sockets: model.Some[int64](2),
 				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: model.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
 				Placement: &model.Placement{
-					Threads: 3, ThreadsMore: true, CPUsAllowed: "0-1", Sockets: model.Some[int64](2), Nodes: []model.NodePlacement{
+					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: model.Some[int64](2), Nodes: []model.NodePlacement{
 						{Node: 0, Threads: 3, MemoryBytes: model.Some[int64](4096), SocketsAtLeast: model.Some[int64](0), SocketsAtMost: model.Some[int64](2)},
 						{Node: 2, MemoryBytes: model.Some[int64](1 << 20)},
 					},

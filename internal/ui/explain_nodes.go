@@ -26,7 +26,7 @@ func explainNodes(c nodesCard) (title, text string) {
 			"Wanted elsewhere is numa_miss, of the pages given out here; refused is numa_foreign, of the pages wanted here: another node had to give them."
 	case cardPlacement:
 		return "Where a process is", "Threads are counted on the node of the CPU that each is on or last was (field 39 of /proc/PID/task/TID/stat), the 256 oldest at most: " +
-			"a moment's picture, for the scheduler moves threads unless they are pinned. \"May not\" marks nodes without a CPU that its affinity allows.\n\n" +
+			"a moment's picture, for the scheduler moves threads unless they are pinned. A thread that sleeps where it may not run any more is counted nowhere. \"May not\" marks nodes without a CPU that its affinity allows.\n\n" +
 			"Its memory is numa_maps: pages that it has mapped, shared ones included. The kernel counts them under the process's mmap lock, so a process with more than 1 GiB resident is left alone, and it is not done more often than 1 % of the time allows.\n\n" +
 			"The kernel does not say where a process's sockets lie, only how many objects of each cache a node has, of all processes. " +
 			"The bounds follow from that and from how many sockets the process holds: were all objects of others on this node, the lower number of its own would still be here; the upper is all of them or all that are here. " +

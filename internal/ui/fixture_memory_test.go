@@ -75,7 +75,7 @@ func fixturePlaced() *model.Snapshot {
 		}
 	}
 	s.Processes[0].Placement = &model.Placement{
-		Threads: 9, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](19_002),
+		Threads: 10, ThreadsMoved: 1, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](19_002),
 		Nodes: []model.NodePlacement{row(0, 0, 310, 12_500, 19_002), row(1, 0, 2, 0, 6502), row(2, 2, 0, 0, 0), row(3, 7, 41, 120, 121)},
 		Warnings: []model.PlacementWarning{
 			{Proven: true, Text: "88 % of its memory is on nodes 0 and 1, where none of its threads last ran, up to 3.1 × as far from node 3 as its own memory."},

@@ -84,6 +84,9 @@ func (v *nodes) placementLines(w int) []string {
 		note(v.pens.Muted, "Where its memory is, is not known: "+draw.Clean(at.MemoryProblem)+".")
 	}
 	may := "May run on CPUs " + cmp.Or(draw.Clean(at.CPUsAllowed), "?") + ", allocate on nodes " + cmp.Or(draw.Clean(at.MemsAllowed), "?") + "."
+	if at.ThreadsMoved > 0 {
+		may = units.Many(int64(at.ThreadsMoved), "thread") + " moved elsewhere and asleep since. " + may
+	}
 	if n, ok := at.Sockets.Get(); ok {
 		may += " The kernel tells no node for its " + units.Many(n, "socket") + ": the bounds are what the objects of all processes allow."
 	}
