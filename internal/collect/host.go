@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -104,7 +105,13 @@ func (l *look) hostFacts() {
 	l.sample.MaxUserWatches, err = l.number("sys/fs/epoll/max_user_watches", 0)
 	l.sample.OpenFiles, err2 = l.number("sys/fs/file-nr", 0)
 	l.sample.MaxFiles, err3 = l.number("sys/fs/file-nr", 2)
-	for _, other := range []error{err2, err3} {
+	unused, err4 := l.number("sys/fs/dentry-state", 1)
+	if errors.Is(err4, fs.ErrNotExist) {
+		err4 = nil // only a captured tree lacks it
+	}
+	l.sample.UnusedDentries = unused
+	l.sample.AllProcesses = model.Some(int64(len(l.pids)))
+	for _, other := range []error{err2, err3, err4} {
 		if err == nil {
 			err = other
 		}

@@ -149,7 +149,7 @@ func (s sizes) instance() Maybe[InstanceCost] {
 	if layouts == nil {
 		layouts = map[string]Layout{}
 	}
-	if l, ok := kmallocLayout(n, s.layouts); ok {
+	if _, l, ok := kmallocLayout(n, s.layouts); ok {
 		layouts["eventpoll"] = l
 	}
 	s.layouts = layouts
@@ -166,14 +166,15 @@ var kmallocCaches = []struct {
 	{"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256}, {"kmalloc-512", 512}, {"kmalloc-1k", 1024},
 }
 
-func kmallocLayout(n int64, layouts map[string]Layout) (Layout, bool) {
+// kmallocLayout is the cache that serves n bytes.
+func kmallocLayout(n int64, layouts map[string]Layout) (name string, l Layout, ok bool) {
 	for _, k := range kmallocCaches {
 		if k.bytes >= n {
-			l, ok := layouts[k.name]
-			return l, ok
+			l, ok = layouts[k.name]
+			return k.name, l, ok
 		}
 	}
-	return Layout{}, false
+	return "", Layout{}, false
 }
 
 // CostCaches are the true names of all caches that costs are made of: whoever

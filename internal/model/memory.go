@@ -5,40 +5,8 @@ import (
 	"math"
 
 	"github.com/eptop/eptop/internal/dmi"
-	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/zone"
 )
-
-func caches(in []slab.Cache, pageBytes int) []Cache {
-	if in == nil {
-		return nil
-	}
-	out := make([]Cache, 0, len(in))
-	for i := range in {
-		c := &in[i]
-		row := Cache{
-			Name: c.Name, Aliases: c.Aliases, Objects: int64(c.Objs), Active: int64(min(c.ActiveObjs, c.Objs)),
-			SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
-			ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
-			Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
-			Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)),
-		}
-		if c.RequestedBytes > 0 {
-			row.ObjectBytes = Some(int64(c.RequestedBytes))
-		}
-		if row.Aliases == nil {
-			row.Aliases = []string{}
-		}
-		if c.Reclaimable != slab.Unknown {
-			row.Reclaimable = Some(c.Reclaimable == slab.Yes)
-		}
-		for _, n := range c.PerNode {
-			row.Nodes = append(row.Nodes, NodeObjects{Node: n.Node, Objects: int64(n.Objs)})
-		}
-		out = append(out, row)
-	}
-	return out
-}
 
 func maybe(o zone.Optional) Maybe[int64] {
 	if !o.Known || o.Value > math.MaxInt64 {

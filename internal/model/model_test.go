@@ -251,6 +251,7 @@ func TestCaches(t *testing.T) {
 	want := []Cache{{
 		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
 		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: Some(false),
+		Network: true, FreeBytes: 6 * 2368, PaddingBytes: 65536 - 26*2368 + 20*64,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -42,6 +42,8 @@ func New(s *Sample) *Snapshot {
 		}
 	}
 	b.epoll(snap)
+	b.explain(snap)
+	snap.SlabTotals, snap.SlabNetwork = totals(snap.Slab, true), totals(snap.Slab, false)
 	snap.Processes = b.processRows()
 	b.placements(snap)
 	snap.Walls = walls(s, snap)
@@ -55,6 +57,7 @@ type builder struct {
 	watch     Maybe[WatchCost]
 	headBytes int64
 	instance  Maybe[InstanceCost]
+	tally     *Tally // of all sockets; nil where they were not looked at
 	*socketCosts
 }
 

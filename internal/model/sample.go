@@ -23,6 +23,12 @@ type Sample struct {
 	MaxUserWatches Maybe[int64]
 	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
 	OpenFiles, MaxFiles Maybe[int64]
+	// UnusedDentries are those that nobody holds: nr_unused of
+	// /proc/sys/fs/dentry-state.
+	UnusedDentries Maybe[int64]
+	// AllProcesses counts the processes of eptop's PID namespace, whether or not they
+	// hold epolls; kernel threads and zombies too.
+	AllProcesses Maybe[int64]
 
 	// UserNames are the names of all users that processes run as.
 	UserNames map[int]string

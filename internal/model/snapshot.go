@@ -30,8 +30,12 @@ type Snapshot struct {
 	// Sockets is absent where sockets were not looked at.
 	Sockets *Sockets `json:"sockets,omitempty"`
 	Slab    []Cache  `json:"slab,omitempty"`
-	Nodes   []Node   `json:"nodes,omitempty"`
-	Zones   []Zone   `json:"zones,omitempty"`
+	// SlabTotals are of all caches, SlabNetwork of those behind sockets and epoll;
+	// absent where slabinfo is.
+	SlabTotals  Maybe[SlabTotals] `json:"slab_totals,omitzero"`
+	SlabNetwork Maybe[SlabTotals] `json:"slab_network_totals,omitzero"`
+	Nodes       []Node            `json:"nodes,omitempty"`
+	Zones       []Zone            `json:"zones,omitempty"`
 	// MemoryModules are the firmware's slots, empty ones included, in its order.
 	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
 	Walls         []Wall         `json:"walls,omitempty"`
@@ -298,8 +302,11 @@ type Cache struct {
 	Name string `json:"name"`
 	// Aliases are the other names SLUB merged into this cache.
 	Aliases []string `json:"aliases"`
-	Objects int64    `json:"objects"`
-	Active  int64    `json:"active"`
+	// Network: the cache, or one merged into it, is behind sockets or epoll.
+	Network bool  `json:"network"`
+	Objects int64 `json:"objects"`
+	// Active counts the free objects on per-CPU slabs too.
+	Active int64 `json:"active"`
 	// SlotBytes is what an object takes in a slab, with its alignment: slabinfo's
 	// <objsize>. ObjectBytes is the size that was asked for, of a merged cache the
 	// largest of all its names; absent where sysfs does not say.
@@ -311,10 +318,82 @@ type Cache struct {
 	Slabs          int64        `json:"slabs"`
 	ActiveSlabs    int64        `json:"active_slabs"`
 	Bytes          int64        `json:"bytes"`
-	// UnusedBytes is the part of Bytes in which no active object lies.
-	UnusedBytes int64         `json:"unused_bytes"`
-	Reclaimable Maybe[bool]   `json:"reclaimable,omitzero"`
+	// UnusedBytes is the part of Bytes in which no active object lies: FreeBytes in
+	// places for objects, the rest in the ends of slabs.
+	UnusedBytes int64 `json:"unused_bytes"`
+	FreeBytes   int64 `json:"free_bytes"`
+	// PaddingBytes is what can hold no object's data: the ends of slabs, and of the
+	// active objects' places what is beyond ObjectBytes (alignment and the
+	// allocator's own fields). Where ObjectBytes is absent it is the ends alone.
+	PaddingBytes int64       `json:"padding_bytes"`
+	Reclaimable  Maybe[bool] `json:"reclaimable,omitzero"`
+	// PinnedBytes is the part of a reclaimable cache that no shrinker frees while
+	// the sockets and epoll instances live that eptop counted.
+	PinnedBytes Maybe[int64]  `json:"pinned_bytes,omitzero"`
 	Nodes       []NodeObjects `json:"nodes,omitempty"`
+	// ExplainedBy is whose the active objects are, as far as eptop counted the things
+	// that need them.
+	ExplainedBy []Use `json:"explained_by,omitempty"`
+	// Unexplained is Active less what ExplainedBy counts: the objects of
+	// UncountedNames, free ones on per-CPU slabs, and what was not seen. Absent where
+	// nothing was counted, and where the counts, which are of another moment, are
+	// more than Active.
+	Unexplained Maybe[int64] `json:"unexplained_objects,omitzero"`
+	// UncountedNames are the names that share the cache and whose objects nobody
+	// counts.
+	UncountedNames []string `json:"uncounted_names,omitempty"`
+}
+
+// Explained is how many active objects ExplainedBy counts, false where nothing was
+// counted. It may be more than Active, for it is of another moment.
+func (c *Cache) Explained() (objects int64, ok bool) {
+	for i := range c.ExplainedBy {
+		objects += c.ExplainedBy[i].Objects
+	}
+	return objects, len(c.ExplainedBy) > 0
+}
+
+// Use is a part of a cache's active objects of which eptop knows what needs them.
+type Use struct {
+	// Cache is the objects' true name: one of those that share the cache.
+	Cache string `json:"cache"`
+	// For says what needs them: "watches".
+	For     string `json:"for"`
+	Objects int64  `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+	// Origin is measured where the kernel listed the things themselves, derived
+	// where so many objects follow from them.
+	Origin Origin `json:"origin"`
+	// Pins: they are objects of a reclaimable cache that cannot be freed while what
+	// needs them lives.
+	Pins      bool     `json:"pins,omitempty"`
+	LeavesOut []string `json:"leaves_out,omitempty"`
+}
+
+// SlabTotals sums up slab caches, with what slabtop has in its head.
+type SlabTotals struct {
+	Caches       int64 `json:"caches"`
+	ActiveCaches int64 `json:"active_caches"` // those with an active object
+	Objects      int64 `json:"objects"`
+	Active       int64 `json:"active"`
+	Slabs        int64 `json:"slabs"`
+	ActiveSlabs  int64 `json:"active_slabs"`
+	// ObjectsBytes and ActiveBytes are objects times their places (slabtop's Size),
+	// Bytes the pages of all slabs.
+	ObjectsBytes int64 `json:"objects_bytes"`
+	ActiveBytes  int64 `json:"active_bytes"`
+	Bytes        int64 `json:"bytes"`
+	FreeBytes    int64 `json:"free_bytes"`
+	PaddingBytes int64 `json:"padding_bytes"`
+	// ReclaimableBytes are those of caches known to be reclaimable; ReclaimUnknown
+	// counts the caches of which it is not known.
+	ReclaimableBytes int64        `json:"reclaimable_bytes"`
+	ReclaimUnknown   int64        `json:"reclaimable_unknown"`
+	PinnedBytes      Maybe[int64] `json:"pinned_bytes,omitzero"`
+	// The sizes are those of places for objects; absent without caches or objects.
+	MinObjectBytes     Maybe[int64] `json:"min_object_bytes,omitzero"`
+	AverageObjectBytes Maybe[int64] `json:"average_object_bytes,omitzero"`
+	MaxObjectBytes     Maybe[int64] `json:"max_object_bytes,omitzero"`
 }
 
 // NodeObjects is how many objects of a cache a node holds.

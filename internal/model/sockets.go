@@ -231,6 +231,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
 	var all Tally
+	b.tally = &all
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}

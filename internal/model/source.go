@@ -34,8 +34,8 @@ type Origin string
 
 // The origins, from the strongest to the weakest.
 const (
-	// Measured: the running kernel's allocator reports this very number, or an
-	// experiment on this machine gave it.
+	// Measured: the running kernel reports this very number: its allocator does, or
+	// it lists the things themselves. Or an experiment on this machine gave it.
 	Measured Origin = "measured"
 	// Derived: computed from numbers that the running kernel reports.
 	Derived Origin = "derived"

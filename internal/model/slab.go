@@ -1,0 +1,110 @@
+package model
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/eptop/eptop/internal/slab"
+)
+
+func caches(in []slab.Cache, pageBytes int) []Cache {
+	if in == nil {
+		return nil
+	}
+	out := make([]Cache, 0, len(in))
+	for i := range in {
+		out = append(out, cache(&in[i], pageBytes))
+	}
+	return out
+}
+
+func cache(c *slab.Cache, pageBytes int) Cache {
+	row := Cache{
+		Name: c.Name, Aliases: c.Aliases, Objects: int64(c.Objs), Active: int64(min(c.ActiveObjs, c.Objs)),
+		SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
+		ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
+		Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
+		Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)),
+	}
+	// Where the kernel fell back to smaller slabs, Bytes is too high, and so are the ends.
+	row.FreeBytes = min((row.Objects-row.Active)*row.SlotBytes, row.UnusedBytes)
+	row.PaddingBytes = row.UnusedBytes - row.FreeBytes
+	if c.RequestedBytes > 0 {
+		row.ObjectBytes = Some(int64(c.RequestedBytes))
+		row.PaddingBytes += row.Active * max(0, row.SlotBytes-row.ObjectBytes.Value)
+	}
+	if row.Aliases == nil {
+		row.Aliases = []string{}
+	}
+	row.Network = NetworkName(c.Name) || slices.ContainsFunc(c.Aliases, NetworkName)
+	if c.Reclaimable != slab.Unknown {
+		row.Reclaimable = Some(c.Reclaimable == slab.Yes)
+	}
+	for _, n := range c.PerNode {
+		row.Nodes = append(row.Nodes, NodeObjects{Node: n.Node, Objects: int64(n.Objs)})
+	}
+	return row
+}
+
+// networkNames are caches behind sockets and epoll; networkPrefixes begin the
+// names of more.
+var (
+	networkNames = []string{
+		"AF_VSOCK", "MPTCP", "MPTCPv6", "PACKET", "PING", "PINGv6", "RAW", "RAWv6", "SCTP", "SCTPv6", "TCP", "TCPv6", "UDP", "UDPv6",
+		"dentry", "ep_head", "filp", "inet_peer_cache", "lsm_file_cache", "lsm_inode_cache", "nf_conntrack", "sock_inode_cache",
+		"tcp_bind_bucket", "tcp_bind2_bucket",
+	}
+	networkPrefixes = []string{"UNIX", "UDP-", "UDPLITE", "eventpoll_", "request_sock_", "skbuff_", "tw_sock_"}
+)
+
+// NetworkName reports whether a cache of that name is behind sockets or epoll.
+func NetworkName(name string) bool {
+	return slices.Contains(networkNames, name) ||
+		slices.ContainsFunc(networkPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// totals sums up the caches, all or those behind sockets and epoll.
+func totals(caches []Cache, all bool) Maybe[SlabTotals] {
+	if caches == nil {
+		return Maybe[SlabTotals]{}
+	}
+	var t SlabTotals
+	for i := range caches {
+		if c := &caches[i]; all || c.Network {
+			t.add(c)
+		}
+	}
+	if t.Objects > 0 {
+		t.AverageObjectBytes = Some(t.ObjectsBytes / t.Objects)
+	}
+	return Some(t)
+}
+
+func (t *SlabTotals) add(c *Cache) {
+	t.Caches++
+	if c.Active > 0 {
+		t.ActiveCaches++
+	}
+	t.Objects += c.Objects
+	t.Active += c.Active
+	t.Slabs += c.Slabs
+	t.ActiveSlabs += c.ActiveSlabs
+	t.ObjectsBytes += c.Objects * c.SlotBytes
+	t.ActiveBytes += c.Active * c.SlotBytes
+	t.Bytes += c.Bytes
+	t.FreeBytes += c.FreeBytes
+	t.PaddingBytes += c.PaddingBytes
+	switch reclaimable, ok := c.Reclaimable.Get(); {
+	case !ok:
+		t.ReclaimUnknown++
+	case reclaimable:
+		t.ReclaimableBytes += c.Bytes
+	}
+	if n, ok := c.PinnedBytes.Get(); ok {
+		t.PinnedBytes = Some(t.PinnedBytes.Value + n)
+	}
+	if !t.MinObjectBytes.Known || c.SlotBytes < t.MinObjectBytes.Value {
+		t.MinObjectBytes = Some(c.SlotBytes)
+	}
+	t.MaxObjectBytes = Some(max(t.MaxObjectBytes.Value, c.SlotBytes))
+}
