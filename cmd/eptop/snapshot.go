@@ -32,7 +32,7 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return err
 	}
 	defer c.Close()
-	sample, err := c.Look(collect.Focus{PIDs: s.pids})
+	sample, err := c.Look(collect.Focus{PIDs: s.pids, AllCaches: true})
 	if err != nil {
 		return err
 	}

@@ -61,8 +61,7 @@ type Collector struct {
 	structs   structSizes
 	modules   modules
 	layouts   layouts
-	perNode   map[string][]slab.NodeObjects // by true name
-	perNodeAt time.Time
+	perNode   map[string]cacheNodes // by name in slabinfo
 	users     map[int]string
 	pids      []int
 	processes map[int]*process
@@ -137,6 +136,10 @@ type Focus struct {
 	Fresh bool
 	// Load reads the limits that a load would run into.
 	Load bool
+	// Caches are slab caches, as slabinfo names them, of which the objects are wanted
+	// for each node, besides those that costs are made of. AllCaches is all of them.
+	Caches    []string
+	AllCaches bool
 }
 
 // Look reads the machine once. It fails only where the processes themselves

@@ -53,10 +53,11 @@ type layouts struct {
 
 // memory reads slab caches, zones, nodes and what sizes are made of.
 func (l *look) memory() {
-	var err error
+	var err, nodesErr error
+	nodesTook := l.timed(func() { l.sample.Nodes, nodesErr = l.zone.Nodes() })
 	took := l.timed(func() {
 		l.sample.Caches, err = l.Collector.slab.Caches()
-		l.objectsByNode()
+		l.objectsByNode(nodesErr == nil)
 	})
 	l.source("slabinfo", took, err)
 	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
@@ -76,14 +77,13 @@ func (l *look) memory() {
 
 	took = l.timed(func() { l.sample.Zones, err = l.zone.Zoneinfo() })
 	l.source("zoneinfo", took, err)
-	took = l.timed(func() { l.sample.Nodes, err = l.zone.Nodes() })
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("this kernel shows no NUMA nodes: %w", err)
+	if errors.Is(nodesErr, fs.ErrNotExist) {
+		nodesErr = fmt.Errorf("this kernel shows no NUMA nodes: %w", nodesErr)
 	}
-	if err == nil && len(l.sample.Nodes.Gone) > 0 {
-		err = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
+	if nodesErr == nil && len(l.sample.Nodes.Gone) > 0 {
+		nodesErr = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
 	}
-	l.source("nodes", took, err)
+	l.source("nodes", nodesTook, nodesErr)
 	l.memoryModules()
 }
 
@@ -113,32 +113,100 @@ func (l *look) memoryModules() {
 // cache's partial slabs with interrupts off for it.
 const nodesEvery = 5 * time.Second
 
-// objectsByNode adds to the caches that costs are made of where their objects
-// lie. It needs root, as slabinfo does.
-func (l *look) objectsByNode() {
+// cacheNodes is where the objects of a cache lay when that was last counted.
+type cacheNodes struct {
+	nodes []slab.NodeObjects
+	at    time.Time
+}
+
+// objectsByNode adds to the caches where their objects lie: to those that costs are
+// made of and those that the look is focused on, for each is two files of sysfs. It
+// needs root, as slabinfo does. Where one node has all memory slabinfo says it
+// already, and nothing is read.
+func (l *look) objectsByNode(nodesKnown bool) {
 	if len(l.sample.Caches) == 0 {
 		return
 	}
-	if l.perNode == nil || l.start.Sub(l.perNodeAt) >= nodesEvery {
-		// An error leaves out caches that are denied or gone, and they stay without.
-		l.perNode, _ = l.Collector.slab.ReadNodes(model.CostCaches())
-		l.perNodeAt = l.start
-	}
-	names, err := l.Collector.slab.Names()
-	if err != nil {
-		return
-	}
-	for name, nodes := range l.perNode {
-		shown, ok := names.ShownAs(name)
-		if !ok {
-			continue
-		}
+	if node, ok := l.onlyNode(); ok && nodesKnown {
 		for i := range l.sample.Caches {
-			if c := &l.sample.Caches[i]; c.Name == shown {
-				c.PerNode = nodes
+			c := &l.sample.Caches[i]
+			c.PerNode = []slab.NodeObjects{}
+			if c.Slabs > 0 {
+				c.PerNode = append(c.PerNode, slab.NodeObjects{Node: node, Objs: min(c.ActiveObjs, c.Objs), Slabs: c.Slabs})
 			}
 		}
+		return
 	}
+	wanted := l.wantedCaches()
+	var due []string
+	for name := range wanted {
+		if last, ok := l.perNode[name]; !ok || l.start.Sub(last.at) >= nodesEvery {
+			due = append(due, name)
+		}
+	}
+	slices.Sort(due)
+	// An error leaves out caches that are denied or gone, and they stay without.
+	read, _ := l.Collector.slab.ReadNodes(due)
+	known := make(map[string]cacheNodes, len(wanted))
+	for name := range wanted {
+		switch nodes, ok := read[name]; {
+		case ok:
+			known[name] = cacheNodes{nodes, l.start}
+		case !slices.Contains(due, name):
+			known[name] = l.perNode[name]
+		default:
+			known[name] = cacheNodes{at: l.start}
+		}
+	}
+	l.perNode = known
+	for i := range l.sample.Caches {
+		c := &l.sample.Caches[i]
+		c.PerNode = known[c.Name].nodes
+	}
+}
+
+// onlyNode is the one node that has memory, false where there are several or nobody
+// knows.
+func (l *look) onlyNode() (id int, ok bool) {
+	nodes := &l.sample.Nodes
+	if len(nodes.Gone) > 0 {
+		return 0, false
+	}
+	for i := range nodes.Nodes {
+		if !nodes.Nodes[i].HasMemory {
+			continue
+		}
+		if ok {
+			return 0, false
+		}
+		id, ok = nodes.Nodes[i].ID, true
+	}
+	return id, ok
+}
+
+// wantedCaches are the lines of slabinfo of which the look wants more than the line
+// says.
+func (l *look) wantedCaches() map[string]bool {
+	wanted := map[string]bool{}
+	names, err := l.Collector.slab.Names()
+	if err != nil {
+		return wanted
+	}
+	for _, name := range model.CostCaches() {
+		if shown, ok := names.ShownAs(name); ok {
+			wanted[shown] = true
+		}
+	}
+	focused := map[string]bool{}
+	for _, name := range l.focus.Caches {
+		focused[name] = true
+	}
+	for i := range l.sample.Caches {
+		if name := l.sample.Caches[i].Name; l.focus.AllCaches || focused[name] {
+			wanted[name] = true
+		}
+	}
+	return wanted
 }
 
 func (l *look) timed(f func()) time.Duration {
