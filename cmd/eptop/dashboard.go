@@ -56,7 +56,7 @@ type looker struct {
 func (l *looker) look(_ context.Context, focus ui.Focus) (*model.Snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := collect.Focus{Fresh: focus.Sweep}
+	f := collect.Focus{Fresh: focus.Sweep, Caches: focus.Caches}
 	if focus.PID != 0 {
 		f.PIDs = []int{focus.PID}
 	}

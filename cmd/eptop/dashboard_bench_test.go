@@ -140,10 +140,17 @@ func (s *screen) quit() {
 }
 
 // BenchmarkDashboardAtRest measures the time to the first frame, and what the
-// dashboard takes at its default interval of a second while nobody touches it.
+// dashboard takes at its default interval of a second while nobody touches it: on the
+// Overview, and on the Slab view with its histories.
 func BenchmarkDashboardAtRest(b *testing.B) {
 	program := build(b)
 	processes(b, 300)
+	for _, view := range []struct{ name, key, shows string }{{"overview", "", ""}, {"slab", "4", "network and epoll only"}} {
+		b.Run(view.name, func(b *testing.B) { atRest(b, program, view.key, view.shows) })
+	}
+}
+
+func atRest(b *testing.B, program, key, shows string) {
 	const watch = 10 * time.Second
 	var first, cpu time.Duration
 	var rss int64
@@ -155,6 +162,10 @@ func BenchmarkDashboardAtRest(b *testing.B) {
 		s.await("Overview")
 		first += time.Since(start)
 		s.await("TCP") // the first look's numbers
+		if key != "" {
+			s.echo(key)
+			s.await(shows)
+		}
 		timer := time.NewTimer(watch + 3*time.Second)
 		settled := time.After(3 * time.Second)
 		var before time.Duration

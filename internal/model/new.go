@@ -43,7 +43,7 @@ func New(s *Sample) *Snapshot {
 	}
 	b.epoll(snap)
 	b.explain(snap)
-	snap.SlabTotals, snap.SlabNetwork = totals(snap.Slab, true), totals(snap.Slab, false)
+	snap.SlabTotals, snap.SlabNetwork = SumSlab(snap.Slab, true), SumSlab(snap.Slab, false)
 	snap.Processes = b.processRows()
 	b.placements(snap)
 	snap.Walls = walls(s, snap)

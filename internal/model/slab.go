@@ -63,8 +63,9 @@ func NetworkName(name string) bool {
 		slices.ContainsFunc(networkPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// totals sums up the caches, all or those behind sockets and epoll.
-func totals(caches []Cache, all bool) Maybe[SlabTotals] {
+// SumSlab sums up the caches, all or those behind sockets and epoll; absent where
+// there is no list of them.
+func SumSlab(caches []Cache, all bool) Maybe[SlabTotals] {
 	if caches == nil {
 		return Maybe[SlabTotals]{}
 	}

@@ -71,7 +71,7 @@ func fixtureRich() *model.Snapshot {
 		}),
 		Processes: procs,
 		Sockets:   fixtureSockets(),
-		Slab:      fixtureSlab(),
+		Slab:      fixtureSlab(), SlabTotals: model.SumSlab(fixtureSlab(), true), SlabNetwork: model.SumSlab(fixtureSlab(), false),
 		Nodes: []model.Node{{
 			ID: 0, CPUs: model.Some("0-1"),
 			MemTotalBytes: model.Some[int64](25_276_510_208), MemFreeBytes: model.Some[int64](4_980_736_000),
@@ -155,6 +155,7 @@ func fixtureDenied() *model.Snapshot {
 	s.Epoll = model.EpollTotals{MaxUserWatches: model.Some[int64](5_491_511)}
 	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
 	s.InstanceCost = model.Maybe[model.InstanceCost]{}
+	s.SlabTotals, s.SlabNetwork = model.Maybe[model.SlabTotals]{}, model.Maybe[model.SlabTotals]{}
 	s.Slab, s.Nodes, s.Zones, s.Walls, s.Sockets = nil, nil, nil, nil, nil
 	return s
 }
@@ -172,6 +173,7 @@ func fixtureNobody() *model.Snapshot {
 	s.Processes, s.Hidden = s.Processes[8:9], 41
 	s.Epoll.Users = s.Epoll.Users[2:]
 	s.Epoll.Instances, s.Epoll.Watches = 1, 12
+	s.SlabTotals, s.SlabNetwork = model.Maybe[model.SlabTotals]{}, model.Maybe[model.SlabTotals]{}
 	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], fixtureSocketsUntold()
 	return s
 }

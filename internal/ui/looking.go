@@ -73,6 +73,9 @@ func (m *Model) start(sweep bool) tea.Cmd {
 	flight := make(chan struct{})
 	m.look.flight = flight
 	focus := Focus{PID: m.attached(), Sweep: sweep}
+	if c, ok := m.here().(cacher); ok {
+		focus.Caches = c.Caches()
+	}
 	ctx, look := m.ctx, m.opts.Look
 	return func() (msg tea.Msg) {
 		defer close(flight)

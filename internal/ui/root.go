@@ -19,6 +19,8 @@ type Focus struct {
 	PID int
 	// Sweep asks for everything afresh, whatever was kept from earlier looks.
 	Sweep bool
+	// Caches are the slab caches on screen.
+	Caches []string
 }
 
 // Options is what the dashboard is started with.
@@ -112,7 +114,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case statusMsg:
 		m.status = msg
 	case overlayMsg:
-		m.modal = newOverlay(msg.Title, paragraphs(msg.Text))
+		m.modal = newOverlay(msg.Title, msg.Lines)
+		if msg.Lines == nil {
+			m.modal = newOverlay(msg.Title, paragraphs(msg.Text))
+		}
 	case openProcessMsg:
 		cmd = m.openProcess(msg.PID)
 	case tea.KeyPressMsg:

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/theme"
 )
 
@@ -68,6 +69,10 @@ type teller interface{ Tell() string }
 // of the time.
 type commander interface{ Pending() tea.Cmd }
 
+// cacher is a view that shows slab caches: while it is on screen, looks are asked
+// for more of those that Caches names.
+type cacher interface{ Caches() []string }
+
 // What a view may ask the root for, by returning a command that yields one of
 // these messages (see ask).
 type (
@@ -78,8 +83,13 @@ type (
 		Text string
 		Bad  bool
 	}
-	// overlayMsg opens a box of text over the view; Esc closes it.
-	overlayMsg struct{ Title, Text string }
+	// overlayMsg opens a box of text over the view; Esc closes it. Lines, where there
+	// are some, are drawn in place of Text, for an inner width, with every frame: they
+	// may follow the looks.
+	overlayMsg struct {
+		Title, Text string
+		Lines       func(p *draw.Pens, w int) []string
+	}
 )
 
 // ask is a command that does nothing but hand msg to the root.

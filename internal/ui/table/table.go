@@ -216,6 +216,15 @@ func (m *Model) Row() (row int, ok bool) {
 	return row, row >= 0
 }
 
+// OnScreen are the numbers, in Source, of the rows in sight.
+func (m *Model) OnScreen() []int {
+	rows := make([]int, 0, m.rows())
+	for place := m.top; place < m.Len() && len(rows) < m.rows(); place++ {
+		rows = append(rows, m.rowAt(place))
+	}
+	return rows
+}
+
 func (m *Model) rowAt(place int) int {
 	if place < 0 || place >= m.Len() {
 		return -1

@@ -1,0 +1,270 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/theme"
+)
+
+// TestSlabChange: changes count from the first look, and from the mark once
+// there is one.
+func TestSlabChange(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 220, 20).(*slabs)
+	grown := func(objects int64) *model.Snapshot {
+		s := fixtureRich()
+		for i := range s.Slab {
+			if c := &s.Slab[i]; c.Name == "TCP" {
+				c.Active += objects
+				c.Bytes += objects * c.BytesPerObject
+			}
+		}
+		return s
+	}
+	tcp := func() string {
+		for line := range strings.Lines(ansi.Strip(v.View())) {
+			if strings.HasPrefix(line, "▸TCP ") {
+				return line
+			}
+		}
+		return ""
+	}
+	v.SetSnapshot(grown(1000))
+	if line := tcp(); !strings.Contains(line, "+2.5 MB") || !strings.Contains(line, "+1 000 ") {
+		t.Errorf("after 1000 sockets more: %q", line)
+	}
+	if said := v.Mark(grown(1000)); !strings.Contains(said, "07:30:00") {
+		t.Errorf("Mark says %q", said)
+	}
+	if line := tcp(); strings.Contains(line, "+") {
+		t.Errorf("right after the mark: %q", line)
+	}
+	v.SetSnapshot(grown(900))
+	if line := tcp(); !strings.Contains(line, "-252.0 kB") || !strings.Contains(line, "-100 ") {
+		t.Errorf("after 100 sockets less: %q", line)
+	}
+	if said := v.Mark(fixtureDenied()); !strings.Contains(said, "nothing to mark") {
+		t.Errorf("Mark without caches says %q", said)
+	}
+}
+
+// TestSlabNetwork: n shows all caches and hides those that have nothing to do
+// with sockets, merged ones judged by every name.
+func TestSlabNetwork(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 160, 40)
+	if s := ansi.Strip(v.View()); !strings.Contains(s, "anon_vma_chain = eventpoll_pwq +1") || strings.Contains(s, "ext4_inode_cache") {
+		t.Errorf("network and epoll only:\n%s", s)
+	}
+	v.Update(press("n"))
+	if s := ansi.Strip(v.View()); !strings.Contains(s, "ext4_inode_cache") || !strings.Contains(s, "[n: all caches]") {
+		t.Errorf("all:\n%s", s)
+	}
+	// Typed into a filter, n is a letter; a filter finds a merged name.
+	for _, k := range []string{"/", "e", "v", "e", "n", "t", "p", "o", "l", "l", "_", "p", "enter"} {
+		v.Update(press(k))
+	}
+	s := ansi.Strip(v.View())
+	if !strings.Contains(s, "anon_vma_chain") || strings.Contains(s, "ext4_inode_cache") || !strings.Contains(s, "[n: all caches]") {
+		t.Errorf("filtered by a merged name:\n%s", s)
+	}
+	cmd := v.Update(press("enter"))
+	if cmd == nil {
+		t.Fatal("Enter tells nothing about the cache")
+	}
+	msg, ok := cmd().(overlayMsg)
+	if !ok || msg.Title != "anon_vma_chain" {
+		t.Fatalf("Enter shows %+v", msg)
+	}
+	if text := ansi.Strip(strings.Join(msg.Lines(draw.NewPens(theme.New(true)), 88), "\n")); !strings.Contains(text, "anon_vma_chain = eventpoll_pwq, avtab_extended_perms") {
+		t.Errorf("Enter shows:\n%s", text)
+	}
+}
+
+// later is fixtureRich so many seconds later, with sockets that came and went in a
+// wave of a minute.
+func later(seconds int) *model.Snapshot {
+	s := fixtureRich()
+	s.Time = s.Time.Add(time.Duration(seconds) * time.Second)
+	more := int64(10_000 * (1 - math.Cos(float64(seconds)*math.Pi/30)))
+	for i := range s.Slab {
+		if c := &s.Slab[i]; slices.Contains([]string{"TCP", "sock_inode_cache", "filp", "dentry", "eventpoll_epi"}, c.Name) {
+			c.Active += more
+			c.Objects = max(c.Objects, c.Active)
+			c.Slabs = (c.Objects + c.ObjsPerSlab - 1) / c.ObjsPerSlab
+			c.Bytes = c.Slabs * c.PagesPerSlab * 4096
+		}
+	}
+	return s
+}
+
+// TestSlabLaterGolden is the view after two minutes, with histories, changes and
+// rates, and the boxes of some caches over it.
+func TestSlabLaterGolden(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {160, 50}} {
+		w, h := size[0], size[1]-chrome
+		v := machineView("slab", nil, w, h).(*slabs)
+		for second := range 133 {
+			v.SetSnapshot(later(second))
+		}
+		name := fmt.Sprintf("%dx%d", size[0], size[1])
+		screen := v.View()
+		exactly(t, screen, w, h)
+		golden(t, "slab-later-"+name, screen)
+		for _, cache := range []string{"TCP", "eventpoll_epi", "dentry", "ep_head", "kmalloc-64"} {
+			box := newOverlay(cache, v.detail(cache).Lines)
+			over := strings.Join(box.over(v.pens, strings.Split(screen, "\n"), w), "\n")
+			exactly(t, over, w, h)
+			golden(t, "slab-detail-"+cache+"-"+name, over)
+		}
+	}
+}
+
+// TestSlabDetailFits: no line of a box is wider than it, whatever the cache.
+func TestSlabDetailFits(t *testing.T) {
+	for _, fixture := range []func() *model.Snapshot{fixtureRich, fixtureNodes8, fixtureOddNodes} {
+		v := machineView("slab", fixture(), 160, 40).(*slabs)
+		for _, c := range v.snap.Slab {
+			for w := 24; w <= 92; w += 4 {
+				for _, line := range v.detail(c.Name).Lines(v.pens, w) {
+					if n := ansi.StringWidth(line); n > w {
+						t.Fatalf("%s: %d cells in a box of %d: %q", c.Name, n, w, ansi.Strip(line))
+					}
+				}
+			}
+		}
+	}
+	v := machineView("slab", fixtureRich(), 160, 40).(*slabs)
+	gone := v.detail("dentry")
+	v.SetSnapshot(fixtureDenied())
+	if text := strings.Join(gone.Lines(v.pens, 80), " "); !strings.Contains(text, "no cache of this name") {
+		t.Errorf("a cache that is gone: %q", text)
+	}
+}
+
+// TestSlabHistoriesAreBounded: a thousand caches pass over the screen, and the
+// memory for their histories stays as it was promised; those behind sockets stay.
+func TestSlabHistoriesAreBounded(t *testing.T) {
+	v := machineView("slab", nil, 160, 50).(*slabs)
+	look := func(second int) {
+		s := later(second)
+		for i := range 1000 {
+			s.Slab = append(s.Slab, model.Cache{Name: fmt.Sprintf("cache-%03d", i), Objects: 10, Active: int64(second), ObjsPerSlab: 10, PagesPerSlab: 1, Slabs: 1, Bytes: 4096})
+		}
+		s.SlabTotals, s.SlabNetwork = model.SumSlab(s.Slab, true), model.SumSlab(s.Slab, false)
+		v.SetSnapshot(s)
+		v.View()
+	}
+	look(0)
+	v.Update(press("n"))
+	for second := 1; second < 2*historyLen; second++ {
+		look(second)
+		if second < 60 {
+			v.Update(press("pgdown"))
+		}
+	}
+	if n := len(v.past.kept); n > maxHistories || n < 60 {
+		t.Errorf("%d histories are kept", n)
+	}
+	for name, h := range v.past.kept {
+		if len(h.active) > historyLen {
+			t.Errorf("the history of %s has %d looks", name, len(h.active))
+		}
+	}
+	if active, span := v.past.history("TCP"); len(active) != historyLen || span != (historyLen-1)*time.Second {
+		t.Errorf("TCP has a history of %d looks over %v", len(active), span)
+	}
+	onScreen := v.Caches()
+	if active, _ := v.past.history(onScreen[0]); len(onScreen) == 0 || len(active) < historyLen {
+		t.Errorf("%q, on screen for long, has a history of %d looks", onScreen, len(active))
+	}
+	if n := len(v.past.recent); n > 12 {
+		t.Errorf("%d looks are kept for rates", n)
+	}
+	// Caches that end take their histories along.
+	v.SetSnapshot(later(3 * historyLen))
+	for name := range v.past.kept {
+		if strings.HasPrefix(name, "cache-") {
+			t.Errorf("%s is gone, and has a history", name)
+		}
+	}
+}
+
+// TestSlabRate: the growth of ten seconds by the second, whatever the interval.
+func TestSlabRate(t *testing.T) {
+	for _, every := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Minute} {
+		var past slabPast
+		var s *model.Snapshot
+		for i := range 200 {
+			s = &model.Snapshot{Time: fixtureTime.Add(time.Duration(i) * every)}
+			s.Slab = []model.Cache{{Name: "TCP", Active: 1000 + int64(3*time.Duration(i)*every/time.Second), Bytes: 30 * int64(time.Duration(i)*every/time.Second)}}
+			past.add(s, nil)
+			past.add(s, nil) // the same look again is no look
+		}
+		objects, bytes, ok := past.rate(&s.Slab[0])
+		if !ok || math.Abs(objects-3) > 0.2 || math.Abs(bytes-30) > 4 {
+			t.Errorf("every %v: %v objects and %v bytes a second (%t)", every, objects, bytes, ok)
+		}
+	}
+	for rate, want := range map[float64]string{0.25: "+0.2/s", -0.3: "-0.3/s", 1234.5: "+1 234/s", -20: "-20/s"} {
+		if got := perSecond(rate); got != want {
+			t.Errorf("%v is written %s, want %s", rate, got, want)
+		}
+	}
+}
+
+// TestSlabAsksForTheCachesOnScreen: the look is told which caches are in sight, and
+// none while another view is.
+func TestSlabAsksForTheCachesOnScreen(t *testing.T) {
+	var asked []string
+	m := New(Options{Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
+		asked = f.Caches
+		return fixtureRich(), nil
+	}})
+	m.resize(80, 15)
+	ask := func() []string {
+		asked = nil
+		msg := m.start(false)()
+		m.Update(msg)
+		return asked
+	}
+	ask()
+	if got := ask(); got != nil {
+		t.Errorf("on the Overview a look asks for %q", got)
+	}
+	m.jump("4")
+	// Of twelve lines three are sums, or two on a screen this low, and one is the head.
+	if got := ask(); len(got) != 9 || got[0] != "TCP" || !slices.Contains(got, "ep_head") {
+		t.Errorf("on the Slab view a look asks for %q", got)
+	}
+	m.Update(press("n"))
+	m.Update(press("G"))
+	if got := ask(); len(got) != 9 || slices.Contains(got, "TCP") || !slices.Contains(got, "btrfs_inode") {
+		t.Errorf("at the end of all caches a look asks for %q", got)
+	}
+}
+
+// TestSlabChip: a click on the filter changes it, as n does.
+func TestSlabChip(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 80, 21).(*slabs)
+	if first, _, _ := strings.Cut(ansi.Strip(v.View()), "\n"); !strings.HasPrefix(first, "[n: network and epoll only] ") {
+		t.Errorf("the first line is %q", first)
+	}
+	v.Update(tea.MouseClickMsg{X: 3, Y: 0, Button: tea.MouseLeft})
+	if first, _, _ := strings.Cut(ansi.Strip(v.View()), "\n"); !strings.HasPrefix(first, "[n: all caches] ") {
+		t.Errorf("after a click the first line is %q", first)
+	}
+	v.Update(tea.MouseClickMsg{X: 70, Y: 0, Button: tea.MouseLeft})
+	if !v.all {
+		t.Error("a click beside the filter changes it")
+	}
+}
