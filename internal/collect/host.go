@@ -85,6 +85,15 @@ func (c *Collector) number(name string, field int) (model.Maybe[int64], error) {
 	return model.Some(n), nil
 }
 
+// optionalNumber is number, without an error where there is no such file.
+func (c *Collector) optionalNumber(name string, field int) (model.Maybe[int64], error) {
+	n, err := c.number(name, field)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return n, err
+}
+
 // hostFacts fills in the machine and its limits.
 func (l *look) hostFacts() {
 	h := l.facts()
@@ -105,13 +114,11 @@ func (l *look) hostFacts() {
 	l.sample.MaxUserWatches, err = l.number("sys/fs/epoll/max_user_watches", 0)
 	l.sample.OpenFiles, err2 = l.number("sys/fs/file-nr", 0)
 	l.sample.MaxFiles, err3 = l.number("sys/fs/file-nr", 2)
-	unused, err4 := l.number("sys/fs/dentry-state", 1)
-	if errors.Is(err4, fs.ErrNotExist) {
-		err4 = nil // only a captured tree lacks it
-	}
-	l.sample.UnusedDentries = unused
+	var err4, err5 error
+	l.sample.UnusedDentries, err4 = l.optionalNumber("sys/fs/dentry-state", 1)
+	l.sample.AllInodes, err5 = l.optionalNumber("sys/fs/inode-nr", 0)
 	l.sample.AllProcesses = model.Some(int64(len(l.pids)))
-	for _, other := range []error{err2, err3, err4} {
+	for _, other := range []error{err2, err3, err4, err5} {
 		if err == nil {
 			err = other
 		}

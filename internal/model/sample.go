@@ -26,6 +26,9 @@ type Sample struct {
 	// UnusedDentries are those that nobody holds: nr_unused of
 	// /proc/sys/fs/dentry-state.
 	UnusedDentries Maybe[int64]
+	// AllInodes are those of every file system: the first number of
+	// /proc/sys/fs/inode-nr.
+	AllInodes Maybe[int64]
 	// AllProcesses counts the processes of eptop's PID namespace, whether or not they
 	// hold epolls; kernel threads and zombies too.
 	AllProcesses Maybe[int64]

@@ -199,6 +199,13 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 				LeavesOut: []string{"files that the kernel is about to free (fs.file-nr has the open ones)"}})
 		}
 	}
+	if inodes, ok := b.sample.AllInodes.Get(); ok {
+		what := "other inodes"
+		if b.tally == nil {
+			what = "other inodes, sockets' among them"
+		}
+		use(s, at, Use{Cache: partLSMInode.cache, For: what, Objects: max(0, inodes-sockets), Origin: Derived})
+	}
 	if unused, ok := b.sample.UnusedDentries.Get(); ok {
 		use(s, at, Use{Cache: partDentry.cache, For: "cached names nobody holds, which a shrinker can free", Objects: unused, Origin: Measured})
 	}

@@ -33,6 +33,7 @@ func explained(t *testing.T) *Sample {
 	cache("eventpoll_epi", 128, 32, 1, slab.No, "fib6_node", "pte_list_desc", "tcp_bind2_bucket", "tcp_bind_bucket")
 	cache("anon_vma_chain", 64, 64, 1, slab.No, "eventpoll_pwq")
 	cache("signal_cache", 1152, 28, 8, slab.No, "UNIX")
+	cache("lsm_inode_cache", 32, 128, 1, slab.No)
 	cache("kmalloc-256", 256, 16, 1, slab.No)
 	cache("ext4_inode_cache", 1128, 14, 4, slab.Yes)
 	return s
@@ -57,7 +58,7 @@ func usesOf(s *Snapshot, name string) string {
 
 func TestWhoseObjectsAreIn(t *testing.T) {
 	s := explained(t)
-	s.OpenFiles, s.UnusedDentries, s.AllProcesses = Some[int64](50), Some[int64](150), Some[int64](77)
+	s.OpenFiles, s.UnusedDentries, s.AllProcesses, s.AllInodes = Some[int64](50), Some[int64](150), Some[int64](77), Some[int64](180)
 	snap := New(s)
 	for name, want := range map[string]string{
 		// Seven full sockets, of which five have an inode; a TIME_WAIT; three instances.
@@ -69,6 +70,7 @@ func TestWhoseObjectsAreIn(t *testing.T) {
 		"eventpoll_epi":    "eventpoll_epi=watches 107 measured, tcp_bind_bucket=local 5 derived, tcp_bind2_bucket=local 6 derived, 82 others, fib6_node, pte_list_desc",
 		"anon_vma_chain":   "eventpoll_pwq=watches 107 derived, 93 others, anon_vma_chain",
 		"signal_cache":     "UNIX=UNIX 0 measured, UNIX=UNIX 0 measured, signal_cache=processes 77 derived, 123 others",
+		"lsm_inode_cache":  "lsm_inode_cache=open 5 derived, lsm_inode_cache=other 175 derived, 20 others",
 		"kmalloc-256":      "kmalloc-256=epoll 3 derived, 197 others",
 		"ext4_inode_cache": "",
 	} {
@@ -146,19 +148,19 @@ func TestSlabTotals(t *testing.T) {
 	s.Caches = append(s.Caches, slab.Cache{Name: "btrfs_inode", ObjectBytes: 1016, ObjsPerSlab: 16, PagesPerSlab: 4})
 	snap := New(s)
 	got := snap.SlabTotals.Value
-	slots := int64(2368 + 256 + 832 + 192 + 192 + 128 + 64 + 1152 + 256 + 1128)
-	pages := int64(8 + 1 + 4 + 1 + 1 + 1 + 1 + 8 + 1 + 4)
+	slots := int64(32 + 2368 + 256 + 832 + 192 + 192 + 128 + 64 + 1152 + 256 + 1128)
+	pages := int64(1 + 8 + 1 + 4 + 1 + 1 + 1 + 1 + 8 + 1 + 4)
 	want := SlabTotals{
-		Caches: 11, ActiveCaches: 10, Objects: 2100, Active: 2000, Slabs: 200, ActiveSlabs: 200,
+		Caches: 12, ActiveCaches: 11, Objects: 2310, Active: 2200, Slabs: 220, ActiveSlabs: 220,
 		ObjectsBytes: 210 * slots, ActiveBytes: 200 * slots, Bytes: 20 * pages * 4096, FreeBytes: 10 * slots,
 		PaddingBytes:     20*pages*4096 - 210*slots,
 		ReclaimableBytes: 20 * 9 * 4096, ReclaimUnknown: 1, PinnedBytes: Some[int64](5*862 + 8*195),
-		MinObjectBytes: Some[int64](64), AverageObjectBytes: Some(210 * slots / 2100), MaxObjectBytes: Some[int64](2368),
+		MinObjectBytes: Some[int64](32), AverageObjectBytes: Some(210 * slots / 2310), MaxObjectBytes: Some[int64](2368),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("all caches (-want +got):\n%s", diff)
 	}
-	if n := snap.SlabNetwork.Value; n.Caches != 8 || n.Active != 1600 || n.ReclaimUnknown != 0 {
+	if n := snap.SlabNetwork.Value; n.Caches != 9 || n.Active != 1800 || n.ReclaimUnknown != 0 {
 		t.Errorf("of sockets and epoll: %+v", n)
 	}
 	if New(sample()).SlabTotals.Known {

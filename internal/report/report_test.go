@@ -37,6 +37,19 @@ func snapshot() *model.Snapshot {
 			SharedWith: []model.Holder{{PID: 43, FD: 4}}, ChargedUID: model.Some(33), ChargedSure: true, List: list,
 		}
 	}
+	slab := []model.Cache{
+		{
+			Name: "TCP", Aliases: []string{}, Network: true, Objects: 26, Active: 20, SlotBytes: 2368, BytesPerObject: 2521, ObjsPerSlab: 13, Slabs: 2, Bytes: 65536,
+			FreeBytes: 6 * 2368, PaddingBytes: 5248, Unexplained: model.Some[int64](2),
+			ExplainedBy: []model.Use{{Cache: "TCP", For: "TCP sockets over IPv4", Objects: 18, Bytes: 18 * 2521, Origin: model.Measured}},
+		},
+		{
+			Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Network: true, Objects: 640, Active: 600, SlotBytes: 64, BytesPerObject: 64, Bytes: 40960,
+			Unexplained: model.Some[int64](594), UncountedNames: []string{"anon_vma_chain", "fs_cache"},
+			ExplainedBy: []model.Use{{Cache: "eventpoll_pwq", For: "watches", Objects: 6, Bytes: 384, Origin: model.Derived, LeavesOut: []string{"the watches of 1 instance that could not be read"}}},
+		},
+		{Name: "dentry", Aliases: []string{}, Objects: 21, Active: 21, SlotBytes: 192, BytesPerObject: 195, Bytes: 4096, Reclaimable: model.Some(true), PinnedBytes: model.Some[int64](390)},
+	}
 	return &model.Snapshot{
 		Schema: model.Schema, Time: now, Took: 3 * time.Millisecond,
 		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: model.Some[int64](25_276_510_208)},
@@ -73,10 +86,7 @@ func snapshot() *model.Snapshot {
 			{Locator: "DIMM_B1"},
 		},
 		Hidden: 1,
-		Slab: []model.Cache{
-			{Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, BytesPerObject: 2521, Bytes: 65536},
-			{Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Objects: 640, Active: 600, SlotBytes: 64, BytesPerObject: 64, Bytes: 40960},
-		},
+		Slab: slab, SlabTotals: model.SumSlab(slab, true), SlabNetwork: model.SumSlab(slab, false),
 		Nodes: []model.Node{
 			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}, Numastat: &model.Numastat{Hit: 1000, Miss: 1, Foreign: 2, Interleave: 3, Local: 990, Other: 11}},
 			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},

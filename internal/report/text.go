@@ -363,21 +363,69 @@ func (t *text) slab(s *model.Snapshot) {
 	}
 	all := slices.Clone(s.Slab)
 	slices.SortStableFunc(all, func(a, b model.Cache) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	var sum int64
-	for i := range all {
-		sum += all[i].Bytes
-	}
 	shown := all[:min(slabRows, len(all))]
-	t.title("The %d largest of %d slab caches, which take %s together", len(shown), len(all), units.Bytes(sum))
-	rows := []string{row("ACTIVE", "OBJECTS", "SLOT", "EACH", "MEMORY", "CACHE")}
+	sum, network := s.SlabTotals.Value, s.SlabNetwork.Value
+	t.title("The %d largest of %d slab caches, which take %s together; those behind sockets and epoll %s",
+		len(shown), len(all), units.Bytes(sum.Bytes), units.Bytes(network.Bytes))
+	t.line("  %s of %s active (%s of %s), %s in free places, %s padding; reclaimable %s, of it pinned by sockets and epolls %s",
+		units.Count(sum.Active), units.Many(sum.Objects, "object"), units.Bytes(sum.ActiveBytes), units.Bytes(sum.ObjectsBytes),
+		units.Bytes(sum.FreeBytes), units.Bytes(sum.PaddingBytes), reclaimable(&sum), bytesOf(sum.PinnedBytes))
+	rows := []string{row("ACTIVE", "OBJECTS", "KNOWN", "SLOT", "EACH", "FREE", "PADDING", "MEMORY", "CACHE")}
 	for i := range shown {
 		c := &shown[i]
 		name := c.Name
 		if len(c.Aliases) > 0 {
 			name += " = " + strings.Join(c.Aliases, " ")
 		}
-		rows = append(rows, row(c.Active, c.Objects, c.SlotBytes, c.BytesPerObject, units.Bytes(c.Bytes), name))
+		rows = append(rows, row(c.Active, c.Objects, known(c), c.SlotBytes, c.BytesPerObject, units.Bytes(c.FreeBytes), units.Bytes(c.PaddingBytes), units.Bytes(c.Bytes), name))
 	}
+	t.table(rows)
+	t.uses(s)
+}
+
+// reclaimable is the sum over the caches of which it is known.
+func reclaimable(n *model.SlabTotals) string {
+	switch n.ReclaimUnknown {
+	case 0:
+		return units.Bytes(n.ReclaimableBytes)
+	case n.Caches:
+		return absent
+	}
+	return "≥ " + units.Bytes(n.ReclaimableBytes)
+}
+
+// known is the share of a cache's active objects of which it is known whose they are.
+func known(c *model.Cache) string {
+	explained, ok := c.Explained()
+	switch {
+	case !ok || c.Active == 0:
+		return absent
+	case explained > c.Active:
+		return ">100 %"
+	}
+	return units.Percent(float64(explained) / float64(c.Active))
+}
+
+// uses tells whose the objects of merged caches are: their lines alone cannot.
+func (t *text) uses(s *model.Snapshot) {
+	rows := []string{row("ACTIVE", "ORIGIN", "COUNTED IN", "WHOSE")}
+	for i := range s.Slab {
+		c := &s.Slab[i]
+		if len(c.Aliases) == 0 || len(c.ExplainedBy) == 0 {
+			continue
+		}
+		for j := range c.ExplainedBy {
+			u := &c.ExplainedBy[j]
+			rows = append(rows, row(u.Objects, string(u.Origin), c.Name, u.Cache+": "+u.For))
+		}
+		if n, ok := c.Unexplained.Get(); ok {
+			rows = append(rows, row(n, absent, c.Name, "others: "+strings.Join(append(slices.Clone(c.UncountedNames), "free ones on per-CPU slabs", "or not seen"), ", ")))
+		}
+	}
+	if len(rows) == 1 {
+		return
+	}
+	t.title("Whose the objects of merged caches are, as far as eptop counted what needs them")
 	t.table(rows)
 }
 
