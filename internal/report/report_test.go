@@ -86,7 +86,7 @@ func snapshot() *model.Snapshot {
 			{Locator: "DIMM_B1"},
 		},
 		Hidden: 1,
-		Slab: slab, SlabTotals: model.SumSlab(slab, true), SlabNetwork: model.SumSlab(slab, false),
+		Slab:   slab, SlabTotals: model.SumSlab(slab, true), SlabNetwork: model.SumSlab(slab, false),
 		Nodes: []model.Node{
 			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}, Numastat: &model.Numastat{Hit: 1000, Miss: 1, Foreign: 2, Interleave: 3, Local: 990, Other: 11}},
 			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},

@@ -39,6 +39,9 @@ func FuzzSlabinfo(f *testing.F) {
 		}
 		objs, activeSlabs, slabs = objs%maxCount, activeSlabs%maxCount, slabs%maxCount
 		objectBytes, objsPerSlab, pages = objectBytes%maxSize, objsPerSlab%maxSize, pages%maxSize
+		if slabs*uint64(pages) > maxPages || objs*uint64(objectBytes) > maxBytes {
+			return
+		}
 		want := Cache{
 			Name: name, ActiveObjs: active, Objs: objs, ObjectBytes: objectBytes,
 			ObjsPerSlab: objsPerSlab, PagesPerSlab: pages, ActiveSlabs: activeSlabs, Slabs: slabs,

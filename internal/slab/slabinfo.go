@@ -93,11 +93,13 @@ func (p *Parser) intern(name []byte) string {
 	return s
 }
 
-// maxCount and maxSize are more objects and larger slabs than there can be: the
-// bytes of all slabs of a cache fit an int64.
+// More objects, larger slabs and more memory in one cache than there can be: sums of
+// bytes over all caches fit an int64.
 const (
 	maxCount = 1 << 36
 	maxSize  = 1 << 20
+	maxPages = 1 << 38
+	maxBytes = 1 << 54
 )
 
 // parseCache parses one line without its newline. columns is how many numbers
@@ -142,7 +144,13 @@ func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
 	}
 	c.ActiveObjs, c.Objs = small[0], small[1]
 	c.ObjectBytes, c.ObjsPerSlab, c.PagesPerSlab = uint32(small[2]), uint32(small[3]), uint32(small[4])
-	return name, parseSections(sections, c)
+	if why = parseSections(sections, c); why != "" {
+		return name, why
+	}
+	if c.Slabs*uint64(c.PagesPerSlab) > maxPages || c.Objs*uint64(c.ObjectBytes) > maxBytes {
+		return name, "more memory than there can be"
+	}
+	return name, ""
 }
 
 // parseSections parses what follows the first colon: "tunables" is of no use

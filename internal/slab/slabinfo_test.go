@@ -77,6 +77,8 @@ func TestParseSlabinfo(t *testing.T) {
 		{name: "slabdata without numbers", in: tcpLine[:strings.Index(tcpLine, "slabdata")+8] + "\n", err: "a column is missing after slabdata"},
 		{name: "a number above 64 bits", in: strings.Replace(tcpLine, "    24 ", " 18446744073709551616 ", 1), err: "number too large"},
 		{name: "the largest number", in: strings.Replace(tcpLine, "    24 ", " 18446744073709551615 ", 1), want: []Cache{func() Cache { c := tcp; c.ActiveObjs = 1<<64 - 1; return c }()}},
+		{name: "slabs of more memory than there can be", in: strings.NewReplacer("   13    8 ", "   13 1048575 ", "      3 ", " 68719476735 ").Replace(tcpLine), err: "more memory than there can be"},
+		{name: "objects of more memory than there can be", in: strings.NewReplacer("  26 ", " 68719476735 ", "2368", "1048575").Replace(tcpLine), err: "more memory than there can be"},
 		{name: "an object of 4 GiB", in: strings.Replace(tcpLine, "2368", "4294967296", 1), err: "number too large"},
 		{name: "a negative number", in: strings.Replace(tcpLine, "    8 :", "   -8 :", 1), err: "not a number"},
 		{name: "no name", in: strings.Replace(tcpLine, "TCP", "   ", 1), err: "a column is missing"},

@@ -87,21 +87,31 @@ func (v *slabs) SetSnapshot(s *model.Snapshot) {
 		v.makeTable(n)
 		v.setTableSize()
 	}
-	// What is on screen is known once the new caches are in order, and then their
-	// histories stand in the rows.
+	v.past.add(s, v.onScreen()) // those of the look before
 	v.show()
-	v.past.add(s, v.Caches())
+}
+
+// onScreen are the caches in sight.
+func (v *slabs) onScreen() []*model.Cache {
+	rows, ok := v.table.Source().(*slabRows)
+	if !ok {
+		return nil
+	}
+	var caches []*model.Cache
+	for _, row := range v.table.OnScreen() {
+		caches = append(caches, rows.cache(row))
+	}
+	return caches
 }
 
 // Caches are the names of the caches on screen.
 func (v *slabs) Caches() []string {
-	rows, ok := v.table.Source().(*slabRows)
-	if !ok || !v.readable() {
+	if !v.readable() {
 		return nil
 	}
 	var names []string
-	for _, row := range v.table.OnScreen() {
-		names = append(names, rows.cache(row).Name)
+	for _, c := range v.onScreen() {
+		names = append(names, c.Name)
 	}
 	return names
 }
@@ -111,13 +121,7 @@ func (v *slabs) show() {
 	if v.snap == nil {
 		return
 	}
-	rows := slabRows{snap: v.snap, past: &v.past}
-	for i := range v.snap.Slab {
-		if v.all || v.snap.Slab[i].Network {
-			rows.use = append(rows.use, i)
-		}
-	}
-	v.table.SetSource(&rows)
+	v.table.SetSource(newSlabRows(v.snap, &v.past, func(c *model.Cache) bool { return v.all || c.Network }))
 }
 
 // Mark makes changes count from this snapshot on.

@@ -21,7 +21,7 @@ const (
 	slabFree
 	slabPadding
 	slabTotal
-	slabChange
+	slabChanged
 	slabRate
 	slabNewObjects
 	slabHistory
@@ -62,7 +62,7 @@ func slabColumns(nodes int) []table.Column {
 			Explain: "Bytes that can hold no object: the ends of slabs too short for one more, and in the places of active objects what is beyond the size that the cache's creator asked for (object_size in /sys/kernel/slab; alignment and the allocator's own fields). Of a merged cache that is the largest of all sizes, so there is more. FREE and PADDING together are the slab bytes that no object uses."},
 		slabTotal: {Title: "BYTES", Min: 8, Align: cell.Right, Falling: true,
 			Explain: "Slabs times their pages: what the cache takes of memory, used or not. slabtop's CACHE SIZE."},
-		slabChange: {Title: "CHANGE", Min: 9, Align: cell.Right, Rank: 1, Falling: true,
+		slabChanged: {Title: "CHANGE", Min: 9, Align: cell.Right, Rank: 1, Falling: true,
 			Explain: "BYTES now less BYTES at the mark: m sets it, at first it is eptop's first look. Memory comes and goes in whole slabs."},
 		slabRate: {Title: "RATE", Min: 8, Align: cell.Right, Rank: 10, Falling: true,
 			Explain: "By how many ACTIVE objects the cache grew in a second, over the last 10 s or, with a longer interval, since the look before. Of a merged cache it counts everybody's objects."},

@@ -151,7 +151,7 @@ func (d *cacheDetail) uses() {
 // history draws the active objects at the last looks.
 func (d *cacheDetail) history() {
 	const high = 4
-	active, span := d.past.history(d.c.Name)
+	active, span := d.past.history(d.c)
 	if len(active) < 2 {
 		d.title("History")
 		d.say(d.p.Muted, "It begins with this look.")

@@ -37,12 +37,17 @@ func (v *slabs) head() []string {
 	if v.all {
 		pen = p.Passive
 	}
-	lines := []string{
-		pen.Ink(v.chip()) + v.parts(v.w-draw.Width(v.chip()), v.sumWords(&t, &all)),
-		v.parts(v.w, slabtopWords(&t)),
-		v.parts(v.w, unusedWords(&t)),
+	sums := v.parts(v.w-draw.Width(v.chip()), v.sumWords(&t, &all))
+	last := v.parts(v.w, unusedWords(&t))
+	// Sums of what could be read are worth less than to know that they are.
+	if src, ok := sourceOf(v.snap, "slabinfo"); ok && src.State != model.OK {
+		last = p.Warn.Ink(" Not in full: " + draw.Clean(src.Detail))
+		if v.headLines() == 1 {
+			sums = last
+		}
 	}
-	return lines[:v.headLines()]
+	head := pen.Ink(v.chip()) + sums
+	return [][]string{{head}, {head, last}, {head, v.parts(v.w, slabtopWords(&t)), last}}[v.headLines()-1]
 }
 
 // word is a part of a line: what it is, and the number that matters.

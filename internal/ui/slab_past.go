@@ -16,19 +16,28 @@ const (
 	maxHistories = 128
 )
 
+// slabKey tells caches apart between looks: a module that was loaded again can make a
+// second cache of the same name, with larger objects as a rule.
+type slabKey struct {
+	name string
+	slot int64
+}
+
+func keyOf(c *model.Cache) slabKey { return slabKey{c.Name, c.SlotBytes} }
+
 // slabMoment is what the caches held at one look.
 type slabMoment struct {
 	at     time.Time
-	caches map[string]slabCount
+	caches map[slabKey]slabCount
 }
 
 type slabCount struct{ bytes, active int64 }
 
 func momentOf(s *model.Snapshot) slabMoment {
-	m := slabMoment{at: s.Time, caches: make(map[string]slabCount, len(s.Slab))}
+	m := slabMoment{at: s.Time, caches: make(map[slabKey]slabCount, len(s.Slab))}
 	for i := range s.Slab {
 		c := &s.Slab[i]
-		m.caches[c.Name] = slabCount{c.Bytes, c.Active}
+		m.caches[keyOf(c)] = slabCount{c.Bytes, c.Active}
 	}
 	return m
 }
@@ -44,18 +53,19 @@ type slabPast struct {
 	recent []slabMoment // oldest first, no two within a second
 	latest time.Time
 	looks  []time.Time // of the histories, oldest first
-	kept   map[string]*cacheHistory
+	kept   map[slabKey]*cacheHistory
 }
 
 // cacheHistory is the active objects of a cache at the last of the looks.
 type cacheHistory struct {
 	active []float64
+	added  time.Time // the look of the last number
 	seen   time.Time // when it was last on screen, or looked at where it always counts
 }
 
-// add takes in a look, unless it is the one added last. visible are the names of
-// the caches on screen.
-func (p *slabPast) add(s *model.Snapshot, visible []string) {
+// add takes in a look, unless it is the one added last. visible are the caches on
+// screen.
+func (p *slabPast) add(s *model.Snapshot, visible []*model.Cache) {
 	if len(s.Slab) == 0 || !s.Time.After(p.latest) {
 		return
 	}
@@ -73,62 +83,62 @@ func (p *slabPast) add(s *model.Snapshot, visible []string) {
 	p.keep(s, visible)
 	for i := range s.Slab {
 		c := &s.Slab[i]
-		if h := p.kept[c.Name]; h != nil {
-			h.active = push(h.active, float64(c.Active))
+		if h := p.kept[keyOf(c)]; h != nil && !h.added.Equal(s.Time) {
+			h.active, h.added = push(h.active, float64(c.Active)), s.Time
 		}
 	}
 }
 
 // keep chooses the caches that have a history. One that is gone loses it, for a
 // history has a number for each look.
-func (p *slabPast) keep(s *model.Snapshot, visible []string) {
+func (p *slabPast) keep(s *model.Snapshot, visible []*model.Cache) {
 	if p.kept == nil {
-		p.kept = map[string]*cacheHistory{}
+		p.kept = map[slabKey]*cacheHistory{}
 	}
-	there := make(map[string]bool, len(s.Slab))
+	there := make(map[slabKey]bool, len(s.Slab))
 	for i := range s.Slab {
 		c := &s.Slab[i]
-		there[c.Name] = true
+		there[keyOf(c)] = true
 		if c.Network {
-			p.see(c.Name, s.Time)
+			p.see(keyOf(c), s.Time)
 		}
 	}
-	for name := range p.kept {
-		if !there[name] {
-			delete(p.kept, name)
+	for key := range p.kept {
+		if !there[key] {
+			delete(p.kept, key)
 		}
 	}
-	for _, name := range visible {
-		if there[name] {
-			p.see(name, s.Time)
+	for _, c := range visible {
+		if there[keyOf(c)] {
+			p.see(keyOf(c), s.Time)
 		}
 	}
 }
 
-func (p *slabPast) see(name string, at time.Time) {
-	if h := p.kept[name]; h != nil {
+func (p *slabPast) see(key slabKey, at time.Time) {
+	if h := p.kept[key]; h != nil {
 		h.seen = at
 		return
 	}
 	if len(p.kept) >= maxHistories {
-		oldest := ""
+		var oldest slabKey
 		for other, h := range p.kept {
-			if h.seen.Before(at) && (oldest == "" || h.seen.Before(p.kept[oldest].seen)) {
+			if h.seen.Before(at) && (oldest.name == "" || h.seen.Before(p.kept[oldest].seen)) {
 				oldest = other
 			}
 		}
-		if oldest == "" {
+		if oldest.name == "" {
 			return // all of them are on screen
 		}
 		delete(p.kept, oldest)
 	}
-	p.kept[name] = &cacheHistory{seen: at}
+	p.kept[key] = &cacheHistory{seen: at}
 }
 
 // history is the active objects of a cache at the last looks, oldest first, and the
 // time from the first to the last. Empty where none is kept.
-func (p *slabPast) history(name string) (active []float64, span time.Duration) {
-	h := p.kept[name]
+func (p *slabPast) history(c *model.Cache) (active []float64, span time.Duration) {
+	h := p.kept[keyOf(c)]
 	if h == nil || len(h.active) == 0 {
 		return nil, 0
 	}
@@ -139,7 +149,7 @@ func (p *slabPast) history(name string) (active []float64, span time.Duration) {
 // change is how many bytes and active objects a cache has more than at the mark; a
 // cache that was not there then is new as a whole.
 func (p *slabPast) change(c *model.Cache) (bytes, objects int64) {
-	was := p.mark.caches[c.Name]
+	was := p.mark.caches[keyOf(c)]
 	return c.Bytes - was.bytes, c.Active - was.active
 }
 
@@ -154,7 +164,7 @@ func (p *slabPast) rate(c *model.Cache) (objects, bytes float64, ok bool) {
 	if seconds <= 0 {
 		return 0, 0, false
 	}
-	then := was.caches[c.Name]
+	then := was.caches[keyOf(c)]
 	return float64(c.Active-then.active) / seconds, float64(c.Bytes-then.bytes) / seconds, true
 }
 

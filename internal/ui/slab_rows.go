@@ -13,11 +13,40 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// slabRows are the caches of a snapshot, all or some, as rows.
+// slabRows are the caches of a snapshot, all or some, as rows. They are sorted in the
+// background where there are many, so what Compare reads does not change.
 type slabRows struct {
-	snap *model.Snapshot
-	use  []int // which of snap.Slab
-	past *slabPast
+	snap    *model.Snapshot
+	use     []int        // which of snap.Slab
+	changes []slabChange // beside use
+	past    *slabPast
+}
+
+// slabChange is how a cache changed.
+type slabChange struct {
+	bytes, objects int64   // since the mark
+	rate           float64 // active objects a second
+	rated          bool
+	swing          float64 // how far it went up and down, by its share of the highest; -1 without a history
+}
+
+func newSlabRows(s *model.Snapshot, past *slabPast, wanted func(*model.Cache) bool) *slabRows {
+	r := &slabRows{snap: s, past: past}
+	for i := range s.Slab {
+		c := &s.Slab[i]
+		if !wanted(c) {
+			continue
+		}
+		change := slabChange{swing: -1}
+		change.bytes, change.objects = past.change(c)
+		change.rate, _, change.rated = past.rate(c)
+		if active, _ := past.history(c); len(active) > 0 {
+			lo, hi := slices.Min(active), slices.Max(active)
+			change.swing = (hi - lo) / max(1, hi)
+		}
+		r.use, r.changes = append(r.use, i), append(r.changes, change)
+	}
+	return r
 }
 
 func (r slabRows) cache(i int) *model.Cache { return &r.snap.Slab[r.use[i]] }
@@ -42,11 +71,10 @@ func (r slabRows) Row(i int, dst []table.Cell) {
 	dst[slabFree] = table.Cell{Text: units.Bytes(c.FreeBytes)}
 	dst[slabPadding] = table.Cell{Text: units.Bytes(c.PaddingBytes)}
 	dst[slabTotal] = table.Cell{Text: units.Bytes(c.Bytes), Role: table.Strong}
-	bytes, objects := r.past.change(c)
-	dst[slabChange] = changeCell(bytes, units.Bytes)
-	dst[slabNewObjects] = changeCell(objects, units.Count)
-	dst[slabRate] = r.rateCell(c)
-	active, _ := r.past.history(c.Name)
+	dst[slabChanged] = changeCell(r.changes[i].bytes, units.Bytes)
+	dst[slabNewObjects] = changeCell(r.changes[i].objects, units.Count)
+	dst[slabRate] = rateCell(&r.changes[i])
+	active, _ := r.past.history(c)
 	lo, hi := chartRange(active)
 	dst[slabHistory] = table.Cell{Role: table.Accent}
 	if len(active) > 0 {
@@ -68,15 +96,14 @@ func changeCell(n int64, write func(int64) string) table.Cell {
 	return table.Cell{Text: write(n), Role: table.Good}
 }
 
-func (r slabRows) rateCell(c *model.Cache) table.Cell {
-	rate, _, ok := r.past.rate(c)
+func rateCell(c *slabChange) table.Cell {
 	switch {
-	case !ok:
+	case !c.rated:
 		return table.Cell{Text: "–", Role: table.Muted}
-	case rate > 0:
-		return table.Cell{Text: perSecond(rate), Role: table.Warn}
-	case rate < 0:
-		return table.Cell{Text: perSecond(rate), Role: table.Good}
+	case c.rate > 0:
+		return table.Cell{Text: perSecond(c.rate), Role: table.Warn}
+	case c.rate < 0:
+		return table.Cell{Text: perSecond(c.rate), Role: table.Good}
 	}
 	return table.Cell{Text: "·", Role: table.Muted}
 }
@@ -207,28 +234,18 @@ func (r slabRows) Compare(column, i, j int) int {
 		return by(func(c *model.Cache) int64 { return c.FreeBytes })
 	case slabPadding:
 		return by(func(c *model.Cache) int64 { return c.PaddingBytes })
-	case slabChange:
-		return by(func(c *model.Cache) int64 { bytes, _ := r.past.change(c); return bytes })
+	case slabChanged:
+		return cmp.Compare(r.changes[i].bytes, r.changes[j].bytes)
 	case slabNewObjects:
-		return by(func(c *model.Cache) int64 { _, objects := r.past.change(c); return objects })
+		return cmp.Compare(r.changes[i].objects, r.changes[j].objects)
 	case slabRate:
-		return byShare(func(c *model.Cache) float64 { rate, _, _ := r.past.rate(c); return rate })
+		return cmp.Compare(r.changes[i].rate, r.changes[j].rate)
 	case slabHistory:
-		return byShare(r.swing)
+		return cmp.Compare(r.changes[i].swing, r.changes[j].swing)
 	case slabReclaim:
 		return by(reclaimRank)
 	}
 	return by(func(c *model.Cache) int64 { return c.Bytes })
-}
-
-// swing is how far a cache went up and down, by its share of the highest.
-func (r slabRows) swing(c *model.Cache) float64 {
-	active, _ := r.past.history(c.Name)
-	if len(active) == 0 {
-		return -1
-	}
-	lo, hi := slices.Min(active), slices.Max(active)
-	return (hi - lo) / max(1, hi)
 }
 
 func knownRank(c *model.Cache) float64 {

@@ -175,26 +175,26 @@ func TestSlabHistoriesAreBounded(t *testing.T) {
 	if n := len(v.past.kept); n > maxHistories || n < 60 {
 		t.Errorf("%d histories are kept", n)
 	}
-	for name, h := range v.past.kept {
+	for key, h := range v.past.kept {
 		if len(h.active) > historyLen {
-			t.Errorf("the history of %s has %d looks", name, len(h.active))
+			t.Errorf("the history of %s has %d looks", key.name, len(h.active))
 		}
 	}
-	if active, span := v.past.history("TCP"); len(active) != historyLen || span != (historyLen-1)*time.Second {
+	if active, span := v.past.history(&model.Cache{Name: "TCP", SlotBytes: 2368}); len(active) != historyLen || span != (historyLen-1)*time.Second {
 		t.Errorf("TCP has a history of %d looks over %v", len(active), span)
 	}
-	onScreen := v.Caches()
-	if active, _ := v.past.history(onScreen[0]); len(onScreen) == 0 || len(active) < historyLen {
-		t.Errorf("%q, on screen for long, has a history of %d looks", onScreen, len(active))
+	onScreen := v.onScreen()
+	if active, _ := v.past.history(onScreen[0]); len(active) < historyLen {
+		t.Errorf("%s, on screen for long, has a history of %d looks", onScreen[0].Name, len(active))
 	}
 	if n := len(v.past.recent); n > 12 {
 		t.Errorf("%d looks are kept for rates", n)
 	}
 	// Caches that end take their histories along.
 	v.SetSnapshot(later(3 * historyLen))
-	for name := range v.past.kept {
-		if strings.HasPrefix(name, "cache-") {
-			t.Errorf("%s is gone, and has a history", name)
+	for key := range v.past.kept {
+		if strings.HasPrefix(key.name, "cache-") {
+			t.Errorf("%s is gone, and has a history", key.name)
 		}
 	}
 }
@@ -266,5 +266,70 @@ func TestSlabChip(t *testing.T) {
 	v.Update(tea.MouseClickMsg{X: 70, Y: 0, Button: tea.MouseLeft})
 	if !v.all {
 		t.Error("a click beside the filter changes it")
+	}
+}
+
+// TestSlabTwoCachesOfOneName: each has its own changes and history, and two that
+// nothing tells apart do no harm.
+func TestSlabTwoCachesOfOneName(t *testing.T) {
+	v := machineView("slab", nil, 160, 20).(*slabs)
+	for second := range 10 {
+		s := &model.Snapshot{Time: fixtureTime.Add(time.Duration(second) * time.Second)}
+		for _, slot := range []int64{64, 128, 128} {
+			s.Slab = append(s.Slab, model.Cache{Name: "UNIX", Network: true, SlotBytes: slot, Objects: 1000, Active: slot + int64(second)*slot, Bytes: 4096})
+		}
+		v.SetSnapshot(s)
+		v.View()
+	}
+	for _, c := range v.snap.Slab {
+		active, span := v.past.history(&c)
+		if len(active) != 10 || active[0] != float64(c.SlotBytes) || span != 9*time.Second {
+			t.Errorf("the history of objects of %d bytes is %v over %v", c.SlotBytes, active, span)
+		}
+		if _, objects := v.past.change(&c); objects != 9*c.SlotBytes {
+			t.Errorf("objects of %d bytes changed by %d", c.SlotBytes, objects)
+		}
+	}
+}
+
+// TestSlabThatIsCutSaysSo: the sums are of the lines that could be read.
+func TestSlabThatIsCutSaysSo(t *testing.T) {
+	s := fixtureRich()
+	for i := range s.Sources {
+		if src := &s.Sources[i]; src.Name == "slabinfo" {
+			src.State, src.Detail = model.Failed, `malformed: slabinfo line 7: cut before its newline: "TC"`
+		}
+	}
+	for _, h := range []int{6, 10, 21} {
+		if screen := ansi.Strip(machineView("slab", s, 100, h).View()); !strings.Contains(screen, "Not in full: malformed: slabinfo line 7") {
+			t.Errorf("%d lines do not say what is missing:\n%s", h, screen)
+		}
+	}
+}
+
+// TestSlabSorts: slabtop's sorts and the others put the right cache on top, those of
+// changes by the look that is on screen.
+func TestSlabSorts(t *testing.T) {
+	v := machineView("slab", fixtureRich(), 220, 40).(*slabs)
+	v.SetSnapshot(later(5)) // growing
+	v.Update(press("n"))
+	for column, want := range map[int]string{
+		slabObjects: "dentry", slabActive: "dentry", slabUse: "TCP", slabSize: "TCPv6", slabEach: "TCPv6", slabPerSlab: "ep_head",
+		slabPages: "TCP", slabSlabs: "dentry", slabActiveSlabs: "dentry", slabFree: "radix_tree_node", slabPadding: "TCP", slabTotal: "TCP",
+		slabChanged: "TCP", slabRate: "dentry", slabNewObjects: "dentry", slabHistory: "TCP", slabReclaim: "sock_inode_cache", slabKnown: "ep_head",
+	} {
+		v.table.SetOrder(column, true)
+		row, _ := v.table.Row()
+		rows := v.table.Source().(*slabRows)
+		top := rows.cache(row).Name
+		for i := range rows.Len() {
+			if rows.Compare(column, i, row) > 0 {
+				t.Errorf("by %s %s is on top, and %s is more", slabColumns(1)[column].Title, top, rows.cache(i).Name)
+			}
+		}
+		tied := rows.Compare(column, row, slices.IndexFunc(v.snap.Slab, func(c model.Cache) bool { return c.Name == want })) == 0
+		if top != want && !tied {
+			t.Errorf("by %s %s is on top, want %s", slabColumns(1)[column].Title, top, want)
+		}
 	}
 }
