@@ -409,6 +409,7 @@ func known(c *model.Cache) string {
 // uses tells whose the objects of merged caches are: their lines alone cannot.
 func (t *text) uses(s *model.Snapshot) {
 	rows := []string{row("ACTIVE", "ORIGIN", "COUNTED IN", "WHOSE")}
+	var gaps []string
 	for i := range s.Slab {
 		c := &s.Slab[i]
 		if len(c.Aliases) == 0 || len(c.ExplainedBy) == 0 {
@@ -417,6 +418,11 @@ func (t *text) uses(s *model.Snapshot) {
 		for j := range c.ExplainedBy {
 			u := &c.ExplainedBy[j]
 			rows = append(rows, row(u.Objects, string(u.Origin), c.Name, u.Cache+": "+u.For))
+			for _, gap := range u.LeavesOut {
+				if !slices.Contains(gaps, gap) {
+					gaps = append(gaps, gap)
+				}
+			}
 		}
 		if n, ok := c.Unexplained.Get(); ok {
 			rows = append(rows, row(n, absent, c.Name, "others: "+strings.Join(append(slices.Clone(c.UncountedNames), "free ones on per-CPU slabs", "or not seen"), ", ")))
@@ -427,6 +433,9 @@ func (t *text) uses(s *model.Snapshot) {
 	}
 	t.title("Whose the objects of merged caches are, as far as eptop counted what needs them")
 	t.table(rows)
+	for _, gap := range gaps {
+		t.line("  without %s", clean(gap))
+	}
 }
 
 // sources names what could not be read, and how it could.
