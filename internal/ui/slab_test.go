@@ -333,3 +333,32 @@ func TestSlabSorts(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSlabLook is what a look adds while the Slab view is on screen, with all of
+// 235 caches and full histories.
+func BenchmarkSlabLook(b *testing.B) {
+	s := fixtureRich()
+	for i := len(s.Slab); i < 235; i++ {
+		s.Slab = append(s.Slab, model.Cache{Name: fmt.Sprintf("cache-%d", i), Objects: 10, Active: 10, ObjsPerSlab: 10, PagesPerSlab: 1, Slabs: 1, Bytes: 4096})
+	}
+	s.SlabTotals, s.SlabNetwork = model.SumSlab(s.Slab, true), model.SumSlab(s.Slab, false)
+	v := machineView("slab", s, 160, 47).(*slabs)
+	v.Update(press("n"))
+	look := func() {
+		next := *s
+		next.Time = s.Time.Add(time.Second)
+		s = &next
+		v.SetSnapshot(s)
+		v.View()
+	}
+	for range historyLen {
+		look()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		look()
+	}
+	if active, _ := v.past.history(&s.Slab[5]); len(active) != historyLen {
+		b.Fatalf("a history of %d looks", len(active))
+	}
+}
