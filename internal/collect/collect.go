@@ -140,6 +140,11 @@ type Focus struct {
 	// for each node, besides those that costs are made of. AllCaches is all of them.
 	Caches    []string
 	AllCaches bool
+	// Quiet lists no fds, reads no epolls and dumps no sockets: what is known of them
+	// stays, and the kernel allocates nothing for the look. It is for the time in
+	// which the load generator's connections are measured. A first look is never
+	// quiet.
+	Quiet bool
 }
 
 // Look reads the machine once. It fails only where the processes themselves
@@ -147,6 +152,7 @@ type Focus struct {
 func (c *Collector) Look(focus Focus) (*model.Sample, error) {
 	start := c.now()
 	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
+	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
 	c.lastLook = start
 	if err := l.processTable(); err != nil {

@@ -108,6 +108,35 @@ func TestANewEpollIsFoundByTheFDCount(t *testing.T) {
 	}
 }
 
+// TestAQuietLookDisturbsNothing: it lists, reads and dumps nothing, and what was known
+// stays.
+func TestAQuietLookDisturbsNothing(t *testing.T) {
+	w := start(t, "watches:5", 0)
+	c := newCollector(t, nil)
+	clock := time.Now()
+	c.now = func() time.Time { return clock }
+	before, err := c.Look(Focus{Quiet: true}) // the first one never is
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted(t, model.New(before), w.pids[0], 5)
+	clock = clock.Add(time.Hour) // all is due
+	later := start(t, "watches:7", 0)
+	quiet, err := c.Look(Focus{Quiet: true, Fresh: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := quiet.Guest; g.FDsListed != 0 || g.InstancesRead != 0 || !quiet.SocketsAt.Equal(before.SocketsAt) {
+		t.Errorf("a quiet look listed %d fds, read %d epolls, dumped sockets at %v", g.FDsListed, g.InstancesRead, quiet.SocketsAt)
+	}
+	snap := model.New(quiet)
+	counted(t, snap, w.pids[0], 5)
+	if snap.Process(later.pids[0]) != nil {
+		t.Error("a quiet look found the epoll of a new process")
+	}
+	counted(t, snapshotOf(t, c), later.pids[0], 7)
+}
+
 // TestAReplacedFDIsNoEpoll: a number that became another file, with the count of fds
 // unchanged, must not be shown as an epoll without watches.
 func TestAReplacedFDIsNoEpoll(t *testing.T) {

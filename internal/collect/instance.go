@@ -167,7 +167,7 @@ func (l *look) readInstances() {
 	}
 	focusedFirst(due, l.focusedInstance, func(in *instance) time.Time { return in.readAt })
 	for i, in := range due {
-		if i > 0 && l.outOfTime(1) {
+		if l.focus.Quiet || i > 0 && l.outOfTime(1) {
 			l.sample.Guest.InstancesWaiting += len(due) - i
 			break
 		}

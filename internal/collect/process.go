@@ -161,7 +161,7 @@ func (l *look) listFDs() {
 	}
 	focusedFirst(due, func(p *process) bool { return l.focused(p.pid) }, func(p *process) time.Time { return p.listedAt })
 	for i, p := range due {
-		if i > 0 && l.outOfTime(0.5) { // the other half is for reading
+		if l.focus.Quiet || i > 0 && l.outOfTime(0.5) { // the other half is for reading
 			l.sample.Guest.ListingsWaiting += len(due) - i
 			break
 		}

@@ -36,7 +36,7 @@ func (l *look) dumpSockets() {
 	s := &l.sockets
 	waiting := l.sample.Guest.ListingsWaiting > 0
 	// A dump before all processes were listed has missed their namespaces.
-	if s.networks == nil || !l.start.Before(s.next) || s.incomplete && !waiting {
+	if !l.focus.Quiet && (s.networks == nil || !l.start.Before(s.next) || s.incomplete && !waiting) {
 		s.incomplete = waiting
 		began := l.now()
 		l.dumpNamespaces()
