@@ -46,6 +46,7 @@ type settings struct {
 	uid      int // of user; -1 is everybody
 	noColor  bool
 	noMouse  bool
+	loadNow  int64 // connections to start with; 0 is none
 	maxStall float64
 	maxFDs   int
 }
@@ -63,6 +64,9 @@ func newRoot() *cobra.Command {
 			return s.check()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.checkLoad(cmd.Flags().Changed("load")); err != nil {
+				return err
+			}
 			if reason := noDashboard(); reason != "" {
 				if reason != notATerminal {
 					fmt.Fprintln(cmd.ErrOrStderr(), "eptop: "+reason+"; this is one snapshot instead")
@@ -86,6 +90,7 @@ func newRoot() *cobra.Command {
 	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")
 	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
 	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
+	root.Flags().Var((*number)(&s.loadNow), "load", "open `N` idle connections at once, in the Load view (10k and 2M are understood)")
 	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s))
 	for _, cmd := range root.Commands() {
 		cmd.Version = version
@@ -139,6 +144,22 @@ func (s *settings) check() error {
 	var err error
 	s.uid, err = s.lookUpUser()
 	return err
+}
+
+// checkLoad refuses a --load that cannot be started.
+func (s *settings) checkLoad(given bool) error {
+	if !given {
+		return nil
+	}
+	plan := model.DefaultLoadPlan()
+	plan.Connections = s.loadNow
+	if err := plan.Check(); err != nil {
+		return usagef("--load: %w", err)
+	}
+	if reason := noDashboard(); reason != "" {
+		return usagef("--load %d: %s; eptop load and eptop measure need none", s.loadNow, reason)
+	}
+	return nil
 }
 
 // lookUpUser turns --user into a number; -1 is everybody.

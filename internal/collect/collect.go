@@ -122,6 +122,9 @@ func (c *Collector) Close() {
 	}
 }
 
+// Live tells whether it looks at this machine, and not at a captured tree.
+func (c *Collector) Live() bool { return c.live }
+
 func isProcfs(root string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(root, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC

@@ -69,8 +69,8 @@ func (m *Model) draw() string {
 	}
 	head, tabs, body, status := m.layout()
 	view := m.here().View()
-	if o, ok := m.modal.(*overlay); ok {
-		view = strings.Join(o.over(m.pens, strings.Split(view, "\n"), body.w), "\n")
+	if o, ok := m.modal.(boxed); ok {
+		view = strings.Join(o.box().over(m.pens, strings.Split(view, "\n"), body.w), "\n")
 	}
 	return strings.Join([]string{m.drawHead(head.w), m.drawTabs(tabs.w), view, m.drawStatus(status.w)}, "\n")
 }
@@ -137,6 +137,9 @@ func (m *Model) lookingWords() []string {
 	}
 	g := m.snap.Guest
 	words := []string{"source " + source, "cost " + units.Duration(g.CPU), rhythm}
+	if n := m.holds(); n > 0 {
+		words = []string{words[0], words[1], "holds " + units.Many(n, "connection"), rhythm}
+	}
 	if g.Stall > 0 {
 		words = append([]string{"stall " + units.Duration(g.Stall)}, words...)
 	}
@@ -228,8 +231,13 @@ func (m *Model) hints(w int) string {
 
 // hinted leaves out of the hints what everybody tries anyway.
 func hinted(b key.Binding, k keyMap) bool {
+	for _, arrow := range []key.Binding{k.Up, k.Down, k.Left, k.Right} {
+		if b.Help().Key == arrow.Help().Key {
+			return false
+		}
+	}
 	for _, plain := range []key.Binding{
-		k.Up, k.Down, k.Left, k.Right, k.PageUp, k.PageDown, k.Top, k.Bottom, k.ColumnPrev, k.ColumnNext, k.Follow, k.Reverse,
+		k.PageUp, k.PageDown, k.Top, k.Bottom, k.ColumnPrev, k.ColumnNext, k.Follow, k.Reverse,
 	} {
 		if b.Help() == plain.Help() {
 			return false
@@ -244,11 +252,11 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 		return nil
 	}
 	at := msg.Mouse()
-	if o, ok := m.modal.(*overlay); ok {
+	if o, ok := m.modal.(boxed); ok {
 		switch msg := msg.(type) {
 		case tea.MouseWheelMsg:
 			step := map[tea.MouseButton]int{tea.MouseWheelUp: -3, tea.MouseWheelDown: 3}
-			o.scroll(step[msg.Button])
+			o.box().scroll(step[msg.Button])
 		case tea.MouseClickMsg:
 			m.modal = nil
 		}

@@ -135,13 +135,13 @@ func TestEveryKeyOfTheHelp(t *testing.T) {
 
 // TestKeysOfEveryViewAreInTheHelp: what a view says of its keys, the help shows.
 func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
-	for _, tab := range []string{"1", "2", "3", "4", "5"} {
-		r := newRig(t, fixtureShared())
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6"} {
+		r := newRig(t, fixtureShared(), func(o *Options) { o.Loader = &fakeLoader{} })
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 60})
 		r.keys(tab)
 		keys := r.m.here().Keys()
 		r.keys("?")
-		for _, b := range append(keys, r.m.keys.everywhere()...) {
+		for _, b := range append(keys, r.m.everywhere()...) {
 			r.sees(b.Help().Desc)
 		}
 	}
@@ -149,7 +149,7 @@ func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 
 func TestKeysOfMissingViews(t *testing.T) {
 	r := newRig(t, fixtureRich())
-	for k, title := range map[string]string{"6": "Load", "7": "Findings"} {
+	for k, title := range map[string]string{"7": "Findings"} {
 		r.keys(k)
 		r.sees("this version of eptop has no " + title + " view yet")
 	}

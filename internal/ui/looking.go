@@ -72,7 +72,7 @@ func (m *Model) start(sweep bool) tea.Cmd {
 	m.look.underway = true
 	flight := make(chan struct{})
 	m.look.flight = flight
-	focus := Focus{PID: m.attached(), Sweep: sweep}
+	focus := Focus{PID: m.attached(), Sweep: sweep, Load: m.planning()}
 	if c, ok := m.here().(cacher); ok {
 		focus.Caches = c.Caches()
 	}

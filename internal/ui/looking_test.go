@@ -183,12 +183,12 @@ func TestFramesFit(t *testing.T) {
 	for name, snap := range machines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, snap)
+			r := newRig(t, snap, func(o *Options) { o.Loader = &fakeLoader{} })
 			step := 9
 			if name == "shared" && !raceEnabled {
 				step = 1
 			}
-			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"3"}, {"3", "v", "v", "enter"}, {"4"}, {"5"}, {"?"}, {"e"}, {"p"}} {
+			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"3"}, {"3", "v", "v", "enter"}, {"4"}, {"5"}, {"6"}, {"6", "s"}, {"?"}, {"e"}, {"p"}} {
 				r.keys("esc", "esc", "esc", "esc", "1")
 				r.settle()
 				r.send(tea.WindowSizeMsg{Width: 80, Height: 24})
@@ -269,12 +269,15 @@ func BenchmarkKeyEcho(b *testing.B) {
 
 // BenchmarkFrame is one new snapshot and the frame of a view.
 func BenchmarkFrame(b *testing.B) {
-	for _, tab := range []string{"1", "2", "3", "4", "5"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6"} {
 		b.Run(tab, func(b *testing.B) {
-			m := New(Options{Delay: time.Second})
+			m := New(Options{Delay: time.Second, Loader: &fakeLoader{}})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
 			m.Update(stroke(tab))
 			snap := fixtureShared()
+			if tab == "6" {
+				snap = fixtureLoad(loadHolding())
+			}
 			for b.Loop() {
 				m.Update(lookedMsg{snap: snap})
 				if frame := m.View().Content; len(frame) < 160*50 {

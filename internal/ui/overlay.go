@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,11 +28,18 @@ type overlay struct {
 	// top is the first line in sight; least is how many there are beyond the
 	// box, known once it was drawn.
 	top, beyond int
+	// way is what the title says of how to leave.
+	way string
 }
 
 func newOverlay(title string, lines func(*draw.Pens, int) []string) *overlay {
-	return &overlay{title: title, lines: lines}
+	return &overlay{title: title, lines: lines, way: "Esc closes"}
 }
+
+// boxed is a modal that is drawn as a box over the view.
+type boxed interface{ box() *overlay }
+
+func (o *overlay) box() *overlay { return o }
 
 // paragraphs writes a text as wrapped lines.
 func paragraphs(text string) func(*draw.Pens, int) []string {
@@ -80,9 +88,9 @@ func (o *overlay) over(p *draw.Pens, lines []string, w int) []string {
 	room := max(0, boxH-2)
 	o.beyond = max(0, len(text)-room)
 	o.scroll(0)
-	title := o.title + " · Esc closes"
+	title := o.title + " · " + o.way
 	if o.beyond > 0 {
-		title = o.title + " · " + strconv.Itoa(o.top+1) + "–" + strconv.Itoa(o.top+room) + " of " + strconv.Itoa(len(text)) + ", ↓ more · Esc closes"
+		title = o.title + " · " + strconv.Itoa(o.top+1) + "–" + strconv.Itoa(o.top+room) + " of " + strconv.Itoa(len(text)) + ", ↓ more · " + o.way
 	}
 	box := p.Card(cell.Clean(title), boxW, boxH, true, text[o.top:min(len(text), o.top+room)])
 	x, y := (w-boxW)/2, (h-boxH)/2
@@ -92,6 +100,32 @@ func (o *overlay) over(p *draw.Pens, lines []string, w int) []string {
 		out[y+i] = ansi.Cut(under, 0, x) + "\x1b[m" + b + "\x1b[m" + ansi.Cut(under, x+boxW, w)
 	}
 	return out
+}
+
+// question is a box with a question to be answered with yes or no.
+type question struct {
+	*overlay
+	yes tea.Cmd
+}
+
+func newQuestion(title, text string, yes tea.Cmd) *question {
+	q := &question{newOverlay(title, paragraphs(text)), yes}
+	q.way = "y or Enter: yes · Esc: no"
+	return q
+}
+
+func (q *question) pressed(msg tea.KeyPressMsg, k keyMap) (modal, tea.Cmd, bool) {
+	switch {
+	case key.Matches(msg, k.Enter), msg.String() == "y":
+		return nil, q.yes, true
+	case key.Matches(msg, k.Back), msg.String() == "n":
+		return nil, nil, true
+	case key.Matches(msg, k.Up):
+		q.scroll(-1)
+	case key.Matches(msg, k.Down):
+		q.scroll(1)
+	}
+	return q, nil, true
 }
 
 // prompt asks for a PID in the status line.
@@ -117,6 +151,17 @@ func (q *prompt) pressed(msg tea.KeyPressMsg, k keyMap) (modal, tea.Cmd, bool) {
 		q.typed += msg.Text
 	}
 	return q, nil, true
+}
+
+// everywhere are the keys that mean the same in the view on screen as in all others.
+func (m *Model) everywhere() []key.Binding {
+	var out []key.Binding
+	for _, b := range m.keys.everywhere() {
+		if !slices.ContainsFunc(b.Keys(), func(k string) bool { return m.claimed(tea.KeyPressMsg{Text: k, Code: []rune(k)[0]}) }) {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // help writes all keys: those of the view, those that work everywhere, and
@@ -151,7 +196,7 @@ func (m *Model) help(p *draw.Pens, w int) []string {
 		views = append(views, key.NewBinding(key.WithKeys(t.key), key.WithHelp(t.key, t.title)))
 	}
 	section("Views", views)
-	section("Everywhere", m.keys.everywhere())
+	section("Everywhere", m.everywhere())
 	out = append(out, "", p.Title.Ink("Mouse"))
 	for _, l := range draw.Wrap("Click a tab, a row, a column's head (again: turns the order round); a second click on a row opens it; the wheel scrolls.", w) {
 		out = append(out, p.Text.Ink(l))

@@ -21,6 +21,8 @@ type Focus struct {
 	Sweep bool
 	// Caches are the slab caches on screen.
 	Caches []string
+	// Load asks for the limits that a load would run into.
+	Load bool
 }
 
 // Options is what the dashboard is started with.
@@ -38,6 +40,10 @@ type Options struct {
 	Save func(*model.Snapshot) (path string, err error)
 	// Version is eptop's own.
 	Version string
+	// Loader drives the load generator; nil where none can be started.
+	Loader Loader
+	// Load is how many connections to open at once; 0 is none.
+	Load int64
 }
 
 // Model is the root: it routes messages to the views, looks at the machine,
@@ -85,6 +91,7 @@ func New(opts Options) *Model {
 	if opts.PID != 0 {
 		m.attach(opts.PID)
 	}
+	m.lend()
 	return m
 }
 
@@ -120,6 +127,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case openProcessMsg:
 		cmd = m.openProcess(msg.PID)
+	case thawMsg:
+		if m.look.frozen {
+			cmd = m.freeze()
+		}
 	case tea.KeyPressMsg:
 		cmd = m.pressed(msg)
 	case tea.MouseMsg:
@@ -133,7 +144,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		cmd = tea.Batch(cmds...)
 	}
-	return m, tea.Batch(cmd, paced, m.pending())
+	m.ask()
+	return m, tea.Batch(cmd, paced, m.pending(), m.poll())
 }
 
 // pending collects what the views started.
@@ -147,6 +159,15 @@ func (m *Model) pending() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
+// ask puts the question of the view on screen over it.
+func (m *Model) ask() {
+	if a, ok := m.here().(asker); ok {
+		if q := a.Question(); q != nil {
+			m.modal = q
+		}
+	}
+}
+
 // here is the view on screen.
 func (m *Model) here() view { return m.views[m.active] }
 
@@ -155,7 +176,7 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	m.status = statusMsg{}
 	switch {
 	case msg.String() == "ctrl+c":
-		return tea.Quit
+		return m.quit()
 	case key.Matches(msg, m.keys.Suspend):
 		return tea.Suspend
 	case m.modal != nil:
@@ -165,7 +186,7 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 			return tea.Quit
 		}
 		return nil
-	case m.capturing():
+	case m.capturing() || m.claimed(msg):
 		return m.here().Update(msg)
 	}
 	if cmd, ok := m.global(msg); ok {
@@ -180,11 +201,17 @@ func (m *Model) capturing() bool {
 	return ok && c.Capturing()
 }
 
+// claimed reports whether a key means something else to the view than everywhere.
+func (m *Model) claimed(msg tea.KeyPressMsg) bool {
+	c, ok := m.here().(claimer)
+	return ok && c.Claims(msg)
+}
+
 func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
 	next, cmd, handled := m.modal.pressed(msg, m.keys)
 	m.modal = next
 	if !handled && key.Matches(msg, m.keys.Quit) {
-		return tea.Quit
+		return m.quit()
 	}
 	return cmd
 }
@@ -202,7 +229,7 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	k := m.keys
 	switch {
 	case key.Matches(msg, k.Quit):
-		return tea.Quit, true
+		return m.quit(), true
 	case key.Matches(msg, k.Help):
 		m.modal = newOverlay("Keys", m.help)
 	case key.Matches(msg, k.Explain):

@@ -25,8 +25,9 @@ type rig struct {
 	msgs chan tea.Msg
 	stop context.CancelFunc
 	due  chan time.Time // ends the wait for the next look
+	poll chan time.Time // ends the wait for the next answer of a load
 	// flying counts the commands under way, waiting those of them that wait for
-	// the next look; changed tells of a change.
+	// the next look or the next answer of a load; changed tells of a change.
 	flying, waiting atomic.Int32
 	changed         chan struct{}
 
@@ -38,7 +39,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
-	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time), changed: make(chan struct{}, 1)}
+	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time), poll: make(chan time.Time), changed: make(chan struct{}, 1)}
 	opts := Options{
 		Delay: time.Second, Version: "1.0",
 		Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
@@ -51,10 +52,14 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 		c(&opts)
 	}
 	r.m = New(opts)
-	r.m.look.after = func(time.Duration) (<-chan time.Time, func() bool) {
+	r.m.look.after = func(d time.Duration) (<-chan time.Time, func() bool) {
 		r.waiting.Add(1)
 		r.change()
-		return r.due, func() bool { r.waiting.Add(-1); return true }
+		end := r.due
+		if d == pollEvery {
+			end = r.poll
+		}
+		return end, func() bool { r.waiting.Add(-1); return true }
 	}
 	r.m.ctx, r.stop = context.WithCancel(context.Background())
 	t.Cleanup(r.stop)

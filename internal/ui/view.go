@@ -73,6 +73,19 @@ type commander interface{ Pending() tea.Cmd }
 // for more of those that Caches names.
 type cacher interface{ Caches() []string }
 
+// claimer is a view in which a key means something else than everywhere: where Claims
+// says so it goes to the view.
+type claimer interface{ Claims(tea.KeyPressMsg) bool }
+
+// asker is a view with a question. After every Update the root takes it and puts it
+// over the view, so that the next key is an answer already.
+type asker interface{ Question() *question }
+
+// poller is a view that changes between two looks: what Poll returns, if it is not
+// nil, is run after pollEvery. It is asked after every Update while it is on screen
+// and nothing is frozen.
+type poller interface{ Poll() tea.Cmd }
+
 // What a view may ask the root for, by returning a command that yields one of
 // these messages (see ask).
 type (
@@ -90,6 +103,8 @@ type (
 		Title, Text string
 		Lines       func(p *draw.Pens, w int) []string
 	}
+	// thawMsg ends the freezing of the screen: something was started on it.
+	thawMsg struct{}
 )
 
 // ask is a command that does nothing but hand msg to the root.

@@ -16,7 +16,7 @@ func tabs() []tab {
 		{key: "3", title: "Sockets", make: newSockets},
 		{key: "4", title: "Slab", make: newSlab},
 		{key: "5", title: "Nodes", make: newNodes},
-		{key: "6", title: "Load"},
+		{key: "6", title: "Load", make: newLoad},
 		{key: "7", title: "Findings"},
 	}
 }

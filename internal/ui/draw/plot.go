@@ -25,9 +25,9 @@ type Plot struct {
 // plotLeast is the smallest ground worth drawing on, in cells.
 const plotLeast = 4
 
-// Plot draws points as dots, four high and two wide in a cell, and the line dotted,
-// in exactly w times h cells. Points keep the colour of bars where the line crosses
-// them.
+// Plot draws points as blobs of four dots, a cell being four dots high and two wide,
+// and the line as single dots, in exactly w times h cells. Points keep the colour of
+// bars where the line crosses them.
 func (p *Pens) Plot(w, h int, c Plot) []string {
 	if w <= 0 || h <= 0 {
 		return nil
@@ -48,7 +48,7 @@ func (p *Pens) Plot(w, h int, c Plot) []string {
 		}
 	}
 	for _, at := range c.Points {
-		ground.set(pointDot, at.X/maxX, at.Y/maxY)
+		ground.blob(at.X/maxX, at.Y/maxY)
 	}
 	out := make([]string, 0, h)
 	for y := range ground.h {
@@ -128,13 +128,32 @@ func newGround(w, h int) *ground {
 // 2800–28FF).
 var dots = [2][4]byte{{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}}
 
-// set draws one dot at shares of the two axes; what lies beyond an axis is left out.
-func (g *ground) set(kind dot, x, y float64) {
+// at is the dot at shares of the two axes, false beyond an axis.
+func (g *ground) at(x, y float64) (dx, dy int, ok bool) {
 	if !(x >= 0 && x <= 1 && y >= 0 && y <= 1) || len(g.bits) == 0 {
-		return
+		return 0, 0, false
 	}
-	dx := int(math.Round(x * float64(2*g.w-1)))
-	dy := int(math.Round((1 - y) * float64(4*g.h-1)))
+	return int(math.Round(x * float64(2*g.w-1))), int(math.Round((1 - y) * float64(4*g.h-1))), true
+}
+
+// blob draws four dots about a place, at the rim of the ground within it.
+func (g *ground) blob(x, y float64) {
+	if dx, dy, ok := g.at(x, y); ok {
+		dx, dy = min(dx, 2*g.w-2), max(dy, 1)
+		for _, by := range [][2]int{{0, 0}, {1, 0}, {0, -1}, {1, -1}} {
+			g.dot(pointDot, dx+by[0], dy+by[1])
+		}
+	}
+}
+
+// set draws one dot.
+func (g *ground) set(kind dot, x, y float64) {
+	if dx, dy, ok := g.at(x, y); ok {
+		g.dot(kind, dx, dy)
+	}
+}
+
+func (g *ground) dot(kind dot, dx, dy int) {
 	cell := dy/4*g.w + dx/2
 	g.bits[cell] |= dots[dx%2][dy%4]
 	g.has[cell] |= kind

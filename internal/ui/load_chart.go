@@ -1,0 +1,45 @@
+package ui
+
+import (
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// chartLeast is the lowest chart worth drawing, in lines of text.
+const chartLeast = 5
+
+// chartTitle names the chart by its answer.
+func (v *load) chartTitle(w int) string {
+	m := v.found()
+	if m != nil && m.BytesPerConnection.Known {
+		slope := "slope " + units.Count(m.BytesPerConnection.Value) + " B"
+		return longest(w, "Kernel memory over connections · "+slope, "Memory over connections · "+slope, "Memory · "+slope)
+	}
+	return longest(w, "Kernel memory over connections", "Memory over connections")
+}
+
+// chartLines plot kernel memory over connections: readings as dots, and dotted the
+// line whose slope is the answer.
+func (v *load) chartLines(w, h int) []draw.Line {
+	l, m := v.run.now, v.found()
+	if l == nil || m == nil || h < chartLeast {
+		return nil
+	}
+	c := draw.Plot{
+		MaxX:  float64(max(v.run.target, l.Peak, m.Opened)),
+		NameX: func(x float64) string { return units.Count(int64(x + 0.5)) },
+		NameY: func(y float64) string { return units.Bytes(int64(y + 0.5)) },
+	}
+	meanX, meanY := 0.0, 0.0
+	for _, at := range l.Points {
+		x, y := float64(at.Connections), float64(at.Bytes)
+		c.Points = append(c.Points, draw.XY{X: x, Y: y})
+		meanX += x / float64(len(l.Points))
+		meanY += y / float64(len(l.Points))
+	}
+	if slope, ok := m.BytesPerConnection.Get(); ok && len(c.Points) > 0 {
+		c.Line, c.Slope = true, float64(slope)
+		c.Base = meanY - c.Slope*meanX
+	}
+	return asLines(v.pens.Plot(w, h, c))
+}

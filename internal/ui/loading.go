@@ -1,0 +1,87 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/units"
+)
+
+// driver is the view that drives the load generator.
+type driver interface {
+	// Drive hands the generator over; n connections are opened at once, 0 for none.
+	Drive(l Loader, n int64)
+	// Open is how many connections there are, which would end with eptop.
+	Open() int64
+}
+
+// lend hands the load generator to the view that drives it.
+func (m *Model) lend() {
+	for i, v := range m.views {
+		d, ok := v.(driver)
+		if !ok || m.opts.Loader == nil {
+			continue
+		}
+		d.Drive(m.opts.Loader, m.opts.Load)
+		if m.opts.Load > 0 {
+			m.show(i)
+		}
+	}
+}
+
+// holds is how many connections of eptop's own are open.
+func (m *Model) holds() int64 {
+	for _, v := range m.views {
+		if d, ok := v.(driver); ok {
+			return d.Open()
+		}
+	}
+	return 0
+}
+
+// planning: the limits of a load are of interest. The first look reads them too, so
+// that the view knows them when it comes on screen.
+func (m *Model) planning() bool {
+	_, ok := m.here().(driver)
+	return ok || m.snap == nil
+}
+
+// quit ends the dashboard. Where that closes connections it asks first; asked once
+// more by Ctrl-C it does not ask again.
+func (m *Model) quit() tea.Cmd {
+	open := m.holds()
+	if _, asked := m.modal.(*question); asked || open == 0 || m.tooSmall() {
+		return tea.Quit
+	}
+	m.modal = newQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nThey are eptop's own, held by its worker processes, and end with it. "+
+		"To look at other views meanwhile needs no quitting: the load goes on.", units.Many(open, "connection")), tea.Quit)
+	return nil
+}
+
+// pollEvery is the time between two reads of a load that changes.
+const pollEvery = 200 * time.Millisecond
+
+// poll reads what the view on screen wants to know before the next look.
+func (m *Model) poll() tea.Cmd {
+	p, ok := m.here().(poller)
+	if !ok || m.look.frozen {
+		return nil
+	}
+	read := p.Poll()
+	if read == nil {
+		return nil
+	}
+	ctx, after := m.ctx, m.look.after
+	return func() tea.Msg {
+		end, stop := after(pollEvery)
+		defer stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-end:
+			return read()
+		}
+	}
+}
