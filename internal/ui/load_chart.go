@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"slices"
+
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -30,16 +32,19 @@ func (v *load) chartLines(w, h int) []draw.Line {
 		NameX: func(x float64) string { return units.Count(int64(x + 0.5)) },
 		NameY: func(y float64) string { return units.Bytes(int64(y + 0.5)) },
 	}
-	meanX, meanY := 0.0, 0.0
+	// The expected height from the start: so the dots climb, and not the axis.
+	c.MaxY = c.MaxX * float64(m.ExpectedBytes.Value)
+	slope, ok := m.BytesPerConnection.Get()
+	var bases []float64
 	for _, at := range l.Points {
 		x, y := float64(at.Connections), float64(at.Bytes)
 		c.Points = append(c.Points, draw.XY{X: x, Y: y})
-		meanX += x / float64(len(l.Points))
-		meanY += y / float64(len(l.Points))
+		bases = append(bases, y-float64(slope)*x)
 	}
-	if slope, ok := m.BytesPerConnection.Get(); ok && len(c.Points) > 0 {
-		c.Line, c.Slope = true, float64(slope)
-		c.Base = meanY - c.Slope*meanX
+	if ok && len(bases) > 0 {
+		// The middle of them: another program's sockets lift some points.
+		slices.Sort(bases)
+		c.Line, c.Slope, c.Base = true, float64(slope), bases[len(bases)/2]
 	}
 	return asLines(v.pens.Plot(w, h, c))
 }

@@ -22,7 +22,7 @@ func (v *load) found() *model.Measurement {
 // costLines: what a connection costs, beside what was expected and what folklore
 // says.
 func (v *load) costLines(w int) []draw.Line {
-	p, m, l := v.pens, v.found(), v.run.now
+	p, m, l, origin := v.pens, v.found(), v.run.now, v.preflight().Origin
 	if m == nil {
 		return wrapped(p.Muted, w, 0, "The answer comes with the first connections.")
 	}
@@ -36,7 +36,7 @@ func (v *load) costLines(w int) []draw.Line {
 		c.say(p.Muted, v.noAnswerYet(m, l), 0)
 	}
 	if n, ok := m.ExpectedBytes.Get(); ok {
-		c.row(p.Muted, "  expected", units.Count(n), "", expectedWords(m, v.preflight().Origin), 4, string(v.preflight().Origin))
+		c.row(p.Muted, "  expected", units.Count(n), "", expectedWords(m, origin), 4, string(origin), shortOrigin(origin))
 	}
 	if n, ok := m.BytesPerEnd.Get(); ok {
 		c.row(p.Strong, "one end", units.Count(n), plusMinus(m.EndCI95Bytes), "the client's", 2, "client's")
@@ -52,6 +52,8 @@ func (v *load) costLines(w int) []draw.Line {
 		if cost, ok := v.snap.Epoll.Cost.Get(); ok && v.roomy() {
 			c.row(p.Muted, "  manual", units.Count(cost.ManualBytes), "", "epoll(7)", 5)
 		}
+	} else if n, ok := m.ExpectedWatch.Get(); ok {
+		c.row(p.Muted, "a watch", units.Count(n), "", "expected, not told apart", 3, "expected")
 	}
 	if n, ok := m.UnexplainedBytes.Get(); ok && m.BytesPerConnection.Known {
 		c.row(p.Text, "unexplained", units.Count(n), "", "beside it", 3)
@@ -66,6 +68,14 @@ func (v *load) costLines(w int) []draw.Line {
 		c.lines = append(c.lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(m.Projection[i].Bytes)), w), Drop: 8})
 	}
 	return c.lines
+}
+
+// shortOrigin is an origin for a narrow card.
+func shortOrigin(o model.Origin) string {
+	if o == model.Estimated {
+		return "estim."
+	}
+	return string(o)
 }
 
 // noAnswerYet says what is missing.

@@ -15,7 +15,9 @@ type loadCard struct {
 	lines func(w int) []draw.Line
 	// fill writes it for a height too: it takes what the others of its column leave.
 	fill func(w, h int) []draw.Line
-	drop int
+	// least is the height it gets even where the others must lose lines for it.
+	least int
+	drop  int
 }
 
 // layout places the cards in columns that reach down to the last line.
@@ -73,6 +75,7 @@ func (v *load) arrange() {
 		v.column(0, 0, w/2, h, form)
 		v.column(w/2, 0, w-w/2, h, cost, walls)
 	case w < 132 && v.roomy():
+		chart.least = h / 3
 		v.column(0, 0, w/2, h, form, walls, chart)
 		v.column(w/2, 0, w-w/2, h, cost, stages, parts)
 	case w < 132:
@@ -144,7 +147,7 @@ func (v *load) column(x, y, w, h int, cards ...loadCard) {
 		}
 	}
 	if filler >= 0 {
-		boxes[filler].Lines = cards[filler].fill(inner, h-high-2)
+		boxes[filler].Lines = cards[filler].fill(inner, max(h-high-2, cards[filler].least))
 		if cards[filler].item == itemChart {
 			boxes[filler].Title = v.chartTitle(inner - 1)
 		}

@@ -16,8 +16,8 @@ type Plot struct {
 	// Line: Base is its height at 0, Slope how much it rises for each 1 of X.
 	Line        bool
 	Base, Slope float64
-	// MaxX is how far the X axis reaches at least.
-	MaxX float64
+	// MaxX and MaxY are how far the axes reach at least.
+	MaxX, MaxY float64
 	// NameX and NameY write a value of an axis, with its unit.
 	NameX, NameY func(float64) string
 }
@@ -68,7 +68,7 @@ func (p *Pens) Plot(w, h int, c Plot) []string {
 // reach is where the axes end: that of X at the last point or at MaxX, that of Y at
 // a round number above all.
 func (c Plot) reach() (maxX, maxY float64) {
-	maxX = c.MaxX
+	maxX, maxY = c.MaxX, c.MaxY
 	for _, at := range c.Points {
 		maxX, maxY = max(maxX, at.X), max(maxY, at.Y)
 	}
