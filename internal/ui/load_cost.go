@@ -48,7 +48,11 @@ func (v *load) costLines(w int) []draw.Line {
 	}
 	c.row(p.Muted, "  folklore", units.Count(m.FolkloreBytes), "", folklore[0], 2, folklore[1])
 	if n, ok := m.BytesPerWatch.Get(); ok {
-		c.row(p.Strong, "a watch", units.Count(n), plusMinus(m.WatchCI95Bytes), "", 2)
+		whole := ""
+		if !m.WatchCI95Bytes.Known {
+			whole = "in whole objects"
+		}
+		c.row(p.Strong, "a watch", units.Count(n), plusMinus(m.WatchCI95Bytes), whole, 2, "")
 		if cost, ok := v.snap.Epoll.Cost.Get(); ok && v.roomy() {
 			c.row(p.Muted, "  manual", units.Count(cost.ManualBytes), "", "epoll(7)", 5)
 		}
