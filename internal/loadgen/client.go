@@ -173,6 +173,12 @@ func (c *client) connect() bool {
 			return false
 		}
 	}
+	if c.order.PortRange != 0 && c.order.Config.Family != UNIX {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(c.order.PortRange)); err != nil {
+			c.me.stop(callBind, c.me.count(err))
+			return false
+		}
+	}
 	err := unix.Connect(fd, to)
 	switch {
 	case err == nil, errors.Is(err, unix.EINPROGRESS):

@@ -15,6 +15,8 @@ type limits struct {
 	perPair   int64
 	backlog   int64
 	portsEach int64
+	// portRange is for IP_LOCAL_PORT_RANGE: net.ipv4.ip_local_port_range, or 0.
+	portRange uint32
 }
 
 const (
@@ -48,14 +50,30 @@ func readLimits(c Config) (limits, error) {
 	if err != nil {
 		return limits{}, err
 	}
-	l.portsEach = portsEach(ports[1] - ports[0] + 1)
+	n := ports[1] - ports[0] + 1
+	l.portsEach = portsEach(n)
+	if r := uint32(ports[1])<<16 | uint32(ports[0]); takesRange(r) {
+		l.portRange, l.portsEach = r, max(1, n*9/10)
+	}
 	return l, nil
 }
 
-// portsEach is how many of a range's ports connect(2) finds fast: it looks through
-// those of one parity first, and slows down once these are taken
-// (__inet_hash_connect in net/ipv4/inet_hashtables.c).
-func portsEach(ports int64) int64 { return max(1, ports/2*9/10) }
+// portsEach is how many of n ports connect(2) finds fast: it looks through those of one
+// parity first, and slows down once these are taken (__inet_hash_connect in
+// net/ipv4/inet_hashtables.c). A socket that has a range of its own takes one port
+// after the other.
+func portsEach(n int64) int64 { return max(1, n/2*9/10) }
+
+// takesRange tells whether a socket can have a range of its own (since Linux 6.3,
+// commit 91d0b78c5177).
+func takesRange(r uint32) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(r)) == nil
+}
 
 // PortsOfPair is how many connections a pair of workers finds ports for, in a range
 // of that many.

@@ -15,7 +15,7 @@ func inOwnNetwork(c Config, n int64) error {
 	if err != nil {
 		return err
 	}
-	if l.portsEach != 18 {
+	if l.portsEach > 40 {
 		return fmt.Errorf("%d ports each: not in the namespace of forty ports", l.portsEach)
 	}
 	g, err := New(c)

@@ -81,7 +81,7 @@ func (g *Generator) order() order {
 	room := g.limits.perPair
 	return order{
 		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: room,
-		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach,
+		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach, PortRange: g.limits.portRange,
 	}
 }
 

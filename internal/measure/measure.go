@@ -173,9 +173,43 @@ func (e *Experiment) Close() error {
 	return e.gen.Close()
 }
 
+// stillWithin is how long Start waits for what was there before to be freed in full.
+const stillWithin = time.Second
+
+// waitStill takes the base anew until the caches of a connection have stopped
+// shrinking: those of a load that has just ended are freed a while after.
+func (e *Experiment) waitStill() {
+	poll := time.NewTicker(25 * time.Millisecond)
+	defer poll.Stop()
+	for start := time.Now(); time.Since(start) < stillWithin; {
+		select {
+		case <-e.closed:
+			return
+		case <-poll.C:
+		}
+		r, err := e.read()
+		if err != nil {
+			return
+		}
+		e.mu.Lock()
+		fell := -e.above(r)
+		e.base, e.last = r, r
+		e.mu.Unlock()
+		if fell < stillBytes {
+			return
+		}
+	}
+}
+
+// stillBytes may be freed between two looks on a machine that is still.
+const stillBytes = 64 << 10
+
 // run goes where target is, again and again.
 func (e *Experiment) run() {
 	defer close(e.ended)
+	if e.problemNow() == "" {
+		e.waitStill()
+	}
 	for {
 		e.mu.Lock()
 		target, moved := e.target, e.moved

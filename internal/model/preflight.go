@@ -148,7 +148,7 @@ func (f *preflight) memory() {
 		floor := int64(f.plan.Floor * float64(total))
 		f.wall(Wall{
 			Name: "memory", Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
-			Scope: "host", RaiseWith: "more memory, or a lower --floor", Origin: weakest(Derived, f.out.Origin),
+			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
 		})
 	}
 	l := &f.snap.limits
