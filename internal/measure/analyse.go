@@ -3,6 +3,7 @@ package measure
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/eptop/eptop/internal/model"
 )
@@ -16,44 +17,76 @@ type analysis struct {
 	buffers map[string]bool
 
 	design *design
-	// staged: the stages are regressors of their own, else the connections alone are.
-	// timed: the time is one too, the last.
+	// moves are the pairs of readings between which one stage alone moved: what the
+	// stage allocates lies between them, and nothing that came before bends it.
+	moves [stages][]move
+	// staged: there are such pairs of every stage, and the stages are regressors of
+	// their own. timed: the time is one too.
 	staged, timed bool
 }
 
-// A design that assumes less is kept while its answer is this sharp: half of its
-// interval as a share of the slope. Time cannot be told from connections that came at
-// an even rate, nor the stages where they were not apart.
-const (
-	sharpInTime   = 0.01
-	sharpInStages = 0.1
-)
+// move is the readings before and after n connections passed one stage.
+type move struct {
+	before, after int
+	n             float64
+}
 
-// newAnalysis takes the design that assumes least of those that are sharp.
+// sharp is half of an interval, as a share of the slope, with which the time is kept as
+// a regressor: from connections that came at an even rate it cannot be told.
+const sharp = 0.01
+
+// newAnalysis prepares fits; false where there are too few readings.
 func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
+	if len(rows) == 0 {
+		return nil, false
+	}
 	var best *analysis
-	for _, staged := range []bool{true, false} {
-		best = nil
-		least := math.Inf(1)
-		for _, timed := range []bool{true, false} {
-			a := &analysis{caches: caches, parts: parts, rows: rows, staged: staged, timed: timed}
-			var err error
-			if a.design, err = newDesign(a.regressors()); err != nil {
-				continue
-			}
-			slope, half := a.bytes().along(a.all()...)
-			if width := half / math.Abs(slope); best == nil || width < least {
-				best, least = a, width
-			}
-			if least < sharpInTime {
-				break
-			}
+	least := math.Inf(1)
+	for _, timed := range []bool{true, false} {
+		a := &analysis{caches: caches, parts: parts, rows: rows, timed: timed}
+		a.findMoves()
+		var err error
+		if a.design, err = newDesign(a.regressors()); err != nil {
+			continue
 		}
-		if least < sharpInStages {
+		slope, half := a.bytes().along(a.all()...)
+		if width := half / math.Abs(slope); best == nil || width < least {
+			best, least = a, width
+		}
+		if least < sharp {
 			break
 		}
 	}
 	return best, best != nil
+}
+
+// fewestMoves of a stage tell what it allocates.
+const fewestMoves = 5
+
+func (a *analysis) findMoves() {
+	for i := 1; i < len(a.rows); i++ {
+		was, is := each(a.rows[i-1].have), each(a.rows[i].have)
+		moved := stages
+		for s := range stages {
+			if is[s] == was[s] {
+				continue
+			}
+			if moved != stages || is[s] < was[s] {
+				moved = -1
+				break
+			}
+			moved = s
+		}
+		if moved >= 0 && moved < stages {
+			a.moves[moved] = append(a.moves[moved], move{i - 1, i, float64(is[moved] - was[moved])})
+		}
+	}
+	a.staged = true
+	for s := range stages {
+		if len(a.moves[s]) < fewestMoves && (s != stageWatch || a.watched()) {
+			a.staged = false
+		}
+	}
 }
 
 func (a *analysis) regressors() [][]float64 {
@@ -96,41 +129,83 @@ func (a *analysis) varies(f func(reading) float64) bool {
 
 func (a *analysis) watched() bool { return a.rows[len(a.rows)-1].have.Watches > 0 }
 
+// growth is how a cache, or a sum of caches, grew: by its line over everything, and by
+// the moves of each stage.
+type growth struct {
+	line
+	stage [stages]amount
+}
+
+// amount is a number with half of its 95 % interval.
+type amount struct{ n, half float64 }
+
+func (x amount) add(y amount) amount { return amount{x.n + y.n, math.Hypot(x.half, y.half)} }
+
+func (x amount) times(f float64) amount { return amount{x.n * f, x.half * math.Abs(f)} }
+
 // fitObjects fits a cache's objects.
-func (a *analysis) fitObjects(cache int) line {
+func (a *analysis) fitObjects(cache int) growth {
 	y := make([]float64, len(a.rows))
 	for i, r := range a.rows {
 		y[i] = r.objects[cache]
 	}
-	return a.design.fit(y)
+	return a.fit(y)
+}
+
+func (a *analysis) fit(y []float64) growth {
+	g := growth{line: a.design.fit(y)}
+	if !a.staged {
+		return g
+	}
+	for s := range stages {
+		var shares []float64
+		for _, m := range a.moves[s] {
+			grown := y[m.after] - y[m.before]
+			if a.timed {
+				// What the others allocate in the time it takes.
+				grown -= g.slopes[a.timeAt()] * (a.rows[m.after].at - a.rows[m.before].at).Seconds()
+			}
+			shares = append(shares, grown/m.n)
+		}
+		if len(shares) > 0 {
+			g.stage[s].n, g.stage[s].half = center(shares)
+		}
+	}
+	return g
+}
+
+// timeAt is which regressor the time is.
+func (a *analysis) timeAt() int {
+	switch {
+	case !a.staged:
+		return 1
+	case a.watched():
+		return int(stages)
+	}
+	return int(stages) - 1
 }
 
 // all is the direction of one more connection, through all its stages.
 func (a *analysis) all() []float64 {
-	return a.weights(setOf(stageSocket, stageConnect, stageAccept, stageWatch))
-}
-
-// weights is the direction of some of its stages; without the stages apart there is
-// but one.
-func (a *analysis) weights(s stageSet) []float64 {
 	w := make([]float64, len(a.design.rows[0]))
-	if !a.staged {
-		w[0] = 1
-		return w
-	}
-	for i := range s {
-		if s[i] && (i < int(stageWatch) || a.watched()) {
+	w[0] = 1
+	if a.staged {
+		for i := range a.timeAt() {
 			w[i] = 1
 		}
 	}
 	return w
 }
 
-// bytes is the fit of the memory of all that a connection is made of.
-func (a *analysis) bytes() line {
-	var sum line
+// bytes is the growth of the memory of all that a connection is made of.
+func (a *analysis) bytes() growth {
+	var sum growth
 	for _, c := range a.knownCaches() {
-		sum.add(a.fitObjects(c), a.caches.bytes[c])
+		g := a.fitObjects(c)
+		sum.add(g.line, a.caches.bytes[c])
+		for s := range stages {
+			sum.stage[s] = sum.stage[s].add(g.stage[s].times(a.caches.bytes[c]))
+		}
 	}
 	return sum
 }
@@ -186,12 +261,12 @@ func (a *analysis) into(m *model.Measurement) {
 			if s == stageWatch && !a.watched() {
 				continue
 			}
-			b, h := total.along(a.weights(setOf(s))...)
+			x := total.stage[s]
 			m.Stages = append(m.Stages, model.StageCost{
-				Stage: stageNames[s], Bytes: int64(math.Round(b)), CI95Bytes: int64(math.Round(h)),
+				Stage: stageNames[s], Bytes: int64(math.Round(x.n)), CI95Bytes: int64(math.Round(x.half)),
 			})
 			if s == stageSocket {
-				m.BytesPerEnd, m.EndCI95Bytes = told(b, h)
+				m.BytesPerEnd, m.EndCI95Bytes = told(x.n, x.half)
 			}
 		}
 	}
@@ -255,11 +330,16 @@ func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 		return model.MeasuredPart{}, false
 	}
 	p := model.MeasuredPart{Cache: k.name(), ShownAs: k.shownAs, Kind: model.PartKnown}
-	l := a.fitObjects(i)
-	direction := a.all()
+	g := a.fitObjects(i)
+	objects := a.whole(g)
 	if sharesCache(a.parts, k) {
 		if a.staged {
-			direction = a.weights(k.stages)
+			objects = amount{}
+			for s := range stages {
+				if k.stages[s] {
+					objects = objects.add(g.stage[s])
+				}
+			}
 		} else {
 			first := slices.IndexFunc(a.parts, func(o known) bool { return o.shownAs == k.shownAs })
 			if a.parts[first].name() != k.name() {
@@ -272,21 +352,27 @@ func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 			}
 		}
 	}
-	a.grow(&p, i, l, direction)
+	// A watch's parts grow at one stage alone, which is often seen more sharply there.
+	if at := g.stage[stageWatch]; a.staged && k.stages == setOf(stageWatch) && at.half < objects.half {
+		objects = at
+	}
+	a.grow(&p, i, g, objects)
 	return p, true
 }
 
-func (a *analysis) grow(p *model.MeasuredPart, cache int, l line, direction []float64) {
-	p.Objects, p.CI95 = l.along(direction...)
+// whole is a growth over all stages.
+func (a *analysis) whole(g growth) (x amount) {
+	x.n, x.half = g.along(a.all()...)
+	return x
+}
+
+func (a *analysis) grow(p *model.MeasuredPart, cache int, g growth, objects amount) {
+	p.Objects, p.CI95 = objects.n, objects.half
 	p.BytesPerObject = a.caches.bytes[cache]
 	p.Bytes, p.CI95Bytes = p.Objects*p.BytesPerObject, p.CI95*p.BytesPerObject
 	if a.staged {
 		for s := range stages {
-			objects := 0.0
-			if s != stageWatch || a.watched() {
-				objects, _ = l.along(a.weights(setOf(s))...)
-			}
-			p.ByStage = append(p.ByStage, objects)
+			p.ByStage = append(p.ByStage, g.stage[s].n)
 		}
 	}
 }
@@ -303,21 +389,17 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 	memcg, buffer, unexplained := 0.0, 0.0, 0.0
 	expected := a.memcgVectors()
 	for i, name := range a.caches.names {
-		if slices.Contains(known, i) {
+		if slices.Contains(known, i) || slices.Contains(a.caches.files, i) {
 			continue
 		}
-		if name == grownByReading {
-			m.LeavesOut = append(m.LeavesOut, name+", and as much of "+besideAnInode[0]+" and "+besideAnInode[1]+
-				": whoever looks into /proc/PID grows them, eptop too")
-			continue
-		}
-		l := a.fitObjects(i)
-		objects, half := l.along(a.all()...)
+		g := a.fitObjects(i)
+		grown := a.whole(g)
+		objects, half := grown.n, grown.half
 		if math.Abs(objects) < surely*half || math.Abs(objects)*a.caches.bytes[i] < leastBytes {
 			continue
 		}
 		p := model.MeasuredPart{Cache: name, ShownAs: name, Kind: model.PartUnexplained}
-		a.grow(&p, i, l, a.all())
+		a.grow(&p, i, g, grown)
 		want := expected[i]
 		switch {
 		case a.buffers[name]:
@@ -330,6 +412,10 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 			unexplained += p.Bytes
 		}
 		m.Parts = append(m.Parts, p)
+	}
+	if len(a.caches.files) > 0 {
+		m.LeavesOut = append(m.LeavesOut, "inodes of files (proc_inode_cache and the like), and as many objects of "+
+			strings.Join(besideAnInode, " and ")+": whoever opens files or looks into /proc/PID grows them, eptop too")
 	}
 	m.UnexplainedBytes = rounded(unexplained)
 	if len(a.buffers) > 0 {

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -42,7 +43,8 @@ func (m machine) run(plan []step) (cacheList, []reading) {
 	var rows []reading
 	at := 0.0
 	have := loadgen.Stages{}
-	for n, s := range plan {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for _, s := range plan {
 		at += 0.03
 		if s.rest > 0 {
 			at += s.rest.Seconds()
@@ -50,12 +52,12 @@ func (m machine) run(plan []step) (cacheList, []reading) {
 			have = s.stages
 		}
 		var now []slab.Cache
-		for i, c := range m.caches {
+		for _, c := range m.caches {
 			by := m.stages[c.Name]
 			objects := float64(c.ActiveObjs) + by[0]*float64(have.Sockets) + by[1]*float64(have.Connects) +
 				by[2]*float64(have.Accepts) + by[3]*float64(have.Watches) + m.drift[c.Name]*at
 			// Per-CPU slabs come and go.
-			c.ActiveObjs = uint64(objects) + uint64((n*(i+3)*7919)%31)
+			c.ActiveObjs = uint64(objects) + rnd.Uint64N(31)
 			now = append(now, c)
 		}
 		if !s.warmUp {

@@ -168,6 +168,35 @@ func spread(residuals []float64) float64 {
 	return 1.4826 * sizes[len(sizes)/2]
 }
 
+// center is the mean of values of which a few may be wild, by Huber's weights, and half
+// of its 95 % interval.
+func center(values []float64) (mean, half float64) {
+	weights := ones(len(values))
+	total, rest := 0.0, 0.0
+	for range rounds {
+		mean, total, rest = 0, 0, 0
+		for i, v := range values {
+			mean += weights[i] * v
+			total += weights[i]
+		}
+		mean /= total
+		residuals := make([]float64, len(values))
+		for i, v := range values {
+			residuals[i] = v - mean
+			rest += weights[i] * residuals[i] * residuals[i]
+		}
+		scale := spread(residuals)
+		if scale == 0 {
+			break
+		}
+		for i, e := range residuals {
+			weights[i] = min(1, tuning*scale/math.Abs(e))
+		}
+	}
+	n := float64(len(values))
+	return mean, student95(len(values)-1) * math.Sqrt(rest/max(1, n-1)/n)
+}
+
 // add is the line of a sum: l and times m, whose noise is its own.
 func (l *line) add(m line, times float64) {
 	if l.slopes == nil {

@@ -33,6 +33,11 @@ func (s stageSet) overlaps(t stageSet) bool {
 	return false
 }
 
+// each is a stage's connections at its index.
+func each(s loadgen.Stages) [stages]int64 {
+	return [stages]int64{s.Sockets, s.Connects, s.Accepts, s.Watches}
+}
+
 func setOf(list ...stage) (s stageSet) {
 	for _, i := range list {
 		s[i] = true

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"strings"
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
@@ -29,6 +30,8 @@ type cacheList struct {
 	bytes   []float64
 	perSlab []float64
 	index   map[string]int
+	// files are the caches of inodes of files.
+	files []int
 }
 
 func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
@@ -38,6 +41,9 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 			continue
 		}
 		l.index[c.Name] = len(l.names)
+		if ofFiles(c.Name) {
+			l.files = append(l.files, len(l.names))
+		}
 		l.names = append(l.names, c.Name)
 		l.bytes = append(l.bytes, float64(c.SlabBytes(pageBytes))/float64(c.ObjsPerSlab))
 		l.perSlab = append(l.perSlab, float64(c.ObjsPerSlab))
@@ -45,9 +51,16 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 	return l
 }
 
-// grownByReading is the cache that whoever looks into /proc/PID grows. Each of its
-// inodes comes with a dentry and with the security module's part of an inode.
-const grownByReading = "proc_inode_cache"
+// ofFiles tells the caches of inodes that no socket has: whoever opens files grows
+// them, and whoever looks into /proc/PID too. Each inode comes with a dentry and with
+// the security module's part of an inode.
+func ofFiles(cache string) bool {
+	switch cache {
+	case "sock_inode_cache", "lsm_inode_cache":
+		return false
+	}
+	return cache == "inode_cache" || strings.HasSuffix(cache, "_inode_cache") || strings.HasSuffix(cache, "_inode")
+}
 
 var besideAnInode = []string{"dentry", "lsm_inode_cache"}
 
@@ -58,11 +71,13 @@ func (l *cacheList) objects(cs []slab.Cache) []float64 {
 			out[i] += float64(c.ActiveObjs)
 		}
 	}
-	if p, ok := l.index[grownByReading]; ok {
-		for _, name := range besideAnInode {
-			if i, ok := l.index[name]; ok {
-				out[i] -= out[p]
-			}
+	files := 0.0
+	for _, i := range l.files {
+		files += out[i]
+	}
+	for _, name := range besideAnInode {
+		if i, ok := l.index[name]; ok {
+			out[i] -= files
 		}
 	}
 	return out
