@@ -44,7 +44,8 @@ func (f *FS) Judge(pid, epfd int, watches []Watch, l *Listing, budget time.Durat
 //   - with kcmp(2) and KCMP_EPOLL_TFD (since Linux 4.13), which compares the
 //     watched file with the one that is open now, and tells whether the watch
 //     still stands. It walks the tree of the epoll under ep->mtx. What the budget
-//     or maxVerify leaves over stays Unproven.
+//     or maxVerify leaves over stays Unproven; a budget that is not 0 always
+//     suffices for a small epoll.
 //   - where kcmp is not to be had (another PID namespace, a seccomp filter, a
 //     captured tree) by the link of the descriptor: absent or another inode is
 //     Stale, although the watch may have gone with it since; the same inode is

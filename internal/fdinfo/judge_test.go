@@ -203,6 +203,29 @@ func TestWithoutBudget(t *testing.T) {
 	wantLinks(t, watches, event, 0, 0, 1)
 }
 
+// TestSlowCall has had one call that took all the time there is: a small epoll is
+// judged all the same, a large one is not.
+func TestSlowCall(t *testing.T) {
+	for _, tt := range []struct {
+		watches int
+		budget  time.Duration
+		want    bool
+	}{
+		{23, time.Millisecond, false},
+		{alwaysWalked / 2, time.Millisecond, false},
+		{alwaysWalked, time.Millisecond, true},
+		{23, time.Second, false},
+		{alwaysWalked, time.Second, false},
+		{23, 0, true},
+	} {
+		j := judge{views: make([]viewState, 1), watches: make([]Watch, tt.watches), budget: tt.budget, calls: 1}
+		j.stats.Took = 5 * time.Millisecond
+		if got := j.exhausted(); got != tt.want {
+			t.Errorf("%d watches, %v: exhausted is %v, want %v", tt.watches, tt.budget, got, tt.want)
+		}
+	}
+}
+
 // TestManyStale has more stale watches than one call asks about.
 func TestManyStale(t *testing.T) {
 	f := live(t)
