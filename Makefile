@@ -19,9 +19,9 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := all
-.PHONY: all build test test-deps vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
+.PHONY: all build test test-deps test-vm vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
 
-all: build lint test ## everything CI does (the default)
+all: build lint test ## what CI does, but for test-vm (the default)
 
 build: ## one static binary, ./eptop, reproducible from its commit
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o eptop ./cmd/eptop
@@ -35,11 +35,21 @@ test: test-deps ## every test, with the race detector (PKG=./internal/zone, TEST
 test-deps: ## install what the tests need and this machine lacks (Debian)
 	@tools/test-deps test
 
+# The kernels are Debian's; VM_CACHE keeps them between runs.
+VM_KERNELS ?= 6.1 6.12
+VM_CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/eptop-vm
+
+test-vm: ## eptop on other kernels and topologies, in QEMU guests of 4 GiB (VM_KERNELS=6.12)
+	@tools/test-deps vm
+	@tools/vm-kernels '$(VM_CACHE)' $(VM_KERNELS)
+	EPTOP_VM_CACHE='$(VM_CACHE)' EPTOP_VM_KERNELS='$(VM_KERNELS)' \
+		$(GO) test -tags vm -count 1 -timeout 12m -v -run '^TestGuests$$' $(TESTFLAGS) ./test/vm
+
 vet: ## go vet
-	$(GO) vet ./...
+	$(GO) vet -tags vm ./...
 
 fmt: ## format the code
-	gofmt -l -w cmd internal
+	gofmt -l -w cmd internal test
 
 lint: ## gofmt, vet, staticcheck and the import rules, as .golangci.yml has them
 	$(TOOL) golangci-lint run ./...

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// film runs the dashboard in a terminal, goes to its Nodes view, and adds what it
+// wrote: a terminal of filmSize that gets it shows the view.
+func film(out *results) error {
+	cmd := exec.Command("eptop", "--delay", "1")
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: filmSize.Cols - 1, Rows: filmSize.Rows})
+	if err != nil {
+		return err
+	}
+	c := &camera{more: make(chan []byte)}
+	go c.read(terminal)
+	err = c.shoot(terminal)
+	out.add("dashboard", c.picture())
+	return errors.Join(err, cmd.Wait())
+}
+
+var filmSize = &pty.Winsize{Cols: 160, Rows: 50}
+
+// camera keeps what a terminal got.
+type camera struct {
+	more chan []byte
+	seen bytes.Buffer
+	from int // what is before was waited for
+}
+
+// read ends when the dashboard does: the read then fails.
+func (c *camera) read(terminal *os.File) {
+	defer close(c.more)
+	for {
+		buf := make([]byte, 1<<14)
+		n, err := terminal.Read(buf)
+		if err != nil {
+			return
+		}
+		c.more <- buf[:n]
+	}
+}
+
+// shoot goes to the Nodes view, has it drawn as a whole, which a change of the
+// size makes happen, and quits.
+func (c *camera) shoot(terminal *os.File) error {
+	nodes := regexp.MustCompile(`Zones`)
+	if err := c.await("the first look", regexp.MustCompile(`Watches|watches`)); err != nil {
+		return err
+	}
+	if _, err := terminal.WriteString("5"); err != nil {
+		return err
+	}
+	if err := c.await("the Nodes view", nodes); err != nil {
+		return err
+	}
+	if err := pty.Setsize(terminal, filmSize); err != nil {
+		return err
+	}
+	if err := c.await("the Nodes view, larger", nodes); err != nil {
+		return err
+	}
+	if _, err := terminal.WriteString("q"); err != nil {
+		return err
+	}
+	return c.await("the end", nil)
+}
+
+// picture is all that was written before the dashboard gave the screen back.
+func (c *camera) picture() []byte {
+	leaveScreen := []byte("\x1b[?1049l")
+	picture, _, _ := bytes.Cut(c.seen.Bytes(), leaveScreen)
+	return picture
+}
+
+// await waits for a pattern in what came since the last one, or with nil for the
+// end.
+func (c *camera) await(what string, pattern *regexp.Regexp) error {
+	late := time.After(time.Minute)
+	for {
+		if pattern != nil {
+			if at := pattern.FindIndex(c.seen.Bytes()[c.from:]); at != nil {
+				c.from += at[1]
+				return nil
+			}
+		}
+		select {
+		case b, ok := <-c.more:
+			if !ok && pattern == nil {
+				return nil
+			}
+			if !ok {
+				return fmt.Errorf("it ended before %s", what)
+			}
+			c.seen.Write(b)
+		case <-late:
+			return fmt.Errorf("waited a minute for %s", what)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tools are what eptop is compared with over the same files, by the name of their
+// result; PID is the workload's.
+var tools = []struct{ name, command string }{
+	{"numactl", "numactl --hardware"},
+	{"numastat", "numastat"}, {"numastat-m", "numastat -m"}, {"numastat-p", "numastat -p PID"},
+	{"slabtop", "slabtop --once"},
+	{"snapshot", "eptop snapshot --json --pid PID"},
+}
+
+// socketTools list every socket. -4 and -6 tell the families apart.
+var socketTools = []struct{ name, command string }{
+	{"ss-tcp", "ss -Hant4"}, {"ss-tcp6", "ss -Hant6"},
+	{"ss-udp", "ss -Hanu4"}, {"ss-udp6", "ss -Hanu6"}, {"ss-unix", "ss -Hanx"},
+}
+
+// observe makes the load and looks at it with everything. The directories of the
+// results: idle is before the load; live is what each tool saw, one after the
+// other; frozen is what they all saw in the very same files, which are in proc
+// and sys.
+func observe(out *results) error {
+	if err := out.copy("idle", "/proc/slabinfo"); err != nil {
+		return err
+	}
+	load, err := startLoad()
+	if err != nil {
+		return fmt.Errorf("workload: %w", err)
+	}
+	out.add("workload-pid", []byte(strconv.Itoa(load.pid)))
+
+	for _, t := range socketTools {
+		out.run("live/"+t.name, t.command)
+	}
+	out.run("live/slabtop", "slabtop --once")
+	out.run("live/snapshot", "eptop snapshot --json --watches")
+	out.run("after/slabtop", "slabtop --once")
+	if _, err := os.Stat("/sys/firmware/dmi/tables/DMI"); err == nil {
+		out.run("dmidecode", "dmidecode --type 17")
+	}
+
+	pid := strconv.Itoa(load.pid)
+	thaw, err := freeze(append(counters, "/proc/"+pid+"/numa_maps"))
+	if err != nil {
+		return fmt.Errorf("freeze: %w", err)
+	}
+	for _, t := range tools {
+		out.run("frozen/"+t.name, strings.ReplaceAll(t.command, "PID", pid))
+	}
+	err = out.tree(load.pid)
+	if err := errors.Join(err, thaw()); err != nil {
+		return err
+	}
+	if err := film(out); err != nil {
+		return fmt.Errorf("dashboard: %w", err)
+	}
+	if err := load.stop(); err != nil {
+		return fmt.Errorf("workload: %w", err)
+	}
+	return nil
+}
+
+// load is the workload's process.
+type load struct {
+	pid  int
+	stop func() error
+}
+
+// startLoad starts the workload and waits until it stands.
+func startLoad() (*load, error) {
+	cmd := exec.Command("/proc/self/exe", "hold")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		return nil, fmt.Errorf("said %q: %w", line, err)
+	}
+	return &load{pid: cmd.Process.Pid, stop: func() error { return errors.Join(stdin.Close(), cmd.Wait()) }}, nil
+}
+
+// counters are the files that change from one moment to the next.
+var counters = []string{
+	"/proc/slabinfo", "/proc/zoneinfo", "/proc/meminfo",
+	"/sys/devices/system/node/node*/meminfo", "/sys/devices/system/node/node*/numastat", "/sys/devices/system/node/node*/vmstat",
+	"/sys/kernel/slab/*/objects", "/sys/kernel/slab/*/slabs",
+}
+
+// freeze puts a copy over each file that matches a pattern, so that whoever reads it
+// next sees the same numbers. All are read first: the copies need memory too.
+func freeze(patterns []string) (thaw func() error, err error) {
+	var frozen []string
+	thaw = func() error {
+		for _, path := range frozen {
+			if err := unix.Unmount(path, 0); err != nil {
+				return fmt.Errorf("unmount %s: %w", path, err)
+			}
+		}
+		return nil
+	}
+	texts, err := readAll(patterns)
+	if err != nil {
+		return thaw, err
+	}
+	if err := os.Mkdir("/tmp/frozen", 0o755); err != nil {
+		return thaw, err
+	}
+	for path, text := range texts {
+		still := filepath.Join("/tmp/frozen", strings.ReplaceAll(path, "/", "_"))
+		if err := os.WriteFile(still, text, 0o444); err != nil {
+			return thaw, err
+		}
+		if err := unix.Mount(still, path, "", unix.MS_BIND, ""); err != nil {
+			return thaw, fmt.Errorf("mount over %s: %w", path, err)
+		}
+		frozen = append(frozen, path)
+	}
+	return thaw, nil
+}
+
+// readAll reads the files that match, each under its own name: those of a merged
+// cache are links to one directory.
+func readAll(patterns []string) (map[string][]byte, error) {
+	texts := map[string][]byte{}
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			if real, err := filepath.EvalSymlinks(path); err != nil || real != path {
+				continue
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			texts[path] = text
+		}
+	}
+	return texts, nil
+}
+
+// run adds what a command printed, and beside it what it complained of and its
+// exit status where it failed.
+func (r *results) run(name, command string) {
+	args := strings.Fields(command)
+	cmd := exec.Command(args[0], args[1:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	fmt.Println("guest:", command) // The console shows how far a guest came that was killed.
+	err := cmd.Run()
+	r.add(name, stdout.Bytes())
+	if stderr.Len() > 0 {
+		r.add(name+".stderr", stderr.Bytes())
+	}
+	if err != nil {
+		r.add(name+".failed", []byte(command+": "+err.Error()))
+	}
+}
