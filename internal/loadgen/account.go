@@ -80,6 +80,8 @@ func (g *Generator) keep(p *page) {
 // setPhase sees how far it is, and says whether something is still changing.
 func (g *Generator) setPhase(now time.Time) (busy bool) {
 	was, phase := g.status.Phase, g.phase(now)
+	// The phase was read after the last count: what came between belongs to it.
+	g.count()
 	g.pace(now, was == Opening)
 	if was == Drained && phase == Opening {
 		g.status.OpenTook, g.opened, g.status.PerSecond = 0, 0, 0

@@ -75,13 +75,25 @@ func (g *Generator) Backlog() int64 { return g.limits.backlog }
 
 // Set makes n the number of connections that are to be open, more or fewer than are.
 // It lets a generator that was stopped by a limit try again.
-func (g *Generator) Set(n int64) { g.SetStages(All(n)) }
+func (g *Generator) Set(n int64) {
+	g.Begin()
+	g.SetStages(All(n))
+}
 
-// SetStages does it for each stage apart. Stages may only grow from one call to the
-// next, until all are the same again.
+// Begin forgets what was given up with workers that died: what is wanted next is
+// wanted in full.
+func (g *Generator) Begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.status.GivenUp = 0
+}
+
+// SetStages does it for each stage apart, less what was given up since Begin. From
+// one call to the next stages may only grow, until all are the same again.
 func (g *Generator) SetStages(s Stages) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s = s.less(g.status.GivenUp)
 	if g.closing || s == g.wanted && g.status.StoppedBy == "" {
 		return
 	}
@@ -103,7 +115,7 @@ func (g *Generator) SetStages(s Stages) {
 // are wanted then.
 func (g *Generator) Add(n int64) int64 {
 	g.mu.Lock()
-	wanted := min(max(0, g.wanted.Sockets+n), MaxConnections)
+	wanted := min(max(0, g.wanted.Sockets+n), MaxConnections) // without what was given up
 	g.mu.Unlock()
 	g.Set(wanted)
 	return wanted

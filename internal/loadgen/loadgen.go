@@ -169,3 +169,8 @@ func (s *Stages) add(t Stages) {
 func (s Stages) least(t Stages) Stages {
 	return Stages{min(s.Sockets, t.Sockets), min(s.Connects, t.Connects), min(s.Accepts, t.Accepts), min(s.Watches, t.Watches)}
 }
+
+// less is s with n connections fewer at each stage.
+func (s Stages) less(n int64) Stages {
+	return Stages{max(0, s.Sockets-n), max(0, s.Connects-n), max(0, s.Accepts-n), max(0, s.Watches-n)}
+}

@@ -25,6 +25,8 @@ type pair struct {
 	// frozen: it was told to open no more. again: what stopped it is to be forgotten
 	// once it knows what is wanted now.
 	frozen, again bool
+	// refusedAt is when the client was first seen refused by the server.
+	refusedAt time.Time
 	// seen is how far it was at seenAt.
 	seen   Stages
 	seenAt time.Time
@@ -166,7 +168,7 @@ func (p *pair) quiet(now time.Time, watched bool) bool {
 }
 
 // retry lets a pair that had stopped try again with what it is asked next.
-func (p *pair) retry() { p.frozen, p.again = false, true }
+func (p *pair) retry() { p.frozen, p.again, p.refusedAt = false, true, time.Time{} }
 
 // retire ends the pair. The server goes first: it resets its ends, so that none of
 // the client's lingers.

@@ -32,12 +32,15 @@ type Status struct {
 	// Failed counts attempts that failed, Lost connections that went with a worker.
 	Failed int64 `json:"failed"`
 	Lost   int64 `json:"lost"`
+	// GivenUp is how many of the connections asked for last are not tried again,
+	// because their worker died.
+	GivenUp int64 `json:"given_up"`
 	// LastLoss says how the last worker ended that nobody had asked to.
 	LastLoss string `json:"last_loss,omitempty"`
 	// Failures are the attempts that failed by the error's name, EMFILE.
 	Failures map[string]int64 `json:"failures,omitempty"`
 	// StoppedBy names the limit that ended the opening before all were open, in the
-	// words of eptop's walls: nofile, file_max, ports, user_watches, memory, cgroup;
+	// words of eptop's walls: nofile, file_max, ports, user_watches, memory, cgroup, tasks;
 	// "error" for anything else; "" where none did.
 	StoppedBy string `json:"stopped_by"`
 	// Reason is the same for people.

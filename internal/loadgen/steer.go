@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // step gives the pairs their part and sees how far they are; it says whether to look
@@ -15,7 +18,7 @@ import (
 func (g *Generator) step(now time.Time) (busy bool) {
 	g.count()
 	g.guard(now)
-	g.checkStopped()
+	g.checkStopped(now)
 	g.hire()
 	g.deal(now)
 	busy = g.setPhase(now)
@@ -60,17 +63,32 @@ func (g *Generator) hire() {
 			opening++
 		}
 	}
-	// One pair is started ahead, so that nobody waits for a process to start.
+	// One more pair than open at once is started, so that nobody waits for a process.
 	if live >= need || opening > atOnce() || g.status.StoppedBy != "" {
 		return
 	}
 	p, err := newPair(g.order(), g.log, g.exits)
 	if err != nil {
-		g.stop("error", err.Error())
+		g.stop(startWall(err), "no further worker can be started: "+err.Error())
 		return
 	}
 	g.started++
 	g.pairs = append(g.pairs, p)
+}
+
+// startWall is the limit behind an error of starting workers.
+func startWall(err error) string {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return "nofile"
+	case errors.Is(err, unix.ENFILE):
+		return "file_max"
+	case errors.Is(err, unix.EAGAIN):
+		return "tasks"
+	case errors.Is(err, unix.ENOMEM):
+		return "memory"
+	}
+	return "error"
 }
 
 // atOnce is how many pairs open at the same time. Each keeps a client busy, and the
@@ -160,12 +178,31 @@ func (g *Generator) guard(now time.Time) {
 }
 
 // checkStopped looks whether a worker can open no more.
-func (g *Generator) checkStopped() {
+func (g *Generator) checkStopped(now time.Time) {
 	for _, p := range g.pairs {
-		if c, errno, ok := p.stopped(); ok && !p.retiring && !p.again && g.status.StoppedBy == "" {
-			g.stop(wall(c, errno), reason(c, errno))
+		c, errno, ok := p.stopped()
+		if !ok || p.retiring || p.again || g.status.StoppedBy != "" {
+			continue
 		}
+		// A server that has just died refuses too: its exit is about to tell.
+		if refused(errno) {
+			if p.refusedAt.IsZero() {
+				p.refusedAt = now
+			}
+			if now.Sub(p.refusedAt) < exitWithin {
+				continue
+			}
+		}
+		g.stop(wall(c, errno), reason(c, errno))
 	}
+}
+
+// exitWithin is how long after its sockets refuse a worker's end is known.
+const exitWithin = 500 * time.Millisecond
+
+// refused tells the errors of a client whose server is gone.
+func refused(errno unix.Errno) bool {
+	return errno == unix.ECONNREFUSED || errno == unix.ECONNRESET
 }
 
 func (g *Generator) stop(wall, reason string) {
@@ -178,15 +215,13 @@ func (g *Generator) exited(e exit) {
 	e.worker.dismiss()
 	p := e.pair
 	if !p.retiring {
-		lost := p.open(g.config)
-		g.status.Lost += lost
+		g.status.Lost += p.open(g.config)
 		// What it was to hold is not tried again: who ended it had a reason.
-		share := g.wanted.clamp(g.limits.perPair*int64(slices.Index(g.living(), p)), g.limits.perPair)
-		g.wanted.Sockets -= share.Sockets
-		g.wanted.Connects -= share.Connects
-		g.wanted.Accepts -= share.Accepts
-		g.wanted.Watches -= share.Watches
-		if c, errno, ok := p.stopped(); ok {
+		share := g.wanted.clamp(g.limits.perPair*int64(slices.Index(g.living(), p)), g.limits.perPair).Sockets
+		g.wanted = g.wanted.less(share)
+		g.status.GivenUp += share
+		g.status.Wanted = g.wanted.Sockets
+		if c, errno, ok := p.stopped(); ok && !refused(errno) {
 			g.stop(wall(c, errno), reason(c, errno))
 		}
 		g.status.LastLoss = e.describe() + g.lastWords()

@@ -32,7 +32,8 @@ type order struct {
 	// PortsEach is how many ports one source address gives before finding a free one
 	// takes the kernel long.
 	PortsEach int64
-	// PortRange is for IP_LOCAL_PORT_RANGE; 0 on a kernel without it.
+	// PortRange is for IP_LOCAL_PORT_RANGE, the highest port in its upper half, the
+	// lowest in its lower; 0 on a kernel without it.
 	PortRange uint32
 }
 

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ type analysis struct {
 	// staged: there are such pairs of every stage, and the stages are regressors of
 	// their own. timed: the time is one too.
 	staged, timed bool
+	// disturbances is how many of these are regressors: where they move alike, not all.
+	disturbances int
 }
 
 // move is the readings before and after n connections passed one stage.
@@ -31,9 +34,10 @@ type move struct {
 	n             float64
 }
 
-// sharp is half of an interval, as a share of the slope, with which the time is kept as
-// a regressor: from connections that came at an even rate it cannot be told.
-const sharp = 0.01
+// sharp is half of an interval, as a share of the slope, up to which the time is kept
+// as a regressor: from connections that came at an even rate it cannot be told, and
+// leaving it out takes what others allocate for what connections do.
+const sharp = 0.05
 
 // newAnalysis prepares fits; false where there are too few readings.
 func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
@@ -45,8 +49,7 @@ func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bo
 	for _, timed := range []bool{true, false} {
 		a := &analysis{caches: caches, parts: parts, rows: rows, timed: timed}
 		a.findMoves()
-		var err error
-		if a.design, err = newDesign(a.regressors()); err != nil {
+		if !a.makeDesign() {
 			continue
 		}
 		slope, half := a.bytes().along(a.all()...)
@@ -58,6 +61,16 @@ func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bo
 		}
 	}
 	return best, best != nil
+}
+
+func (a *analysis) makeDesign() bool {
+	for a.disturbances = len(disturbances); a.disturbances >= 0; a.disturbances-- {
+		var err error
+		if a.design, err = newDesign(a.regressors()); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // fewestMoves of a stage tell what it allocates.
@@ -103,17 +116,21 @@ func (a *analysis) regressors() [][]float64 {
 			x[i] = append(x[i], r.at.Seconds())
 		}
 	}
-	for _, disturbance := range []func(reading) float64{
-		func(r reading) float64 { return r.foreign },
-		func(r reading) float64 { return r.waiting },
-	} {
-		if a.varies(disturbance) {
+	for _, others := range disturbances[:a.disturbances] {
+		if a.varies(others) {
 			for i, r := range a.rows {
-				x[i] = append(x[i], disturbance(r))
+				x[i] = append(x[i], others(r))
 			}
 		}
 	}
 	return x
+}
+
+// disturbances are what other programs do that costs what connections cost.
+var disturbances = []func(reading) float64{
+	func(r reading) float64 { return r.waiting },
+	func(r reading) float64 { return r.files },
+	func(r reading) float64 { return r.foreign },
 }
 
 // stir is how many sockets of others must come or go to be worth a regressor.
@@ -161,9 +178,9 @@ func (a *analysis) fit(y []float64) growth {
 		var shares []float64
 		for _, m := range a.moves[s] {
 			grown := y[m.after] - y[m.before]
-			if a.timed {
-				// What the others allocate in the time it takes.
-				grown -= g.slopes[a.timeAt()] * (a.rows[m.after].at - a.rows[m.before].at).Seconds()
+			// What the others allocated meanwhile.
+			for j := a.ownRegressors(); j < len(g.slopes); j++ {
+				grown -= g.slopes[j] * (a.design.rows[m.after][j] - a.design.rows[m.before][j])
 			}
 			shares = append(shares, grown/m.n)
 		}
@@ -174,8 +191,8 @@ func (a *analysis) fit(y []float64) growth {
 	return g
 }
 
-// timeAt is which regressor the time is.
-func (a *analysis) timeAt() int {
+// ownRegressors is how many regressors are the connections; the others follow.
+func (a *analysis) ownRegressors() int {
 	switch {
 	case !a.staged:
 		return 1
@@ -188,11 +205,8 @@ func (a *analysis) timeAt() int {
 // all is the direction of one more connection, through all its stages.
 func (a *analysis) all() []float64 {
 	w := make([]float64, len(a.design.rows[0]))
-	w[0] = 1
-	if a.staged {
-		for i := range a.timeAt() {
-			w[i] = 1
-		}
+	for i := range a.ownRegressors() {
+		w[i] = 1
 	}
 	return w
 }
@@ -251,6 +265,14 @@ func (a *analysis) into(m *model.Measurement) {
 	slope, half := total.along(a.all()...)
 	m.BytesPerConnection, m.CI95Bytes = told(slope, half)
 	if !m.BytesPerConnection.Known {
+		if len(a.rows) >= cycles && half > 0 {
+			m.Doubt = fmt.Sprintf("other programs allocated too much meanwhile, or the connections are too few: the interval is ± %.0f B", half)
+		}
+		return
+	}
+	if m.Doubt = a.contradiction(); m.Doubt != "" {
+		// A wrong number is worse than none.
+		m.BytesPerConnection, m.CI95Bytes = model.Maybe[int64]{}, model.Maybe[int64]{}
 		return
 	}
 	for _, n := range []int64{100_000, 1_000_000, 10_000_000} {
@@ -270,6 +292,7 @@ func (a *analysis) into(m *model.Measurement) {
 			}
 		}
 	}
+	a.checkStages(m, slope, half)
 	a.watchBytes(m)
 	for _, k := range a.parts {
 		if p, ok := a.part(k); ok {
@@ -292,6 +315,48 @@ func wholeObjects(objects, half float64) (n float64, ok bool) {
 	off := math.Abs(objects - n)
 	return n, off <= max(half, nearWhole) && off+half < 0.5
 }
+
+// checkStages leaves the stages out where they do not add up to the whole.
+func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
+	sum, variance := 0.0, half*half
+	for _, s := range m.Stages {
+		sum += float64(s.Bytes)
+		variance += float64(s.CI95Bytes) * float64(s.CI95Bytes)
+	}
+	if off := math.Abs(sum - slope); len(m.Stages) > 0 && off > 2*math.Sqrt(variance) && off > 0.03*slope {
+		m.Stages, m.BytesPerEnd, m.EndCI95Bytes = nil, model.Maybe[int64]{}, model.Maybe[int64]{}
+	}
+}
+
+// contradiction says what cannot be: a connection has so many sockets, inodes, files
+// and watches, and where these caches grew otherwise somebody else's objects were
+// counted. Bind buckets may be shared and are not asked.
+func (a *analysis) contradiction() string {
+	for _, k := range a.parts {
+		i, ok := a.caches.index[k.shownAs]
+		if !ok || sharesCache(a.parts, k) || k.stages == setOf(stageConnect) || a.caches.bytes[i] < substantial {
+			continue
+		}
+		want := 0.0
+		for s := range stages {
+			if k.stages[s] {
+				want += float64(len(k.names))
+			}
+		}
+		got := a.whole(a.fitObjects(i))
+		if off := math.Abs(got.n - want); off > 3*got.half && off > believable*want {
+			return fmt.Sprintf("other programs made and closed sockets or files meanwhile: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
+		}
+	}
+	return ""
+}
+
+const (
+	// substantial is how many bytes an object has whose number is worth a doubt.
+	substantial = 100
+	// believable is how far off its number may be, as a share.
+	believable = 0.1
+)
 
 // watchBytes adds up the parts of a watch. Where such a part has its cache for
 // itself its whole growth counts, which is steadier than that of one stage.

@@ -258,6 +258,7 @@ func (e *Experiment) move(ctx context.Context, target int64) error {
 
 // climb opens connections in steps and reads after each.
 func (e *Experiment) climb(ctx context.Context, from, to int64) error {
+	e.gen.Begin()
 	for _, s := range steps(from, to, e.gen.Backlog(), e.plan.Rate) {
 		if err := e.step(ctx, s); err != nil || e.gen.Status().StoppedBy != "" {
 			e.note()
@@ -403,6 +404,7 @@ func (e *Experiment) read() (reading, error) {
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
 	if st, err := sock.ReadSockstat("/proc"); err == nil {
 		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
+		r.files = float64(st.Used - r.have.Sockets - r.have.Accepts)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}

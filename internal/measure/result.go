@@ -32,13 +32,13 @@ func (e *Experiment) Load() *model.Load {
 	if l.Problem == "" {
 		l.Problem = problem
 	}
-	l.Wanted = e.target
+	l.Wanted = max(0, e.target-st.GivenUp)
 	// Between two steps the generator rests, the experiment does not.
-	if l.Phase == loadgen.Holding && !e.settled && e.target > st.Open {
+	if l.Phase == loadgen.Holding && !e.settled && l.Wanted > st.Open {
 		l.Phase = loadgen.Opening
 	}
 	if l.Phase == loadgen.Opening && st.PerSecond > 0 {
-		l.Left = time.Duration(min(float64(e.target-st.Open)/st.PerSecond, 1e9) * float64(time.Second))
+		l.Left = time.Duration(min(float64(max(0, l.Wanted-st.Open))/st.PerSecond, 1e9) * float64(time.Second))
 	}
 	if e.base.objects == nil {
 		return l

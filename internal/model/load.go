@@ -119,6 +119,9 @@ type Measurement struct {
 	Readings          int          `json:"readings"`
 	WarmUpConnections int64        `json:"warm_up_connections"`
 
+	// Doubt says why there is no BytesPerConnection although there are readings.
+	Doubt string `json:"doubt,omitempty"`
+
 	// UnexplainedBytes is what else grew with the connections, and MemcgBytes the
 	// vectors in which the memory cgroup notes who is charged for each object of a
 	// slab, an estimate; BufferBytes are slab objects of bytes left unread. None of

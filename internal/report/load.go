@@ -128,11 +128,14 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 }
 
 func tooFew(m *model.Measurement) string {
-	if m.Opened == 0 {
+	switch {
+	case m.Opened == 0:
 		return "none was opened"
+	case m.Doubt != "":
+		return clean(m.Doubt) + "; repeat it when the machine is quieter, or with more connections"
 	}
-	return fmt.Sprintf("%s in %s are lost in what the allocator itself rounds; try -c 10000",
-		units.Many(m.Opened, "connection"), units.Many(int64(m.Readings), "reading"))
+	return fmt.Sprintf("%s in %s are lost in what the allocator itself rounds; try -c %d",
+		units.Many(m.Opened, "connection"), units.Many(int64(m.Readings), "reading"), max(10_000, 2*m.Connections))
 }
 
 // answers compares the ends and the watch with what was expected and with folklore.

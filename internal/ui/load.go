@@ -139,7 +139,9 @@ func (v *load) Open() int64 {
 	if !v.run.busy() {
 		return 0
 	}
-	if l := v.run.now; l != nil {
+	if l := v.run.now; l != nil && l.Phase == model.LoadHolding {
+		return l.Open
+	} else if l != nil {
 		return max(1, l.Open)
 	}
 	return 1

@@ -90,6 +90,9 @@ func (v *load) noAnswerYet(m *model.Measurement, l *model.Load) string {
 	case l.Phase == model.LoadOpening:
 		return "settling: " + units.Many(int64(m.Readings), "reading") + " so far"
 	}
+	if m.Doubt != "" {
+		return "Not told: " + draw.Clean(m.Doubt) + "."
+	}
 	return "Too few connections to tell what one costs."
 }
 

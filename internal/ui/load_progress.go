@@ -78,7 +78,7 @@ func (v *load) paceWords(w int) string {
 		return p.Muted.Ink("opening…")
 	case l.Phase == model.LoadDraining:
 		return p.Muted.Ink("closing…")
-	case l.Lost > 0:
+	case l.GivenUp > 0:
 		return p.Warn.Ink("held, but for those that were lost")
 	case l.PerSecond > 0:
 		took := " opened in " + units.Duration(l.OpenTook)

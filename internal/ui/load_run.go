@@ -51,6 +51,10 @@ func (r *loadRun) see(l *model.Load) {
 	}
 	r.stirred = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
 	r.now = l
+	// What went with a worker is not tried again.
+	if l.GivenUp > 0 && !r.starting && !r.setting && r.sent == r.target && l.Wanted < r.target {
+		r.target, r.sent = l.Wanted, l.Wanted
+	}
 }
 
 func readings(l *model.Load) int {
@@ -70,7 +74,7 @@ func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
 	if r.busy() {
 		return nil
 	}
-	r.starting, r.target = true, plan.Connections
+	r.starting, r.target, r.sent = true, plan.Connections, plan.Connections
 	l := r.loader
 	return tea.Batch(ask(thawMsg{}), func() tea.Msg {
 		msg := loadReadMsg{started: true}
