@@ -31,15 +31,15 @@ type loadFlags struct {
 func (f *loadFlags) add(cmd *cobra.Command, hold string) {
 	f.plan = model.DefaultLoadPlan()
 	flags := cmd.Flags()
-	flags.VarP((*number)(&f.plan.Connections), "connections", "c", "open `N` connections (10k and 2M are understood)")
-	flags.StringVar(&f.family, "family", string(f.plan.Family), "`tcp4|tcp6|unix`")
+	flags.VarP((*number)(&f.plan.Connections), "connections", "c", "how many connections to open, `N` (10k and 2M are understood)")
+	flags.StringVar(&f.family, "family", string(f.plan.Family), "family of the addresses, `tcp4|tcp6|unix`")
 	flags.StringVar(&f.watch, "watch", string(f.plan.Watch), "how the server ends are watched: `et|lt|oneshot|exclusive|none`")
-	flags.Var((*number)(&f.plan.Rate), "rate", "open `N` a second, 0 as fast as it goes")
-	flags.DurationVar(&f.hold, "hold", -1, "`DURATION` to hold them, as 30s or 5m, "+hold)
-	flags.Float64Var(&f.plan.ActivePercent, "active", 0, "`PERCENT` of the connections that echo")
-	flags.Float64Var(&f.plan.BeatsPerSecond, "active-rate", f.plan.BeatsPerSecond, "echoes a second of each `N`")
+	flags.Var((*number)(&f.plan.Rate), "rate", "how many to open a second, `N`, 0 as fast as it goes")
+	flags.DurationVar(&f.hold, "hold", -1, "how long to hold them, a `DURATION` as 30s or 5m, "+hold)
+	flags.Float64Var(&f.plan.ActivePercent, "active", 0, "share of the connections that echo, in `PERCENT`")
+	flags.Float64Var(&f.plan.BeatsPerSecond, "active-rate", f.plan.BeatsPerSecond, "how often each of them echoes a second, `N`")
 	flags.Var((*number)(&f.plan.UnreadBytes), "unread", "leave `BYTES` unread in the receive buffer of each idle server end")
-	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop while `PERCENT` of the memory is still available")
+	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop while this share of the memory, in `PERCENT`, is still available")
 	flags.BoolVar(&f.json, "json", false, "print the result as one JSON object")
 	flags.Lookup("hold").DefValue = ""
 }
@@ -52,6 +52,11 @@ func (f *loadFlags) check(s *settings, cmd *cobra.Command) error {
 	}
 	if cmd.Flags().Changed("hold") && f.hold < 0 {
 		return usagef("--hold %s: negative", f.hold)
+	}
+	for _, name := range []string{"pid", "delay", "source", "user", "max-stall", "max-fds"} {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s: of no meaning to a load", name)
+		}
 	}
 	if s.procRoot != "/proc" || s.sysRoot != "/sys" {
 		return usagef("connections are opened on the machine that runs, not in a captured tree: leave --path.procfs and --path.sysfs")
@@ -122,7 +127,7 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	held := time.Now()
 	if err == nil {
 		say(cmd, holding(opened, f.hold))
-		err = wait(ctx, f.hold)
+		err = watchLosses(ctx, cmd, gen.Status, f.hold)
 	}
 	last := gen.Status()
 	r := loadResult(f.plan, snap, pre, opened, last)
@@ -170,7 +175,7 @@ func (s *settings) preflight(cmd *cobra.Command, plan model.LoadPlan) (*model.Sn
 func loadResult(plan model.LoadPlan, snap *model.Snapshot, pre model.Preflight, opened, last loadgen.Status) *model.LoadResult {
 	return &model.LoadResult{
 		Schema: model.LoadSchema, Kernel: snap.Host.Kernel, Family: string(plan.Family), Watch: string(plan.Watch),
-		Connections: plan.Connections, Opened: last.Peak, Failed: last.Failed, Lost: last.Lost, Failures: last.Failures,
+		Connections: plan.Connections, Opened: last.Peak, OpenAtEnd: last.Open, Failed: last.Failed, Lost: last.Lost, Failures: last.Failures,
 		LastLoss: last.LastLoss, OpenSeconds: opened.OpenTook.Seconds(), PerSecond: opened.PerSecond,
 		StoppedBy: opened.StoppedBy, Reason: opened.Reason, Workers: len(opened.Workers), WorkerRSSBytes: opened.WorkerBytes,
 		Echoes: last.Echoes, UnreadBytes: last.UnreadBytes, Preflight: pre,

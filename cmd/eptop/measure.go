@@ -56,7 +56,7 @@ func (s *settings) measure(cmd *cobra.Command, f *loadFlags) error {
 	interrupted := follow(cmd, status, func() error { return e.Settled(ctx) })
 	if interrupted == nil && f.hold > 0 {
 		say(cmd, holding(status(), f.hold))
-		interrupted = wait(ctx, f.hold)
+		interrupted = watchLosses(ctx, cmd, status, f.hold)
 	}
 	say(cmd, "closing them")
 	e.Set(0)

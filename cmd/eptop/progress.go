@@ -78,18 +78,32 @@ func holding(s loadgen.Status, hold time.Duration) string {
 	return text
 }
 
-// wait waits for d, or for ever where it is negative.
-func wait(ctx context.Context, d time.Duration) error {
+// lossEach is how often a held load is looked at for workers that died.
+const lossEach = time.Second
+
+// watchLosses waits for d, or for ever where it is negative, and says what is lost
+// meanwhile.
+func watchLosses(ctx context.Context, cmd *cobra.Command, status func() loadgen.Status, d time.Duration) error {
 	var end <-chan time.Time
 	if d >= 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		end = timer.C
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-end:
-		return nil
+	look := time.NewTicker(lossEach)
+	defer look.Stop()
+	lost := status().LastLoss
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return nil
+		case <-look.C:
+			if s := status(); s.LastLoss != lost {
+				lost = s.LastLoss
+				say(cmd, fmt.Sprintf("%s open, %s lost: %s", units.Many(s.Open, "connection"), units.Count(s.Lost), lost))
+			}
+		}
 	}
 }

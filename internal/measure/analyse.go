@@ -129,7 +129,7 @@ func (a *analysis) regressors() [][]float64 {
 // disturbances are what other programs do that costs what connections cost.
 var disturbances = []func(reading) float64{
 	func(r reading) float64 { return r.waiting },
-	func(r reading) float64 { return r.files },
+	func(r reading) float64 { return r.any },
 	func(r reading) float64 { return r.foreign },
 }
 

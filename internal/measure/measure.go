@@ -404,7 +404,7 @@ func (e *Experiment) read() (reading, error) {
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
 	if st, err := sock.ReadSockstat("/proc"); err == nil {
 		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
-		r.files = float64(st.Used - r.have.Sockets - r.have.Accepts)
+		r.any = float64(st.Used - r.have.Sockets - r.have.Connects)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}

@@ -14,9 +14,9 @@ type reading struct {
 	at      time.Duration
 	have    loadgen.Stages
 	objects []float64
-	// Sockets of other programs: foreign over TCP in all namespaces, files those of
-	// any family with a file in eptop's namespace, waiting those in TIME_WAIT.
-	foreign, files, waiting float64
+	// Sockets of other programs: foreign over TCP in all namespaces, any of all
+	// families in eptop's own, waiting those in TIME_WAIT.
+	foreign, any, waiting float64
 	// cgroup is the kernel memory that eptop's cgroup is charged, where charged.
 	cgroup  float64
 	charged bool

@@ -103,7 +103,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
 	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason
 	if e.drain.done && e.base.objects != nil {
-		m.DrainedToBaseline, m.LeftBytes = model.Some(e.drain.back), rounded(e.drain.left)
+		m.DrainedToBaseline, m.LeftBytes = model.Some(e.drain.back), rounded(max(0, e.drain.left))
 		m.DrainSeconds = e.drain.took.Seconds()
 	}
 	return &m

@@ -212,6 +212,8 @@ type LoadResult struct {
 	LastLoss    string           `json:"last_loss,omitempty"`
 	OpenSeconds float64          `json:"open_seconds"`
 	PerSecond   float64          `json:"per_second"`
+	// OpenAtEnd are those that were open when the closing began.
+	OpenAtEnd int64 `json:"open_at_end"`
 	// HeldSeconds is from the last opening to the first closing.
 	HeldSeconds  float64 `json:"held_seconds"`
 	DrainSeconds float64 `json:"drain_seconds"`

@@ -55,6 +55,9 @@ const (
 	// workerBytes is a worker's own memory, workerBytesEach what it keeps for each
 	// connection: both on the safe side of what was measured.
 	workerBytes, workerBytesEach = 10 << 20, 100
+	// ownFiles are eptop's own before it has workers, filesOfPair those a pair adds: a
+	// socket and a pidfd for each of two processes.
+	ownFiles, filesOfPair = 32, 4
 	// skbBytes is the smallest truesize of a buffer with a byte in it: sk_buff and a
 	// linear part with its shared info.
 	skbBytes = 768
@@ -145,7 +148,7 @@ func (f *preflight) memory() {
 	total, ok1 := f.snap.Host.MemTotalBytes.Get()
 	available, ok2 := f.snap.Host.MemAvailableBytes.Get()
 	if ok1 && ok2 {
-		floor := int64(f.plan.Floor * float64(total))
+		floor := floorOf(f.plan, total)
 		f.wall(Wall{
 			Name: "memory", Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
 			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
@@ -156,11 +159,14 @@ func (f *preflight) memory() {
 	limit, ok2 := l.CgroupLimit.Get()
 	if ok1 && ok2 {
 		f.wall(Wall{
-			Name: "cgroup", Used: used, Limit: limit, ConnectionsLeft: (limit - used) / each,
+			Name: "cgroup", Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
 			Scope: "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
 		})
 	}
 }
+
+// floorOf is what of an amount of memory must stay available.
+func floorOf(p LoadPlan, bytes int64) int64 { return int64(p.Floor * float64(bytes)) }
 
 // pairs is how many pairs of workers it takes.
 func (f *preflight) pairs() {
@@ -193,15 +199,21 @@ func (f *preflight) files() {
 	if !ok {
 		return
 	}
+	// A pair takes some of eptop's own files.
+	pairs := max(0, nofile-ownFiles) / filesOfPair
+	f.wall(Wall{
+		Name: "nofile", Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
+		Scope:     fmt.Sprintf("eptop and each worker; as many workers as needed, %d files of eptop for two", filesOfPair),
+		RaiseWith: fmt.Sprintf("ulimit -Hn %d", twice(nofile)), Origin: Derived,
+	})
 	tasks, ok1 := l.Tasks.Get()
 	most, ok2 := l.MostTasks.Get()
-	pairs := int64(math.MaxInt32)
 	if ok1 && ok2 {
-		pairs = max(0, most-tasks) / (2 * workerTasks)
+		n := max(0, most-tasks) / (2 * workerTasks)
+		pairs = min(pairs, n)
 		f.wall(Wall{
-			Name: "nofile", Used: tasks, Limit: most, ConnectionsLeft: pairs * f.out.PerPair,
-			Scope:     fmt.Sprintf("%d files a worker, as many workers as tasks are left", nofile),
-			RaiseWith: fmt.Sprintf("ulimit -Hn %d, or sysctl kernel.pid_max and kernel.threads-max", twice(nofile)), Origin: Estimated,
+			Name: "tasks", Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
+			RaiseWith: "sysctl kernel.pid_max and kernel.threads-max", Origin: Estimated,
 		})
 	}
 	low, ok1 := l.PortLow.Get()

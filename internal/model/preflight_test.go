@@ -42,7 +42,8 @@ func TestPreflight(t *testing.T) {
 	}
 	walls := wallsOf(f)
 	for name, left := range map[string]int64{
-		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "nofile": (32768 - 200) / 16 * loadgen.PerPair(20_000),
+		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "tasks": (32768 - 200) / 16 * loadgen.PerPair(20_000),
+		"nofile": (20_000 - 32) / 4 * loadgen.PerPair(20_000),
 	} {
 		if got := walls[name].ConnectionsLeft; got != left {
 			t.Errorf("%s: %d left, want %d", name, got, left)
@@ -91,7 +92,7 @@ func TestPreflightByPlan(t *testing.T) {
 		"cgroup": {
 			snap: func(s *Snapshot) {
 				s.limits.CgroupUsed, s.limits.CgroupLimit = Some[int64](0), Some[int64](100_000_000)
-			}, bytes: 8122, with: "cgroup", left: 100_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
+			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
 		},
 		"conntrack": {
 			snap:  func(s *Snapshot) { s.limits.Conntrack, s.limits.MostConntrack = Some[int64](62), Some[int64](262) },

@@ -69,7 +69,14 @@ func LoadText(w io.Writer, r *model.LoadResult) error {
 	if r.UnreadBytes > 0 {
 		t.line("%s were left unread", units.Bytes(r.UnreadBytes))
 	}
-	t.line("held for %s, closed in %s", seconds(r.HeldSeconds), seconds(r.DrainSeconds))
+	if r.Lost > 0 {
+		t.line("%s were open at the end", units.Count(r.OpenAtEnd))
+	}
+	held := ""
+	if r.HeldSeconds > 0 {
+		held = "held for " + seconds(r.HeldSeconds) + ", "
+	}
+	t.line("%sclosed in %s", held, seconds(r.DrainSeconds))
 	return t.w.Flush()
 }
 

@@ -22,7 +22,7 @@ import (
 // know: what the sockets' structures take is not in them. A value that is absent is
 // -1.
 type Sockstat struct {
-	// Used is all sockets with a descriptor, of every family (of the namespace).
+	// Used is all sockets of every family, accepted or not (of the namespace).
 	Used int64
 	// TCP and UDP are over IPv4 alone for InUse, over both for the rest.
 	TCP TCPStat

@@ -129,7 +129,7 @@ func (v *load) limitLines(w int) []draw.Line {
 // loadWallName says which limit it is in the words of who knows it.
 func loadWallName(w model.Wall) string {
 	names := map[string]string{
-		"nofile": "files and processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
+		"nofile": "files of a process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
 		"ports": "local ports", "memory": "memory to the floor", "cgroup": "memory of eptop's cgroup", "conntrack": "conntrack",
 	}
 	if name, ok := names[w.Name]; ok {
