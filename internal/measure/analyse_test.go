@@ -3,6 +3,7 @@ package measure
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -244,4 +245,47 @@ func TestWholeObjects(t *testing.T) {
 			t.Errorf("%g ± %g: %g, %v", c.objects, c.half, n, ok)
 		}
 	}
+}
+
+// TestContradiction: a connection has two sockets; where four grew, two are somebody
+// else's, and no number is told.
+func TestContradiction(t *testing.T) {
+	m := testMachine()
+	m.stages["sock_inode_cache"] = [stages]float64{2, 0, 2}
+	list, rows := m.run(steps(0, 10_000, 3072, 0))
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok {
+		t.Fatal("no analysis")
+	}
+	out := &model.Measurement{}
+	a.into(out)
+	if out.BytesPerConnection.Known || len(out.Projection) > 0 || !strings.Contains(out.Doubt, "sock_inode_cache") {
+		t.Errorf("%+v", out)
+	}
+}
+
+// TestOthersSockets: what other programs open meanwhile, of another family and at no
+// even rate, is not the connection's.
+func TestOthersSockets(t *testing.T) {
+	m := testMachine()
+	list, rows := m.run(steps(0, 10_000, 3072, 0))
+	inodes, dentries := list.index["sock_inode_cache"], list.index["dentry"]
+	for i := range rows {
+		others := 0.0
+		if i > 20 {
+			others = 300 * float64(min(i, 60)-20)
+		}
+		rows[i].any = 40 + others
+		rows[i].objects[inodes] += others
+		rows[i].objects[dentries] += others
+	}
+	a, ok := newAnalysis(list, testParts, rows)
+	if !ok {
+		t.Fatal("no analysis")
+	}
+	out := &model.Measurement{}
+	a.into(out)
+	whole := 2*tcpBytes + 2*inodeBytes + 2*smallBytes + 3*128 + 64
+	near(t, "a connection", out.BytesPerConnection, whole, 0.01*whole)
+	near(t, "an end", out.BytesPerEnd, tcpBytes+inodeBytes+smallBytes, 80)
 }

@@ -169,6 +169,9 @@ func measureOnce(t *testing.T, snap *model.Snapshot, family loadgen.Family) (wro
 	if len(m.Stages) != 4 || len(m.Parts) < 6 || len(l.Points) < 10 {
 		t.Errorf("%+v, %d points", m, len(l.Points))
 	}
+	if rate := float64(m.Opened) / m.OpenSeconds; math.Abs(rate-m.PerSecond) > 0.01*rate {
+		t.Errorf("%d opened in %g s are not %g a second", m.Opened, m.OpenSeconds, m.PerSecond)
+	}
 	e.Set(20_000)
 	if l := settle(t, e); l.Open != 20_000 {
 		t.Fatalf("%+v", l)
