@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -246,4 +247,39 @@ func readFile(t *testing.T, root, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestANodeThatIsGone: without node 1 the machine of four nodes has distances between
+// the others alone, in JSON and in the sentences about a process.
+func TestANodeThatIsGone(t *testing.T) {
+	root := fourNodes(t)
+	if err := os.RemoveAll(filepath.Join(root, "sys/devices/system/node/node1")); err != nil {
+		t.Fatal(err)
+	}
+	s := snapshotOf(t, collectorOf(t, root), 4242)
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Nodes []struct {
+			ID        int
+			Distances []int
+		}
+		Gone []int `json:"nodes_gone"`
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	// The rows of the capture are 10 21 31 31, 31 31 10 21 and 31 31 21 10.
+	if diff := cmp.Diff("[{0 [10 31 31]} {2 [31 10 21]} {3 [31 21 10]}] [1]", fmt.Sprint(got.Nodes, got.Gone)); diff != "" {
+		t.Errorf("nodes (-want +got):\n%s", diff)
+	}
+	if src := state(s, "nodes"); src.State != model.Failed || src.Detail != "nodes [1] went away while they were read" {
+		t.Errorf("the source is %+v", src)
+	}
+	warnings := fmt.Sprint(s.Process(4242).Placement.Warnings)
+	if !strings.Contains(warnings, "3.1 × as far from node 3") {
+		t.Errorf("warnings: %s", warnings)
+	}
 }

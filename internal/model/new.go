@@ -25,7 +25,7 @@ func New(s *Sample) *Snapshot {
 		Schema: Schema, Time: s.Time, Took: s.Took, Host: s.Host, Guest: s.Guest, Sources: s.Sources,
 		ConnectionCost: costs.connections(), InstanceCost: b.instance, Hidden: s.Hidden,
 		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
-		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), Zones: zones(s.Zones),
+		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), NodesGone: s.Nodes.Gone, Zones: zones(s.Zones),
 		MemoryModules: modules(s.Modules),
 	}
 	if snap.Sources == nil {

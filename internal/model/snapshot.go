@@ -35,7 +35,9 @@ type Snapshot struct {
 	SlabTotals  Maybe[SlabTotals] `json:"slab_totals,omitzero"`
 	SlabNetwork Maybe[SlabTotals] `json:"slab_network_totals,omitzero"`
 	Nodes       []Node            `json:"nodes,omitempty"`
-	Zones       []Zone            `json:"zones,omitempty"`
+	// NodesGone are the numbers of nodes that went away while Nodes were read.
+	NodesGone []int  `json:"nodes_gone,omitempty"`
+	Zones     []Zone `json:"zones,omitempty"`
 	// MemoryModules are the firmware's slots, empty ones included, in its order.
 	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
 	Walls         []Wall         `json:"walls,omitempty"`
@@ -411,7 +413,7 @@ type Node struct {
 	MemFreeBytes           Maybe[int64]  `json:"mem_free_bytes,omitzero"`
 	SlabReclaimableBytes   Maybe[int64]  `json:"slab_reclaimable_bytes,omitzero"`
 	SlabUnreclaimableBytes Maybe[int64]  `json:"slab_unreclaimable_bytes,omitzero"`
-	// Distances are to the online nodes in the order of Snapshot.Nodes.
+	// Distances are to Snapshot.Nodes in that order.
 	Distances []int `json:"distances,omitempty"`
 	// Stats are zoneinfo's per-node statistics, in pages or events.
 	Stats map[string]int64 `json:"stats,omitempty"`

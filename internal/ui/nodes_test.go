@@ -170,3 +170,51 @@ func TestHomeWords(t *testing.T) {
 		}
 	}
 }
+
+// TestNodeWords: what a node lacks, and which numbers are free; a node that went away
+// is no gap.
+func TestNodeWords(t *testing.T) {
+	node := func(id int, cpus string, total int64, distances ...int) model.Node {
+		return model.Node{ID: id, CPUs: model.Some(cpus), MemTotalBytes: model.Some(total), Distances: distances}
+	}
+	for _, tt := range []struct {
+		nodes []model.Node
+		gone  []int
+		want  []string
+	}{
+		{[]model.Node{node(0, "0", 1, 10, 31), node(2, "1", 1, 31, 10)}, []int{1}, nil},
+		{[]model.Node{node(0, "0", 1, 10, 31), node(3, "1", 1, 31, 10)}, []int{1}, []string{"There is no node 2: the numbering has a gap."}},
+		{[]model.Node{node(0, "0", 1, 10, 31, 21), node(2, "1", 0, 31, 10, 22), node(3, "", 1, 21, 22, 10)}, []int{1}, []string{
+			"Node 2 has no memory: its CPUs take it from node 3 (distance 22).",
+			"Node 3 has no CPUs: its memory is remote for every CPU.",
+		}},
+		{[]model.Node{node(0, "0", 1, 10, 31), node(1, "", 0, 31, 10)}, nil, []string{"Node 1 has neither CPUs nor memory."}},
+		{[]model.Node{{ID: 0}, {ID: 1}}, nil, nil},
+	} {
+		if got := nodeWords(tt.nodes, tt.gone); !slices.Equal(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestDistancesWithoutAGoneNode draws what is left of four nodes under the right
+// numbers.
+func TestDistancesWithoutAGoneNode(t *testing.T) {
+	s := fixtureNodes4()
+	rows := [][]int{{10, 31, 31}, nil, {31, 10, 21}, {31, 21, 10}}
+	for i := range s.Nodes {
+		s.Nodes[i].Distances = rows[i]
+	}
+	s.Nodes, s.NodesGone = slices.Delete(s.Nodes, 1, 2), []int{1}
+	v := machineView("nodes", s, 160, 47).(*nodes)
+	var got []string
+	for _, line := range v.distanceLines()[:4] {
+		got = append(got, strings.Join(strings.Fields(ansi.Strip(line)), " "))
+	}
+	if want := []string{"node 0 2 3", "0 10 31 31", "2 31 10 21", "3 31 21 10"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if words := strings.Join(v.words(), " "); !strings.Contains(words, "2.1 to 3.1 × as far") || strings.Contains(words, "gap") {
+		t.Errorf("%q", words)
+	}
+}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,7 @@ func (v *nodes) words() []string {
 	if w := distanceWords(s.Nodes); w != "" {
 		words = append(words, w)
 	}
-	words = append(words, nodeWords(s.Nodes)...)
+	words = append(words, nodeWords(s.Nodes, s.NodesGone)...)
 	if w := v.socketWords(); w != "" {
 		words = append(words, w)
 	}
@@ -132,31 +133,24 @@ func pressureWords(zones []model.Zone) []string {
 	return words
 }
 
-// nodeWords says what is easily overlooked in the picture.
-func nodeWords(ns []model.Node) []string {
+// nodeWords says what is easily overlooked in the picture. Nodes that are gone are no
+// gap in the numbering.
+func nodeWords(ns []model.Node, gone []int) []string {
 	var words []string
 	if len(ns) == 1 {
 		words = append(words, "One node: all memory is equally far from every CPU.")
 	}
 	missing := []string{}
 	for i, n := range ns {
-		id := "Node " + strconv.Itoa(n.ID)
-		if total, ok := n.MemTotalBytes.Get(); ok && total == 0 {
-			w := id + " has no memory"
-			if near, d := nearest(ns, i); near >= 0 {
-				w += ": its CPUs take it from node " + strconv.Itoa(near) + " (distance " + strconv.Itoa(d) + ")"
-			}
-			words = append(words, w+".")
-		}
-		if cpus, ok := n.CPUs.Get(); ok && cpus == "" {
-			words = append(words, id+" has no CPUs: for all of them its memory is remote.")
-		}
+		words = append(words, lackWords(ns, i)...)
 		next := 0
 		if i > 0 {
 			next = ns[i-1].ID + 1
 		}
 		for ; next < n.ID && len(missing) < 9; next++ {
-			missing = append(missing, strconv.Itoa(next))
+			if !slices.Contains(gone, next) {
+				missing = append(missing, strconv.Itoa(next))
+			}
 		}
 	}
 	switch len(missing) {
@@ -167,6 +161,28 @@ func nodeWords(ns []model.Node) []string {
 		words = append(words, "There are no nodes "+strings.Join(missing, ", ")+": the numbering has gaps.")
 	}
 	return words
+}
+
+// lackWords says what the node at index i lacks of CPUs and memory.
+func lackWords(ns []model.Node, i int) []string {
+	n := &ns[i]
+	id := "Node " + strconv.Itoa(n.ID)
+	total, okTotal := n.MemTotalBytes.Get()
+	cpus, okCPUs := n.CPUs.Get()
+	noMemory, noCPUs := okTotal && total == 0, okCPUs && cpus == ""
+	switch {
+	case noMemory && noCPUs:
+		return []string{id + " has neither CPUs nor memory."}
+	case noCPUs:
+		return []string{id + " has no CPUs: its memory is remote for every CPU."}
+	case !noMemory:
+		return nil
+	}
+	near, d := nearest(ns, i)
+	if near < 0 {
+		return []string{id + " has no memory."}
+	}
+	return []string{id + " has no memory: its CPUs take it from node " + strconv.Itoa(near) + " (distance " + strconv.Itoa(d) + ")."}
 }
 
 // nearest is the closest node with memory, seen from the node at index i.

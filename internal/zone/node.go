@@ -30,8 +30,9 @@ type Node struct {
 	Meminfo  Meminfo
 	Numastat Numastat
 
-	// Distances is how far each node of [Nodes.Online] is, in that order. It is
-	// empty where the kernel does not say.
+	// Distances is how far each node of [Nodes.Nodes] is, in that order: the
+	// kernel's row without those that went away. It is empty where the kernel
+	// does not say.
 	Distances []int
 }
 
@@ -123,7 +124,24 @@ func (f *FS) nodes(online []int) (Nodes, error) {
 		}
 		out.Nodes = append(out.Nodes, node)
 	}
+	for i := range out.Nodes {
+		out.Nodes[i].Distances = to(out.Nodes[i].Distances, online, out.Gone)
+	}
 	return out, errors.Join(errs...)
+}
+
+// to cuts a row of distances to the online nodes down to those that are not gone.
+func to(distances, online, gone []int) []int {
+	if len(distances) == 0 || len(gone) == 0 {
+		return distances
+	}
+	var out []int
+	for i, d := range distances {
+		if !slices.Contains(gone, online[i]) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // node reads one node's directory, and returns what it could beside the error.

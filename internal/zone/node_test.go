@@ -182,12 +182,15 @@ func TestNodeVanishes(t *testing.T) {
 }
 
 // TestNodeMissingForGood has a node that is listed as online but not there:
-// it is gone, and the read ends.
+// it is gone, nobody has a distance to it, and the read ends.
 func TestNodeMissingForGood(t *testing.T) {
 	nodes, err := NewFS("", tree(t, map[string]string{
-		"online": "0-1\n", "node0/cpulist": "0\n", "node0/meminfo": meminfo(0, 1000), "node0/distance": "10 21\n",
+		"online":        "0,2,5\n",
+		"node0/cpulist": "0\n", "node0/meminfo": meminfo(0, 1000), "node0/distance": "10 21 31\n",
+		"node5/cpulist": "5\n", "node5/meminfo": meminfo(5, 1000), "node5/distance": "31 22 10\n",
 	})).Nodes()
-	if err != nil || len(nodes.Nodes) != 1 || !slices.Equal(nodes.Gone, []int{1}) || len(nodes.Nodes[0].Distances) != 2 {
+	if err != nil || len(nodes.Nodes) != 2 || !slices.Equal(nodes.Gone, []int{2}) ||
+		!slices.Equal(nodes.Nodes[0].Distances, []int{10, 31}) || !slices.Equal(nodes.Nodes[1].Distances, []int{31, 10}) {
 		t.Errorf("%+v, error %v", nodes, err)
 	}
 }
