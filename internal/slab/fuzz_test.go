@@ -117,6 +117,7 @@ func FuzzProtocols(f *testing.F) {
 // FuzzSmallFiles feeds any bytes to the parsers of small files.
 func FuzzSmallFiles(f *testing.F) {
 	f.Add([]byte("832 N0=208 N3=624\n"))
+	f.Add([]byte("3 N0=5 N1=18446744073709551614\n"))
 	f.Add([]byte(":aA-0000064"))
 	f.Add([]byte("TCP 2304 2 0 no 192 yes kernel y n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -126,7 +127,9 @@ func FuzzSmallFiles(f *testing.F) {
 		}
 		var sum uint64
 		for _, c := range counts {
-			sum += c.count
+			if sum += c.count; sum < c.count || c.count > maxCount {
+				t.Errorf("nodes have more than a number holds: %v", counts)
+			}
 		}
 		if total, why := parseUint([]byte(firstField(b[:max(len(b)-1, 0)])), 1<<64-1); err == nil && (why != "" || sum != total) {
 			t.Errorf("nodes have %d of %d (%s)", sum, total, why)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 )
 
@@ -105,6 +104,10 @@ func nodeOf(nodes *[]NodeObjects, node int) *NodeObjects {
 	return &(*nodes)[i]
 }
 
+// maxNode is the highest number of a node: no kernel has more than 1024
+// (CONFIG_NODES_SHIFT is 10 at most).
+const maxNode = 1<<10 - 1
+
 type nodeCount struct {
 	node  int
 	count uint64
@@ -121,7 +124,7 @@ func parseNodeCounts(b []byte) ([]nodeCount, error) {
 		return nil, bad("cut before its newline")
 	}
 	first, rest := cutField(line)
-	total, why := parseUint(first, math.MaxUint64)
+	total, why := parseUint(first, maxCount)
 	if why != "" {
 		return nil, bad(why)
 	}
@@ -137,7 +140,7 @@ func parseNodeCounts(b []byte) ([]nodeCount, error) {
 		if !ok || len(node) < 2 || node[0] != 'N' {
 			continue // A field of another kind.
 		}
-		n, why := parseUint(node[1:], math.MaxInt32)
+		n, why := parseUint(node[1:], maxNode)
 		if why != "" {
 			return nil, bad(why)
 		}

@@ -25,12 +25,39 @@ func TestParseNodeCounts(t *testing.T) {
 		{in: "832 N0=\n", err: "not a number"},
 		{in: "832 N0=400 N0=432\n", err: "not ascending"},
 		{in: "832 N99999999999=832\n", err: "too large"},
+		{in: "832 N1024=832\n", err: "too large"},
 		{in: "18446744073709551616\n", err: "too large"},
+		{in: "68719476737 N0=68719476737\n", err: "too large"},
+		{in: "3 N0=5 N1=18446744073709551614\n", err: "more than the sum"},
+		{in: "1 N0=9\n", err: "more than the sum"},
 	} {
 		got, err := parseNodeCounts([]byte(tc.in))
 		checkError(t, err, tc.err)
 		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(nodeCount{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", tc.in, diff)
+		}
+	}
+}
+
+func TestParseUint(t *testing.T) {
+	for _, tc := range []struct {
+		in    string
+		limit uint64
+		want  uint64
+		why   string
+	}{
+		{"0", 0, 0, ""},
+		{"1", 0, 0, "number too large"},
+		{"1", 1, 1, ""},
+		{"9", 1, 0, "number too large"},
+		{"10", 9, 0, "number too large"},
+		{"0010", 10, 10, ""},
+		{"18446744073709551615", 1<<64 - 1, 1<<64 - 1, ""},
+		{"18446744073709551616", 1<<64 - 1, 0, "number too large"},
+		{"", 9, 0, "not a number"},
+	} {
+		if got, why := parseUint([]byte(tc.in), tc.limit); got != tc.want || why != tc.why {
+			t.Errorf("parseUint(%q, %d) = %d, %q, want %d, %q", tc.in, tc.limit, got, why, tc.want, tc.why)
 		}
 	}
 }

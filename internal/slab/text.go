@@ -47,7 +47,7 @@ func parseUint(b []byte, limit uint64) (n uint64, why string) {
 	}
 	for _, c := range b {
 		d := uint64(c - '0')
-		if n > (limit-d)/10 {
+		if d > limit || n > (limit-d)/10 {
 			return 0, "number too large"
 		}
 		n = n*10 + d
