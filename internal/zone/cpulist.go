@@ -4,9 +4,9 @@ import "bytes"
 
 // ParseList parses a list of CPUs or nodes as the kernel's "%*pbl" prints it,
 // ascending and ended by a newline: "0-3,8,10-11\n", or "\n" for none.
-func ParseList(b []byte) ([]int, error) { return parseList("list", b) }
+func ParseList(b []byte) ([]int, error) { return parseList("list", b, maxCPU) }
 
-func parseList(file string, b []byte) ([]int, error) {
+func parseList(file string, b []byte, limit uint64) ([]int, error) {
 	rest, err := oneLine(file, b)
 	if err != nil {
 		return nil, err
@@ -17,7 +17,7 @@ func parseList(file string, b []byte) ([]int, error) {
 		var part []byte
 		var comma bool
 		part, rest, comma = bytes.Cut(rest, []byte{','})
-		first, last, why := parseRange(part)
+		first, last, why := parseRange(part, limit)
 		switch {
 		case why != "":
 			return nil, l.malformed(why)
@@ -34,13 +34,13 @@ func parseList(file string, b []byte) ([]int, error) {
 }
 
 // parseRange parses "8" or "10-11".
-func parseRange(b []byte) (first, last int, why string) {
+func parseRange(b []byte, limit uint64) (first, last int, why string) {
 	from, to, dash := bytes.Cut(b, []byte{'-'})
-	first, why = id(from)
+	first, why = small(from, limit)
 	if why != "" || !dash {
 		return first, first, why
 	}
-	last, why = id(to)
+	last, why = small(to, limit)
 	if why == "" && last < first {
 		why = "not ascending"
 	}
@@ -64,7 +64,7 @@ func parseDistances(file string, b []byte) ([]int, error) {
 		if f, rest = field(rest); len(f) == 0 {
 			break
 		}
-		d, why := id(f)
+		d, why := small(f, maxDistance)
 		if why != "" {
 			return nil, l.malformed(why)
 		}

@@ -61,7 +61,7 @@ func TestParseDistances(t *testing.T) {
 			t.Errorf("%q: %v, error %v; want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "\n", "10 2", "10 x\n", "10 70000\n", "10\n21\n"} {
+	for _, in := range []string{"", "\n", "10 2", "10 x\n", "10 256\n", "10 70000\n", "10\n21\n"} {
 		if _, err := ParseDistances([]byte(in)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%q: error %v, want ErrMalformed", in, err)
 		}
@@ -91,7 +91,7 @@ func FuzzList(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrMalformed) {
 			t.Fatalf("%q: error %v", b, err)
 		}
-		if err == nil && (!slices.IsSorted(got) || len(got) > maxID+1) {
+		if err == nil && (!slices.IsSorted(got) || len(got) > maxCPU+1) {
 			t.Fatalf("%q: %d numbers, or not ascending", b, len(got))
 		}
 	})

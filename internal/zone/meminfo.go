@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 )
 
@@ -40,6 +39,10 @@ func (m Meminfo) Get(name string) Optional {
 	return Optional{}
 }
 
+// maxMemory is what five-level page tables can address, the most of all
+// architectures. VmallocTotal, which may be more, is in no node's file.
+const maxMemory = 1 << 57
+
 // ParseMeminfo parses nodeN/meminfo of the given node:
 //
 //	Node 0 MemTotal:        3893460 kB
@@ -59,6 +62,9 @@ func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error)
 			continue // the first kernels with this file began with an empty line
 		}
 		line, why := parseMeminfoLine(l.line, node, names)
+		if total := out.Get("MemTotal"); why == "" && line.Name == "MemFree" && total.Known && line.Value > total.Value {
+			why = "more than MemTotal"
+		}
 		if why != "" {
 			return Meminfo{}, l.malformed(why)
 		}
@@ -85,7 +91,7 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 	if string(word) != "Node" {
 		return out, "not a line of a node"
 	}
-	n, why := id(number1)
+	n, why := small(number1, maxNode)
 	if why != "" {
 		return out, "node " + why
 	}
@@ -101,8 +107,8 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 		return out, why
 	}
 	if string(unit) == "kB" {
-		if v > math.MaxInt64>>10 {
-			return out, "number too large"
+		if v > maxMemory>>10 {
+			return out, "more than a machine can have"
 		}
 		return MeminfoLine{Name: names.of(name), Value: v << 10, Bytes: true}, ""
 	}

@@ -46,7 +46,9 @@ func TestParseMeminfoMalformed(t *testing.T) {
 		total + "Node 0 :  12 kB\n":               "name without colon",
 		total + "Node 0 MemFree:\n":               "number missing",
 		total + "Node 0 MemFree: -1 kB\n":         "not a number",
-		"Node 0 MemTotal: 18014398509481984 kB\n": "number too large",
+		total + "Node 0 MemFree:  2 kB\n":         `line 2 "Node 0 MemFree:  2 kB": more than MemTotal`,
+		"Node 0 MemTotal: 18014398509481984 kB\n": "more than a machine can have",
+		"Node 0 MemTotal: 9000000000000000 kB\n":  `line 1 "Node 0 MemTotal: 9000000000000000 kB": more than a machine can have`,
 	} {
 		_, err := ParseMeminfo([]byte(in), 0)
 		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
@@ -92,8 +94,10 @@ func FuzzMeminfo(f *testing.F) {
 	f.Add(uint16(0), uint64(3893460), uint64(3303032), uint64(122232), uint64(0))
 	f.Add(uint16(1023), uint64(math.MaxUint64), uint64(0), uint64(1), uint64(math.MaxUint64))
 	f.Fuzz(func(t *testing.T, node uint16, total, free, reclaimable, huge uint64) {
-		const most = math.MaxInt64 >> 10
-		total, free, reclaimable = total&most, free&most, reclaimable&most
+		const most = maxMemory >> 10
+		node %= maxNode + 1
+		total, reclaimable = total%(most+1), reclaimable%(most+1)
+		free %= total + 1
 		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
 			node, total, node, free, node, reclaimable, node, huge)
 		got, err := ParseMeminfo([]byte(text), int(node))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,7 +63,8 @@ func (n Nodes) Node(id int) (Node, bool) {
 var errGone = errors.New("node gone")
 
 // Nodes reads every online node. Where /sys/devices/system/node is absent (no
-// CONFIG_NUMA, or a sysfs that is not mounted) the error is fs.ErrNotExist.
+// CONFIG_NUMA, or a sysfs that is not mounted) the error is fs.ErrNotExist; where
+// only its list of online nodes is, which no kernel leaves out, ErrMalformed.
 //
 // A file of one node that is denied or malformed does not take the rest along:
 // the result has all that could be read, and the error, joined from the
@@ -75,6 +77,9 @@ func (f *FS) Nodes() (Nodes, error) {
 	var gone []int
 	for attempt := 1; ; attempt++ {
 		online, err := f.list("online")
+		if errors.Is(err, fs.ErrNotExist) && f.anyNode() {
+			err = fmt.Errorf("%s: online is missing beside the nodes: %w", filepath.Join(f.sysRoot, "devices/system/node"), ErrMalformed)
+		}
 		if err != nil {
 			return Nodes{}, err
 		}
@@ -150,7 +155,7 @@ func (f *FS) node(id, online int) (Node, error) {
 	var errs []error
 
 	cpus, err := f.nodeFile(id, "cpulist", func(file string, b []byte) (err error) {
-		out.CPUs, err = parseList(file, b)
+		out.CPUs, err = parseList(file, b, maxCPU)
 		return err
 	})
 	errs = append(errs, err)
@@ -222,7 +227,17 @@ func (f *FS) list(name string) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseList("node/"+name, b)
+	return parseList("node/"+name, b, maxNode)
+}
+
+// anyNode reports whether a node has a directory.
+func (f *FS) anyNode() bool {
+	entries, err := os.ReadDir(filepath.Join(f.sysRoot, "devices/system/node"))
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		digits, ok := strings.CutPrefix(e.Name(), "node")
+		_, why := small([]byte(digits), maxNode)
+		return ok && why == ""
+	})
 }
 
 func (f *FS) nodePath(id int, name string) string {

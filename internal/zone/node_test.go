@@ -98,6 +98,30 @@ func TestNodesWithoutNUMA(t *testing.T) {
 	}
 }
 
+// TestNodesOnlineMissing has nodes and no list of them.
+func TestNodesOnlineMissing(t *testing.T) {
+	_, err := NewFS("", tree(t, map[string]string{"possible": "0-1\n", "node0/cpulist": "0\n", "node1/cpulist": "1\n"})).Nodes()
+	if !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "devices/system/node: online is missing") {
+		t.Errorf("error %v", err)
+	}
+	_, err = NewFS("", tree(t, map[string]string{"possible": "0\n", "nodeN": ""})).Nodes()
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a node: error %v, want fs.ErrNotExist", err)
+	}
+}
+
+// TestNodesTooMany has more nodes online than a kernel can have.
+func TestNodesTooMany(t *testing.T) {
+	_, err := NewFS("", tree(t, map[string]string{"online": "0-65535\n"})).Nodes()
+	if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), `node/online: line 1 "0-65535": number too large`) {
+		t.Errorf("error %v", err)
+	}
+	nodes, err := NewFS("", tree(t, map[string]string{"online": "0-1023\n"})).Nodes()
+	if err != nil || len(nodes.Gone) != 1024 {
+		t.Errorf("%d gone, error %v", len(nodes.Gone), err)
+	}
+}
+
 // TestNodesDamaged has one bad file: an error that names it, and all the rest.
 func TestNodesDamaged(t *testing.T) {
 	for name, want := range map[string]string{

@@ -6,9 +6,13 @@ import (
 	"math"
 )
 
-// maxID bounds node and CPU numbers. The largest kernels have 1,024 nodes and
-// 8,192 CPUs; without a bound a damaged "0-4294967295" would ask for gigabytes.
-const maxID = 1<<16 - 1
+// The highest numbers that a kernel prints, with room for CPUs, whose limit has
+// grown: without a bound a damaged "0-4294967295" would ask for gigabytes.
+const (
+	maxCPU      = 1<<16 - 1 // CONFIG_NR_CPUS is 8,192 at most
+	maxNode     = 1<<10 - 1 // CONFIG_NODES_SHIFT is 10 at most
+	maxDistance = 1<<8 - 1  // the SLIT has a byte for each
+)
 
 // lines walks the lines of one file and knows where it is for error messages.
 type lines struct {
@@ -78,13 +82,13 @@ func number(b []byte) (v uint64, why string) {
 	return v, ""
 }
 
-// id parses a node or CPU number.
-func id(b []byte) (v int, why string) {
+// small parses a number of at most limit.
+func small(b []byte, limit uint64) (v int, why string) {
 	n, why := number(b)
 	if why != "" {
 		return 0, why
 	}
-	if n > maxID {
+	if n > limit {
 		return 0, "number too large"
 	}
 	return int(n), ""

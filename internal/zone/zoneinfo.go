@@ -212,7 +212,7 @@ func (p *zoneinfoParser) beginZone() error {
 		return p.malformed("not a zone's header")
 	}
 	digits, comma := bytes.CutSuffix(node, []byte{','})
-	nodeID, why := id(digits)
+	nodeID, why := small(digits, maxNode)
 	if why != "" || !comma {
 		return p.malformed("node number")
 	}
