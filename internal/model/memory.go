@@ -29,9 +29,10 @@ func zones(in zone.Zoneinfo) []Zone {
 }
 
 // nodes joins sysfs's nodes with zoneinfo's per-node statistics. Without sysfs
-// (no CONFIG_NUMA) zoneinfo still names the nodes that have memory.
+// (no CONFIG_NUMA), or with every node's directory gone, zoneinfo still names the
+// nodes that have memory.
 func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
-	if in.Nodes == nil {
+	if len(in.Nodes) == 0 {
 		return zoneinfoNodes(info, int64(pageBytes))
 	}
 	out := make([]Node, 0, len(in.Nodes))

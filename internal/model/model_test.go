@@ -341,3 +341,12 @@ func TestManyHoldersAreBounded(t *testing.T) {
 		t.Errorf("%d of %d holders are named", len(e.SharedWith), e.SharedCount)
 	}
 }
+
+// TestNodesAllGone: where every node's directory is gone zoneinfo has what is left.
+func TestNodesAllGone(t *testing.T) {
+	info := zone.Zoneinfo{Zones: []zone.Zone{{Node: 0, Name: "Normal", FreePages: 1, ManagedPages: 3}, {Node: 1, Name: "Normal", FreePages: 2, ManagedPages: 4}}}
+	snap := New(&Sample{Host: Host{PageBytes: 4096}, Nodes: zone.Nodes{Online: []int{0, 1}, Nodes: []zone.Node{}, Gone: []int{0, 1}}, Zones: info})
+	if len(snap.Nodes) != 2 || snap.Nodes[1].MemTotalBytes != Some[int64](4*4096) || len(snap.NodesGone) != 2 {
+		t.Errorf("%+v", snap.Nodes)
+	}
+}
