@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -233,6 +234,19 @@ func (l *look) source(name string, took time.Duration, err error) {
 	}
 	if src.State == model.Denied {
 		src.Remedy = remedy()
+	}
+	l.addSource(src)
+}
+
+// maxDetail is how many characters a source may say about itself: some lines of a
+// screen, however many files were bad.
+const maxDetail = 400
+
+// addSource adds a source with its detail as one line of bounded length.
+func (l *look) addSource(src model.Source) {
+	src.Detail = strings.ReplaceAll(src.Detail, "\n", "; ") // between joined errors
+	if detail := []rune(src.Detail); len(detail) > maxDetail {
+		src.Detail = string(detail[:maxDetail]) + "…"
 	}
 	l.sample.Sources = append(l.sample.Sources, src)
 }

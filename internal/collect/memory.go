@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/eptop/eptop/internal/btf"
@@ -80,11 +82,28 @@ func (l *look) memory() {
 	if errors.Is(nodesErr, fs.ErrNotExist) {
 		nodesErr = fmt.Errorf("this kernel shows no NUMA nodes: %w", nodesErr)
 	}
-	if nodesErr == nil && len(l.sample.Nodes.Gone) > 0 {
-		nodesErr = fmt.Errorf("nodes %v went away while they were read", l.sample.Nodes.Gone)
+	if len(l.sample.Nodes.Gone) > 0 {
+		nodesErr = errors.Join(goneError(l.sample.Nodes.Gone), nodesErr)
 	}
 	l.source("nodes", nodesTook, nodesErr)
 	l.memoryModules()
+}
+
+// goneError names the first of the nodes that went away.
+func goneError(gone []int) error {
+	const most = 5
+	words := make([]string, 0, most)
+	for _, id := range gone[:min(most, len(gone))] {
+		words = append(words, strconv.Itoa(id))
+	}
+	text := strings.Join(words, ", ")
+	switch more := len(gone) - most; {
+	case more > 0:
+		return fmt.Errorf("nodes %s and %d more went away while they were read", text, more)
+	case len(gone) == 1:
+		return fmt.Errorf("node %s went away while it was read", text)
+	}
+	return fmt.Errorf("nodes %s went away while they were read", text)
 }
 
 // modules are the memory modules as the firmware wrote them at boot, read once.

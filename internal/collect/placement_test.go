@@ -232,7 +232,7 @@ func TestNodeUnplugged(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := snapshotOf(t, collectorOf(t, root), 4242)
-	if src := state(s, "nodes"); src.State != model.Failed || !strings.Contains(src.Detail, "[2] went away") {
+	if src := state(s, "nodes"); src.State != model.Failed || !strings.Contains(src.Detail, "node 2 went away") {
 		t.Errorf("%+v", src)
 	}
 	if len(s.Nodes) != 3 || len(s.Process(4242).Placement.Nodes) != 3 {
@@ -275,11 +275,36 @@ func TestANodeThatIsGone(t *testing.T) {
 	if diff := cmp.Diff("[{0 [10 31 31]} {2 [31 10 21]} {3 [31 21 10]}] [1]", fmt.Sprint(got.Nodes, got.Gone)); diff != "" {
 		t.Errorf("nodes (-want +got):\n%s", diff)
 	}
-	if src := state(s, "nodes"); src.State != model.Failed || src.Detail != "nodes [1] went away while they were read" {
+	if src := state(s, "nodes"); src.State != model.Failed || src.Detail != "node 1 went away while it was read" {
 		t.Errorf("the source is %+v", src)
 	}
 	warnings := fmt.Sprint(s.Process(4242).Placement.Warnings)
 	if !strings.Contains(warnings, "3.1 × as far from node 3") {
 		t.Errorf("warnings: %s", warnings)
+	}
+}
+
+// TestManyGoneNodes: however many nodes are gone, a few are named.
+func TestManyGoneNodes(t *testing.T) {
+	root := fourNodes(t)
+	write(t, root, "sys/devices/system/node/online", "0-1023\n")
+	s := snapshotOf(t, collectorOf(t, root))
+	if src := state(s, "nodes"); !strings.HasPrefix(src.Detail, "nodes 4, 5, 6, 7, 8 and 1015 more went away while they were read; node0/distance: ") || src.State != model.Failed {
+		t.Errorf("the source is %+v", src)
+	}
+}
+
+// TestSourceDetailIsBounded has every file of every node damaged.
+func TestSourceDetailIsBounded(t *testing.T) {
+	root := fourNodes(t)
+	for node := range 4 {
+		for _, file := range []string{"cpulist", "meminfo", "numastat", "distance"} {
+			write(t, root, fmt.Sprintf("sys/devices/system/node/node%d/%s", node, file), strings.Repeat("damaged ", 40)+"\n")
+		}
+	}
+	src := state(snapshotOf(t, collectorOf(t, root)), "nodes")
+	if n := len([]rune(src.Detail)); src.State != model.Failed || n > maxDetail+1 || strings.Contains(src.Detail, "\n") ||
+		!strings.HasPrefix(src.Detail, "node0/cpulist: line 1") || !strings.HasSuffix(src.Detail, "…") {
+		t.Errorf("%d characters: %+v", n, src)
 	}
 }

@@ -225,7 +225,7 @@ func (l *look) fdinfoSource(took time.Duration) {
 			break
 		}
 	}
-	l.sample.Sources = append(l.sample.Sources, src)
+	l.addSource(src)
 }
 
 // fillProcesses puts those that hold epolls or sockets, or were asked for, into the
