@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/btf"
 	"github.com/eptop/eptop/internal/dmi"
@@ -68,7 +71,7 @@ func (l *look) memory() {
 		l.layouts.readAt = l.start
 	}
 	l.sample.Layouts = l.layouts.byName
-	l.source("slab_sysfs", l.layouts.took, l.layouts.err)
+	l.source("slab_sysfs", l.layouts.took, l.slabProblem())
 
 	<-l.structs.done
 	l.sample.StructBytes = l.structs.sizes
@@ -136,6 +139,7 @@ const nodesEvery = 5 * time.Second
 type cacheNodes struct {
 	nodes []slab.NodeObjects
 	at    time.Time
+	err   error // of all that was counted with it, where it could not be
 }
 
 // objectsByNode adds to the caches where their objects lie: to those that costs are
@@ -147,6 +151,7 @@ func (l *look) objectsByNode(nodesKnown bool) {
 		return
 	}
 	if node, ok := l.onlyNode(); ok && nodesKnown {
+		l.perNode = nil
 		for i := range l.sample.Caches {
 			c := &l.sample.Caches[i]
 			c.PerNode = []slab.NodeObjects{}
@@ -164,17 +169,16 @@ func (l *look) objectsByNode(nodesKnown bool) {
 		}
 	}
 	slices.Sort(due)
-	// An error leaves out caches that are denied or gone, and they stay without.
-	read, _ := l.Collector.slab.ReadNodes(due)
+	read, err := l.Collector.slab.ReadNodes(due)
 	known := make(map[string]cacheNodes, len(wanted))
 	for name := range wanted {
 		switch nodes, ok := read[name]; {
 		case ok:
-			known[name] = cacheNodes{nodes, l.start}
+			known[name] = cacheNodes{nodes: nodes, at: l.start}
 		case !slices.Contains(due, name):
 			known[name] = l.perNode[name]
 		default:
-			known[name] = cacheNodes{at: l.start}
+			known[name] = cacheNodes{at: l.start, err: err}
 		}
 	}
 	l.perNode = known
@@ -247,23 +251,22 @@ func (l *look) readProtocols() {
 // does not say (no CONFIG_SYSFS, or the SLAB allocator of before Linux 6.8) the
 // lines of slabinfo.
 func (l *look) readLayouts() {
-	l.layouts.err = nil
+	var problems problems
+	defer func() { l.layouts.err = problems.join() }()
 	byName := map[string]model.Layout{}
 	page := os.Getpagesize()
 	names, err := l.Collector.slab.Names()
 	if err != nil {
-		l.layouts.err = err
+		problems = append(problems, err)
 	}
 	for _, name := range model.CostCaches() {
 		a, err := l.Collector.slab.Attrs(name)
 		if err != nil {
-			if errors.Is(err, fs.ErrPermission) {
-				l.layouts.err = err
-			}
+			problems.add(err)
 			continue
 		}
-		if a.FromLink && l.layouts.err == nil {
-			l.layouts.err = fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission)
+		if a.FromLink && len(problems) == 0 {
+			problems = append(problems, fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission))
 		}
 		layout := model.Layout{
 			RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
@@ -287,4 +290,50 @@ func (l *look) readLayouts() {
 		}
 	}
 	l.layouts.byName = byName
+}
+
+// slabProblem is what is wrong with /sys/kernel/slab: what layouts, the lines of
+// slabinfo and the objects of nodes could not be read from.
+func (l *look) slabProblem() error {
+	var problems problems
+	if l.layouts.err != nil {
+		problems = append(problems, l.layouts.err)
+	}
+	for i := range l.sample.Caches {
+		problems.add(l.sample.Caches[i].AttrErr)
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.perNode)) {
+		problems.add(l.perNode[name].err)
+	}
+	return problems.join()
+}
+
+// problems are errors of many files.
+type problems []error
+
+// add takes an error, apart where it is joined. A file that is not there is none: not
+// every kernel has all of them, and caches come and go.
+func (p *problems) add(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			p.add(e)
+		}
+		return
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return
+	}
+	known := func(other error) bool { return other.Error() == err.Error() }
+	if !slices.ContainsFunc(*p, known) {
+		*p = append(*p, err)
+	}
+}
+
+// join makes one error of the first few.
+func (p problems) join() error {
+	const most = 3
+	if len(p) <= most {
+		return errors.Join(p...)
+	}
+	return errors.Join(append(slices.Clone(p[:most]), fmt.Errorf("and %d more", len(p)-most))...)
 }

@@ -353,3 +353,49 @@ func BenchmarkSlabAndZones(b *testing.B) {
 		})
 	}
 }
+
+// TestMalformedSlabFiles: one bad file of /sys/kernel/slab makes the source say which
+// and what is in it, at each look, and takes only its own numbers along.
+func TestMalformedSlabFiles(t *testing.T) {
+	for file, want := range map[string]string{
+		"TCP/objects":           `TCP/objects: malformed: nodes are more than the sum, or number too large: "3 N0=5`,
+		"TCP/object_size":       "TCP/object_size: not a number: \"3 N0=5",
+		"TCP/order":             "TCP/order: not a number: \"3 N0=5",
+		"cache-7/object_size":   "cache-7/object_size: not a number: \"3 N0=5",
+		":A-0002368/slabs":      ":A-0002368/slabs: malformed: nodes are more than",
+		"cache-7/objs_per_slab": "",
+	} {
+		t.Run(file, func(t *testing.T) {
+			tr := newSlabTree(t, 2)
+			tr.write("sys/kernel/slab/"+file, "3 N0=5 N1=18446744073709551614\n")
+			c := newCollector(t, func(o *Options) {
+				o.ProcRoot, o.SysRoot, o.Sweep = filepath.Join(tr.root, "proc"), filepath.Join(tr.root, "sys"), time.Hour
+			})
+			for range 2 {
+				s := snapshotOf(t, c)
+				src := state(s, "slab_sysfs")
+				if (src.State == model.OK) != (want == "") || !strings.Contains(src.Detail, want) || strings.Count(src.Detail, "malformed") > 1 {
+					t.Errorf("want %q, got %+v", want, src)
+				}
+				if len(s.Slab) != 203 {
+					t.Errorf("%d caches", len(s.Slab))
+				}
+			}
+		})
+	}
+}
+
+// TestManyMalformedSlabFiles names a few of the bad files.
+func TestManyMalformedSlabFiles(t *testing.T) {
+	tr := newSlabTree(t, 2)
+	for i := range 200 {
+		tr.write(fmt.Sprintf("sys/kernel/slab/cache-%d/object_size", i), "x\n")
+	}
+	c := newCollector(t, func(o *Options) {
+		o.ProcRoot, o.SysRoot = filepath.Join(tr.root, "proc"), filepath.Join(tr.root, "sys")
+	})
+	src := state(snapshotOf(t, c), "slab_sysfs")
+	if n := strings.Count(src.Detail, "object_size"); src.State != model.Failed || n > 3 || n == 0 || len([]rune(src.Detail)) > maxDetail+1 {
+		t.Errorf("%+v", src)
+	}
+}

@@ -46,6 +46,11 @@ type Cache struct {
 	// cannot while a live object pins them.
 	Reclaimable Answer
 
+	// AttrErr is why the two above are not known although sysfs has the cache: an
+	// attribute that is denied or malformed. nil where they are, and where the
+	// kernel has none.
+	AttrErr error
+
 	// PerNode holds the objects for each NUMA node, ascending by node, without
 	// nodes that have none. nil: not read; FS.ReadNodes reads them.
 	PerNode []NodeObjects

@@ -1,9 +1,13 @@
 package slab
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // FS reads the slab allocator of the system whose procfs and sysfs are
@@ -39,7 +43,7 @@ func NewFS(procRoot, sysRoot string) *FS {
 // Caches reads /proc/slabinfo (root only) and adds what /sys/kernel/slab knows
 // of each cache: aliases, requested size, reclaimable or not. The order is the
 // kernel's, the slice is new. Where names or attributes cannot be read the
-// caches stay without them; Names returns the reason.
+// caches stay without them; Names and Cache.AttrErr are the reason.
 //
 // Malformed lines are left out and reported by an error wrapping ErrMalformed
 // beside the caches of all other lines.
@@ -79,8 +83,17 @@ func (f *FS) describe(caches []Cache) {
 			f.attrs.forget(id)
 			a, err = f.attr(id, basicAttrs)
 		}
+		if err != nil && !isGone(err) {
+			c.AttrErr = err
+		}
 		if err == nil && a.ObjectBytes == c.ObjectBytes {
 			c.RequestedBytes, c.Reclaimable = a.RequestedBytes, a.Reclaimable
 		}
 	}
+}
+
+// isGone is for an attribute that this kernel lacks, or whose cache was destroyed
+// before or, ENODEV, after it was opened.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
 }

@@ -276,6 +276,10 @@ func TestMalformedAttribute(t *testing.T) {
 			t.Errorf("%q: error %v", text, err)
 		}
 		caches, err := f.Caches()
+		if !errors.Is(caches[0].AttrErr, ErrMalformed) {
+			t.Errorf("%q: the cache's error is %v", text, caches[0].AttrErr)
+		}
+		caches[0].AttrErr = nil
 		if diff := cmp.Diff([]Cache{tcp}, caches); err != nil || diff != "" {
 			t.Errorf("%q: slabinfo is good: %v (-want +got):\n%s", text, err, diff)
 		}

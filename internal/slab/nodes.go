@@ -25,7 +25,8 @@ type NodeObjects struct {
 // may be aliases; names served by one cache share its numbers. It needs root
 // and a kernel with CONFIG_SLUB_DEBUG. A kernel without CONFIG_NUMA has all on
 // node 0. A name that the kernel does not have is not in the map. Caches that
-// cannot be read are not in the map either, and the error says why, joined.
+// cannot be read are not in the map either, and the error says why, joined
+// (fs.ErrNotExist where the kernel has no such attribute).
 //
 // The kernel walks the list of partial slabs under its lock with interrupts
 // off (count_partial() in mm/slub.c): read it for the few caches that are
