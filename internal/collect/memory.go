@@ -123,12 +123,8 @@ func (l *look) memoryModules() {
 		m.known = true
 		m.took = l.timed(func() { m.list, m.err = dmi.NewFS(l.opts.SysRoot).Modules() })
 	}
-	err := m.err
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("the firmware describes no memory modules, as in many virtual machines: %w", err)
-	}
 	l.sample.Modules = m.list
-	l.source("dmi", m.took, err)
+	l.source("dmi", m.took, m.err)
 }
 
 // nodesEvery is how often objects are counted for each node: the kernel walks a

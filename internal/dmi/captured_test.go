@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,10 +51,14 @@ func tree(t *testing.T, entry, table []byte) string {
 // three outcomes.
 func TestStates(t *testing.T) {
 	none := join(structure(1, 1, nil), endOfTable())
-	for name, root := range map[string]string{
-		"no SMBIOS": t.TempDir(), "no table": tree(t, entry3(none), nil), "no modules": tree(t, entry3(none), none),
+	for name, tt := range map[string]struct {
+		root string
+		want error
+	}{
+		"no SMBIOS": {t.TempDir(), ErrNoTable}, "no table": {tree(t, entry3(none), nil), ErrNoTable}, "no modules": {tree(t, entry3(none), none), ErrNoModules},
 	} {
-		if _, err := NewFS(root).Modules(); !errors.Is(err, fs.ErrNotExist) {
+		_, err := NewFS(tt.root).Modules()
+		if !errors.Is(err, tt.want) || !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "file does not exist") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -29,6 +29,18 @@ import (
 // a table that could not be read.
 var ErrMalformed = errors.New("malformed")
 
+// Why there are no modules; both are fs.ErrNotExist.
+var (
+	ErrNoTable   error = absent("the kernel shows no SMBIOS table")
+	ErrNoModules error = absent("the SMBIOS table names no memory modules, as in some virtual machines")
+)
+
+// absent is an fs.ErrNotExist that says in words what does not exist.
+type absent string
+
+func (a absent) Error() string        { return string(a) }
+func (a absent) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Module is one place for a memory module, with or without one in it. Strings
 // are as the firmware wrote them, empty where it wrote none.
 type Module struct {
@@ -66,8 +78,8 @@ func NewFS(sysRoot string) *FS {
 const maxTable = 4 << 20
 
 // Modules reads all memory modules and empty slots, in the table's order. Where
-// there is no SMBIOS, or it tells of no module as on many virtual machines, the error
-// is fs.ErrNotExist; without root it is fs.ErrPermission. A table that is cut or lies
+// the kernel shows no table the error is ErrNoTable, where the table tells of no module
+// ErrNoModules; without root it is fs.ErrPermission. A table that is cut or lies
 // gives those modules that could be read together with an error that wraps
 // ErrMalformed.
 //
@@ -83,7 +95,7 @@ func (f *FS) Modules() ([]Module, error) {
 	}
 	modules, err := Parse(entry, table)
 	if err == nil && len(modules) == 0 {
-		err = fmt.Errorf("the firmware's table names no memory modules: %w", fs.ErrNotExist)
+		err = ErrNoModules
 	}
 	return modules, err
 }
@@ -91,6 +103,9 @@ func (f *FS) Modules() ([]Module, error) {
 // read returns the whole content of one of the two files.
 func (f *FS) read(name string) (_ []byte, err error) {
 	file, err := f.open(filepath.Join(f.tables, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoTable
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (v *nodes) moduleLines(w int) []string {
 		if !known {
 			return nil
 		}
-		return draw.Wrap(absence(v.snap, "dmi", "The firmware describes no memory modules."), w)
+		return draw.Wrap(absence(v.snap, "dmi", "The SMBIOS table names no memory modules."), w)
 	}
 	lines := draw.Wrap(moduleSum(modules), w)
 	if src.State == model.Failed {
