@@ -93,7 +93,7 @@ func (t *text) modules(s *model.Snapshot) {
 		} else if m.Empty {
 			size = "empty"
 		}
-		rows = append(rows, row(size, cmp.Or(m.Type, absent), m.SpeedMTs, m.ConfiguredMTs, cmp.Or(m.Bank, absent), cmp.Or(m.Locator, absent)))
+		rows = append(rows, row(size, cmp.Or(short(m.Type), absent), m.SpeedMTs, m.ConfiguredMTs, cmp.Or(short(m.Bank), absent), cmp.Or(short(m.Locator), absent)))
 	}
 	t.table(rows)
 }

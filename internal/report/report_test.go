@@ -218,3 +218,20 @@ func BenchmarkJSONWatches(b *testing.B) {
 		b.Fatalf("%d targets, want %d", got, len(list)+3)
 	}
 }
+
+// TestModuleNames: what the firmware wrote neither turns the line around nor fills the
+// screen.
+func TestModuleNames(t *testing.T) {
+	s := &model.Snapshot{MemoryModules: []model.MemoryModule{
+		{Locator: "DIMM\u202eA1\u2028\x1b[2J\u0301", Bank: strings.Repeat("ß", 3000), Type: strings.Repeat("D", 300)},
+	}}
+	var out bytes.Buffer
+	if err := Text(&out, s, false, false); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if !strings.Contains(text, "DIMM?A1??[2J?\n") || !strings.Contains(text, strings.Repeat("ß", 39)+"…") ||
+		strings.Contains(text, strings.Repeat("ß", 40)) || strings.Contains(text, strings.Repeat("D", 40)) {
+		t.Errorf("%q", text)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/units"
@@ -77,15 +79,24 @@ func row(cells ...any) string {
 	return strings.Join(out, "\t")
 }
 
-// clean keeps names that processes give themselves from moving the cursor or
-// breaking a table.
+// clean keeps names that processes and firmware give from moving the cursor, turning
+// the direction of what follows or breaking a table.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Mn, unicode.Zl, unicode.Zp) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// short cuts a name off that no screen has room for.
+func short(s string) string {
+	const most = 40
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
 }
 
 func count(m model.Maybe[int64]) string {
@@ -367,7 +378,7 @@ func (t *text) slab(s *model.Snapshot) {
 	sum, network := s.SlabTotals.Value, s.SlabNetwork.Value
 	t.title("The %d largest of %d slab caches, which take %s together; those behind sockets and epoll %s",
 		len(shown), len(all), units.Bytes(sum.Bytes), units.Bytes(network.Bytes))
-	t.line("  %s of %s active (%s of %s), %s in free places, %s padding; reclaimable %s, of it pinned by sockets and epolls %s",
+	t.line("  %s of %s active (%s of %s), %s in free places, %s padding; reclaimable %s, of it at least %s pinned by sockets and epolls",
 		units.Count(sum.Active), units.Many(sum.Objects, "object"), units.Bytes(sum.ActiveBytes), units.Bytes(sum.ObjectsBytes),
 		units.Bytes(sum.FreeBytes), units.Bytes(sum.PaddingBytes), reclaimable(&sum), bytesOf(sum.PinnedBytes))
 	rows := []string{row("ACTIVE", "OBJECTS", "KNOWN", "SLOT", "EACH", "FREE", "PADDING", "MEMORY", "CACHE")}
