@@ -35,6 +35,7 @@ type Theme struct {
 
 	cold, warm, hot       color.Color // of text
 	coldBG, warmBG, hotBG color.Color // behind text
+	onHeat                color.Color // text before these
 }
 
 // palette is the colours by what they mean.
@@ -42,6 +43,7 @@ type palette struct {
 	accent, muted, line, good, warn, crit color.Color
 	chosen, other                         color.Color // behind a row
 	coldBG, warmBG, hotBG                 color.Color // behind a cell of a heat map; nil: colour the text
+	onHeat                                color.Color // text before these
 }
 
 // New builds the theme for a dark or a light background. Bubble Tea turns the
@@ -64,6 +66,7 @@ func New(dark bool) Theme {
 		coldBG: col("#d3f0da", "#12351f"),
 		warmBG: col("#fbe9b7", "#4a3a0c"),
 		hotBG:  col("#fbcfcb", "#6b1f1b"),
+		onHeat: col("#1f2328", "#f0f3f6"),
 	})
 }
 
@@ -112,6 +115,7 @@ func build(dark bool, p palette) Theme {
 		coldBG:   p.coldBG,
 		warmBG:   p.warmBG,
 		hotBG:    p.hotBG,
+		onHeat:   p.onHeat,
 	}
 }
 
@@ -123,7 +127,8 @@ func (t Theme) Heat(share float64) lipgloss.Style {
 }
 
 // HeatCell is the style of a cell of a heat map for a share of 0 (cold) to 1
-// (hot): the heat lies behind the text, which stays readable on all of it.
+// (hot): the heat lies behind the text, which stays readable on all of it, whatever
+// colour the terminal gives to text.
 func (t Theme) HeatCell(share float64) lipgloss.Style {
 	if t.coldBG == nil {
 		third := min(2, int(share*3))
@@ -131,5 +136,5 @@ func (t Theme) HeatCell(share float64) lipgloss.Style {
 	}
 	steps := lipgloss.Blend1D(11, t.coldBG, t.warmBG, t.hotBG)
 	i := int(share*10 + 0.5)
-	return lipgloss.NewStyle().Background(steps[max(0, min(10, i))])
+	return lipgloss.NewStyle().Foreground(t.onHeat).Background(steps[max(0, min(10, i))])
 }
