@@ -350,3 +350,16 @@ func TestNodesAllGone(t *testing.T) {
 		t.Errorf("%+v", snap.Nodes)
 	}
 }
+
+// TestObjectsOfNoNode: a cache that was read and has no object is not one that was not
+// read.
+func TestObjectsOfNoNode(t *testing.T) {
+	for want, perNode := range map[string][]slab.NodeObjects{
+		`"nodes":[]`: {}, `"nodes":[{"node":1,"objects":0}]`: {{Node: 1, Slabs: 2}}, "": nil,
+	} {
+		got, err := json.Marshal(cache(&slab.Cache{Name: "TCP", PerNode: perNode}, 4096))
+		if err != nil || strings.Contains(string(got), `"nodes"`) != (want != "") || !strings.Contains(string(got), want) {
+			t.Errorf("%s, error %v; want %q", got, err, want)
+		}
+	}
+}

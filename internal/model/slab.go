@@ -40,6 +40,9 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 	if c.Reclaimable != slab.Unknown {
 		row.Reclaimable = Some(c.Reclaimable == slab.Yes)
 	}
+	if c.PerNode != nil {
+		row.Nodes = make([]NodeObjects, 0, len(c.PerNode)) // read, perhaps of none
+	}
 	for _, n := range c.PerNode {
 		row.Nodes = append(row.Nodes, NodeObjects{Node: n.Node, Objects: int64(n.Objs)})
 	}

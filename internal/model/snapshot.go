@@ -331,8 +331,10 @@ type Cache struct {
 	Reclaimable  Maybe[bool] `json:"reclaimable,omitzero"`
 	// PinnedBytes is the part of a reclaimable cache that no shrinker frees while
 	// the sockets and epoll instances live that eptop counted.
-	PinnedBytes Maybe[int64]  `json:"pinned_bytes,omitzero"`
-	Nodes       []NodeObjects `json:"nodes,omitempty"`
+	PinnedBytes Maybe[int64] `json:"pinned_bytes,omitzero"`
+	// Nodes are those that hold objects; nil where they were not read, empty where no
+	// node holds any.
+	Nodes []NodeObjects `json:"nodes,omitzero"`
 	// ExplainedBy is whose the active objects are, as far as eptop counted the things
 	// that need them.
 	ExplainedBy []Use `json:"explained_by,omitempty"`

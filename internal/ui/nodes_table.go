@@ -33,7 +33,7 @@ func (v *nodes) nodeColumns(w int) nodeColumns {
 	if rest >= least+9 {
 		c.slab, rest = 8, rest-9
 	}
-	if inodes, _ := cacheOf(v.snap, socketInodes); inodes != nil && len(inodes.Nodes) > 0 && rest >= least+16 {
+	if inodes, _ := cacheOf(v.snap, socketInodes); inodes != nil && inodes.Nodes != nil && rest >= least+16 {
 		c.sockets, rest = 15, rest-16
 	}
 	c.bar = max(1, rest)

@@ -70,8 +70,8 @@ func slabColumns(nodes int) []table.Column {
 			Explain: "ACTIVE now less ACTIVE at the mark: what was made and not freed since. Of a merged cache it counts everybody's objects."},
 		slabHistory: {Title: "HISTORY", Min: sparkCells, Rank: 3, Falling: true,
 			Explain: "ACTIVE at the last 300 looks, the newest on the right; a column is the highest of the looks it stands for. It is drawn from the lowest to the highest, but a change of less than a hundredth lies flat. Kept of the caches behind sockets and epoll, and of others from when they come on screen, of 128 caches at most. Sorting by it sorts by how far it went up and down."},
-		slabReclaim: {Title: "RECLAIM", Min: 12, Rank: 11, Falling: true,
-			Explain: "yes: the cache was made with SLAB_RECLAIM_ACCOUNT (reclaim_account in /sys/kernel/slab), counts into SReclaimable and so into MemAvailable. Of sock_inode_cache and dentry that is a promise the kernel cannot keep while the sockets are open: % pinned is the share of BYTES whose objects belong to open sockets and epoll instances that eptop counted."},
+		slabReclaim: {Title: "RECLAIM", Min: 14, Rank: 11, Falling: true,
+			Explain: "yes: the cache was made with SLAB_RECLAIM_ACCOUNT (reclaim_account in /sys/kernel/slab), counts into SReclaimable and so into MemAvailable. Of sock_inode_cache and dentry that is a promise the kernel cannot keep while the sockets are open: % pinned is the share of BYTES whose objects belong to open sockets and epoll instances that eptop counted; ≥, for other things pin objects too."},
 	}
 	if nodes > 1 {
 		columns = append(columns, table.Column{Title: "OBJECTS BY NODE", Min: 9 * min(nodes, 8), Rank: 5,

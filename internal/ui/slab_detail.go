@@ -259,6 +259,10 @@ func (d *cacheDetail) nodes() {
 		d.say(d.p.Muted, "Not read yet, or not to be read: with the next look they are, as long as the cache is on screen.")
 		return
 	}
+	if len(d.c.Nodes) == 0 {
+		d.say(d.p.Muted, "No node had any when they were counted.")
+		return
+	}
 	total := int64(0)
 	for _, n := range d.c.Nodes {
 		total += n.Objects

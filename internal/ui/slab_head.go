@@ -122,7 +122,7 @@ func unusedWords(t *model.SlabTotals) []word {
 		words = append(words, word{"reclaimable ", "≥ " + units.Bytes(t.ReclaimableBytes), ", not known of " + units.Many(t.ReclaimUnknown, "cache")})
 	}
 	if pinned, ok := t.PinnedBytes.Get(); ok {
-		words = append(words, word{"of it pinned ", units.Bytes(pinned), ""})
+		words = append(words, word{"≥ ", units.Bytes(pinned), " pinned"})
 	}
 	return words
 }

@@ -154,25 +154,22 @@ func reclaimCell(c *model.Cache) table.Cell {
 		return table.Cell{Text: "no", Role: table.Muted}
 	case pinned == 0:
 		return table.Cell{Text: "yes"}
-	case pinned >= 50:
-		return table.Cell{Text: strconv.FormatInt(pinned, 10) + " % pinned", Role: table.Warn}
 	}
-	return table.Cell{Text: strconv.FormatInt(pinned, 10) + " % pinned"}
+	text := "≥ " + strconv.FormatInt(pinned, 10) + " % pinned" // by what eptop counts
+	if pinned >= 50 {
+		return table.Cell{Text: text, Role: table.Warn}
+	}
+	return table.Cell{Text: text}
 }
 
 // byNode is a cache's objects on each node, in columns of their own.
 func byNode(s *model.Snapshot, c *model.Cache) string {
-	if len(c.Nodes) == 0 {
+	if c.Nodes == nil {
 		return "–"
 	}
 	var b strings.Builder
 	for i, n := range s.Nodes {
-		text := "–"
-		for _, o := range c.Nodes {
-			if o.Node == n.ID {
-				text = units.Count(o.Objects)
-			}
-		}
+		text := units.Count(objectsOf(c, n.ID))
 		if i > 0 {
 			b.WriteByte(' ')
 		}

@@ -362,3 +362,27 @@ func BenchmarkSlabLook(b *testing.B) {
 		b.Fatalf("a history of %d looks", len(active))
 	}
 }
+
+// TestObjectsByNode: none is 0, not read a dash.
+func TestObjectsByNode(t *testing.T) {
+	s := &model.Snapshot{Nodes: []model.Node{{ID: 0}, {ID: 2}}}
+	for want, nodes := range map[string][]model.NodeObjects{
+		"–": nil, "0 0": {}, "0 7": {{Node: 2, Objects: 7}},
+	} {
+		if got := strings.Join(strings.Fields(byNode(s, &model.Cache{Nodes: nodes})), " "); got != want {
+			t.Errorf("%v: %q, want %q", nodes, got, want)
+		}
+	}
+}
+
+// TestPinnedIsALowerBound: other things pin objects too.
+func TestPinnedIsALowerBound(t *testing.T) {
+	c := model.Cache{Bytes: 1000, Reclaimable: model.Some(true), PinnedBytes: model.Some[int64](19)}
+	if got := reclaimCell(&c).Text; got != "≥ 1 % pinned" {
+		t.Errorf("%q", got)
+	}
+	words := unusedWords(&model.SlabTotals{PinnedBytes: model.Some[int64](4600)})
+	if last := words[len(words)-1]; last.before+last.number+last.after != "≥ 4.6 kB pinned" {
+		t.Errorf("%q", last)
+	}
+}
