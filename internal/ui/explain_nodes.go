@@ -17,8 +17,8 @@ func explainNodes(c nodesCard) (title, text string) {
 			"Not counted as free: page cache and reclaimable slab, which the kernel can give back, and the pages that wait in per-CPU lists. " +
 			"A zone with managed 0 has no pages on that node."
 	case cardContents:
-		return "What is where", "The first rows are nodeN/meminfo, which numastat -m shows too, in its order of use: programs is AnonPages, files is FilePages with shared memory in it, which reclaim drops first where it can, " +
-			"unwritten is Dirty, locked Mlocked. A line that is 0 on every node is left out. Huge pages of hugetlbfs are counted, not sized. " +
+		return "What is where", "The first rows are nodeN/meminfo, which numastat -m shows too, the sums Slab, Active and Inactive of their two rows left out: programs is AnonPages, files is FilePages with shared memory in it, which reclaim drops first where it can, " +
+			"unwritten is Dirty, locked Mlocked; the rest is under the kernel's names. A line that is 0 on every node is left out. Huge pages of hugetlbfs are counted, not sized. " +
 			"They do not add up to what is in use: network buffers, page structures and other allocations of the kernel are in no line.\n\n" +
 			"Slab objects are those of caches (/sys/kernel/slab/NAME/objects, root only) on the node of their slab's pages, of all processes together. " +
 			"≤ marks a cache into which others are merged: their objects are in the number. A socket made by a CPU of one node and used by another stays where it was made.\n\n" +

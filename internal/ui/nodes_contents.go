@@ -27,10 +27,8 @@ var contents = []struct{ name, line string }{
 	{"slab, not", "SUnreclaim"},
 }
 
-// elsewhere are lines that another card or row has, or that are sums of such.
-var elsewhere = []string{
-	"MemTotal", "MemFree", "Slab", "KReclaimable", "Active", "Inactive", "Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable",
-}
+// elsewhere are lines that the card of nodes has, or that are sums of two rows.
+var elsewhere = []string{"MemTotal", "MemFree", "Slab", "Active", "Inactive"}
 
 // networkObjects are the caches whose objects are counted for each node: what they are
 // to a person, and the true name of the cache.
@@ -96,7 +94,7 @@ func (v *nodes) objectRows(m *matrix) {
 	var shown []*model.Cache
 	for _, c := range networkObjects {
 		cache, merged := cacheOf(v.snap, c.cache)
-		if cache == nil || len(cache.Nodes) == 0 || slices.Contains(shown, cache) {
+		if cache == nil || cache.Nodes == nil || slices.Contains(shown, cache) {
 			continue // two names of one cache are one row
 		}
 		if shown == nil {

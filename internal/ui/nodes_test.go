@@ -12,7 +12,7 @@ import (
 
 func TestNodesScroll(t *testing.T) {
 	v := machineView("nodes", fixtureNodes8(), 80, 21).(*nodes)
-	if v.Tell() != "lines 1–21 of 82" {
+	if v.Tell() != "lines 1–21 of 83" {
 		t.Errorf("Tell = %q", v.Tell())
 	}
 	v.Update(press("G"))
@@ -216,5 +216,29 @@ func TestDistancesWithoutAGoneNode(t *testing.T) {
 	}
 	if words := strings.Join(v.words(), " "); !strings.Contains(words, "2.1 to 3.1 × as far") || strings.Contains(words, "gap") {
 		t.Errorf("%q", words)
+	}
+}
+
+// TestContentsLeaveNothingOut: each line of meminfo that is not 0 has a row, but for
+// the sums and what the card of nodes shows.
+func TestContentsLeaveNothingOut(t *testing.T) {
+	s := fixtureNodes4()
+	for _, name := range []string{"Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "KReclaimable", "Bounce"} {
+		s.Nodes[0].Meminfo[name] = 4096
+	}
+	s.Nodes[0].Meminfo["Bounce"] = 0
+	v := machineView("nodes", s, 80, 21).(*nodes)
+	screen := ansi.Strip(strings.Join(v.contentLines(76), "\n"))
+	for _, name := range []string{"Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "KReclaimable"} {
+		if !strings.Contains(screen, name) {
+			t.Errorf("no %s in\n%s", name, screen)
+		}
+	}
+	if strings.Contains(screen, "Bounce") {
+		t.Error("a line that is 0 has a row")
+	}
+	v.Update(press("G"))
+	if last := ansi.Strip(v.View()); v.height <= v.h || !strings.Contains(last, "╰") {
+		t.Errorf("the end cannot be scrolled to:\n%s", last)
 	}
 }
