@@ -24,6 +24,11 @@ func film(out *results) error {
 	c := &camera{more: make(chan []byte)}
 	go c.read(terminal)
 	err = c.shoot(terminal)
+	if err != nil {
+		// Nobody told it to quit.
+		err = errors.Join(err, cmd.Process.Kill())
+		c.drain()
+	}
 	out.add("dashboard", c.picture())
 	return errors.Join(err, cmd.Wait())
 }
@@ -47,6 +52,13 @@ func (c *camera) read(terminal *os.File) {
 			return
 		}
 		c.more <- buf[:n]
+	}
+}
+
+// drain keeps what is still to come, until the dashboard has ended.
+func (c *camera) drain() {
+	for b := range c.more {
+		c.seen.Write(b)
 	}
 }
 
