@@ -238,14 +238,3 @@ func (c *comparison) placement(dir string, s *model.Snapshot) {
 	c.within("fdinfo", "sockets on all nodes", least, most, p.Placement.Sockets.Value)
 	c.same("fdinfo", "sockets of the placement", p.Sockets.Value, p.Placement.Sockets.Value)
 }
-
-// dashboard checks that the Nodes view came up and has every node.
-func (c *comparison) dashboard(g *guest, dir string) {
-	screen := string(readResult(c.t, dir, "dashboard"))
-	for id := range g.nodes {
-		c.count("screen")
-		if !strings.Contains(screen, "node "+strconv.Itoa(id)) {
-			c.t.Errorf("the Nodes view has no node %d: see %s/dashboard", id, dir)
-		}
-	}
-}

@@ -53,7 +53,7 @@ var guests = []guest{
 // TestGuests runs every guest on every kernel, one at a time, and ends with a
 // table of them.
 func TestGuests(t *testing.T) {
-	for _, program := range append([]string{qemu}, toolPrograms...) {
+	for _, program := range append([]string{qemu, "tmux"}, toolPrograms...) {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is missing: run tools/test-deps vm", program)
 		}
@@ -141,7 +141,8 @@ func compare(c *comparison, g *guest, k kernel, dir string, base *base) {
 	c.explained(live)
 	c.costs(g, dir, frozen)
 	c.dmidecode(g, dir, live)
-	c.dashboard(g, dir)
+	c.moved(g, dir)
+	c.dashboard(g, dir, frozen)
 	c.again(dir, base, frozen)
 }
 

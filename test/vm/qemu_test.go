@@ -53,7 +53,7 @@ func run(t *testing.T, g *guest, k kernel, base *base, dir string) {
 		"-serial", "file:" + console, "-serial", "file:" + results,
 		"-kernel", filepath.Join(k.dir, "vmlinuz"), "-initrd", initramfs,
 		// A panic ends the guest at once.
-		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off " + g.cmdline),
+		"-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 mitigations=off " + g.move() + " " + g.cmdline),
 	}, g.topologyArgs()...)
 	for i, m := range g.modules {
 		path := filepath.Join(tmp, "module"+strconv.Itoa(i))
@@ -90,6 +90,35 @@ func runQEMU(ctx context.Context, args []string) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil
+}
+
+// home is a node with memory, and a CPU of it.
+type home struct{ node, cpu int }
+
+// homes are the first and the last node that has both CPUs and memory.
+func (g *guest) homes() (from, to home, ok bool) {
+	var all []home
+	cpu := 0
+	for id, n := range g.nodes {
+		if n.cpus > 0 && n.memoryMiB > 0 {
+			all = append(all, home{id, cpu})
+		}
+		cpu += n.cpus
+	}
+	if len(all) < 2 {
+		return from, to, false
+	}
+	return all[0], all[len(all)-1], true
+}
+
+// move names to the guest the CPUs between which a process moves: the kernel makes
+// what it does not know part of the first process's environment.
+func (g *guest) move() string {
+	from, to, ok := g.homes()
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("MOVE=%d,%d", from.cpu, to.cpu)
 }
 
 // topologyArgs gives each node a memory backend and the next CPUs.

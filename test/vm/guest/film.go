@@ -7,15 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/creack/pty"
 )
 
-// film runs the dashboard in a terminal, goes to its Nodes view, and adds what it
-// wrote: a terminal of filmSize that gets it shows the view.
-func film(out *results) error {
-	cmd := exec.Command("eptop", "--delay", "1")
+// film runs the dashboard in a terminal, goes to its Nodes view, of which a pattern
+// tells that it is all there, and adds what it wrote: a terminal of filmSize that
+// gets it shows the view.
+func film(out *results, command, complete string) error {
+	args := strings.Fields(command)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor")
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: filmSize.Cols - 1, Rows: filmSize.Rows})
 	if err != nil {
@@ -23,14 +26,17 @@ func film(out *results) error {
 	}
 	c := &camera{more: make(chan []byte)}
 	go c.read(terminal)
-	err = c.shoot(terminal)
+	err = c.shoot(terminal, regexp.MustCompile(complete))
 	if err != nil {
 		// Nobody told it to quit.
 		err = errors.Join(err, cmd.Process.Kill())
 		c.drain()
 	}
 	out.add("dashboard", c.picture())
-	return errors.Join(err, cmd.Wait())
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		return fmt.Errorf("dashboard: %w", err)
+	}
+	return nil
 }
 
 var filmSize = &pty.Winsize{Cols: 160, Rows: 50}
@@ -64,8 +70,7 @@ func (c *camera) drain() {
 
 // shoot goes to the Nodes view, has it drawn as a whole, which a change of the
 // size makes happen, and quits.
-func (c *camera) shoot(terminal *os.File) error {
-	nodes := regexp.MustCompile(`Zones`)
+func (c *camera) shoot(terminal *os.File, nodes *regexp.Regexp) error {
 	if err := c.await("the first look", regexp.MustCompile(`Watches|watches`)); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +17,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 {
-		if err := play(os.Args[1]); err != nil {
+		if err := play(os.Args[1], os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -37,12 +38,18 @@ func main() {
 }
 
 // play is the processes that are looked at.
-func play(role string) error {
+func play(role string, args []string) error {
 	switch role {
 	case "hold":
 		return workload.Hold("share")
 	case "share":
 		return workload.HoldShared()
+	case "moved":
+		var from, to int
+		if _, err := fmt.Sscan(strings.Join(args, " "), &from, &to); err != nil {
+			return fmt.Errorf("guest: CPUs %q: %w", args, err)
+		}
+		return workload.Moved(from, to)
 	}
 	return fmt.Errorf("guest: no role %q", role)
 }

@@ -37,7 +37,7 @@ func observe(out *results) error {
 	if err := out.copy("idle", "/proc/slabinfo"); err != nil {
 		return err
 	}
-	load, err := startLoad()
+	load, err := startLoad("hold")
 	if err != nil {
 		return fmt.Errorf("workload: %w", err)
 	}
@@ -65,13 +65,29 @@ func observe(out *results) error {
 	if err := errors.Join(err, thaw()); err != nil {
 		return err
 	}
-	if err := film(out); err != nil {
-		return fmt.Errorf("dashboard: %w", err)
-	}
 	if err := load.stop(); err != nil {
 		return fmt.Errorf("workload: %w", err)
 	}
-	return nil
+	return observeMoved(out)
+}
+
+// observeMoved films the dashboard, and where the machine has two CPUs on nodes
+// with memory, which the environment names, looks at a process that went from one
+// to the other.
+func observeMoved(out *results) error {
+	cpus := strings.Split(os.Getenv("MOVE"), ",")
+	if len(cpus) != 2 {
+		return film(out, "eptop --delay 1", "Zones")
+	}
+	moved, err := startLoad(append([]string{"moved"}, cpus...)...)
+	if err != nil {
+		return fmt.Errorf("moved process: %w", err)
+	}
+	pid := strconv.Itoa(moved.pid)
+	out.add("moved-pid", []byte(pid))
+	out.run("moved/snapshot", "eptop snapshot --json --pid "+pid)
+	err = film(out, "eptop --delay 1 --pid "+pid, `(?s)Where \d.*Zones|Zones.*Where \d`)
+	return errors.Join(err, moved.stop())
 }
 
 // load is the workload's process.
@@ -80,9 +96,9 @@ type load struct {
 	stop func() error
 }
 
-// startLoad starts the workload and waits until it stands.
-func startLoad() (*load, error) {
-	cmd := exec.Command("/proc/self/exe", "hold")
+// startLoad starts a role of this program and waits until it stands.
+func startLoad(role ...string) (*load, error) {
+	cmd := exec.Command("/proc/self/exe", role...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
