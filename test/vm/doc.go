@@ -9,7 +9,8 @@
 //   - guests_test.go lists the guests; qemu_test.go runs one; compare_*_test.go
 //     judge what came back; reference_test.go reads the tools' output.
 //
-// The guests need the build tag vm, because they want QEMU and take minutes. What they sent stays in dist/vm, one directory a guest,
-// with the files that eptop read there: `eptop --path.procfs dist/vm/GUEST/proc
-// --path.sysfs dist/vm/GUEST/sys` looks at that machine once more.
+// The guests need the build tag vm, because they want QEMU and take minutes. What
+// they sent stays in dist/vm, one directory a guest, with the files that eptop read
+// there: `eptop --path.procfs dist/vm/GUEST/proc --path.sysfs dist/vm/GUEST/sys`
+// looks at that machine once more.
 package vm
