@@ -24,7 +24,10 @@ import (
 const (
 	qemu = "qemu-system-x86_64"
 	// guestTime is how long a guest may take; most take some 10 s.
-	guestTime = 3 * time.Minute
+	guestTime = 2 * time.Minute
+	// startTime is until when guests are started: with the last one it is well below
+	// go test's -timeout, which would end the test without a table.
+	startTime = 5 * time.Minute
 )
 
 // kernel is one unpacked by tools/vm-kernels.

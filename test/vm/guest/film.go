@@ -39,6 +39,9 @@ func film(out *results, command, complete string) error {
 	return nil
 }
 
+// patience is how long a step of the film may take: all of them less than the guest.
+const patience = 25 * time.Second
+
 var filmSize = &pty.Winsize{Cols: 160, Rows: 50}
 
 // camera keeps what a terminal got.
@@ -102,7 +105,7 @@ func (c *camera) picture() []byte {
 // await waits for a pattern in what came since the last one, or with nil for the
 // end.
 func (c *camera) await(what string, pattern *regexp.Regexp) error {
-	late := time.After(time.Minute)
+	late := time.After(patience)
 	for {
 		if pattern != nil {
 			if at := pattern.FindIndex(c.seen.Bytes()[c.from:]); at != nil {
@@ -120,7 +123,7 @@ func (c *camera) await(what string, pattern *regexp.Regexp) error {
 			}
 			c.seen.Write(b)
 		case <-late:
-			return fmt.Errorf("waited a minute for %s", what)
+			return fmt.Errorf("waited %v for %s", patience, what)
 		}
 	}
 }
