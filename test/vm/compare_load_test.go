@@ -4,6 +4,7 @@ package vm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -203,6 +204,28 @@ func (c *comparison) explained(s *model.Snapshot) {
 	c.same("workload", "TCP objects explained", sockets["tcp LISTEN"]+sockets["tcp ESTABLISHED"]+2*workload.HalfClosed, got["TCP"])
 	c.same("workload", "TCPv6 objects explained", sockets["tcp6 LISTEN"]+sockets["tcp6 ESTABLISHED"], got["TCPv6"])
 	c.same("workload", "eventpoll_epi objects explained", s.Epoll.Watches, got["eventpoll_epi"])
+}
+
+// generated checks that what eptop measured of its own connections is what the sizes
+// of their objects say, and that the kernel's limit of watches ended the load.
+func (c *comparison) generated(dir string) {
+	t := c.t
+	t.Helper()
+	m, l := &model.Measurement{}, &model.LoadResult{}
+	for name, to := range map[string]any{"load/measure": m, "load/limited": l} {
+		if err := json.Unmarshal(readResult(t, dir, name), to); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	c.same("slab sysfs", "connections measured", int64(workload.Measured), m.Opened)
+	want := m.ExpectedBytes.Value
+	if want == 0 || !m.BytesPerConnection.Known {
+		t.Errorf("eptop measured %+v bytes a connection and expected %+v", m.BytesPerConnection, m.ExpectedBytes)
+	}
+	c.within("slab sysfs", "bytes measured of a connection", want*95/100, want*105/100, m.BytesPerConnection.Value)
+	c.same("sysctl", "what stopped the load", "user_watches", l.StoppedBy)
+	c.within("sysctl", "connections of the limited load", workload.MaxWatches*4/5+1, workload.MaxWatches-1, l.Opened)
+	c.within("sysctl", "ENOSPC of the limited load", 1, 4*workload.MaxWatches, l.Failures["ENOSPC"])
 }
 
 func findCache(s *model.Snapshot, name string) *model.Cache {

@@ -148,6 +148,7 @@ func compare(c *comparison, g *guest, k kernel, dir string, base *base) {
 	c.dmidecode(g, dir, live)
 	c.moved(g, dir)
 	c.dashboard(g, dir, frozen)
+	c.generated(dir)
 	c.again(dir, base, frozen)
 }
 

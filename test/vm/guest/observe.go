@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/test/vm/workload"
 )
 
 // tools are what eptop is compared with over the same files, by the name of their
@@ -68,7 +70,22 @@ func observe(out *results) error {
 	if err := load.stop(); err != nil {
 		return fmt.Errorf("workload: %w", err)
 	}
-	return observeMoved(out)
+	if err := observeMoved(out); err != nil {
+		return err
+	}
+	return observeLoad(out)
+}
+
+// observeLoad has eptop measure a connection, and open more of them than a sysctl
+// lets it watch. It comes last: the sysctl stays.
+func observeLoad(out *results) error {
+	out.run("load/measure", fmt.Sprintf("eptop measure -c %d --json", workload.Measured))
+	err := os.WriteFile("/proc/sys/fs/epoll/max_user_watches", []byte(strconv.Itoa(workload.MaxWatches)), 0)
+	if err != nil {
+		return err
+	}
+	out.run("load/limited", fmt.Sprintf("eptop load -c %d --hold 0 --json", 4*workload.MaxWatches))
+	return nil
 }
 
 // observeMoved films the dashboard, and where the machine has two CPUs on nodes

@@ -36,6 +36,13 @@ const (
 	Shared = 13
 )
 
+// What eptop opens itself: the connections it measures, and the watches that the
+// sysctl leaves to the load that runs into it.
+const (
+	Measured   = 3000
+	MaxWatches = 500
+)
+
 // The watches of the second epoll by kind; MixedDisarmed are of the one-shot ones,
 // and the rest watch UNIX sockets, level triggered.
 const (
