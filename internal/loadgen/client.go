@@ -247,6 +247,9 @@ func (c *client) book() {
 			c.fill(p.Fd)
 			continue
 		}
+		if errors.Is(err, unix.ECONNRESET) && c.page.server.stopped() {
+			continue // the server could not keep it, and has counted that
+		}
 		errno := c.me.count(err)
 		c.refused++
 		if c.refused >= maxRefused || isWall(errno) {

@@ -60,8 +60,7 @@ func runWorker(text string) error {
 	runtime.LockOSThread()
 	// Ctrl-C is for the generator, which then ends its workers by itself.
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
-	// The name that ps and eptop show.
-	if err := os.WriteFile("/proc/self/comm", []byte("eptop-"+o.Role), 0); err != nil {
+	if err := nameProcess("eptop-" + o.Role); err != nil {
 		return fmt.Errorf("name the process: %w", err)
 	}
 	p, err := mapPage(pageFD)
@@ -79,6 +78,18 @@ func runWorker(text string) error {
 		return newServer(o, p).run()
 	}
 	return fmt.Errorf("no role %q", o.Role)
+}
+
+// nameProcess sets the name that ps and eptop show. It does without package os, whose
+// poller would be another epoll beside the one that is looked at.
+func nameProcess(name string) error {
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(name))
+	return err
 }
 
 // errDismissed: the generator is gone or needs this worker no more.
