@@ -2,7 +2,6 @@ package loadgen
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"time"
 
@@ -14,6 +13,17 @@ type tally struct {
 	failures       map[string]int64
 	failed         int64
 	echoes, unread int64
+}
+
+func newTally() tally { return tally{failures: map[string]int64{}} }
+
+func (t *tally) add(u tally) {
+	t.failed += u.failed
+	t.echoes += u.echoes
+	t.unread += u.unread
+	for name, n := range u.failures {
+		t.failures[name] += n
+	}
 }
 
 // open is how many whole connections the pair holds.
@@ -31,24 +41,20 @@ func (p *pair) open(c Config) int64 {
 func (g *Generator) count() {
 	st := &g.status
 	st.Open, st.Have = 0, Stages{}
-	st.Failed, st.Echoes, st.UnreadBytes = g.gone.failed, g.gone.echoes, g.gone.unread
-	st.Failures = maps.Clone(g.gone.failures)
+	sum := newTally()
+	sum.add(g.gone)
 	for _, p := range g.pairs {
 		st.Have.add(p.page.stages())
 		st.Open += p.open(g.config)
-		t := countOf(p.page)
-		st.Failed += t.failed
-		st.Echoes += t.echoes
-		st.UnreadBytes += t.unread
-		for name, n := range t.failures {
-			st.Failures[name] += n
-		}
+		sum.add(countOf(p.page))
 	}
+	st.Failed, st.Failures, st.Echoes, st.UnreadBytes = sum.failed, sum.failures, sum.echoes, sum.unread
 	st.Peak = max(st.Peak, st.Open)
 }
 
 func countOf(p *page) tally {
-	t := tally{failures: map[string]int64{}, echoes: p.client.echoes.Load(), unread: p.client.unread.Load()}
+	t := newTally()
+	t.echoes, t.unread = p.client.echoes.Load(), p.client.unread.Load()
 	for _, side := range []*trouble{&p.client.trouble, &p.server.trouble} {
 		for i := range side.failed {
 			n := side.failed[i].Load()
@@ -64,17 +70,6 @@ func countOf(p *page) tally {
 		}
 	}
 	return t
-}
-
-// keep remembers what a pair that has ended had counted.
-func (g *Generator) keep(p *page) {
-	t := countOf(p)
-	g.gone.failed += t.failed
-	g.gone.echoes += t.echoes
-	g.gone.unread += t.unread
-	for name, n := range t.failures {
-		g.gone.failures[name] += n
-	}
 }
 
 // setPhase sees how far it is, and says whether something is still changing.

@@ -63,7 +63,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 	g := &Generator{
 		config: c, guards: guards, limits: l, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
-		gone:   tally{failures: map[string]int64{}},
+		gone:   newTally(),
 		status: Status{Phase: Drained},
 	}
 	go g.run()
@@ -111,16 +111,6 @@ func (g *Generator) SetStages(s Stages) {
 	g.poke()
 }
 
-// Add adds n connections to those wanted, or takes some away, and says how many
-// are wanted then.
-func (g *Generator) Add(n int64) int64 {
-	g.mu.Lock()
-	wanted := min(max(0, g.wanted.Sockets+n), MaxConnections) // without what was given up
-	g.mu.Unlock()
-	g.Set(wanted)
-	return wanted
-}
-
 func (g *Generator) poke() {
 	select {
 	case g.wake <- struct{}{}:
@@ -156,6 +146,14 @@ func (g *Generator) Have() Stages {
 		s.add(p.page.stages())
 	}
 	return s
+}
+
+// Stopped tells whether a limit has ended the opening: Status without what it reads of
+// the workers.
+func (g *Generator) Stopped() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.status.StoppedBy != ""
 }
 
 // Settled waits until what was wanted is there or cannot be had.

@@ -89,7 +89,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 	g := newGenerator(t, config(func(c *Config) { c.PerPair = 1000 }))
 	for i := range int64(20) {
 		g.Set(3000 - i*100)
-		g.Add(50)
+		g.Set(3050 - i*100)
 		g.Set(i)
 	}
 	if st := open(t, g, 700); st.Open != 700 || st.Have != All(700) {

@@ -96,9 +96,8 @@ func startWall(err error) string {
 func atOnce() int { return runtime.NumCPU() }
 
 func (g *Generator) order() order {
-	room := g.limits.perPair
 	return order{
-		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: room,
+		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.limits.perPair,
 		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach, PortRange: g.limits.portRange,
 	}
 }
@@ -230,7 +229,7 @@ func (g *Generator) exited(e exit) {
 	if !p.server.gone || !p.client.gone {
 		return
 	}
-	g.keep(p.page)
+	g.gone.add(countOf(p.page))
 	g.pairs = slices.DeleteFunc(g.pairs, func(q *pair) bool { return q == p })
 	p.page.unmap()
 }

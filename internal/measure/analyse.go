@@ -2,7 +2,6 @@ package measure
 
 import (
 	"math"
-	"slices"
 )
 
 // analysis fits readings.
@@ -22,6 +21,7 @@ type analysis struct {
 	staged, timed bool
 	// disturbances is how many of these are regressors: where they move alike, not all.
 	disturbances int
+	fitted       map[int]growth // by cache
 }
 
 // move is the readings before and after n connections passed one stage.
@@ -43,7 +43,7 @@ func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bo
 	var best *analysis
 	least := math.Inf(1)
 	for _, timed := range []bool{true, false} {
-		a := &analysis{caches: caches, parts: parts, rows: rows, timed: timed}
+		a := &analysis{caches: caches, parts: parts, rows: rows, timed: timed, fitted: map[int]growth{}}
 		a.findMoves()
 		if !a.makeDesign() {
 			continue
@@ -156,13 +156,18 @@ func (x amount) add(y amount) amount { return amount{x.n + y.n, math.Hypot(x.hal
 
 func (x amount) times(f float64) amount { return amount{x.n * f, x.half * math.Abs(f)} }
 
-// fitObjects fits a cache's objects.
+// fitObjects fits a cache's objects, once.
 func (a *analysis) fitObjects(cache int) growth {
+	if g, ok := a.fitted[cache]; ok {
+		return g
+	}
 	y := make([]float64, len(a.rows))
 	for i, r := range a.rows {
 		y[i] = r.objects[cache]
 	}
-	return a.fit(y)
+	g := a.fit(y)
+	a.fitted[cache] = g
+	return g
 }
 
 func (a *analysis) fit(y []float64) growth {
@@ -210,7 +215,7 @@ func (a *analysis) all() []float64 {
 // bytes is the growth of the memory of all that a connection is made of.
 func (a *analysis) bytes() growth {
 	var sum growth
-	for _, c := range a.knownCaches() {
+	for _, c := range a.caches.of(a.parts) {
 		g := a.fitObjects(c)
 		sum.add(g.line, a.caches.bytes[c])
 		for s := range stages {
@@ -218,15 +223,4 @@ func (a *analysis) bytes() growth {
 		}
 	}
 	return sum
-}
-
-// knownCaches are the caches that the connection is made of, each once.
-func (a *analysis) knownCaches() []int {
-	var out []int
-	for _, k := range a.parts {
-		if i, ok := a.caches.index[k.shownAs]; ok && !slices.Contains(out, i) {
-			out = append(out, i)
-		}
-	}
-	return out
 }

@@ -31,7 +31,7 @@ func told(slope, half float64) (bytes, ci model.Maybe[int64]) {
 
 // into fills in what the fits tell.
 func (a *analysis) into(m *model.Measurement) {
-	known := a.knownCaches()
+	known := a.caches.of(a.parts)
 	if len(known) == 0 {
 		return
 	}
@@ -111,12 +111,7 @@ func (a *analysis) contradiction() string {
 		if !ok || sharesCache(a.parts, k) || k.stages == setOf(stageConnect) || a.caches.bytes[i] < substantial {
 			continue
 		}
-		want := 0.0
-		for s := range stages {
-			if k.stages[s] {
-				want += float64(len(k.names))
-			}
-		}
+		want := k.objects()
 		got := a.whole(a.fitObjects(i))
 		if off := math.Abs(got.n - want); off > 3*got.half && off > believable*want {
 			return fmt.Sprintf("other programs made and closed sockets or files meanwhile: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
@@ -277,15 +272,9 @@ func (a *analysis) memcgVectors() map[int]float64 {
 		if !ok || !k.charged {
 			continue
 		}
-		per := 0.0
-		for s := range k.stages {
-			if k.stages[s] {
-				per += float64(len(k.names))
-			}
-		}
 		for _, size := range kmallocSizes {
 			if j, ok := a.caches.index[size.name]; ok && size.bytes >= pointer*a.caches.perSlab[i] {
-				out[j] += per / a.caches.perSlab[i]
+				out[j] += k.objects() / a.caches.perSlab[i]
 				break
 			}
 		}

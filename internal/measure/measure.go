@@ -33,6 +33,7 @@ import (
 type Experiment struct {
 	plan     model.LoadPlan
 	expected *model.Snapshot
+	parts    []known
 	gen      *loadgen.Generator
 	slab     *slab.FS
 	start    time.Time
@@ -60,12 +61,12 @@ type Experiment struct {
 
 // opened is what the opening was like, kept after all is closed.
 type opened struct {
-	peak, failed, lost int64
-	took               time.Duration
-	perSecond          float64
-	workers            int
-	workerBytes        int64
-	stoppedBy, reason  string
+	peak              int64
+	took              time.Duration
+	perSecond         float64
+	workers           int
+	workerBytes       int64
+	stoppedBy, reason string
 }
 
 // drain is how closing all went.
@@ -89,7 +90,7 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 		return nil, err
 	}
 	e := &Experiment{
-		plan: plan, expected: expected, gen: gen, slab: slab.NewFS("/proc", "/sys"), start: time.Now(),
+		plan: plan, expected: expected, parts: knownParts(plan, expected), gen: gen, slab: slab.NewFS("/proc", "/sys"), start: time.Now(),
 		ended: make(chan struct{}), closed: make(chan struct{}), target: plan.Connections, moved: make(chan struct{}),
 	}
 	if e.base, err = e.read(); err != nil {
@@ -130,13 +131,6 @@ func (e *Experiment) Set(n int64) {
 	}
 	close(e.moved)
 	e.moved = make(chan struct{})
-}
-
-// Target is how many connections are to be open.
-func (e *Experiment) Target() int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.target
 }
 
 // Settled waits until what was asked for last is done, or cannot be.
@@ -260,7 +254,7 @@ func (e *Experiment) move(ctx context.Context, target int64) error {
 func (e *Experiment) climb(ctx context.Context, from, to int64) error {
 	e.gen.Begin()
 	for _, s := range steps(from, to, e.gen.Backlog(), e.plan.Rate) {
-		if err := e.step(ctx, s); err != nil || e.gen.Status().StoppedBy != "" {
+		if err := e.step(ctx, s); err != nil || e.gen.Stopped() {
 			e.note()
 			return err
 		}
@@ -350,7 +344,7 @@ func (e *Experiment) note() {
 	st := e.gen.Status()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.opened.peak, e.opened.failed, e.opened.lost = st.Peak, st.Failed, st.Lost
+	e.opened.peak = st.Peak
 	e.opened.took, e.opened.perSecond = st.OpenTook, st.PerSecond
 	e.opened.workers, e.opened.workerBytes = len(st.Workers), st.WorkerBytes
 	e.opened.stoppedBy, e.opened.reason = st.StoppedBy, st.Reason

@@ -57,6 +57,17 @@ type known struct {
 
 func (k known) name() string { return strings.Join(k.names, " + ") }
 
+// objects is how many a connection has: one of each name at each of its stages.
+func (k known) objects() float64 {
+	n := 0.0
+	for _, made := range k.stages {
+		if made {
+			n += float64(len(k.names))
+		}
+	}
+	return n
+}
+
 // knownParts are those of the plan's connections, by the costs of this kernel.
 func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 	if snap == nil {

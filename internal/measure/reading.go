@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,17 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 		l.perSlab = append(l.perSlab, float64(c.ObjsPerSlab))
 	}
 	return l
+}
+
+// of is the caches that parts are in, each once.
+func (l *cacheList) of(parts []known) []int {
+	var out []int
+	for _, k := range parts {
+		if i, ok := l.index[k.shownAs]; ok && !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // ofFiles tells the caches of inodes that no socket has: whoever opens files grows

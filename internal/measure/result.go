@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"slices"
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
@@ -80,13 +79,8 @@ func (e *Experiment) Result() *model.Measurement {
 // above is how much more memory the connection's caches have than before.
 func (e *Experiment) above(r reading) float64 {
 	sum := 0.0
-	var seen []int
-	for _, k := range knownParts(e.plan, e.expected) {
-		i, ok := e.caches.index[k.shownAs]
-		if ok && !slices.Contains(seen, i) {
-			seen = append(seen, i)
-			sum += (r.objects[i] - e.base.objects[i]) * e.caches.bytes[i]
-		}
+	for _, i := range e.caches.of(e.parts) {
+		sum += (r.objects[i] - e.base.objects[i]) * e.caches.bytes[i]
 	}
 	return sum
 }
@@ -114,7 +108,6 @@ func (e *Experiment) fit() *model.Measurement {
 		Schema: model.MeasureSchema, Family: string(e.plan.Family), Watch: string(e.plan.Watch),
 		FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
 	}
-	parts := knownParts(e.plan, e.expected)
 	if e.expected != nil {
 		m.Kernel = e.expected.Host.Kernel
 		idle := e.plan
@@ -127,7 +120,7 @@ func (e *Experiment) fit() *model.Measurement {
 			m.ExpectedWatch = model.Some(w.Bytes)
 		}
 	}
-	if a, ok := newAnalysis(e.caches, parts, e.readings); ok {
+	if a, ok := newAnalysis(e.caches, e.parts, e.readings); ok {
 		a.buffers = bufferCaches(e.plan, e.expected)
 		a.into(m)
 	}
