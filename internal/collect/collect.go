@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/placement"
@@ -72,7 +73,7 @@ type Collector struct {
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 	byHolder  map[holderKey]*instance
-	scratch   []fdinfo.Watch
+	scratch   []epoll.Watch
 	lastCPU   time.Duration
 	lastLook  time.Time
 }

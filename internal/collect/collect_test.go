@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -78,7 +80,7 @@ func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	// The sums are over instances, of which the two processes have this one together.
 	instances := 0
 	for _, in := range c.instances {
-		if in.counts.Watches == 101 && slices.ContainsFunc(in.holders, func(h model.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
+		if in.counts.Watches == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
 			instances++
 		}
 	}
@@ -258,7 +260,7 @@ func TestFDLimitIsSaid(t *testing.T) {
 	w := start(t, "watches:50", 0)
 	s := snapshotOf(t, newCollector(t, func(o *Options) { o.MaxFDs = 20 }))
 	p := s.Process(w.pids[0])
-	if p == nil || p.FDsSeen != model.Some[int64](20) || p.FDs.Value < 51 {
+	if p == nil || p.FDsSeen != maybe.Some[int64](20) || p.FDs.Value < 51 {
 		t.Fatalf("process = %+v", p)
 	}
 	// What was not listed is asked for one by one or left unproven, never stale.
@@ -308,10 +310,10 @@ func TestTreeWithoutEverything(t *testing.T) {
 	})
 	s := snapshotOf(t, c)
 	p := s.Process(7)
-	if p == nil || p.Comm != "a (b) c" || p.UID != 6 || p.Watches != 1 || p.FDs != model.Some[int64](3) || p.Sockets != model.Some[int64](1) {
+	if p == nil || p.Comm != "a (b) c" || p.UID != 6 || p.Watches != 1 || p.FDs != maybe.Some[int64](3) || p.Sockets != maybe.Some[int64](1) {
 		t.Fatalf("process = %+v", p)
 	}
-	if e := p.Epolls[0]; !e.SharingUnknown || e.ChargedUID != model.Some(5) || e.Bytes.Known {
+	if e := p.Epolls[0]; !e.SharingUnknown || e.ChargedUID != maybe.Some(5) || e.Bytes.Known {
 		t.Errorf("epoll = %+v", e)
 	}
 	want := map[string]model.State{

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/zone"
 )
@@ -69,24 +70,24 @@ func (c *Collector) line(name string) string {
 }
 
 // number reads the field of a one-line file of numbers below procfs.
-func (c *Collector) number(name string, field int) (model.Maybe[int64], error) {
+func (c *Collector) number(name string, field int) (maybe.Of[int64], error) {
 	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
-		return model.Maybe[int64]{}, err
+		return maybe.Of[int64]{}, err
 	}
 	fields := bytes.Fields(b)
 	if field >= len(fields) {
-		return model.Maybe[int64]{}, fmt.Errorf("%s: malformed: %q", name, b)
+		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %q", name, b)
 	}
 	n, err := strconv.ParseInt(string(fields[field]), 10, 64)
 	if err != nil {
-		return model.Maybe[int64]{}, fmt.Errorf("%s: malformed: %w", name, err)
+		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %w", name, err)
 	}
-	return model.Some(n), nil
+	return maybe.Some(n), nil
 }
 
 // optionalNumber is number, without an error where there is no such file.
-func (c *Collector) optionalNumber(name string, field int) (model.Maybe[int64], error) {
+func (c *Collector) optionalNumber(name string, field int) (maybe.Of[int64], error) {
 	n, err := c.number(name, field)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -117,7 +118,7 @@ func (l *look) hostFacts() {
 	var err4, err5 error
 	l.sample.UnusedDentries, err4 = l.optionalNumber("sys/fs/dentry-state", 1)
 	l.sample.AllInodes, err5 = l.optionalNumber("sys/fs/inode-nr", 0)
-	l.sample.AllProcesses = model.Some(int64(len(l.pids)))
+	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
 	for _, other := range []error{err2, err3, err4, err5} {
 		if err == nil {
 			err = other
@@ -133,26 +134,26 @@ type noBPF struct{}
 func (noBPF) Error() string        { return "this version of eptop looks through /proc alone" }
 func (noBPF) Is(target error) bool { return target == errors.ErrUnsupported }
 
-func bytesOf(n *uint64) model.Maybe[int64] {
+func bytesOf(n *uint64) maybe.Of[int64] {
 	if n == nil || *n > math.MaxInt64 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
-	return model.Some(int64(*n))
+	return maybe.Some(int64(*n))
 }
 
 // ownRSS is eptop's own resident memory.
-func ownRSS() model.Maybe[int64] {
+func ownRSS() maybe.Of[int64] {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	fields := bytes.Fields(b)
 	if len(fields) < 2 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
 	if err != nil {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
-	return model.Some(pages * int64(os.Getpagesize()))
+	return maybe.Some(pages * int64(os.Getpagesize()))
 }

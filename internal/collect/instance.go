@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/model"
 )
@@ -20,9 +21,9 @@ type holderKey struct {
 
 // instance is what is remembered of one epoll instance between looks.
 type instance struct {
-	holders    []model.Holder // the oldest process first
+	holders    []epoll.Holder // the oldest process first
 	comparable bool
-	watches    []fdinfo.Watch
+	watches    []epoll.Watch
 	counts     model.Counts
 	state      model.State
 	problem    string
@@ -32,7 +33,7 @@ type instance struct {
 	// file is kept open for an instance with many watches, for reading it again
 	// stops its owner a third as long; via is the holder it belongs to.
 	file *fdinfo.EpollFile
-	via  model.Holder
+	via  epoll.Holder
 }
 
 // close gives back the open file.
@@ -64,7 +65,7 @@ func (l *look) groupInstances() {
 		for _, fd := range p.listing.Epolls {
 			// An error means that the fd is gone, or that nobody may compare it and
 			// nobody could read it either.
-			_ = set.Add(fdinfo.Holder{PID: pid, FD: fd})
+			_ = set.Add(epoll.Holder{PID: pid, FD: int(fd)})
 		}
 	}
 	groups := set.All()
@@ -111,11 +112,8 @@ func (l *look) holdersChanged() bool {
 // adopt makes a group of holders an instance, the one that a holder was already
 // known to belong to where there is one.
 func (l *look) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
-	holders := make([]model.Holder, 0, len(g.Holders))
-	for _, h := range g.Holders {
-		holders = append(holders, model.Holder{PID: h.PID, FD: int(h.FD)})
-	}
-	slices.SortFunc(holders, func(a, b model.Holder) int {
+	holders := slices.Clone(g.Holders)
+	slices.SortFunc(holders, func(a, b epoll.Holder) int {
 		return cmp.Or(cmp.Compare(l.processes[a.PID].startTicks, l.processes[b.PID].startTicks),
 			cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD))
 	})
@@ -139,7 +137,7 @@ func (l *look) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instanc
 	return in
 }
 
-func (l *look) key(h model.Holder) holderKey {
+func (l *look) key(h epoll.Holder) holderKey {
 	key := holderKey{pid: h.PID, fd: int32(h.FD)}
 	if p := l.processes[h.PID]; p != nil {
 		key.startTicks = p.startTicks
@@ -195,7 +193,7 @@ func (l *look) ended(in *instance) bool {
 }
 
 func (l *look) focusedInstance(in *instance) bool {
-	return slices.ContainsFunc(in.holders, func(h model.Holder) bool { return l.focused(h.PID) })
+	return slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return l.focused(h.PID) })
 }
 
 // read reads an instance's watches, unless all its holders are gone.
@@ -228,7 +226,7 @@ func (l *look) still(in *instance, watches int) bool {
 	via := in.holders[0]
 	if watches == 0 {
 		// Any other file's fdinfo has no watches either.
-		if kind, err := l.fds.KindOf(via.PID, via.FD); err != nil || kind != fdinfo.KindEpoll {
+		if kind, err := l.fds.KindOf(via.PID, via.FD); err != nil || kind != epoll.KindEpoll {
 			if p := l.processes[via.PID]; p != nil {
 				p.listed = false // to be listed again
 			}
@@ -236,8 +234,7 @@ func (l *look) still(in *instance, watches int) bool {
 		}
 	}
 	if len(in.holders) > 1 && in.comparable {
-		a, b := in.holders[0], in.holders[1]
-		order, err := l.fds.Compare(fdinfo.Holder{PID: a.PID, FD: int32(a.FD)}, fdinfo.Holder{PID: b.PID, FD: int32(b.FD)})
+		order, err := l.fds.Compare(in.holders[0], in.holders[1])
 		l.regroup = l.regroup || err == nil && order != fdinfo.Equal
 	}
 	return true
@@ -245,7 +242,7 @@ func (l *look) still(in *instance, watches int) bool {
 
 // readWatches reads through the file that is open, or else through the first of
 // the holders that still is there.
-func (l *look) readWatches(in *instance) (watches []fdinfo.Watch, stall time.Duration, err error) {
+func (l *look) readWatches(in *instance) (watches []epoll.Watch, stall time.Duration, err error) {
 	if in.file != nil {
 		if slices.Contains(in.holders, in.via) {
 			watches, stall, err = l.reader.ReadFile(in.file, l.scratch[:0])
@@ -267,7 +264,7 @@ func (l *look) readWatches(in *instance) (watches []fdinfo.Watch, stall time.Dur
 	return watches, stall, err
 }
 
-func (l *look) readHolder(in *instance, h model.Holder) (watches []fdinfo.Watch, took time.Duration, err error) {
+func (l *look) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watch, took time.Duration, err error) {
 	file, err := l.fds.OpenEpoll(h.PID, h.FD)
 	if err != nil {
 		return nil, 0, err
@@ -292,10 +289,10 @@ const (
 
 // judge tells which watches are stale. The lock is held for it too, so it gets
 // no more time than the read took.
-func (l *look) judge(in *instance, watches []fdinfo.Watch, read time.Duration) time.Duration {
+func (l *look) judge(in *instance, watches []epoll.Watch, read time.Duration) time.Duration {
 	views := make([]fdinfo.View, 0, len(in.holders))
 	for _, h := range in.holders {
-		v := fdinfo.View{Holder: fdinfo.Holder{PID: h.PID, FD: int32(h.FD)}}
+		v := fdinfo.View{Holder: h}
 		if p := l.processes[h.PID]; p != nil && p.listed && !p.denied {
 			v.FDs = &p.listing
 		}
@@ -306,7 +303,7 @@ func (l *look) judge(in *instance, watches []fdinfo.Watch, read time.Duration) t
 
 // keep stores watches. Those of idle connections are the same as last time, and
 // then the old ones stay, so that nothing is left for the garbage collector.
-func (l *look) keep(in *instance, watches []fdinfo.Watch) {
+func (l *look) keep(in *instance, watches []epoll.Watch) {
 	if slices.Equal(watches, in.watches) && in.watches != nil {
 		l.scratch = watches
 		return

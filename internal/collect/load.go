@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -23,7 +23,7 @@ func (l *look) loadLimits() {
 	out := &l.sample.LoadLimits
 	out.UID = os.Getuid()
 	var errs []error
-	number := func(to *model.Maybe[int64], name string, field int) {
+	number := func(to *maybe.Of[int64], name string, field int) {
 		n, err := l.number(name, field)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
@@ -33,14 +33,14 @@ func (l *look) loadLimits() {
 	took := l.timed(func() {
 		var nofile unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &nofile); err == nil {
-			out.Nofile = model.Some(int64(min(nofile.Max, math.MaxInt64)))
+			out.Nofile = maybe.Some(int64(min(nofile.Max, math.MaxInt64)))
 		}
 		number(&out.PortLow, "sys/net/ipv4/ip_local_port_range", 0)
 		number(&out.PortHigh, "sys/net/ipv4/ip_local_port_range", 1)
 		number(&out.Backlog, "sys/net/core/somaxconn", 0)
 		number(&out.Conntrack, "sys/net/netfilter/nf_conntrack_count", 0)
 		number(&out.MostConntrack, "sys/net/netfilter/nf_conntrack_max", 0)
-		var pids model.Maybe[int64]
+		var pids maybe.Of[int64]
 		number(&out.MostTasks, "sys/kernel/threads-max", 0)
 		number(&pids, "sys/kernel/pid_max", 0)
 		if pids.Known && (!out.MostTasks.Known || pids.Value < out.MostTasks.Value) {
@@ -52,19 +52,19 @@ func (l *look) loadLimits() {
 			errs = append(errs, err)
 		}
 		if ok {
-			out.CgroupUsed, out.CgroupLimit = model.Some(int64(limit.Used)), model.Some(int64(limit.Limit))
+			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(limit.Used)), maybe.Some(int64(limit.Limit))
 		}
 	})
 	l.source("load_limits", took, errors.Join(errs...))
 }
 
 // tasks is how many there are: the second number of loadavg's fourth field, 1/234.
-func (l *look) tasks() model.Maybe[int64] {
+func (l *look) tasks() maybe.Of[int64] {
 	fields := strings.Fields(l.line("loadavg"))
 	if len(fields) < 4 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	_, all, _ := strings.Cut(fields[3], "/")
 	n, err := strconv.ParseInt(all, 10, 64)
-	return model.Maybe[int64]{Value: n, Known: err == nil}
+	return maybe.Of[int64]{Value: n, Known: err == nil}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/eptop/eptop/internal/btf"
 	"github.com/eptop/eptop/internal/dmi"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
 )
@@ -272,7 +273,7 @@ func (l *look) readLayouts() {
 			layout.ShownAs = shown
 		}
 		if a.Reclaimable != slab.Unknown {
-			layout.Reclaimable = model.Some(a.Reclaimable == slab.Yes)
+			layout.Reclaimable = maybe.Some(a.Reclaimable == slab.Yes)
 		}
 		byName[name] = layout
 	}

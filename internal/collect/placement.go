@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/placement"
 )
@@ -27,7 +28,7 @@ const (
 
 // placed is what is remembered of where a process was.
 type placed struct {
-	sample model.Maybe[model.PlacementSample]
+	sample maybe.Of[model.PlacementSample]
 	next   time.Time
 	// distinct are its sockets without duplicates, as of that dump and listing.
 	distinct model.Held
@@ -36,9 +37,9 @@ type placed struct {
 }
 
 // placed tells where a process is, absent on a machine with one node.
-func (l *look) placed(p *process) model.Maybe[model.PlacementSample] {
+func (l *look) placed(p *process) maybe.Of[model.PlacementSample] {
 	if len(l.sample.Nodes.Nodes) < 2 {
-		return model.Maybe[model.PlacementSample]{}
+		return maybe.Of[model.PlacementSample]{}
 	}
 	at := &p.placement
 	if l.start.Before(at.next) {
@@ -46,7 +47,7 @@ func (l *look) placed(p *process) model.Maybe[model.PlacementSample] {
 	}
 	began := l.now()
 	s, err := l.readPlacement(p)
-	at.sample = model.Maybe[model.PlacementSample]{Value: s, Known: err == nil}
+	at.sample = maybe.Of[model.PlacementSample]{Value: s, Known: err == nil}
 	now := l.now()
 	at.next = now.Add(time.Duration(float64(now.Sub(began)) / min(placementShare, l.opts.MaxStall)))
 	return at.sample
@@ -62,7 +63,7 @@ func (l *look) readPlacement(p *process) (s model.PlacementSample, err error) {
 		return s, err
 	}
 	memory, err := l.place.Memory(p.pid, maxResident)
-	s.Memory = model.Maybe[[]placement.NodeBytes]{Value: memory, Known: err == nil}
+	s.Memory = maybe.Of[[]placement.NodeBytes]{Value: memory, Known: err == nil}
 	switch {
 	case err == nil:
 	case errors.Is(err, placement.ErrTooLarge):
@@ -75,7 +76,7 @@ func (l *look) readPlacement(p *process) (s model.PlacementSample, err error) {
 		s.MemoryProblem = err.Error()
 	}
 	if len(l.sockets.networks) > 0 && p.listed && !p.denied {
-		s.Held = model.Some(l.distinctSockets(p))
+		s.Held = maybe.Some(l.distinctSockets(p))
 	}
 	return s, nil
 }
@@ -85,9 +86,9 @@ func (l *look) readPlacement(p *process) (s model.PlacementSample, err error) {
 func (l *look) distinctSockets(p *process) model.Held {
 	at := &p.placement
 	if at.turn != l.sockets.turn || !at.at.Equal(p.listedAt) {
-		fds := slices.DeleteFunc(slices.Clone(p.listing.FDs), func(fd fdinfo.FD) bool { return fd.Kind != fdinfo.KindSocket })
-		slices.SortFunc(fds, func(a, b fdinfo.FD) int { return cmp.Compare(a.Ino, b.Ino) })
-		fds = slices.CompactFunc(fds, func(a, b fdinfo.FD) bool { return a.Ino == b.Ino })
+		fds := slices.DeleteFunc(slices.Clone(p.listing.FDs), func(fd epoll.FD) bool { return fd.Kind != epoll.KindSocket })
+		slices.SortFunc(fds, func(a, b epoll.FD) int { return cmp.Compare(a.Ino, b.Ino) })
+		fds = slices.CompactFunc(fds, func(a, b epoll.FD) bool { return a.Ino == b.Ino })
 		at.distinct, at.turn, at.at = model.NewHeld(fds, l.sockets.networks), l.sockets.turn, p.listedAt
 	}
 	return at.distinct

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -121,12 +122,12 @@ func TestPlacement(t *testing.T) {
 	}
 	row := func(node, threads int, mayRun bool, pages, least, most int64) model.NodePlacement {
 		return model.NodePlacement{
-			Node: node, Threads: threads, MayRun: model.Some(mayRun), MemoryBytes: model.Some(pages << 12),
-			SocketsAtLeast: model.Some(least), SocketsAtMost: model.Some(most),
+			Node: node, Threads: threads, MayRun: maybe.Some(mayRun), MemoryBytes: maybe.Some(pages << 12),
+			SocketsAtLeast: maybe.Some(least), SocketsAtMost: maybe.Some(most),
 		}
 	}
 	want := &model.Placement{
-		Threads: 2, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](20),
+		Threads: 2, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: maybe.Some[int64](20),
 		Nodes: []model.NodePlacement{row(0, 0, false, 600, 10, 16), row(1, 0, false, 0, 0, 0), row(2, 0, true, 0, 0, 0), row(3, 2, true, 300, 4, 10)},
 		Warnings: []model.PlacementWarning{
 			{Proven: true, Text: "66 % of its memory is on node 0, where none of its threads last ran, 3.1 × as far from node 3 as its own memory."},
@@ -137,7 +138,7 @@ func TestPlacement(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if n := s.MemoryModules; len(n) != 1 || n[0].Locator != "DIMM 0" || n[0].SizeBytes != model.Some[int64](4<<30) {
+	if n := s.MemoryModules; len(n) != 1 || n[0].Locator != "DIMM 0" || n[0].SizeBytes != maybe.Some[int64](4<<30) {
 		t.Errorf("memory modules %+v", n)
 	}
 }

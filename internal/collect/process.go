@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -29,9 +30,9 @@ type process struct {
 	kernel     bool
 	uid        int // effective
 	realUID    int
-	nofile     model.Maybe[int64]
+	nofile     maybe.Of[int64]
 
-	count    model.Maybe[int64] // open fds as of this look
+	count    maybe.Of[int64] // open fds as of this look
 	listing  fdinfo.Listing
 	listed   bool
 	countAt  int64 // what count was when the fds were listed
@@ -84,9 +85,9 @@ func (l *look) refresh(pid int) *process {
 		p = &process{pid: pid}
 	}
 	p.dirIno = st.Ino
-	p.count = model.Maybe[int64]{}
+	p.count = maybe.Of[int64]{}
 	if st.CountKnown && err == nil {
-		p.count = model.Some(int64(st.Count))
+		p.count = maybe.Some(int64(st.Count))
 	}
 	return p
 }
@@ -125,9 +126,9 @@ func (l *look) identify(p *process) error {
 		return err
 	}
 	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
-	p.nofile = model.Maybe[int64]{}
+	p.nofile = maybe.Of[int64]{}
 	if limits, err := proc.Limits(); err == nil && !p.kernel && limits.OpenFiles <= math.MaxInt64 {
-		p.nofile = model.Some(int64(limits.OpenFiles))
+		p.nofile = maybe.Some(int64(limits.OpenFiles))
 	}
 	return nil
 }
@@ -258,15 +259,15 @@ func (l *look) fillProcesses() {
 		if p.kernel {
 			s.Problem = ErrKernelThread.Error()
 		} else if p.listed && !p.denied && p.problem == "" {
-			s.Sockets = model.Some(int64(p.listing.Sockets))
+			s.Sockets = maybe.Some(int64(p.listing.Sockets))
 			if !p.count.Known && !p.listing.Truncated {
-				s.FDs = model.Some(int64(len(p.listing.FDs))) // as old as the listing
+				s.FDs = maybe.Some(int64(len(p.listing.FDs))) // as old as the listing
 			}
 			if len(l.sockets.networks) > 0 {
-				s.Held = model.Some(p.held)
+				s.Held = maybe.Some(p.held)
 			}
 			if p.listing.Truncated {
-				s.FDsSeen = model.Some(int64(len(p.listing.FDs)))
+				s.FDsSeen = maybe.Some(int64(len(p.listing.FDs)))
 			}
 		}
 		l.sample.Processes = append(l.sample.Processes, s)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 )
@@ -146,9 +147,9 @@ func (l *look) sockstat() {
 	start := l.now()
 	st, err := sock.ReadSockstat(l.opts.ProcRoot)
 	if err == nil {
-		l.sample.Sockstat = model.Some(st)
+		l.sample.Sockstat = maybe.Some(st)
 		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
-			l.sample.TCPMem = model.Some(marks)
+			l.sample.TCPMem = maybe.Some(marks)
 		}
 	}
 	l.source("sockstat", l.now().Sub(start), err)
@@ -163,10 +164,10 @@ func (l *look) cgroup(pid int) {
 	if err != nil {
 		return
 	}
-	amount := func(a sock.Amount) model.Maybe[int64] {
-		return model.Maybe[int64]{Value: int64(a.Bytes), Known: a.Known}
+	amount := func(a sock.Amount) maybe.Of[int64] {
+		return maybe.Of[int64]{Value: int64(a.Bytes), Known: a.Known}
 	}
-	l.sample.Cgroup = model.Some(model.Cgroup{
+	l.sample.Cgroup = maybe.Some(model.Cgroup{
 		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.Kernel), SlabBytes: amount(m.Slab), SockBytes: amount(m.Sock),
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
 )
@@ -203,7 +204,7 @@ func TestAWatchIsJoinedWithItsSocket(t *testing.T) {
 		}
 		got := s.Target(p.Epolls[i].List[0])
 		want := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String()
-		if got.Kind != "tcp" || got.State != "ESTABLISHED" || got.Local != want || got.RecvQueue != model.Some[int64](777) || got.BufferBytes.Value < 777 {
+		if got.Kind != "tcp" || got.State != "ESTABLISHED" || got.Local != want || got.RecvQueue != maybe.Some[int64](777) || got.BufferBytes.Value < 777 {
 			t.Errorf("target = %+v, want local %s", got, want)
 		}
 		return

@@ -4,6 +4,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // devices maps the device numbers of the kernel's internal file systems, as
@@ -12,7 +14,7 @@ type devices []device
 
 type device struct {
 	sdev uint32
-	kind Kind
+	kind epoll.Kind
 }
 
 // ownDevices learns the device numbers from descriptors that it opens and closes
@@ -22,7 +24,7 @@ type device struct {
 // sandbox perhaps, stays unknown.
 func ownDevices() devices {
 	var d devices
-	add := func(kind Kind, fd int, err error) {
+	add := func(kind epoll.Kind, fd int, err error) {
 		if err != nil {
 			return
 		}
@@ -32,22 +34,22 @@ func ownDevices() devices {
 			return
 		}
 		sdev := kernelDev(uint64(st.Dev))
-		if d.kind(sdev) == KindUnknown {
+		if d.kind(sdev) == epoll.KindUnknown {
 			d = append(d, device{sdev, kind})
 		}
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	add(KindSocket, fd, err)
+	add(epoll.KindSocket, fd, err)
 	var pipe [2]int
 	err = unix.Pipe2(pipe[:], unix.O_CLOEXEC)
-	add(KindPipe, pipe[0], err)
+	add(epoll.KindPipe, pipe[0], err)
 	if err == nil {
 		unix.Close(pipe[1])
 	}
 	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
-	add(KindAnon, fd, err)
+	add(epoll.KindAnon, fd, err)
 	fd, err = unix.PidfdOpen(os.Getpid(), 0)
-	add(KindPidfd, fd, err)
+	add(epoll.KindPidfd, fd, err)
 	return d
 }
 
@@ -58,33 +60,42 @@ func kernelDev(dev uint64) uint32 {
 }
 
 // kind tells what lives on a device, KindUnknown where that was not learned.
-func (d devices) kind(sdev uint32) Kind {
+func (d devices) kind(sdev uint32) epoll.Kind {
 	for _, dev := range d {
 		if dev.sdev == sdev {
 			return dev.kind
 		}
 	}
-	return KindUnknown
+	return epoll.KindUnknown
 }
 
 // mayBe reports whether a watch on a device can be what a link says a descriptor
 // is.
-func (d devices) mayBe(sdev uint32, link Kind) bool {
+func (d devices) mayBe(sdev uint32, link epoll.Kind) bool {
 	switch on := d.kind(sdev); on {
-	case KindSocket, KindPipe, KindPidfd:
+	case epoll.KindSocket, epoll.KindPipe, epoll.KindPidfd:
 		return link == on
-	case KindAnon:
+	case epoll.KindAnon:
 		switch link {
-		case KindSocket, KindPipe, KindTty, KindFile:
+		case epoll.KindSocket, epoll.KindPipe, epoll.KindTty, epoll.KindFile:
 			return false
 		}
 		return true
 	}
 	// A device that was not learned: a real file system where others were.
 	for _, dev := range d {
-		if dev.kind == link || dev.kind == KindAnon && link.onAnonInode() {
+		if dev.kind == link || dev.kind == epoll.KindAnon && onAnonInode(link) {
 			return false
 		}
 	}
 	return true
+}
+
+// onAnonInode reports whether files of the kind live on an anonymous inode.
+func onAnonInode(k epoll.Kind) bool {
+	switch k {
+	case epoll.KindEventfd, epoll.KindTimerfd, epoll.KindSignalfd, epoll.KindInotify, epoll.KindEpoll, epoll.KindIOUring, epoll.KindBPF:
+		return true
+	}
+	return false
 }

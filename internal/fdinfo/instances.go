@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // Sharing says how many processes hold an epoll instance.
@@ -34,7 +36,7 @@ func (s Sharing) String() string {
 // Instance is one epoll instance and those who hold it.
 type Instance struct {
 	// Holders in the order they were added. It has at least one.
-	Holders []Holder
+	Holders []epoll.Holder
 	// Comparable is false where kcmp(2) refused the holder, so that it may be the
 	// same instance as another one.
 	Comparable bool
@@ -57,7 +59,7 @@ func (i *Instance) Sharing() Sharing {
 // Instances groups the holders of epolls by instance. It keeps the instances in
 // the order of kcmp(2), so that n holders take about n log n calls.
 type Instances struct {
-	compare func(a, b Holder) (Order, error)
+	compare func(a, b epoll.Holder) (Order, error)
 	sorted  []Instance
 	apart   []Instance // those that cannot be compared
 }
@@ -71,11 +73,11 @@ func (f *FS) NewInstances() *Instances {
 // compared becomes an instance of its own that is not Comparable. The error is
 // fs.ErrNotExist when the holder is gone, and any other that kcmp does not return
 // for a reason of permission or support; the holder is not added then.
-func (in *Instances) Add(h Holder) error {
+func (in *Instances) Add(h epoll.Holder) error {
 	_, err := in.compare(h, h)
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
-		in.apart = append(in.apart, Instance{Holders: []Holder{h}})
+		in.apart = append(in.apart, Instance{Holders: []epoll.Holder{h}})
 		return nil
 	case err != nil:
 		return err
@@ -105,12 +107,12 @@ func (in *Instances) Add(h Holder) error {
 			low = mid + 1
 		}
 	}
-	in.sorted = slices.Insert(in.sorted, low, Instance{Holders: []Holder{h}, Comparable: true})
+	in.sorted = slices.Insert(in.sorted, low, Instance{Holders: []epoll.Holder{h}, Comparable: true})
 	return nil
 }
 
 // compareWith compares with the first holder of an instance that still exists.
-func (in *Instances) compareWith(h Holder, i int) (order Order, err error) {
+func (in *Instances) compareWith(h epoll.Holder, i int) (order Order, err error) {
 	for _, other := range in.sorted[i].Holders {
 		if order, err = in.compare(h, other); !isGone(err) {
 			return order, err

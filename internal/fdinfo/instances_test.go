@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // TestForkShares has a child hold an epoll of this process: one instance, whose
@@ -19,8 +21,8 @@ func TestForkShares(t *testing.T) {
 	epfd, other := newEpoll(t), newEpoll(t)
 	socket, _ := newPair(t)
 	lost, _ := newPair(t)
-	watch(t, epfd, socket, In)
-	watch(t, epfd, lost, In)
+	watch(t, epfd, socket, epoll.In)
+	watch(t, epfd, lost, epoll.In)
 	dup, err := unix.FcntlInt(uintptr(epfd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -29,17 +31,17 @@ func TestForkShares(t *testing.T) {
 	defer file.Close()
 	pid := startHolder(t, file)
 
-	mine, theirs := Holder{os.Getpid(), int32(epfd)}, Holder{pid, 3}
+	mine, theirs := epoll.Holder{PID: os.Getpid(), FD: epfd}, epoll.Holder{PID: pid, FD: 3}
 	if order, err := f.Compare(mine, theirs); err != nil || order != Equal {
 		t.Fatalf("%v, %v", order, err)
 	}
-	ab, err1 := f.Compare(mine, Holder{os.Getpid(), int32(other)})
-	ba, err2 := f.Compare(Holder{os.Getpid(), int32(other)}, mine)
+	ab, err1 := f.Compare(mine, epoll.Holder{PID: os.Getpid(), FD: other})
+	ba, err2 := f.Compare(epoll.Holder{PID: os.Getpid(), FD: other}, mine)
 	if err1 != nil || err2 != nil || ab+ba != Less+Greater {
 		t.Errorf("%v and %v, %v, %v", ab, ba, err1, err2)
 	}
 	instances := f.NewInstances()
-	for _, h := range []Holder{mine, {os.Getpid(), int32(other)}, theirs, {os.Getpid(), int32(dup)}} {
+	for _, h := range []epoll.Holder{mine, {PID: os.Getpid(), FD: other}, theirs, {PID: os.Getpid(), FD: dup}} {
 		if err := instances.Add(h); err != nil {
 			t.Fatal(err)
 		}
@@ -89,13 +91,13 @@ func TestForkShares(t *testing.T) {
 // order is a kcmp over made-up instances: holders of the same one have the same
 // remainder of FD by kinds.
 type order struct {
-	kinds int32
+	kinds int
 	rank  []int
-	gone  map[Holder]bool
+	gone  map[epoll.Holder]bool
 	calls int
 }
 
-func (o *order) compare(a, b Holder) (Order, error) {
+func (o *order) compare(a, b epoll.Holder) (Order, error) {
 	o.calls++
 	if o.gone[a] || o.gone[b] {
 		return Unordered, fmt.Errorf("made up: %w", fs.ErrNotExist)
@@ -117,7 +119,7 @@ func TestInstances(t *testing.T) {
 	o := order{kinds: kinds, rank: rand.Perm(kinds)}
 	in := Instances{compare: o.compare}
 	for i := range holders {
-		if err := in.Add(Holder{PID: 1 + i/100, FD: int32(i)}); err != nil {
+		if err := in.Add(epoll.Holder{PID: 1 + i/100, FD: i}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +145,7 @@ func TestInstances(t *testing.T) {
 func TestInstancesDenied(t *testing.T) {
 	o := order{kinds: 10, rank: rand.Perm(10)}
 	in := Instances{compare: o.compare}
-	for _, h := range []Holder{{1, 5}, {-2, 5}, {-3, 5}, {1, 15}} {
+	for _, h := range []epoll.Holder{{PID: 1, FD: 5}, {PID: -2, FD: 5}, {PID: -3, FD: 5}, {PID: 1, FD: 15}} {
 		if err := in.Add(h); err != nil {
 			t.Fatal(err)
 		}
@@ -159,29 +161,29 @@ func TestInstancesDenied(t *testing.T) {
 
 // TestInstancesGone has holders end while others are added.
 func TestInstancesGone(t *testing.T) {
-	o := order{kinds: 10, rank: rand.Perm(10), gone: map[Holder]bool{}}
+	o := order{kinds: 10, rank: rand.Perm(10), gone: map[epoll.Holder]bool{}}
 	in := Instances{compare: o.compare}
-	add := func(h Holder) error { return in.Add(h) }
-	for i := range int32(10) {
-		if err := add(Holder{1, i}); err != nil {
+	add := func(h epoll.Holder) error { return in.Add(h) }
+	for i := range 10 {
+		if err := add(epoll.Holder{PID: 1, FD: i}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i := range int32(10) { // every second instance has one more holder
+	for i := range 10 { // every second instance has one more holder
 		if i%2 == 0 {
-			if err := add(Holder{2, i}); err != nil {
+			if err := add(epoll.Holder{PID: 2, FD: i}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for i := range int32(10) {
-		o.gone[Holder{1, i}] = true
+	for i := range 10 {
+		o.gone[epoll.Holder{PID: 1, FD: i}] = true
 	}
-	if err := add(Holder{1, 3}); !errors.Is(err, fs.ErrNotExist) {
+	if err := add(epoll.Holder{PID: 1, FD: 3}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a holder that is gone: %v", err)
 	}
-	for i := range int32(10) {
-		if err := add(Holder{3, i}); err != nil {
+	for i := range 10 {
+		if err := add(epoll.Holder{PID: 3, FD: i}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,10 +1,14 @@
 package fdinfo
 
-import "time"
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/epoll"
+)
 
 // View is one holder of an epoll instance with the descriptors of its process.
 type View struct {
-	Holder
+	epoll.Holder
 	// FDs is the listing of the process, nil where it could not be made.
 	FDs *Listing
 }
@@ -30,8 +34,8 @@ const maxVerify = 1024
 //
 // An instance that several processes hold needs [FS.JudgeShared]: a watch that one
 // of them added can look stale to another.
-func (f *FS) Judge(pid, epfd int, watches []Watch, l *Listing, budget time.Duration) JudgeStats {
-	return f.JudgeShared([]View{{Holder{pid, int32(epfd)}, l}}, watches, budget)
+func (f *FS) Judge(pid, epfd int, watches []epoll.Watch, l *Listing, budget time.Duration) JudgeStats {
+	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, watches, budget)
 }
 
 // JudgeShared is [FS.Judge] for an instance with several holders. A watch is
@@ -50,7 +54,7 @@ func (f *FS) Judge(pid, epfd int, watches []Watch, l *Listing, budget time.Durat
 //     captured tree) by the link of the descriptor: absent or another inode is
 //     Stale, although the watch may have gone with it since; the same inode is
 //     Unproven for all but sockets.
-func (f *FS) JudgeShared(views []View, watches []Watch, budget time.Duration) JudgeStats {
+func (f *FS) JudgeShared(views []View, watches []epoll.Watch, budget time.Duration) JudgeStats {
 	j := judge{fs: f, devs: f.devs, watches: watches, budget: budget}
 	for _, v := range views {
 		j.views = append(j.views, viewState{View: v, noKcmp: !f.samePIDs})
@@ -67,7 +71,7 @@ type judge struct {
 	fs      *FS
 	devs    devices
 	views   []viewState
-	watches []Watch
+	watches []epoll.Watch
 	budget  time.Duration
 	suspects
 	stats JudgeStats
@@ -92,9 +96,9 @@ const (
 )
 
 type suspect struct {
-	watch int32  // index
-	toff  uint32 // which of the lines of its tfd it is, for kcmp
-	kind  Kind   // what the descriptor is where it is the watched file
+	watch int32      // index
+	toff  uint32     // which of the lines of its tfd it is, for kcmp
+	kind  epoll.Kind // what the descriptor is where it is the watched file
 }
 
 // learnSockets finds the device number of sockets in a captured tree: that of a
@@ -104,8 +108,8 @@ func (j *judge) learnSockets() devices {
 		w := &j.watches[i]
 		for v := range j.views {
 			if l := j.views[v].FDs; l != nil && w.HasInode {
-				if fd, ok := l.Find(w.TFD); ok && fd.Kind == KindSocket && fd.Ino == w.Ino {
-					return devices{{w.Sdev, KindSocket}}
+				if fd, ok := l.Find(w.TFD); ok && fd.Kind == epoll.KindSocket && fd.Ino == w.Ino {
+					return devices{{w.Sdev, epoll.KindSocket}}
 				}
 			}
 		}
@@ -124,7 +128,7 @@ func (j *judge) compareListings() {
 	lines := map[int32]uint32{}
 	for i := range j.watches {
 		w := &j.watches[i]
-		w.Link, w.Kind = Unproven, KindUnknown
+		w.Link, w.Kind = epoll.Unproven, epoll.KindUnknown
 		if w.HasInode {
 			w.Kind = j.devs.kind(w.Sdev)
 		}
@@ -135,7 +139,7 @@ func (j *judge) compareListings() {
 			lines[w.TFD]++
 		}
 		sort, kind := j.inListings(w)
-		if w.Link == Current {
+		if w.Link == epoll.Current {
 			w.Kind = kind
 			j.stats.Current++
 			continue
@@ -151,7 +155,7 @@ func (j *judge) compareListings() {
 
 // inListings looks for a watch in the listings. It sets Link where a socket
 // proves it, and otherwise returns what to suspect the watch of.
-func (j *judge) inListings(w *Watch) (sort int, kind Kind) {
+func (j *judge) inListings(w *epoll.Watch) (sort int, kind epoll.Kind) {
 	sort = absent
 	for v := range j.views {
 		l := j.views[v].FDs
@@ -168,13 +172,13 @@ func (j *judge) inListings(w *Watch) (sort int, kind Kind) {
 		}
 		switch j.sameFile(w, fd) {
 		case proven:
-			w.Link = Current
+			w.Link = epoll.Current
 			return alike, fd.Kind
 		case possible:
 			return alike, fd.Kind
 		}
 	}
-	return sort, KindUnknown
+	return sort, epoll.KindUnknown
 }
 
 type sameness uint8
@@ -188,7 +192,7 @@ const (
 // sameFile tells whether a descriptor can be the watched file: for a socket the
 // inode decides, for a pipe it is shared by both ends, and the rest have none in
 // the link.
-func (j *judge) sameFile(w *Watch, fd FD) sameness {
+func (j *judge) sameFile(w *epoll.Watch, fd epoll.FD) sameness {
 	if !w.HasInode {
 		return possible
 	}
@@ -196,12 +200,12 @@ func (j *judge) sameFile(w *Watch, fd FD) sameness {
 		return different
 	}
 	switch fd.Kind {
-	case KindSocket:
+	case epoll.KindSocket:
 		if fd.Ino == w.Ino {
 			return proven
 		}
 		return different
-	case KindPipe:
+	case epoll.KindPipe:
 		if fd.Ino != w.Ino {
 			return different
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // reopen closes a descriptor after a duplicate was made, and puts another file
@@ -20,24 +22,24 @@ func reopen(t *testing.T, fd, other int) {
 }
 
 // links counts the watches of a descriptor by what is known of them.
-func links(watches []Watch, fd int) (current, stale, unproven int) {
+func links(watches []epoll.Watch, fd int) (current, stale, unproven int) {
 	for _, w := range watches {
 		if int(w.TFD) != fd {
 			continue
 		}
 		switch w.Link {
-		case Current:
+		case epoll.Current:
 			current++
-		case Stale:
+		case epoll.Stale:
 			stale++
-		case Unproven:
+		case epoll.Unproven:
 			unproven++
 		}
 	}
 	return current, stale, unproven
 }
 
-func wantLinks(t *testing.T, watches []Watch, fd, current, stale, unproven int) {
+func wantLinks(t *testing.T, watches []epoll.Watch, fd, current, stale, unproven int) {
 	t.Helper()
 	if c, s, u := links(watches, fd); c != current || s != stale || u != unproven {
 		t.Errorf("descriptor %d: %d current, %d stale, %d unproven, want %d, %d, %d", fd, c, s, u, current, stale, unproven)
@@ -62,13 +64,13 @@ func TestSameNumberTwice(t *testing.T) {
 	f := live(t)
 	epfd := newEpoll(t)
 	event := newEventfd(t, 0)
-	watch(t, epfd, event, In)
+	watch(t, epfd, event, epoll.In)
 	reopen(t, event, newEventfd(t, 0))
-	watch(t, epfd, event, In)
+	watch(t, epfd, event, epoll.In)
 	socket, peer := newPair(t)
-	watch(t, epfd, socket, In)
+	watch(t, epfd, socket, epoll.In)
 	reopen(t, socket, peer)
-	watch(t, epfd, socket, In)
+	watch(t, epfd, socket, epoll.In)
 
 	watches, stats := look(t, f, epfd)
 	wantLinks(t, watches, event, 1, 1, 0)
@@ -77,7 +79,7 @@ func TestSameNumberTwice(t *testing.T) {
 		t.Errorf("%+v, want the socket that is listed to need no verification", stats)
 	}
 	for _, w := range watches {
-		if int(w.TFD) == event && w.Link == Stale && w.Kind != KindAnon || w.Link == Current && w.Kind == KindAnon {
+		if int(w.TFD) == event && w.Link == epoll.Stale && w.Kind != epoll.KindAnon || w.Link == epoll.Current && w.Kind == epoll.KindAnon {
 			t.Errorf("%+v has the wrong kind", w)
 		}
 	}
@@ -94,13 +96,13 @@ func TestPipeEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, w := must(t, pipe[0], nil), must(t, pipe[1], nil)
-	watch(t, epfd, r, In)
-	watch(t, epfd, w, Out)
+	watch(t, epfd, r, epoll.In)
+	watch(t, epfd, w, epoll.Out)
 	watches, _ := look(t, f, epfd)
 	wantLinks(t, watches, r, 1, 0, 0)
 	wantLinks(t, watches, w, 1, 0, 0)
 	for _, watch := range watches {
-		if watch.Kind != KindPipe {
+		if watch.Kind != epoll.KindPipe {
 			t.Errorf("%+v is no pipe", watch)
 		}
 	}
@@ -121,13 +123,13 @@ func TestEveryKind(t *testing.T) {
 	must(t, pidfd, err)
 	tty, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	must(t, tty, err)
-	kinds := map[int]Kind{inotify: KindInotify, signal: KindSignalfd, pidfd: KindPidfd, tty: KindTty, newEpoll(t): KindEpoll}
+	kinds := map[int]epoll.Kind{inotify: epoll.KindInotify, signal: epoll.KindSignalfd, pidfd: epoll.KindPidfd, tty: epoll.KindTty, newEpoll(t): epoll.KindEpoll}
 	for fd := range kinds {
-		watch(t, epfd, fd, In)
+		watch(t, epfd, fd, epoll.In)
 	}
 	watches, _ := look(t, f, epfd)
 	for _, w := range watches {
-		if w.Link != Current || w.Kind != kinds[int(w.TFD)] {
+		if w.Link != epoll.Current || w.Kind != kinds[int(w.TFD)] {
 			t.Errorf("%+v is %v, want %v", w, w.Kind, kinds[int(w.TFD)])
 		}
 	}
@@ -143,14 +145,14 @@ func TestListingOfAnotherTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	opened, _ := newPair(t)
-	watch(t, epfd, opened, In)
+	watch(t, epfd, opened, epoll.In)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed := pair[0]
 	must(t, pair[1], nil)
-	watch(t, epfd, closed, In)
+	watch(t, epfd, closed, epoll.In)
 	var r Reader
 	watches, _, err := r.Read(f, os.Getpid(), epfd, nil)
 	if err != nil {
@@ -162,7 +164,7 @@ func TestListingOfAnotherTime(t *testing.T) {
 		t.Log("listing:", name)
 		wantLinks(t, watches, opened, 1, 0, 0)
 		wantLinks(t, watches, closed, 0, 0, 1)
-		if watches[0].Kind != KindSocket {
+		if watches[0].Kind != epoll.KindSocket {
 			t.Errorf("%+v is no socket", watches[0])
 		}
 	}
@@ -172,7 +174,7 @@ func TestTruncatedListing(t *testing.T) {
 	f := live(t)
 	epfd := newEpoll(t)
 	beyond, _ := newPair(t)
-	watch(t, epfd, beyond, In)
+	watch(t, epfd, beyond, epoll.In)
 	l, err := f.List(os.Getpid(), 2, Listing{})
 	if err != nil || !l.Truncated {
 		t.Fatalf("%+v, %v", l, err)
@@ -188,8 +190,8 @@ func TestWithoutBudget(t *testing.T) {
 	epfd := newEpoll(t)
 	event := newEventfd(t, 0)
 	socket, _ := newPair(t)
-	watch(t, epfd, event, In)
-	watch(t, epfd, socket, In)
+	watch(t, epfd, event, epoll.In)
+	watch(t, epfd, socket, epoll.In)
 	watches, _ := look(t, f, epfd)
 	l, err := f.List(os.Getpid(), 0, Listing{})
 	if err != nil {
@@ -218,7 +220,7 @@ func TestSlowCall(t *testing.T) {
 		{alwaysWalked, time.Second, false},
 		{23, 0, true},
 	} {
-		j := judge{views: make([]viewState, 1), watches: make([]Watch, tt.watches), budget: tt.budget, calls: 1}
+		j := judge{views: make([]viewState, 1), watches: make([]epoll.Watch, tt.watches), budget: tt.budget, calls: 1}
 		j.stats.Took = 5 * time.Millisecond
 		if got := j.exhausted(); got != tt.want {
 			t.Errorf("%d watches, %v: exhausted is %v, want %v", tt.watches, tt.budget, got, tt.want)
@@ -237,7 +239,7 @@ func TestManyStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		watch(t, epfd, fd, In)
+		watch(t, epfd, fd, epoll.In)
 		defer unix.Close(fd)
 	}
 	watches, stats := look(t, f, epfd)
@@ -271,7 +273,7 @@ func TestLongFile(t *testing.T) {
 			t.Skipf("%d more descriptors: %v; raise the limit: ulimit -n 10000", n, err)
 		}
 		defer unix.Close(fd)
-		watch(t, epfd, fd, In)
+		watch(t, epfd, fd, epoll.In)
 		sum += fd
 	}
 	var r Reader

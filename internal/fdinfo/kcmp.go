@@ -6,13 +6,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// Holder is a descriptor of a process that refers to an epoll instance.
-type Holder struct {
-	PID int
-	FD  int32
-}
+	"github.com/eptop/eptop/internal/epoll"
+)
 
 // Order is the answer of kcmp(2): whether two descriptors refer to one open
 // file, and if not, which comes first in an order that stays the same until the
@@ -49,7 +45,7 @@ type epollSlot struct {
 // CAP_SYS_PTRACE for another user's process), and errors.ErrUnsupported when the
 // kernel has no kcmp (CONFIG_KCMP) or the root is not the procfs of eptop's own
 // PID namespace.
-func (f *FS) Compare(a, b Holder) (Order, error) {
+func (f *FS) Compare(a, b epoll.Holder) (Order, error) {
 	if !f.samePIDs {
 		return Unordered, errForeignPIDs
 	}
@@ -75,7 +71,7 @@ func compareTarget(pid int, fd int32, slot epollSlot) (Order, unix.Errno) {
 
 // compareFiles compares two descriptors; it costs a fraction of a microsecond
 // and takes no lock of an epoll.
-func compareFiles(a, b Holder) (Order, unix.Errno) {
+func compareFiles(a, b epoll.Holder) (Order, unix.Errno) {
 	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a.PID), uintptr(b.PID), kcmpFile,
 		uintptr(a.FD), uintptr(b.FD), 0)
 	return Order(r), errno

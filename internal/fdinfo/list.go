@@ -10,38 +10,31 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// FD is one open descriptor of a process.
-type FD struct {
-	Num  int32
-	Kind Kind
-	// Ino is the inode number for a socket and a pipe, which their links
-	// ("socket:[N]", "pipe:[N]") tell; 0 for everything else.
-	Ino uint64
-}
+	"github.com/eptop/eptop/internal/epoll"
+)
 
 // Listing is the descriptors of one process at one moment.
 type Listing struct {
-	FDs       []FD    // ascending by Num
-	Truncated bool    // the limit was reached, and there are more
-	Epolls    []int32 // the numbers of those that are epolls, ascending
-	Sockets   int     // how many are sockets
+	FDs       []epoll.FD // ascending by Num
+	Truncated bool       // the limit was reached, and there are more
+	Epolls    []int32    // the numbers of those that are epolls, ascending
+	Sockets   int        // how many are sockets
 	// Took is the time the listing took, almost all of it in the kernel.
 	Took time.Duration
 }
 
 // Find returns the descriptor of a number.
-func (l *Listing) Find(num int32) (FD, bool) {
+func (l *Listing) Find(num int32) (epoll.FD, bool) {
 	// Numbers are dense as a rule, so that the place of one is at most its value,
 	// and often exactly that.
 	n := min(len(l.FDs), max(0, int(num)+1))
 	if n > 0 && l.FDs[n-1].Num == num {
 		return l.FDs[n-1], true
 	}
-	i, found := slices.BinarySearchFunc(l.FDs[:n], num, func(fd FD, num int32) int { return int(fd.Num) - int(num) })
+	i, found := slices.BinarySearchFunc(l.FDs[:n], num, func(fd epoll.FD, num int32) int { return int(fd.Num) - int(num) })
 	if !found {
-		return FD{}, false
+		return epoll.FD{}, false
 	}
 	return l.FDs[i], true
 }
@@ -73,11 +66,11 @@ func (f *FS) List(pid, limit int, reuse Listing) (Listing, error) {
 }
 
 // KindOf tells what one descriptor of a process is, by the text of its link.
-func (f *FS) KindOf(pid, fd int) (Kind, error) {
+func (f *FS) KindOf(pid, fd int) (epoll.Kind, error) {
 	path := f.path(pid, "fd/"+strconv.Itoa(fd))
 	link, err := os.Readlink(path)
 	if err != nil {
-		return KindUnknown, pathError("readlink", path, err)
+		return epoll.KindUnknown, pathError("readlink", path, err)
 	}
 	kind, _ := parseLink([]byte(link))
 	return kind, nil
@@ -107,13 +100,13 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 				l.Truncated = true
 				break
 			}
-			l.FDs = append(l.FDs, FD{Num: num})
+			l.FDs = append(l.FDs, epoll.FD{Num: num})
 		}
 		if l.Truncated {
 			break
 		}
 	}
-	sortIfNeeded(l.FDs, func(a, b FD) int { return int(a.Num) - int(b.Num) })
+	sortIfNeeded(l.FDs, func(a, b epoll.FD) int { return int(a.Num) - int(b.Num) })
 	return nil
 }
 
@@ -132,9 +125,9 @@ func (l *Listing) readLinks(dir int, path string) error {
 		}
 		fd.Kind, fd.Ino = parseLink(link)
 		switch fd.Kind {
-		case KindEpoll:
+		case epoll.KindEpoll:
 			l.Epolls = append(l.Epolls, fd.Num)
-		case KindSocket:
+		case epoll.KindSocket:
 			l.Sockets++
 		}
 		kept = append(kept, fd)
@@ -161,48 +154,48 @@ func readLink(dir int, name string, buf []byte) (link []byte, err error) {
 
 // anonNames are the names that the kernel gives to anonymous inodes, by
 // anon_inode_getfile() and its kin.
-var anonNames = map[string]Kind{
-	"[eventfd]":   KindEventfd,
-	"[timerfd]":   KindTimerfd,
-	"[signalfd]":  KindSignalfd,
-	"inotify":     KindInotify,
-	"[eventpoll]": KindEpoll,
-	"[pidfd]":     KindPidfd,
-	"[io_uring]":  KindIOUring,
+var anonNames = map[string]epoll.Kind{
+	"[eventfd]":   epoll.KindEventfd,
+	"[timerfd]":   epoll.KindTimerfd,
+	"[signalfd]":  epoll.KindSignalfd,
+	"inotify":     epoll.KindInotify,
+	"[eventpoll]": epoll.KindEpoll,
+	"[pidfd]":     epoll.KindPidfd,
+	"[io_uring]":  epoll.KindIOUring,
 }
 
 // parseLink tells what a link in /proc/PID/fd names. Sockets and pipes get their
 // names from sockfs_dname() and pipefs_dname(), as "socket:[4242]".
-func parseLink(link []byte) (Kind, uint64) {
+func parseLink(link []byte) (epoll.Kind, uint64) {
 	if len(link) > 0 && link[0] == '/' {
 		return pathKind(link), 0
 	}
 	sort, name, _ := bytes.Cut(link, []byte{':'})
 	switch string(sort) {
 	case "socket":
-		return KindSocket, bracketed(name)
+		return epoll.KindSocket, bracketed(name)
 	case "pipe":
-		return KindPipe, bracketed(name)
+		return epoll.KindPipe, bracketed(name)
 	case "pidfd":
-		return KindPidfd, 0
+		return epoll.KindPidfd, 0
 	case "anon_inode":
 		if kind, ok := anonNames[string(name)]; ok {
 			return kind, 0
 		}
 		if bytes.HasPrefix(name, []byte("bpf")) || bytes.HasPrefix(name, []byte("[bpf")) {
-			return KindBPF, 0
+			return epoll.KindBPF, 0
 		}
 	}
-	return KindOther, 0
+	return epoll.KindOther, 0
 }
 
-func pathKind(path []byte) Kind {
+func pathKind(path []byte) epoll.Kind {
 	for _, prefix := range [...]string{"/dev/pts/", "/dev/tty", "/dev/console", "/dev/ptmx"} {
 		if bytes.HasPrefix(path, []byte(prefix)) {
-			return KindTty
+			return epoll.KindTty
 		}
 	}
-	return KindFile
+	return epoll.KindFile
 }
 
 // bracketed parses "[4242]", and returns 0 for anything else.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // live returns the procfs of the running kernel.
@@ -54,7 +56,7 @@ func newPair(t testing.TB) (a, b int) {
 }
 
 // watch adds a descriptor to an epoll, with its number as data.
-func watch(t testing.TB, epfd, fd int, mask Mask) {
+func watch(t testing.TB, epfd, fd int, mask epoll.Mask) {
 	t.Helper()
 	event := unix.EpollEvent{Events: uint32(mask), Fd: int32(fd)}
 	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
@@ -73,7 +75,7 @@ func fire(t testing.TB, epfd, n int) {
 }
 
 // look reads and judges an epoll of this process.
-func look(t testing.TB, f *FS, epfd int) ([]Watch, JudgeStats) {
+func look(t testing.TB, f *FS, epfd int) ([]epoll.Watch, JudgeStats) {
 	t.Helper()
 	l, err := f.List(os.Getpid(), 0, Listing{})
 	if err != nil {
@@ -82,7 +84,7 @@ func look(t testing.TB, f *FS, epfd int) ([]Watch, JudgeStats) {
 	return lookWith(t, f, epfd, &l)
 }
 
-func lookWith(t testing.TB, f *FS, epfd int, l *Listing) ([]Watch, JudgeStats) {
+func lookWith(t testing.TB, f *FS, epfd int, l *Listing) ([]epoll.Watch, JudgeStats) {
 	t.Helper()
 	var r Reader
 	watches, took, err := r.Read(f, os.Getpid(), epfd, nil)
@@ -103,42 +105,42 @@ func lookWith(t testing.TB, f *FS, epfd int, l *Listing) ([]Watch, JudgeStats) {
 func TestTwentyThreeWatches(t *testing.T) {
 	f := live(t)
 	epfd := newEpoll(t)
-	const always = Err | Hup
+	const always = epoll.Err | epoll.Hup
 	type want struct {
-		mask Mask
-		link Link
-		kind Kind
+		mask epoll.Mask
+		link epoll.Link
+		kind epoll.Kind
 	}
 	wants := map[int32]want{}
-	add := func(fd int, asked, shown Mask, link Link, kind Kind) {
+	add := func(fd int, asked, shown epoll.Mask, link epoll.Link, kind epoll.Kind) {
 		watch(t, epfd, fd, asked)
 		wants[int32(fd)] = want{shown, link, kind}
 	}
 	for range 10 { // edge-triggered sockets
 		a, _ := newPair(t)
-		add(a, In|RdHup|ET, In|RdHup|ET|always, Current, KindSocket)
+		add(a, epoll.In|epoll.RdHup|epoll.ET, epoll.In|epoll.RdHup|epoll.ET|always, epoll.Current, epoll.KindSocket)
 	}
 	for i := range 5 { // one-shot, two of them ready and so disarmed below
-		count, shown := uint(0), In|OneShot|always
+		count, shown := uint(0), epoll.In|epoll.OneShot|always
 		if i < 2 {
-			count, shown = 1, OneShot
+			count, shown = 1, epoll.OneShot
 		}
-		add(newEventfd(t, count), In|OneShot, shown, Current, KindEventfd)
+		add(newEventfd(t, count), epoll.In|epoll.OneShot, shown, epoll.Current, epoll.KindEventfd)
 	}
 	a, _ := newPair(t)
-	add(a, In|Exclusive, In|Exclusive|always, Current, KindSocket)
-	add(newEpoll(t), In, In|always, Current, KindEpoll) // nested
+	add(a, epoll.In|epoll.Exclusive, epoll.In|epoll.Exclusive|always, epoll.Current, epoll.KindSocket)
+	add(newEpoll(t), epoll.In, epoll.In|always, epoll.Current, epoll.KindEpoll) // nested
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	add(must(t, pipe[0], nil), In, In|always, Current, KindPipe)
+	add(must(t, pipe[0], nil), epoll.In, epoll.In|always, epoll.Current, epoll.KindPipe)
 	must(t, pipe[1], nil)
 	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
-	add(must(t, timer, err), In|ET, In|ET|always, Current, KindTimerfd)
+	add(must(t, timer, err), epoll.In|epoll.ET, epoll.In|epoll.ET|always, epoll.Current, epoll.KindTimerfd)
 	for range 3 {
 		a, _ := newPair(t)
-		add(a, Out|In|Pri, Out|In|Pri|always, Current, KindSocket)
+		add(a, epoll.Out|epoll.In|epoll.Pri, epoll.Out|epoll.In|epoll.Pri|always, epoll.Current, epoll.KindSocket)
 	}
 	fire(t, epfd, 5) // two eventfds, three writable sockets
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -146,7 +148,7 @@ func TestTwentyThreeWatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, pair[1], nil)
-	add(pair[0], In, In|always, Stale, KindSocket)
+	add(pair[0], epoll.In, epoll.In|always, epoll.Stale, epoll.KindSocket)
 	dup, err := unix.Dup(pair[0])
 	must(t, dup, err)
 	unix.Close(pair[0])
@@ -163,10 +165,10 @@ func TestTwentyThreeWatches(t *testing.T) {
 		if int32(w.Data) != w.TFD || !w.HasInode || w.Ino == 0 || w.Sdev == 0 {
 			t.Errorf("watch %+v", w)
 		}
-		et += count(w.Mask&ET != 0)
-		oneshot += count(w.Mask&OneShot != 0)
+		et += count(w.Mask&epoll.ET != 0)
+		oneshot += count(w.Mask&epoll.OneShot != 0)
 		disarmed += count(w.Mask.Disarmed())
-		exclusive += count(w.Mask&Exclusive != 0)
+		exclusive += count(w.Mask&epoll.Exclusive != 0)
 	}
 	if et != 11 || oneshot != 5 || disarmed != 2 || exclusive != 1 || stats.Stale != 1 || stats.Unproven != 0 {
 		t.Errorf("ET %d, ONESHOT %d, disarmed %d, EXCLUSIVE %d, %+v", et, oneshot, disarmed, exclusive, stats)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // ErrMalformed is the kind of every error that says the text of a watch line is
@@ -41,12 +43,12 @@ func (e *LineError) Is(target error) bool { return target == ErrMalformed }
 // A watch line that does not parse ends the work with a [*LineError] (an
 // [ErrMalformed]) that counts lines from the start of b; the watches before that
 // line are returned, and rest starts with it.
-func AppendWatches(dst []Watch, b []byte) (watches []Watch, rest []byte, err error) {
+func AppendWatches(dst []epoll.Watch, b []byte) (watches []epoll.Watch, rest []byte, err error) {
 	i := 0
 	for i < len(b) {
 		if len(b)-i >= fastWindow {
 			if len(dst) == cap(dst) {
-				dst = append(dst, Watch{})[:len(dst)]
+				dst = append(dst, epoll.Watch{})[:len(dst)]
 			}
 			dst = dst[:len(dst)+1]
 			if n := parseFast((*[fastWindow]byte)(b[i:]), &dst[len(dst)-1]); n > 0 {
@@ -100,13 +102,13 @@ var (
 
 // parseLine parses one watch line without its newline, of any column widths. A
 // reason other than "" says why it could not.
-func parseLine(line []byte) (w Watch, reason string) {
+func parseLine(line []byte) (w epoll.Watch, reason string) {
 	f := fields{b: line}
 	f.key(tfdKey)
 	w.TFD = int32(f.decimal(math.MaxInt32))
 	f.gap()
 	f.key(eventsKey)
-	w.Mask = Mask(f.hex(math.MaxUint32))
+	w.Mask = epoll.Mask(f.hex(math.MaxUint32))
 	f.gap()
 	f.key(dataKey)
 	w.Data = f.hex(math.MaxUint64)

@@ -3,6 +3,8 @@ package fdinfo
 import (
 	"fmt"
 	"testing"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // kernelFormat is the format string of ep_show_fdinfo() in fs/eventpoll.c since
@@ -16,7 +18,7 @@ func socketLines(n int) (text []byte, sum int64) {
 	for i := range n {
 		tfd := 5 + i
 		sum += int64(tfd)
-		text = fmt.Appendf(text, kernelFormat, tfd, uint32(In|RdHup|ET|Err|Hup), 0x7f3a00000000+uint64(i)*64, 0, 0x4c1e2f0+i*3, 9)
+		text = fmt.Appendf(text, kernelFormat, tfd, uint32(epoll.In|epoll.RdHup|epoll.ET|epoll.Err|epoll.Hup), 0x7f3a00000000+uint64(i)*64, 0, 0x4c1e2f0+i*3, 9)
 	}
 	return text, sum
 }
@@ -27,13 +29,13 @@ func benchmarkSizes(b *testing.B, run func(b *testing.B, n int)) {
 	}
 }
 
-func checkSockets(tb testing.TB, watches []Watch, n int, sum int64) {
+func checkSockets(tb testing.TB, watches []epoll.Watch, n int, sum int64) {
 	tb.Helper()
 	var got int64
 	for i := range watches {
 		w := &watches[i]
 		got += int64(w.TFD)
-		if w.Mask != In|RdHup|ET|Err|Hup || w.Sdev != 9 || w.Ino != uint64(0x4c1e2f0+i*3) || w.Data != 0x7f3a00000000+uint64(i)*64 {
+		if w.Mask != epoll.In|epoll.RdHup|epoll.ET|epoll.Err|epoll.Hup || w.Sdev != 9 || w.Ino != uint64(0x4c1e2f0+i*3) || w.Data != 0x7f3a00000000+uint64(i)*64 {
 			tb.Fatalf("watch %d: %+v", i, *w)
 		}
 	}
@@ -45,7 +47,7 @@ func checkSockets(tb testing.TB, watches []Watch, n int, sum int64) {
 func BenchmarkAppendWatches(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, n int) {
 		text, sum := socketLines(n)
-		watches := make([]Watch, 0, n)
+		watches := make([]epoll.Watch, 0, n)
 		b.SetBytes(int64(len(text)))
 		b.ReportAllocs()
 		for b.Loop() {

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // formatBefore413 is the format string of ep_show_fdinfo() before Linux 4.13.
@@ -23,33 +25,33 @@ const formatBefore413 = "tfd: %8d events: %8x data: %16x\n"
 var filler = strings.Repeat("#", fastWindow)
 
 func TestWatchIs40Bytes(t *testing.T) {
-	if size := unsafe.Sizeof(Watch{}); size != 40 {
+	if size := unsafe.Sizeof(epoll.Watch{}); size != 40 {
 		t.Errorf("%d bytes", size)
 	}
 }
 
 func TestAppendWatches(t *testing.T) {
-	inode := func(w Watch) Watch { w.HasInode = true; return w }
+	inode := func(w epoll.Watch) epoll.Watch { w.HasInode = true; return w }
 	for _, test := range []struct {
 		name, line string
-		want       Watch
+		want       epoll.Watch
 	}{
 		{"socket", "tfd:       11 events:       19 data:                b  pos:0 ino:2864 sdev:8",
-			inode(Watch{TFD: 11, Mask: 0x19, Data: 0xb, Ino: 0x2864, Sdev: 8})},
+			inode(epoll.Watch{TFD: 11, Mask: 0x19, Data: 0xb, Ino: 0x2864, Sdev: 8})},
 		{"before 4.13", "tfd:       11 events: 80002019 data:     7f3a00000000",
-			Watch{TFD: 11, Mask: 0x80002019, Data: 0x7f3a00000000}},
+			epoll.Watch{TFD: 11, Mask: 0x80002019, Data: 0x7f3a00000000}},
 		{"position", "tfd:        5 events:       1f data:                0  pos:1234567 ino:7 sdev:800001",
-			inode(Watch{TFD: 5, Mask: 0x1f, Pos: 1234567, Ino: 7, Sdev: 0x800001})},
+			inode(epoll.Watch{TFD: 5, Mask: 0x1f, Pos: 1234567, Ino: 7, Sdev: 0x800001})},
 		{"negative position", "tfd:        5 events:       1f data:                0  pos:-1 ino:7 sdev:1",
-			inode(Watch{TFD: 5, Mask: 0x1f, Pos: -1, Ino: 7, Sdev: 1})},
+			inode(epoll.Watch{TFD: 5, Mask: 0x1f, Pos: -1, Ino: 7, Sdev: 1})},
 		{"everything largest", "tfd: 2147483647 events: ffffffff data: ffffffffffffffff  pos:9223372036854775807 ino:ffffffffffffffff sdev:ffffffff",
-			inode(Watch{TFD: math.MaxInt32, Mask: math.MaxUint32, Data: math.MaxUint64, Pos: math.MaxInt64, Ino: math.MaxUint64, Sdev: math.MaxUint32})},
+			inode(epoll.Watch{TFD: math.MaxInt32, Mask: math.MaxUint32, Data: math.MaxUint64, Pos: math.MaxInt64, Ino: math.MaxUint64, Sdev: math.MaxUint32})},
 		{"eight digits", "tfd: 12345678 events: 9abcdef0 data: 123456789abcdef0  pos:999999999999999999 ino:12345678 sdev:9abcdef0",
-			inode(Watch{TFD: 12345678, Mask: 0x9abcdef0, Data: 0x123456789abcdef0, Pos: 999999999999999999, Ino: 0x12345678, Sdev: 0x9abcdef0})},
+			inode(epoll.Watch{TFD: 12345678, Mask: 0x9abcdef0, Data: 0x123456789abcdef0, Pos: 999999999999999999, Ino: 0x12345678, Sdev: 0x9abcdef0})},
 		{"more columns", "tfd:        5 events:       19 data:                0  pos:0 ino:7 sdev:1 napi:3 x",
-			inode(Watch{TFD: 5, Mask: 0x19, Ino: 7, Sdev: 1})},
+			inode(epoll.Watch{TFD: 5, Mask: 0x19, Ino: 7, Sdev: 1})},
 		{"other widths", "tfd: 5 events: 19 data: 0 pos: 3 ino: 007 sdev: 1",
-			inode(Watch{TFD: 5, Mask: 0x19, Pos: 3, Ino: 7, Sdev: 1})},
+			inode(epoll.Watch{TFD: 5, Mask: 0x19, Pos: 3, Ino: 7, Sdev: 1})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, after := range []string{"", filler} {
@@ -58,7 +60,7 @@ func TestAppendWatches(t *testing.T) {
 				if err != nil || string(rest) != after {
 					t.Fatalf("rest %q, %v", rest, err)
 				}
-				if diff := cmp.Diff([]Watch{test.want}, got); diff != "" {
+				if diff := cmp.Diff([]epoll.Watch{test.want}, got); diff != "" {
 					t.Error(diff)
 				}
 			}
@@ -119,11 +121,11 @@ func TestCheckRest(t *testing.T) {
 func TestCaptured(t *testing.T) {
 	for _, test := range []struct {
 		file        string
-		first, last Watch
+		first, last epoll.Watch
 	}{
-		{"linux-6.1-1", Watch{TFD: 11, Data: 0xb, Ino: 0x2864, Sdev: 8}, Watch{TFD: 115, Data: 0x73, Ino: 0x1e, Sdev: 0xe}},
-		{"linux-6.1-2-nomerge", Watch{TFD: 8, Data: 8, Ino: 0x2c09, Sdev: 8}, Watch{TFD: 122, Data: 0x7a, Ino: 0x2aeb, Sdev: 0xe}},
-		{"linux-6.12-4", Watch{TFD: 7, Data: 7, Ino: 0x8cf, Sdev: 9}, Watch{TFD: 124, Data: 0x7c, Ino: 0x417, Sdev: 0x10}},
+		{"linux-6.1-1", epoll.Watch{TFD: 11, Data: 0xb, Ino: 0x2864, Sdev: 8}, epoll.Watch{TFD: 115, Data: 0x73, Ino: 0x1e, Sdev: 0xe}},
+		{"linux-6.1-2-nomerge", epoll.Watch{TFD: 8, Data: 8, Ino: 0x2c09, Sdev: 8}, epoll.Watch{TFD: 122, Data: 0x7a, Ino: 0x2aeb, Sdev: 0xe}},
+		{"linux-6.12-4", epoll.Watch{TFD: 7, Data: 7, Ino: 0x8cf, Sdev: 9}, epoll.Watch{TFD: 124, Data: 0x7c, Ino: 0x417, Sdev: 0x10}},
 	} {
 		text, err := os.ReadFile("testdata/" + test.file)
 		if err != nil {
@@ -133,7 +135,7 @@ func TestCaptured(t *testing.T) {
 		if err != nil || len(rest) != 0 || len(watches) != 120 {
 			t.Fatalf("%s: %d watches, rest %q, %v", test.file, len(watches), rest, err)
 		}
-		for i, want := range map[int]Watch{0: test.first, 119: test.last} {
+		for i, want := range map[int]epoll.Watch{0: test.first, 119: test.last} {
 			want.Mask, want.HasInode = 0x19, true
 			if diff := cmp.Diff(want, watches[i]); diff != "" {
 				t.Errorf("%s: watch %d: %s", test.file, i, diff)
@@ -163,7 +165,7 @@ func TestEveryByte(t *testing.T) {
 
 func TestAppendWatchesAllocatesNothing(t *testing.T) {
 	text, _ := socketLines(1000)
-	watches := make([]Watch, 0, 1000)
+	watches := make([]epoll.Watch, 0, 1000)
 	if n := testing.AllocsPerRun(10, func() { watches, _, _ = AppendWatches(watches[:0], text) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -176,7 +178,7 @@ func FuzzKernelLine(f *testing.F) {
 	f.Add(int32(math.MaxInt32), uint32(math.MaxUint32), uint64(math.MaxUint64), int64(math.MinInt64), uint64(math.MaxUint64), uint32(math.MaxUint32), false)
 	f.Add(int32(100000000), uint32(1<<30), uint64(0x7f3a00000000), int64(1<<62), uint64(0x123456789), uint32(1<<20), true)
 	f.Fuzz(func(t *testing.T, tfd int32, mask uint32, data uint64, pos int64, ino uint64, sdev uint32, old bool) {
-		want := Watch{TFD: tfd, Mask: Mask(mask), Data: data}
+		want := epoll.Watch{TFD: tfd, Mask: epoll.Mask(mask), Data: data}
 		line := fmt.Sprintf(formatBefore413, tfd, mask, data)
 		if !old {
 			want.Pos, want.Ino, want.Sdev, want.HasInode = pos, ino, sdev, true
@@ -258,7 +260,7 @@ func checkParts(t *testing.T, text []byte, cut int) {
 	}
 }
 
-func sameWatches(a, b []Watch) bool {
+func sameWatches(a, b []epoll.Watch) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -275,7 +277,7 @@ var watchLine = regexp.MustCompile(`(?s)^tfd: *([0-9]+) +events: *([0-9a-f]+) +d
 
 // parseSimply is AppendWatches written to be read. line is the number of the line
 // that does not parse, or 0.
-func parseSimply(text []byte) (watches []Watch, rest string, line int) {
+func parseSimply(text []byte) (watches []epoll.Watch, rest string, line int) {
 	rest = string(text)
 	for {
 		before, after, found := strings.Cut(rest, "\n")
@@ -294,7 +296,7 @@ func parseSimply(text []byte) (watches []Watch, rest string, line int) {
 	}
 }
 
-func parseLineSimply(line string) (w Watch, ok bool) {
+func parseLineSimply(line string) (w epoll.Watch, ok bool) {
 	m := watchLine.FindStringSubmatch(line)
 	if m == nil {
 		return w, false
@@ -306,7 +308,7 @@ func parseLineSimply(line string) (w Watch, ok bool) {
 		return v
 	}
 	w.TFD = int32(number(m[1], 10, 31))
-	w.Mask = Mask(number(m[2], 16, 32))
+	w.Mask = epoll.Mask(number(m[2], 16, 32))
 	w.Data = number(m[3], 16, 64)
 	if m[4] != "" {
 		w.HasInode = true

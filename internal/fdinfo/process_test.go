@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 func TestPIDs(t *testing.T) {
@@ -65,10 +67,10 @@ func TestList(t *testing.T) {
 	if !slices.Contains(l.Epolls, int32(epfd)) || l.Sockets < 2 || l.Truncated || l.Took <= 0 {
 		t.Errorf("%+v", l)
 	}
-	for num, want := range map[int]FD{
-		a:     {Num: int32(a), Kind: KindSocket, Ino: st.Ino},
-		epfd:  {Num: int32(epfd), Kind: KindEpoll},
-		event: {Num: int32(event), Kind: KindEventfd},
+	for num, want := range map[int]epoll.FD{
+		a:     {Num: int32(a), Kind: epoll.KindSocket, Ino: st.Ino},
+		epfd:  {Num: int32(epfd), Kind: epoll.KindEpoll},
+		event: {Num: int32(event), Kind: epoll.KindEventfd},
 	} {
 		if got, ok := l.Find(int32(num)); !ok || got != want {
 			t.Errorf("descriptor %d: %+v, want %+v", num, got, want)
@@ -80,7 +82,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The number that is free now is that of the directory while it is read.
-	if dir, ok := again.Find(int32(b)); !ok || dir.Kind != KindFile || len(again.FDs) != len(l.FDs)-1 {
+	if dir, ok := again.Find(int32(b)); !ok || dir.Kind != epoll.KindFile || len(again.FDs) != len(l.FDs)-1 {
 		t.Errorf("%d descriptors after closing one of %d, and %+v", len(again.FDs), len(l.FDs), dir)
 	}
 	if &again.FDs[0] != &l.FDs[0] {
@@ -146,7 +148,7 @@ func TestGone(t *testing.T) {
 			t.Errorf("%s: %v", op, err)
 		}
 	}
-	if stats := f.Judge(pid, 3, make([]Watch, 2), nil, 1e9); stats.Unproven != 2 || stats.Stale != 0 {
+	if stats := f.Judge(pid, 3, make([]epoll.Watch, 2), nil, 1e9); stats.Unproven != 2 || stats.Stale != 0 {
 		t.Errorf("judged the watches of an ended process: %+v", stats)
 	}
 }
@@ -195,7 +197,7 @@ func TestReadAgain(t *testing.T) {
 		if err != nil || len(watches) != n || took <= 0 {
 			t.Fatalf("%d watches, want %d; %v, %v", len(watches), n, took, err)
 		}
-		watch(t, epfd, newEventfd(t, 0), In)
+		watch(t, epfd, newEventfd(t, 0), epoll.In)
 	}
 	if n := file.KernelBytes(); n != 16<<10 {
 		t.Errorf("%d bytes for 199 lines of 79 bytes", n)
@@ -211,7 +213,7 @@ func allErrors(f *FS, pid int) map[string]error {
 	var r Reader
 	_, list := f.List(pid, 0, Listing{})
 	_, _, read := r.Read(f, pid, 0, nil)
-	_, compare := f.Compare(Holder{pid, 0}, Holder{os.Getpid(), 0})
+	_, compare := f.Compare(epoll.Holder{PID: pid, FD: 0}, epoll.Holder{PID: os.Getpid(), FD: 0})
 	errs := map[string]error{"List": list, "Read": read, "Compare": compare}
 	if _, err := f.StatFDs(pid); err != nil || list == nil {
 		errs["StatFDs"] = err
@@ -253,7 +255,7 @@ func lookAsStranger() error {
 		return fmt.Errorf("%+v, %w", d, err)
 	}
 	instances := f.NewInstances()
-	if err := instances.Add(Holder{parent, 0}); err != nil {
+	if err := instances.Add(epoll.Holder{PID: parent, FD: 0}); err != nil {
 		return err
 	}
 	all := instances.All()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // Reader reads the fdinfo files of epolls through one buffer that it keeps, so
@@ -31,7 +33,7 @@ const readBytes = 256 << 10
 //
 // Another user's process needs root or CAP_SYS_PTRACE. On an error the watches
 // read so far are returned with it; an [ErrMalformed] quotes the line.
-func (r *Reader) Read(f *FS, pid, fd int, dst []Watch) (watches []Watch, took time.Duration, err error) {
+func (r *Reader) Read(f *FS, pid, fd int, dst []epoll.Watch) (watches []epoll.Watch, took time.Duration, err error) {
 	file, err := f.OpenEpoll(pid, fd)
 	if err != nil {
 		return dst, 0, err
@@ -80,7 +82,7 @@ func (e *EpollFile) KernelBytes() int {
 // ReadFile is [Reader.Read] for a file that is kept open. fs.ErrNotExist says
 // that the process ended or has no such descriptor any more; the file is to be
 // closed then, also when a new process got the old number.
-func (r *Reader) ReadFile(e *EpollFile, dst []Watch) (watches []Watch, took time.Duration, err error) {
+func (r *Reader) ReadFile(e *EpollFile, dst []epoll.Watch) (watches []epoll.Watch, took time.Duration, err error) {
 	if r.buf == nil {
 		r.buf = make([]byte, readBytes)
 	}
@@ -96,7 +98,7 @@ func (r *Reader) ReadFile(e *EpollFile, dst []Watch) (watches []Watch, took time
 
 // readAll reads from the beginning to the end of the file, which a short read is
 // not.
-func (r *Reader) readAll(file int, dst []Watch) (watches []Watch, size int, took time.Duration, err error) {
+func (r *Reader) readAll(file int, dst []epoll.Watch) (watches []epoll.Watch, size int, took time.Duration, err error) {
 	lines, kept := 0, 0
 	for {
 		start := time.Now()

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // The benchmarks here are what BenchmarkAppendWatches is measured against.
@@ -18,7 +20,7 @@ import (
 func BenchmarkReferenceSscanf(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, n int) {
 		text, sum := socketLines(n)
-		watches := make([]Watch, 0, n)
+		watches := make([]epoll.Watch, 0, n)
 		b.SetBytes(int64(len(text)))
 		b.ReportAllocs()
 		for b.Loop() {
@@ -28,7 +30,7 @@ func BenchmarkReferenceSscanf(b *testing.B) {
 				if !bytes.HasPrefix(lines.Bytes(), tfdKey) {
 					continue
 				}
-				w := Watch{HasInode: true}
+				w := epoll.Watch{HasInode: true}
 				if _, err := fmt.Sscanf(lines.Text(), "tfd: %d events: %x data: %x pos:%d ino:%x sdev:%x",
 					&w.TFD, &w.Mask, &w.Data, &w.Pos, &w.Ino, &w.Sdev); err != nil {
 					b.Fatal(err)
@@ -81,7 +83,7 @@ func BenchmarkReadCapturedFile(b *testing.B) {
 		}
 		writeCaptured(b, f.root, text)
 		var r Reader
-		watches := make([]Watch, 0, n)
+		watches := make([]epoll.Watch, 0, n)
 		b.SetBytes(int64(len(text)))
 		b.ReportAllocs()
 		for b.Loop() {
@@ -128,12 +130,12 @@ func BenchmarkLive(b *testing.B) {
 	epfd := newEpoll(b)
 	for range n / 2 {
 		x, y := newPair(b)
-		watch(b, epfd, x, In|ET)
-		watch(b, epfd, y, In|ET)
+		watch(b, epfd, x, epoll.In|epoll.ET)
+		watch(b, epfd, y, epoll.In|epoll.ET)
 	}
 	var r Reader
 	var l Listing
-	watches := make([]Watch, 0, n)
+	watches := make([]epoll.Watch, 0, n)
 	var err error
 	b.Run("Read", func(b *testing.B) {
 		b.ReportAllocs()

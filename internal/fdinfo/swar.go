@@ -3,6 +3,8 @@ package fdinfo
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // The fast path takes the columns that the kernel's format string puts at fixed
@@ -47,7 +49,7 @@ const (
 // parseFast parses the line that starts at p[0] into w and returns its length
 // with the newline, or 0 where the line is not of the usual form; w is then
 // undefined.
-func parseFast(p *[fastWindow]byte, w *Watch) int {
+func parseFast(p *[fastWindow]byte, w *epoll.Watch) int {
 	bad := binary.LittleEndian.Uint64(p[0:])&low40 ^ litTFD
 	bad |= binary.LittleEndian.Uint64(p[13:]) ^ litEvents | uint64(p[21]^' ')
 	bad |= binary.LittleEndian.Uint64(p[30:])&low56 ^ litData
@@ -73,8 +75,8 @@ func parseFast(p *[fastWindow]byte, w *Watch) int {
 	}
 	w.Data = dataHigh<<32 | dataLow
 	w.TFD = int32(tfd)
-	w.Mask = Mask(events)
-	w.Link, w.Kind = Unproven, KindUnknown
+	w.Mask = epoll.Mask(events)
+	w.Link, w.Kind = epoll.Unproven, epoll.KindUnknown
 	if p[offAfter] == '\n' {
 		w.Ino, w.Pos, w.Sdev, w.HasInode = 0, 0, 0, false
 		return offAfter + 1
@@ -84,7 +86,7 @@ func parseFast(p *[fastWindow]byte, w *Watch) int {
 
 // parseFastInode is parseFast for the columns since Linux 4.13, whose widths
 // vary.
-func parseFastInode(p *[fastWindow]byte, w *Watch) int {
+func parseFastInode(p *[fastWindow]byte, w *epoll.Watch) int {
 	var pos int64
 	at := offPos + 2
 	if after := binary.LittleEndian.Uint64(p[offAfter:]); after != litPos0 {

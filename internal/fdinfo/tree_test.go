@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // tree writes a captured procfs and returns it. A value that starts with "->" is
@@ -75,10 +77,10 @@ func TestCapturedTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Listing{
-		FDs: []FD{
-			{0, KindTty, 0}, {3, KindSocket, 103}, {4, KindSocket, 999}, {7, KindEpoll, 0}, {8, KindEventfd, 0},
-			{9, KindPipe, 55}, {10, KindFile, 0}, {11, KindInotify, 0}, {12, KindBPF, 0}, {13, KindIOUring, 0},
-			{14, KindPidfd, 0}, {15, KindTimerfd, 0}, {16, KindSignalfd, 0}, {17, KindOther, 0}, {18, KindOther, 0},
+		FDs: []epoll.FD{
+			{Num: 0, Kind: epoll.KindTty, Ino: 0}, {Num: 3, Kind: epoll.KindSocket, Ino: 103}, {Num: 4, Kind: epoll.KindSocket, Ino: 999}, {Num: 7, Kind: epoll.KindEpoll, Ino: 0}, {Num: 8, Kind: epoll.KindEventfd, Ino: 0},
+			{Num: 9, Kind: epoll.KindPipe, Ino: 55}, {Num: 10, Kind: epoll.KindFile, Ino: 0}, {Num: 11, Kind: epoll.KindInotify, Ino: 0}, {Num: 12, Kind: epoll.KindBPF, Ino: 0}, {Num: 13, Kind: epoll.KindIOUring, Ino: 0},
+			{Num: 14, Kind: epoll.KindPidfd, Ino: 0}, {Num: 15, Kind: epoll.KindTimerfd, Ino: 0}, {Num: 16, Kind: epoll.KindSignalfd, Ino: 0}, {Num: 17, Kind: epoll.KindOther, Ino: 0}, {Num: 18, Kind: epoll.KindOther, Ino: 0},
 		},
 		Epolls: []int32{7}, Sockets: 2,
 	}
@@ -101,14 +103,14 @@ func TestCapturedTree(t *testing.T) {
 		t.Error(diff)
 	}
 	for i, want := range []struct {
-		link Link
-		kind Kind
-	}{{Current, KindSocket}, {Stale, KindSocket}, {Stale, KindSocket}, {Unproven, KindUnknown}, {Stale, KindUnknown}} {
+		link epoll.Link
+		kind epoll.Kind
+	}{{epoll.Current, epoll.KindSocket}, {epoll.Stale, epoll.KindSocket}, {epoll.Stale, epoll.KindSocket}, {epoll.Unproven, epoll.KindUnknown}, {epoll.Stale, epoll.KindUnknown}} {
 		if w := watches[i]; w.Link != want.link || w.Kind != want.kind {
 			t.Errorf("watch %d: %+v, want %+v", i, w, want)
 		}
 	}
-	if _, err := f.Compare(Holder{42, 7}, Holder{42, 7}); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := f.Compare(epoll.Holder{PID: 42, FD: 7}, epoll.Holder{PID: 42, FD: 7}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("kcmp in a captured tree: %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // verify asks about the suspects one by one until a bound is reached.
@@ -19,10 +21,10 @@ func (j *judge) verify() {
 			j.stats.Verified++
 			j.watches[s.watch].Link = link
 			switch link {
-			case Current:
+			case epoll.Current:
 				j.stats.Current++
 				j.stats.Unproven--
-			case Stale:
+			case epoll.Stale:
 				j.stats.Stale++
 				j.stats.Unproven--
 			}
@@ -74,8 +76,8 @@ const (
 )
 
 // ask puts the answers of all holders together.
-func (j *judge) ask(s suspect) Link {
-	link := Stale
+func (j *judge) ask(s suspect) epoll.Link {
+	link := epoll.Stale
 	stands := false
 	for i := range j.views {
 		v := &j.views[i]
@@ -88,13 +90,13 @@ func (j *judge) ask(s suspect) Link {
 		}
 		switch a {
 		case isCurrent:
-			return Current
+			return epoll.Current
 		case watchIsGone:
-			return Unproven
+			return epoll.Unproven
 		case isNot:
 			stands = !v.noKcmp
 		case noAnswer:
-			link = Unproven
+			link = epoll.Unproven
 		}
 	}
 	return link
@@ -111,7 +113,7 @@ func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
 			// What is closed is the descriptor, or else this holder's epoll.
 			order, errno = compareFiles(v.Holder, v.Holder)
 		} else {
-			order, errno = j.compareTarget(v, v.FD, slot)
+			order, errno = j.compareTarget(v, int32(v.FD), slot)
 		}
 		if errno == 0 {
 			return isNot
@@ -156,7 +158,7 @@ func (j *judge) compareTarget(v *viewState, fd int32, slot epollSlot) (Order, un
 // socket under the old number.
 func (j *judge) confirm(v *viewState, s suspect) answer {
 	w := &j.watches[s.watch]
-	if s.kind != KindUnknown {
+	if s.kind != epoll.KindUnknown {
 		w.Kind = s.kind
 		return isCurrent
 	}
@@ -199,13 +201,13 @@ func (j *judge) askLink(v *viewState, s suspect) answer {
 }
 
 // lookup reads what a descriptor is now.
-func (j *judge) lookup(v *viewState, num int32) (FD, error) {
+func (j *judge) lookup(v *viewState, num int32) (epoll.FD, error) {
 	var buf [maxLink]byte
 	link, err := readLink(unix.AT_FDCWD, j.link(v, num), buf[:])
 	if err != nil {
-		return FD{}, err
+		return epoll.FD{}, err
 	}
-	fd := FD{Num: num}
+	fd := epoll.FD{Num: num}
 	fd.Kind, fd.Ino = parseLink(link)
 	return fd, nil
 }

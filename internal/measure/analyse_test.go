@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
 )
@@ -77,7 +78,7 @@ var testParts = []known{
 	{names: []string{"eventpoll_pwq"}, shownAs: "anon_vma_chain", stages: setOf(stageWatch), charged: true},
 }
 
-func near(t *testing.T, what string, got model.Maybe[int64], want, within float64) {
+func near(t *testing.T, what string, got maybe.Of[int64], want, within float64) {
 	t.Helper()
 	if !got.Known || math.Abs(float64(got.Value)-want) > within {
 		t.Errorf("%s: %+v, want %.0f ± %.0f", what, got, want, within)

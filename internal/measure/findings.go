@@ -6,14 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
-func rounded(x float64) model.Maybe[int64] {
+func rounded(x float64) maybe.Of[int64] {
 	if math.IsNaN(x) || math.IsInf(x, 0) || math.Abs(x) > 1e15 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
-	return model.Some(int64(math.Round(x)))
+	return maybe.Some(int64(math.Round(x)))
 }
 
 // vague is the half interval, as a share of the slope, from which on a number says
@@ -21,7 +22,7 @@ func rounded(x float64) model.Maybe[int64] {
 const vague = 0.2
 
 // told is a slope with half its interval, both absent where it is vague.
-func told(slope, half float64) (bytes, ci model.Maybe[int64]) {
+func told(slope, half float64) (bytes, ci maybe.Of[int64]) {
 	// A slope without any spread is that of counts that did not move.
 	if !(half > 0 && half <= vague*slope) {
 		return bytes, ci
@@ -46,7 +47,7 @@ func (a *analysis) into(m *model.Measurement) {
 	}
 	if m.Doubt = a.contradiction(); m.Doubt != "" {
 		// A wrong number is worse than none.
-		m.BytesPerConnection, m.CI95Bytes = model.Maybe[int64]{}, model.Maybe[int64]{}
+		m.BytesPerConnection, m.CI95Bytes = maybe.Of[int64]{}, maybe.Of[int64]{}
 		return
 	}
 	for _, n := range []int64{100_000, 1_000_000, 10_000_000} {
@@ -98,7 +99,7 @@ func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
 		variance += float64(s.CI95Bytes) * float64(s.CI95Bytes)
 	}
 	if off := math.Abs(sum - slope); len(m.Stages) > 0 && off > 2*math.Sqrt(variance) && off > 0.03*slope {
-		m.Stages, m.BytesPerEnd, m.EndCI95Bytes = nil, model.Maybe[int64]{}, model.Maybe[int64]{}
+		m.Stages, m.BytesPerEnd, m.EndCI95Bytes = nil, maybe.Of[int64]{}, maybe.Of[int64]{}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -114,7 +115,7 @@ func (e *Experiment) disturbed() bool {
 }
 
 // off says how far a number is from what is wanted; "" is near enough.
-func off(what string, got, want model.Maybe[int64], share float64) string {
+func off(what string, got, want maybe.Of[int64], share float64) string {
 	if !got.Known || math.Abs(float64(got.Value-want.Value)) > share*float64(want.Value) {
 		return fmt.Sprintf("%s: %+v, want %d within %g %%\n", what, got, want.Value, 100*share)
 	}
@@ -124,7 +125,7 @@ func off(what string, got, want model.Maybe[int64], share float64) string {
 // expected is what the sizes of this kernel's objects add up to, with the client's bind
 // buckets as they were found: ports that other programs' connections wait on have
 // theirs already.
-func expected(m *model.Measurement) model.Maybe[int64] {
+func expected(m *model.Measurement) maybe.Of[int64] {
 	want := float64(m.ExpectedBytes.Value)
 	for _, p := range m.Parts {
 		if strings.Contains(p.Cache, "tcp_bind_bucket") {
@@ -165,7 +166,7 @@ func measureOnce(t *testing.T, snap *model.Snapshot, family loadgen.Family) (wro
 	if m.BytesPerEnd.Known {
 		wrong += off("an end", m.BytesPerEnd, m.ExpectedEnd, 0.05)
 	}
-	wrong += off("memory above the baseline", l.AboveBytes, model.Some(10_000*m.ExpectedBytes.Value), 0.1)
+	wrong += off("memory above the baseline", l.AboveBytes, maybe.Some(10_000*m.ExpectedBytes.Value), 0.1)
 	if len(m.Stages) != 4 || len(m.Parts) < 6 || len(l.Points) < 10 {
 		t.Errorf("%+v, %d points", m, len(l.Points))
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -97,7 +98,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
 	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason
 	if e.drain.done && e.base.objects != nil {
-		m.DrainedToBaseline, m.LeftBytes = model.Some(e.drain.back), rounded(max(0, e.drain.left))
+		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), rounded(max(0, e.drain.left))
 		m.DrainSeconds = e.drain.took.Seconds()
 	}
 	return &m
@@ -114,10 +115,10 @@ func (e *Experiment) fit() *model.Measurement {
 		idle.UnreadBytes = 0
 		m.ExpectedBytes = e.expected.Preflight(idle).BytesPerConnection
 		if end, ok := e.expected.ConnectionCost.Of(e.plan.Family); ok {
-			m.ExpectedEnd = model.Some(end.Bytes)
+			m.ExpectedEnd = maybe.Some(end.Bytes)
 		}
 		if w, ok := e.expected.Epoll.Cost.Get(); ok && e.plan.Watch != loadgen.WatchNone {
-			m.ExpectedWatch = model.Some(w.Bytes)
+			m.ExpectedWatch = maybe.Some(w.Bytes)
 		}
 	}
 	if a, ok := newAnalysis(e.caches, e.parts, e.readings); ok {

@@ -1,6 +1,10 @@
 package model
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
 
 // FolkloreBytes is the often quoted 3.3 KB of one idle TCP socket on a
 // 3.10-era kernel (Zhang Yanfei): socket_alloc 0.62 + tcp_sock 1.94 + dentry
@@ -53,15 +57,15 @@ type sizes struct {
 func (s sizes) part(p part) (Part, bool) {
 	out := Part{Cache: p.cache, Origin: Estimated}
 	if n, ok := s.structs[p.object]; ok {
-		out.ObjectBytes = Some(n)
+		out.ObjectBytes = maybe.Some(n)
 	} else if n, ok := s.protocols[p.proto]; ok {
-		out.ObjectBytes = Some(n)
+		out.ObjectBytes = maybe.Some(n)
 	}
 	l, ok := s.layouts[p.cache]
 	if ok {
 		out.ShownAs, out.Reclaimable = l.ShownAs, l.Reclaimable
 		if !out.ObjectBytes.Known && l.RequestedBytes > 0 {
-			out.ObjectBytes = Some(l.RequestedBytes)
+			out.ObjectBytes = maybe.Some(l.RequestedBytes)
 		}
 	}
 	switch {
@@ -80,14 +84,14 @@ func (s sizes) part(p part) (Part, bool) {
 // sum resolves parts and adds them up. Its origin is derived at best: each
 // part may be measured, that a socket is made of just these is knowledge. It
 // is absent where the first part, the thing itself, is not known.
-func (s sizes) sum(parts []part) (Maybe[Cost], map[string]int64) {
+func (s sizes) sum(parts []part) (maybe.Of[Cost], map[string]int64) {
 	cost := Cost{Origin: Derived}
 	by := map[string]int64{}
 	for i, p := range parts {
 		got, ok := s.part(p)
 		if !ok {
 			if i == 0 {
-				return Maybe[Cost]{}, nil
+				return maybe.Of[Cost]{}, nil
 			}
 			if !p.optional {
 				cost.LeavesOut = append(cost.LeavesOut, p.cache)
@@ -100,7 +104,7 @@ func (s sizes) sum(parts []part) (Maybe[Cost], map[string]int64) {
 		cost.Origin = weakest(cost.Origin, got.Origin)
 		by[p.cache] = got.Bytes
 	}
-	return Some(cost), by
+	return maybe.Some(cost), by
 }
 
 func (s sizes) connections() ConnectionCosts {
@@ -119,10 +123,10 @@ func (s sizes) connections() ConnectionCosts {
 
 // watch is the cost of one watch, and what of it an epoll watched by another
 // epoll does not need: the epitems_head of a plain file.
-func (s sizes) watch() (cost Maybe[WatchCost], head int64) {
+func (s sizes) watch() (cost maybe.Of[WatchCost], head int64) {
 	sum, by := s.sum(watchParts)
 	if !sum.Known {
-		return Maybe[WatchCost]{}, 0
+		return maybe.Of[WatchCost]{}, 0
 	}
 	w := WatchCost{
 		Bytes: sum.Value.Bytes, ManualBytes: ManualBytes, Origin: sum.Value.Origin,
@@ -133,17 +137,17 @@ func (s sizes) watch() (cost Maybe[WatchCost], head int64) {
 	epi, ok1 := s.structs["epitem"]
 	pwq, ok2 := s.structs["eppoll_entry"]
 	if ok1 && ok2 {
-		w.ChargedBytes = Some(epi + pwq)
+		w.ChargedBytes = maybe.Some(epi + pwq)
 	}
-	return Some(w), by[headCache]
+	return maybe.Some(w), by[headCache]
 }
 
 // instance is the cost of an epoll without watches. struct eventpoll has no
 // cache of its own: kmalloc serves it from the smallest cache that fits.
-func (s sizes) instance() Maybe[InstanceCost] {
+func (s sizes) instance() maybe.Of[InstanceCost] {
 	n, ok := s.structs["eventpoll"]
 	if !ok {
-		return Maybe[InstanceCost]{}
+		return maybe.Of[InstanceCost]{}
 	}
 	layouts := maps.Clone(s.layouts)
 	if layouts == nil {
@@ -154,7 +158,7 @@ func (s sizes) instance() Maybe[InstanceCost] {
 	}
 	s.layouts = layouts
 	cost, _ := s.sum([]part{{cache: "eventpoll", object: "eventpoll"}, partFile, partDentry, partLSMFile})
-	return Maybe[InstanceCost]{Value: InstanceCost(cost.Value), Known: cost.Known}
+	return maybe.Of[InstanceCost]{Value: InstanceCost(cost.Value), Known: cost.Known}
 }
 
 // kmallocCaches are the caches that kmalloc takes a structure of some hundred

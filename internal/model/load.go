@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // The generator's own words, for front ends.
@@ -62,7 +63,7 @@ type Load struct {
 	// the points of a long run are left out.
 	Points []LoadPoint `json:"points,omitempty"`
 	// AboveBytes is the same memory now: after draining it shows what came back.
-	AboveBytes Maybe[int64] `json:"above_baseline_bytes,omitzero"`
+	AboveBytes maybe.Of[int64] `json:"above_baseline_bytes,omitzero"`
 	// Found is what the points tell up to now.
 	Found *Measurement `json:"found,omitempty"`
 	// Problem says why nothing is measured; connections are opened all the same.
@@ -101,23 +102,23 @@ type Measurement struct {
 	// BytesPerConnection is a slope over Readings readings, CI95Bytes half of its
 	// 95 % interval. It adds up the Parts that a connection is known to be made of;
 	// absent before there are enough readings.
-	BytesPerConnection Maybe[int64] `json:"bytes_per_connection,omitzero"`
-	CI95Bytes          Maybe[int64] `json:"ci95_bytes,omitzero"`
+	BytesPerConnection maybe.Of[int64] `json:"bytes_per_connection,omitzero"`
+	CI95Bytes          maybe.Of[int64] `json:"ci95_bytes,omitzero"`
 	// BytesPerEnd is the client's end alone, BytesPerWatch a watch alone; absent
 	// where the stages were not told apart. FittedWatch is the slope behind a watch's
 	// bytes, WatchCI95Bytes its interval: where it is that of whole objects these are
 	// counted.
-	BytesPerEnd       Maybe[int64] `json:"bytes_per_end,omitzero"`
-	EndCI95Bytes      Maybe[int64] `json:"end_ci95_bytes,omitzero"`
-	BytesPerWatch     Maybe[int64] `json:"bytes_per_watch,omitzero"`
-	FittedWatch       Maybe[int64] `json:"bytes_per_watch_fitted,omitzero"`
-	WatchCI95Bytes    Maybe[int64] `json:"watch_ci95_bytes,omitzero"`
-	FolkloreBytes     int64        `json:"folklore_bytes_per_end"`
-	ExpectedBytes     Maybe[int64] `json:"expected_bytes_per_connection,omitzero"`
-	ExpectedWatch     Maybe[int64] `json:"expected_bytes_per_watch,omitzero"`
-	ExpectedEnd       Maybe[int64] `json:"expected_bytes_per_end,omitzero"`
-	Readings          int          `json:"readings"`
-	WarmUpConnections int64        `json:"warm_up_connections"`
+	BytesPerEnd       maybe.Of[int64] `json:"bytes_per_end,omitzero"`
+	EndCI95Bytes      maybe.Of[int64] `json:"end_ci95_bytes,omitzero"`
+	BytesPerWatch     maybe.Of[int64] `json:"bytes_per_watch,omitzero"`
+	FittedWatch       maybe.Of[int64] `json:"bytes_per_watch_fitted,omitzero"`
+	WatchCI95Bytes    maybe.Of[int64] `json:"watch_ci95_bytes,omitzero"`
+	FolkloreBytes     int64           `json:"folklore_bytes_per_end"`
+	ExpectedBytes     maybe.Of[int64] `json:"expected_bytes_per_connection,omitzero"`
+	ExpectedWatch     maybe.Of[int64] `json:"expected_bytes_per_watch,omitzero"`
+	ExpectedEnd       maybe.Of[int64] `json:"expected_bytes_per_end,omitzero"`
+	Readings          int             `json:"readings"`
+	WarmUpConnections int64           `json:"warm_up_connections"`
 
 	// Doubt says why there is no BytesPerConnection although there are readings.
 	Doubt string `json:"doubt,omitempty"`
@@ -126,13 +127,13 @@ type Measurement struct {
 	// vectors in which the memory cgroup notes who is charged for each object of a
 	// slab, an estimate; BufferBytes are slab objects of bytes left unread. None of
 	// them is in BytesPerConnection.
-	UnexplainedBytes Maybe[int64] `json:"unexplained_bytes,omitzero"`
-	MemcgBytes       Maybe[int64] `json:"memcg_bytes,omitzero"`
-	BufferBytes      Maybe[int64] `json:"buffer_bytes,omitzero"`
+	UnexplainedBytes maybe.Of[int64] `json:"unexplained_bytes,omitzero"`
+	MemcgBytes       maybe.Of[int64] `json:"memcg_bytes,omitzero"`
+	BufferBytes      maybe.Of[int64] `json:"buffer_bytes,omitzero"`
 	// CgroupBytes is the slope of the kernel memory that eptop's own cgroup is
 	// charged: a cross-check that knows no caches, but leaves out slab waste.
-	CgroupBytes     Maybe[int64] `json:"cgroup_bytes_per_connection,omitzero"`
-	CgroupCI95Bytes Maybe[int64] `json:"cgroup_ci95_bytes,omitzero"`
+	CgroupBytes     maybe.Of[int64] `json:"cgroup_bytes_per_connection,omitzero"`
+	CgroupCI95Bytes maybe.Of[int64] `json:"cgroup_ci95_bytes,omitzero"`
 
 	Stages []StageCost    `json:"stages,omitempty"`
 	Parts  []MeasuredPart `json:"parts,omitempty"`
@@ -140,10 +141,10 @@ type Measurement struct {
 	LeavesOut []string `json:"leaves_out,omitempty"`
 
 	// DrainedToBaseline: the memory came back once all was closed; absent before.
-	DrainedToBaseline Maybe[bool] `json:"drained_to_baseline,omitzero"`
+	DrainedToBaseline maybe.Of[bool] `json:"drained_to_baseline,omitzero"`
 	// LeftBytes is what did not, in caches that a connection is made of.
-	LeftBytes    Maybe[int64] `json:"left_bytes,omitzero"`
-	DrainSeconds float64      `json:"drain_seconds,omitempty"`
+	LeftBytes    maybe.Of[int64] `json:"left_bytes,omitzero"`
+	DrainSeconds float64         `json:"drain_seconds,omitempty"`
 
 	WorkerRSSBytes int64 `json:"worker_rss_bytes"`
 	Workers        int   `json:"workers"`

@@ -5,14 +5,12 @@ import (
 	"math"
 
 	"github.com/eptop/eptop/internal/dmi"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/zone"
 )
 
-func maybe(o zone.Optional) Maybe[int64] {
-	if !o.Known || o.Value > math.MaxInt64 {
-		return Maybe[int64]{}
-	}
-	return Some(int64(o.Value))
+func signed(n maybe.Of[uint64]) maybe.Of[int64] {
+	return maybe.When(int64(n.Value), n.Known && n.Value <= math.MaxInt64)
 }
 
 func zones(in zone.Zoneinfo) []Zone {
@@ -20,8 +18,8 @@ func zones(in zone.Zoneinfo) []Zone {
 	for i := range in.Zones {
 		z := &in.Zones[i]
 		out = append(out, Zone{
-			Node: z.Node, Name: z.Name, Free: int64(z.FreePages), Boost: maybe(z.BoostPages),
-			Min: int64(z.MinPages), Low: int64(z.LowPages), High: int64(z.HighPages), Promo: maybe(z.PromoPages),
+			Node: z.Node, Name: z.Name, Free: int64(z.FreePages), Boost: signed(z.BoostPages),
+			Min: int64(z.MinPages), Low: int64(z.LowPages), High: int64(z.HighPages), Promo: signed(z.PromoPages),
 			Spanned: int64(z.SpannedPages), Present: int64(z.PresentPages), Managed: int64(z.ManagedPages),
 		})
 	}
@@ -39,10 +37,10 @@ func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		node := Node{
-			ID: n.ID, CPUs: Maybe[string]{Value: n.CPUList, Known: n.CPUsKnown}, Distances: n.Distances,
-			MemTotalBytes: maybe(n.Meminfo.Get("MemTotal")), MemFreeBytes: maybe(n.Meminfo.Get("MemFree")),
-			SlabReclaimableBytes:   maybe(n.Meminfo.Get("SReclaimable")),
-			SlabUnreclaimableBytes: maybe(n.Meminfo.Get("SUnreclaim")),
+			ID: n.ID, CPUs: maybe.Of[string]{Value: n.CPUList, Known: n.CPUsKnown}, Distances: n.Distances,
+			MemTotalBytes: signed(n.Meminfo.Get("MemTotal")), MemFreeBytes: signed(n.Meminfo.Get("MemFree")),
+			SlabReclaimableBytes:   signed(n.Meminfo.Get("SReclaimable")),
+			SlabUnreclaimableBytes: signed(n.Meminfo.Get("SUnreclaim")),
 			Meminfo:                meminfo(n.Meminfo), Numastat: numastat(n.Numastat),
 		}
 		out = append(out, withStats(node, info.Node(n.ID)))
@@ -109,7 +107,7 @@ func zoneinfoNodes(info zone.Zoneinfo, page int64) []Node {
 			}
 		}
 		node := Node{
-			ID: z.Node, MemTotalBytes: Some(total), MemFreeBytes: Some(free),
+			ID: z.Node, MemTotalBytes: maybe.Some(total), MemFreeBytes: maybe.Some(free),
 			Meminfo: map[string]int64{"MemTotal": total, "MemFree": free, "MemUsed": total - free},
 		}
 		stats := info.Node(z.Node)
@@ -119,9 +117,9 @@ func zoneinfoNodes(info zone.Zoneinfo, page int64) []Node {
 				node.Meminfo[l.name] = int64(o.Value) * unit
 			}
 		}
-		lookup := func(name string) Maybe[int64] {
+		lookup := func(name string) maybe.Of[int64] {
 			v, ok := node.Meminfo[name]
-			return Maybe[int64]{v, ok}
+			return maybe.When(v, ok)
 		}
 		node.SlabReclaimableBytes, node.SlabUnreclaimableBytes = lookup("SReclaimable"), lookup("SUnreclaim")
 		out = append(out, withStats(node, stats))
@@ -143,7 +141,7 @@ func withStats(n Node, stats zone.NodeStats) Node {
 }
 
 func modules(in []dmi.Module) []MemoryModule {
-	known := func(n uint64) Maybe[int64] { return Maybe[int64]{int64(min(n, math.MaxInt64)), n > 0} }
+	known := func(n uint64) maybe.Of[int64] { return maybe.When(int64(min(n, math.MaxInt64)), n > 0) }
 	var out []MemoryModule
 	for i := range in {
 		m := &in[i]

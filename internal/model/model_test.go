@@ -8,7 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/zone"
 )
@@ -16,7 +17,7 @@ import (
 // layouts618 is Linux 6.18 on x86-64 as its /sys/kernel/slab has it.
 func layouts618() map[string]Layout {
 	l := func(shown string, slot, slab, objs int64, reclaimable bool) Layout {
-		return Layout{ShownAs: shown, RequestedBytes: slot, SlotBytes: slot, SlabBytes: slab, ObjsPerSlab: objs, Reclaimable: Some(reclaimable)}
+		return Layout{ShownAs: shown, RequestedBytes: slot, SlotBytes: slot, SlabBytes: slab, ObjsPerSlab: objs, Reclaimable: maybe.Some(reclaimable)}
 	}
 	return map[string]Layout{
 		"TCP":              l("TCP", 2368, 32768, 13, false),
@@ -48,7 +49,7 @@ func TestCostsOfLinux618(t *testing.T) {
 	if !c.TCP4.Known || tcp.Bytes != 3829 || tcp.Origin != Derived || len(tcp.Parts) != 6 || tcp.LeavesOut != nil {
 		t.Errorf("TCP end = %+v", tcp)
 	}
-	want := Part{Cache: "TCP", ShownAs: "TCP", ObjectBytes: Some[int64](2304), Bytes: 2521, Origin: Measured, Reclaimable: Some(false)}
+	want := Part{Cache: "TCP", ShownAs: "TCP", ObjectBytes: maybe.Some[int64](2304), Bytes: 2521, Origin: Measured, Reclaimable: maybe.Some(false)}
 	if diff := cmp.Diff(want, tcp.Parts[0]); diff != "" {
 		t.Error(diff)
 	}
@@ -56,7 +57,7 @@ func TestCostsOfLinux618(t *testing.T) {
 		t.Errorf("UNIX end = %+v", got)
 	}
 	w, head := s.watch()
-	if w.Value.Bytes != 208 || w.Value.ChargedBytes != Some[int64](184) || w.Value.ManualBytes != 160 || head != 16 {
+	if w.Value.Bytes != 208 || w.Value.ChargedBytes != maybe.Some[int64](184) || w.Value.ManualBytes != 160 || head != 16 {
 		t.Errorf("watch = %+v, head %d", w.Value, head)
 	}
 	if got := w.Value.Parts[1].ShownAs; got != "anon_vma_chain" {
@@ -103,24 +104,24 @@ func TestCostsOfAnUnknownKernel(t *testing.T) {
 }
 
 // watches makes n watches of sockets that are armed for IN.
-func watches(n int) []fdinfo.Watch {
-	w := make([]fdinfo.Watch, n)
+func watches(n int) []epoll.Watch {
+	w := make([]epoll.Watch, n)
 	for i := range w {
-		w[i] = fdinfo.Watch{TFD: int32(i), Mask: fdinfo.In | fdinfo.Err | fdinfo.Hup, Link: fdinfo.Current, Kind: fdinfo.KindSocket}
+		w[i] = epoll.Watch{TFD: int32(i), Mask: epoll.In | epoll.Err | epoll.Hup, Link: epoll.Current, Kind: epoll.KindSocket}
 	}
 	return w
 }
 
 func TestCount(t *testing.T) {
 	w := watches(8)
-	w[0].Mask |= fdinfo.ET
-	w[1].Mask = fdinfo.OneShot | fdinfo.ET // fired
-	w[2].Mask |= fdinfo.OneShot
-	w[3].Mask |= fdinfo.Exclusive
-	w[4].Mask |= fdinfo.Wakeup
-	w[5].Link = fdinfo.Stale
-	w[6].Link = fdinfo.Unproven
-	w[7].Kind = fdinfo.KindEpoll
+	w[0].Mask |= epoll.ET
+	w[1].Mask = epoll.OneShot | epoll.ET // fired
+	w[2].Mask |= epoll.OneShot
+	w[3].Mask |= epoll.Exclusive
+	w[4].Mask |= epoll.Wakeup
+	w[5].Link = epoll.Stale
+	w[6].Link = epoll.Unproven
+	w[7].Kind = epoll.KindEpoll
 	want := Counts{Watches: 8, ET: 2, OneShot: 2, Disarmed: 1, Exclusive: 1, Wakeup: 1, Stale: 1, Unproven: 1, Nested: 1}
 	if diff := cmp.Diff(want, Count(w)); diff != "" {
 		t.Error(diff)
@@ -131,22 +132,22 @@ func TestCount(t *testing.T) {
 // another user.
 func sample() *Sample {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	read := func(holders []Holder, n int) InstanceSample {
+	read := func(holders []epoll.Holder, n int) InstanceSample {
 		w := watches(n)
 		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, Counts: Count(w), List: w, ReadAt: now.Add(-time.Second)}
 	}
 	return &Sample{
-		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: Some[int64](1 << 30), MemAvailableBytes: Some[int64](1 << 29)},
-		MaxUserWatches: Some[int64](1000), OpenFiles: Some[int64](100), MaxFiles: Some[int64](100_000),
+		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
+		MaxUserWatches: maybe.Some[int64](1000), OpenFiles: maybe.Some[int64](100), MaxFiles: maybe.Some[int64](100_000),
 		Processes: []ProcessSample{
-			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: Some[int64](120), Sockets: Some[int64](100), Nofile: Some[int64](1024), ListedAt: now},
-			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: Some[int64](5), Nofile: Some[int64](1024), ListedAt: now},
-			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: Some[int64](9), Nofile: Some[int64](10), ListedAt: now},
+			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Sockets: maybe.Some[int64](100), Nofile: maybe.Some[int64](1024), ListedAt: now},
+			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](5), Nofile: maybe.Some[int64](1024), ListedAt: now},
+			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: maybe.Some[int64](9), Nofile: maybe.Some[int64](10), ListedAt: now},
 		},
 		Instances: []InstanceSample{
-			read([]Holder{{10, 4}, {11, 4}, {11, 9}}, 100),
-			read([]Holder{{20, 3}}, 7),
-			{Holders: []Holder{{20, 5}}, SharingKnown: true, State: Absent, Problem: "waits for its first read"},
+			read([]epoll.Holder{{PID: 10, FD: 4}, {PID: 11, FD: 4}, {PID: 11, FD: 9}}, 100),
+			read([]epoll.Holder{{PID: 20, FD: 3}}, 7),
+			{Holders: []epoll.Holder{{PID: 20, FD: 5}}, SharingKnown: true, State: Absent, Problem: "waits for its first read"},
 		},
 		Layouts: layouts618(), StructBytes: structs618(), UserNames: map[int]string{33: "www", 1000: "me"},
 	}
@@ -158,8 +159,8 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 		t.Errorf("totals = %+v", s.Epoll)
 	}
 	want := []User{
-		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: Some[int64](1000), WatchBytes: Some[int64](20800)},
-		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: Some[int64](1000), WatchBytes: Some[int64](1456)},
+		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800)},
+		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456)},
 	}
 	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
 		t.Error(diff)
@@ -171,14 +172,14 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 			t.Errorf("pid %d: %d watches in %d instances", pid, p.Watches, p.Instances)
 		}
 	}
-	if got := s.Process(11).Epolls[0].SharedWith; !cmp.Equal(got, []Holder{{10, 4}, {11, 9}}) {
+	if got := s.Process(11).Epolls[0].SharedWith; !cmp.Equal(got, []epoll.Holder{{PID: 10, FD: 4}, {PID: 11, FD: 9}}) {
 		t.Errorf("shared with %v", got)
 	}
 }
 
 func TestASumSaysWhatItLeavesOut(t *testing.T) {
 	k := New(sample()).Process(20).KernelBytes
-	if k.Total != Some[int64](7*208+2*670) || k.Sockets.Known || k.Buffers.Known {
+	if k.Total != maybe.Some[int64](7*208+2*670) || k.Sockets.Known || k.Buffers.Known {
 		t.Errorf("kernel bytes = %+v", k)
 	}
 	if want := []string{"sockets", "buffers", "watches of 1 unread instance"}; !cmp.Equal(k.LeavesOut, want) {
@@ -191,7 +192,7 @@ func TestChargedUser(t *testing.T) {
 	s.Processes[1].RealUID = 0
 	snap := New(s)
 	e := snap.Process(10).Epolls[0]
-	if e.ChargedSure || e.ChargedUID != Some(33) {
+	if e.ChargedSure || e.ChargedUID != maybe.Some(33) {
 		t.Errorf("charged to %+v, sure %v", e.ChargedUID, e.ChargedSure)
 	}
 	if snap.Epoll.Users[0].Unsure != 1 {
@@ -207,7 +208,7 @@ func TestChargedUser(t *testing.T) {
 func TestNestedWatchesNeedNoHead(t *testing.T) {
 	s := sample()
 	s.Instances[1].Counts.Nested = 2
-	if got := New(s).Process(20).Epolls[0].Bytes; got != Some[int64](7*208-2*16) {
+	if got := New(s).Process(20).Epolls[0].Bytes; got != maybe.Some[int64](7*208-2*16) {
 		t.Errorf("bytes = %+v", got)
 	}
 }
@@ -237,7 +238,7 @@ func TestNodesWithoutSysfs(t *testing.T) {
 	}
 	got := nodes(zone.Nodes{}, info, 4096)
 	want := []Node{{
-		ID: 0, MemTotalBytes: Some[int64](7 * 4096), MemFreeBytes: Some[int64](3 * 4096), SlabReclaimableBytes: Some[int64](5 * 4096),
+		ID: 0, MemTotalBytes: maybe.Some[int64](7 * 4096), MemFreeBytes: maybe.Some[int64](3 * 4096), SlabReclaimableBytes: maybe.Some[int64](5 * 4096),
 		Stats:   map[string]int64{"nr_slab_reclaimable": 5, "nr_kernel_stack": 3},
 		Meminfo: map[string]int64{"MemTotal": 7 * 4096, "MemFree": 3 * 4096, "MemUsed": 4 * 4096, "SReclaimable": 5 * 4096, "KernelStack": 3 << 10},
 	}}
@@ -249,8 +250,8 @@ func TestNodesWithoutSysfs(t *testing.T) {
 func TestCaches(t *testing.T) {
 	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: 2304, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
 	want := []Cache{{
-		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
-		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: Some(false),
+		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: maybe.Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
+		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: maybe.Some(false),
 		Network: true, FreeBytes: 6 * 2368, PaddingBytes: 65536 - 26*2368 + 20*64,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -263,8 +264,8 @@ func TestCaches(t *testing.T) {
 
 func TestAbsentIsNotZeroInJSON(t *testing.T) {
 	s := sample()
-	s.MaxUserWatches = Maybe[int64]{}
-	s.Processes[2].FDs = Maybe[int64]{}
+	s.MaxUserWatches = maybe.Of[int64]{}
+	s.Processes[2].FDs = maybe.Of[int64]{}
 	b, err := json.Marshal(New(s))
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +279,7 @@ func TestAbsentIsNotZeroInJSON(t *testing.T) {
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Process(20).FDs.Known || back.Process(10).FDs != Some[int64](120) {
+	if back.Process(20).FDs.Known || back.Process(10).FDs != maybe.Some[int64](120) {
 		t.Errorf("read back: %+v", back.Processes)
 	}
 }
@@ -292,7 +293,7 @@ func TestRestrictKeepsTheHostWhole(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	w := fdinfo.Watch{TFD: 10, Mask: fdinfo.In | fdinfo.RdHup | fdinfo.Err | fdinfo.Hup | fdinfo.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Stale}
+	w := epoll.Watch{TFD: 10, Mask: epoll.In | epoll.RdHup | epoll.Err | epoll.Hup | epoll.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: epoll.KindSocket, Link: epoll.Stale}
 	b, err := json.Marshal((&Snapshot{}).Target(w))
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestTarget(t *testing.T) {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}
 	// Before Linux 4.13 there is no inode, and nothing is known of the file.
-	b, _ = json.Marshal((&Snapshot{}).Target(fdinfo.Watch{TFD: 1, Mask: fdinfo.OneShot}))
+	b, _ = json.Marshal((&Snapshot{}).Target(epoll.Watch{TFD: 1, Mask: epoll.OneShot}))
 	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}
@@ -334,7 +335,7 @@ func TestManyHoldersAreBounded(t *testing.T) {
 	in := &s.Instances[0]
 	for pid := range 1000 {
 		s.Processes = append(s.Processes, ProcessSample{PID: 1000 + pid, RealUID: 33})
-		in.Holders = append(in.Holders, Holder{1000 + pid, 4})
+		in.Holders = append(in.Holders, epoll.Holder{PID: 1000 + pid, FD: 4})
 	}
 	e := New(s).Process(1500).Epolls[0]
 	if len(e.SharedWith) != maxShared || e.SharedCount != 1002 {
@@ -346,7 +347,7 @@ func TestManyHoldersAreBounded(t *testing.T) {
 func TestNodesAllGone(t *testing.T) {
 	info := zone.Zoneinfo{Zones: []zone.Zone{{Node: 0, Name: "Normal", FreePages: 1, ManagedPages: 3}, {Node: 1, Name: "Normal", FreePages: 2, ManagedPages: 4}}}
 	snap := New(&Sample{Host: Host{PageBytes: 4096}, Nodes: zone.Nodes{Online: []int{0, 1}, Nodes: []zone.Node{}, Gone: []int{0, 1}}, Zones: info})
-	if len(snap.Nodes) != 2 || snap.Nodes[1].MemTotalBytes != Some[int64](4*4096) || len(snap.NodesGone) != 2 {
+	if len(snap.Nodes) != 2 || snap.Nodes[1].MemTotalBytes != maybe.Some[int64](4*4096) || len(snap.NodesGone) != 2 {
 		t.Errorf("%+v", snap.Nodes)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // New makes of a sample what it means. It reads nothing and keeps nothing but
@@ -31,7 +34,7 @@ func New(s *Sample) *Snapshot {
 	if snap.Sources == nil {
 		snap.Sources = []Source{}
 	}
-	sockets := &socketCosts{sizes: costs, known: map[SocketObject]Maybe[Cost]{}}
+	sockets := &socketCosts{sizes: costs, known: map[SocketObject]maybe.Of[Cost]{}}
 	b.socketCosts = sockets
 	snap.Sockets = b.sockets(sockets)
 	snap.networks = s.Networks
@@ -54,21 +57,21 @@ type builder struct {
 	sample    *Sample
 	processes map[int]*ProcessSample
 	listening map[uint32][]int // the processes that hold a listening socket, by its inode
-	watch     Maybe[WatchCost]
+	watch     maybe.Of[WatchCost]
 	headBytes int64
-	instance  Maybe[InstanceCost]
+	instance  maybe.Of[InstanceCost]
 	tally     *Tally // of all sockets; nil where they were not looked at
 	*socketCosts
 }
 
 // watchBytes is the kernel memory of an instance's watches. A watched epoll
 // needs no epitems_head (ep_insert in fs/eventpoll.c).
-func (b *builder) watchBytes(c Counts) Maybe[int64] {
+func (b *builder) watchBytes(c Counts) maybe.Of[int64] {
 	w, ok := b.watch.Get()
 	if !ok {
-		return Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
-	return Some(c.Watches*w.Bytes - c.Nested*b.headBytes)
+	return maybe.Some(c.Watches*w.Bytes - c.Nested*b.headBytes)
 }
 
 // epoll fills the host's totals: each instance once.
@@ -101,7 +104,7 @@ func (b *builder) epoll(snap *Snapshot) {
 		}
 		u.Watches += in.Counts.Watches
 		if bytes, ok := b.watchBytes(in.Counts).Get(); ok {
-			u.WatchBytes = Some(u.WatchBytes.Value + bytes)
+			u.WatchBytes = maybe.Some(u.WatchBytes.Value + bytes)
 		}
 	}
 	for _, u := range users {
@@ -115,7 +118,7 @@ func (b *builder) epoll(snap *Snapshot) {
 
 // charge is whose max_user_watches an instance uses up.
 type charge struct {
-	uid  Maybe[int]
+	uid  maybe.Of[int]
 	sure bool
 	why  string
 }
@@ -130,7 +133,7 @@ func (b *builder) charged(in *InstanceSample) charge {
 		switch {
 		case p == nil:
 		case !c.uid.Known:
-			c.uid = Some(p.RealUID)
+			c.uid = maybe.Some(p.RealUID)
 		case c.uid.Value != p.RealUID:
 			c.sure = false
 		}
@@ -216,7 +219,7 @@ func (b *builder) age(t time.Time) time.Duration {
 // one parent, all of each would be a million.
 const maxShared = 32
 
-func (b *builder) epollOf(in *InstanceSample, h Holder, who charge) Epoll {
+func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll {
 	e := Epoll{
 		FD: h.FD, State: in.State, Problem: in.Problem, Counts: in.Counts,
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
@@ -240,10 +243,10 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	p.Watches += in.Counts.Watches
 	k := &p.KernelBytes
 	if bytes, ok := b.watchBytes(in.Counts).Get(); ok && in.State == OK {
-		k.Watches = Some(k.Watches.Value + bytes)
+		k.Watches = maybe.Some(k.Watches.Value + bytes)
 	}
 	if c, ok := b.instance.Get(); ok {
-		k.Instances = Some(k.Instances.Value + c.Bytes)
+		k.Instances = maybe.Some(k.Instances.Value + c.Bytes)
 	}
 	if in.State != OK {
 		p.Unread++
@@ -257,7 +260,7 @@ func finish(p *Process) {
 	sum := int64(0)
 	for _, part := range []struct {
 		name  string
-		bytes Maybe[int64]
+		bytes maybe.Of[int64]
 	}{{"sockets", k.Sockets}, {"buffers", k.Buffers}, {"watches", k.Watches}, {"instances", k.Instances}} {
 		if n, ok := part.bytes.Get(); ok {
 			sum += n
@@ -270,7 +273,7 @@ func finish(p *Process) {
 	}
 	// A sum of nothing is 0 only where nothing is left out.
 	if sum > 0 || len(k.LeavesOut) == 0 {
-		k.Total = Some(sum)
+		k.Total = maybe.Some(sum)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/zone"
@@ -17,10 +18,10 @@ type PlacementSample struct {
 	Threads placement.Threads
 	Allowed placement.Allowed
 	// Memory is absent where MemoryProblem says why.
-	Memory        Maybe[[]placement.NodeBytes]
+	Memory        maybe.Of[[]placement.NodeBytes]
 	MemoryProblem string
 	// Held are its sockets, each once however many fds it has.
-	Held Maybe[Held]
+	Held maybe.Of[Held]
 	At   time.Time
 }
 
@@ -43,7 +44,7 @@ type Placement struct {
 	MemoryProblem string `json:"memory_problem,omitempty"`
 	// Sockets is how many of its sockets the bounds of the nodes are about; absent where
 	// the objects of a node are not known.
-	Sockets Maybe[int64] `json:"sockets,omitzero"`
+	Sockets maybe.Of[int64] `json:"sockets,omitzero"`
 	// Warnings say where the process and its memory are apart.
 	Warnings []PlacementWarning `json:"warnings"`
 	Age      time.Duration      `json:"age_ns"`
@@ -53,19 +54,19 @@ type Placement struct {
 type NodePlacement struct {
 	Node int `json:"node"`
 	// MayRun: one of the allowed CPUs is on it.
-	MayRun Maybe[bool] `json:"may_run,omitzero"`
+	MayRun maybe.Of[bool] `json:"may_run,omitzero"`
 	// Threads last ran on one of its CPUs.
 	Threads int `json:"threads"`
 	// MemoryBytes is what of the process's mapped memory lies here, pages that it
 	// shares with others included.
-	MemoryBytes Maybe[int64] `json:"memory_bytes,omitzero"`
+	MemoryBytes maybe.Of[int64] `json:"memory_bytes,omitzero"`
 	// The kernel does not say where the socket of a process lies, only how many
 	// objects of all processes a node holds. What follows from that: were all objects of
 	// others on this node, SocketsAtLeast of its own would still be; and it cannot have
 	// more here than SocketsAtMost. Counts some seconds apart may be off by what came and
 	// went between them.
-	SocketsAtLeast Maybe[int64] `json:"sockets_at_least,omitzero"`
-	SocketsAtMost  Maybe[int64] `json:"sockets_at_most,omitzero"`
+	SocketsAtLeast maybe.Of[int64] `json:"sockets_at_least,omitzero"`
+	SocketsAtMost  maybe.Of[int64] `json:"sockets_at_most,omitzero"`
 }
 
 // PlacementWarning is one way in which a process is far from its memory.
@@ -104,13 +105,13 @@ func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 			}
 		}
 		if errAllowed == nil && at.Allowed.CPUs != "" && n.CPUsKnown {
-			row.MayRun = Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
+			row.MayRun = maybe.Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
 		}
 		if memory, ok := at.Memory.Get(); ok {
-			row.MemoryBytes = Some[int64](0)
+			row.MemoryBytes = maybe.Some[int64](0)
 			for _, m := range memory {
 				if m.Node == n.ID {
-					row.MemoryBytes = Some(int64(m.Bytes))
+					row.MemoryBytes = maybe.Some(int64(m.Bytes))
 				}
 			}
 		}
@@ -148,7 +149,7 @@ func (p *Placement) boundSockets(held *Held, caches []Cache) (sum socketObjects)
 			continue
 		}
 		own[&caches[at]] += n
-		p.Sockets = Some(p.Sockets.Value + n)
+		p.Sockets = maybe.Some(p.Sockets.Value + n)
 	}
 	for c, n := range own {
 		var total, home int64
@@ -163,8 +164,8 @@ func (p *Placement) boundSockets(held *Held, caches []Cache) (sum socketObjects)
 					here = on.Objects
 				}
 			}
-			row.SocketsAtLeast = Some(row.SocketsAtLeast.Value + max(0, here-others))
-			row.SocketsAtMost = Some(row.SocketsAtMost.Value + min(n, here))
+			row.SocketsAtLeast = maybe.Some(row.SocketsAtLeast.Value + max(0, here-others))
+			row.SocketsAtMost = maybe.Some(row.SocketsAtMost.Value + min(n, here))
 			if row.Threads > 0 {
 				home += here
 			}

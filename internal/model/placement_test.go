@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/zone"
@@ -43,26 +44,26 @@ func TestSocketBounds(t *testing.T) {
 		name   string
 		own    map[sock.Kind]int64
 		caches []Cache
-		total  Maybe[int64]
+		total  maybe.Of[int64]
 		want   bounds
 	}{
-		{"all are its own", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 6)}, Some[int64](10), bounds{{4, 4}, {6, 6}}},
-		{"half are others'", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 16)}, Some[int64](10), bounds{{0, 4}, {6, 10}}},
-		{"nothing is certain", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 50, 50)}, Some[int64](10), bounds{{0, 10}, {0, 10}}},
-		{"more than the slab has now", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 3, 5)}, Some[int64](10), bounds{{3, 3}, {5, 5}}},
+		{"all are its own", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 6)}, maybe.Some[int64](10), bounds{{4, 4}, {6, 6}}},
+		{"half are others'", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 4, 16)}, maybe.Some[int64](10), bounds{{0, 4}, {6, 10}}},
+		{"nothing is certain", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 50, 50)}, maybe.Some[int64](10), bounds{{0, 10}, {0, 10}}},
+		{"more than the slab has now", map[sock.Kind]int64{sock.TCP4: 10}, []Cache{objects("TCP", 3, 5)}, maybe.Some[int64](10), bounds{{3, 3}, {5, 5}}},
 		{
 			"a cache of two kinds", map[sock.Kind]int64{sock.UnixStream: 4, sock.UnixDgram: 2},
-			[]Cache{objects("signal_cache", 6, 2, "UNIX", "UNIX-STREAM")}, Some[int64](6), bounds{{4, 6}, {0, 2}},
+			[]Cache{objects("signal_cache", 6, 2, "UNIX", "UNIX-STREAM")}, maybe.Some[int64](6), bounds{{4, 6}, {0, 2}},
 		},
 		{
 			"two caches add up", map[sock.Kind]int64{sock.TCP4: 1, sock.TCP6: 2},
-			[]Cache{objects("TCP", 1, 0), objects("TCPv6", 0, 2)}, Some[int64](3), bounds{{1, 1}, {2, 2}},
+			[]Cache{objects("TCP", 1, 0), objects("TCPv6", 0, 2)}, maybe.Some[int64](3), bounds{{1, 1}, {2, 2}},
 		},
-		{"a cache without nodes", map[sock.Kind]int64{sock.TCP4: 1, sock.TCP6: 2}, []Cache{{Name: "TCP"}, objects("TCPv6", 0, 2)}, Some[int64](2), bounds{{0, 0}, {2, 2}}},
-		{"no caches", map[sock.Kind]int64{sock.TCP4: 1}, nil, Maybe[int64]{}, bounds{}},
+		{"a cache without nodes", map[sock.Kind]int64{sock.TCP4: 1, sock.TCP6: 2}, []Cache{{Name: "TCP"}, objects("TCPv6", 0, 2)}, maybe.Some[int64](2), bounds{{0, 0}, {2, 2}}},
+		{"no caches", map[sock.Kind]int64{sock.TCP4: 1}, nil, maybe.Of[int64]{}, bounds{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := place(PlacementSample{Threads: onCPU(0), Held: Some(held(tt.own))}, tt.caches)
+			got := place(PlacementSample{Threads: onCPU(0), Held: maybe.Some(held(tt.own))}, tt.caches)
 			if got.Sockets != tt.total {
 				t.Errorf("bounds are of %+v sockets, want %+v", got.Sockets, tt.total)
 			}
@@ -79,10 +80,10 @@ func TestSocketBounds(t *testing.T) {
 }
 
 func TestPlacementWarnings(t *testing.T) {
-	memory := func(a, b uint64) Maybe[[]placement.NodeBytes] {
-		return Some([]placement.NodeBytes{{Node: 0, Bytes: a}, {Node: 5, Bytes: b}})
+	memory := func(a, b uint64) maybe.Of[[]placement.NodeBytes] {
+		return maybe.Some([]placement.NodeBytes{{Node: 0, Bytes: a}, {Node: 5, Bytes: b}})
 	}
-	four := Some(held(map[sock.Kind]int64{sock.TCP4: 4}))
+	four := maybe.Some(held(map[sock.Kind]int64{sock.TCP4: 4}))
 	for _, tt := range []struct {
 		name   string
 		at     PlacementSample
@@ -121,11 +122,11 @@ func TestPlacementWarnings(t *testing.T) {
 
 // TestPlacementAllowed: a list that is not one leaves unknown what may be run on.
 func TestPlacementAllowed(t *testing.T) {
-	for list, want := range map[string][2]Maybe[bool]{
-		"0": {Some(true), Some(false)}, "0-1": {Some(true), Some(true)}, "3": {Some(false), Some(false)}, "": {}, "x": {},
+	for list, want := range map[string][2]maybe.Of[bool]{
+		"0": {maybe.Some(true), maybe.Some(false)}, "0-1": {maybe.Some(true), maybe.Some(true)}, "3": {maybe.Some(false), maybe.Some(false)}, "": {}, "x": {},
 	} {
 		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: list}}, nil)
-		if diff := cmp.Diff(want, [2]Maybe[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
+		if diff := cmp.Diff(want, [2]maybe.Of[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", list, diff)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // LoadLimits are the limits of this host and of eptop itself that only the load
@@ -14,33 +15,33 @@ import (
 type LoadLimits struct {
 	UID int
 	// Nofile is eptop's hard RLIMIT_NOFILE.
-	Nofile Maybe[int64]
+	Nofile maybe.Of[int64]
 	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
-	PortLow, PortHigh Maybe[int64]
+	PortLow, PortHigh maybe.Of[int64]
 	// Backlog is net.core.somaxconn.
-	Backlog Maybe[int64]
+	Backlog maybe.Of[int64]
 	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
-	Tasks, MostTasks Maybe[int64]
+	Tasks, MostTasks maybe.Of[int64]
 	// Conntrack is the number of tracked connections; absent where conntrack is not
 	// loaded.
-	Conntrack, MostConntrack Maybe[int64]
+	Conntrack, MostConntrack maybe.Of[int64]
 	// CgroupUsed and CgroupLimit are of the memory cgroup eptop is in, the limit the
 	// smallest of it and its ancestors; absent where there is none.
-	CgroupUsed, CgroupLimit Maybe[int64]
+	CgroupUsed, CgroupLimit maybe.Of[int64]
 }
 
 // Preflight is how far this machine lets a load go.
 type Preflight struct {
 	// Fits is how many connections can be opened before the first wall; absent where
 	// no limit is known.
-	Fits Maybe[int64] `json:"fits,omitzero"`
+	Fits maybe.Of[int64] `json:"fits,omitzero"`
 	// Walls are the limits, the nearest first. ConnectionsLeft counts pairs with both
 	// ends on this host.
 	Walls []Wall `json:"walls"`
 	// BytesPerConnection is what a pair is expected to take, absent where the costs
 	// are not known.
-	BytesPerConnection Maybe[int64] `json:"bytes_per_connection,omitzero"`
-	Origin             Origin       `json:"origin,omitempty"`
+	BytesPerConnection maybe.Of[int64] `json:"bytes_per_connection,omitzero"`
+	Origin             Origin          `json:"origin,omitempty"`
 	// Pairs of worker processes, each with a client and a server, hold PerPair
 	// connections each.
 	Pairs   int64 `json:"worker_pairs,omitempty"`
@@ -76,7 +77,7 @@ func (s *Snapshot) Preflight(p LoadPlan) Preflight {
 	f.conntrack()
 	slices.SortStableFunc(f.out.Walls, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 	if len(f.out.Walls) > 0 {
-		f.out.Fits = Some(f.out.Walls[0].ConnectionsLeft)
+		f.out.Fits = maybe.Some(f.out.Walls[0].ConnectionsLeft)
 	}
 	return f.out
 }
@@ -124,7 +125,7 @@ func (f *preflight) cost() {
 		n += f.buffer()
 		origin = Estimated
 	}
-	f.out.BytesPerConnection, f.out.Origin = Some(n), origin
+	f.out.BytesPerConnection, f.out.Origin = maybe.Some(n), origin
 }
 
 // buffer is what unread bytes take at least.

@@ -5,23 +5,24 @@ import (
 	"testing"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // ready is a machine on which everything that Preflight needs is known.
 func ready() *Snapshot {
-	cost := func(n int64) Maybe[Cost] { return Some(Cost{Bytes: n, Origin: Derived}) }
+	cost := func(n int64) maybe.Of[Cost] { return maybe.Some(Cost{Bytes: n, Origin: Derived}) }
 	return &Snapshot{
-		Host: Host{PageBytes: 4096, MemTotalBytes: Some[int64](10e9), MemAvailableBytes: Some[int64](9e9)},
+		Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](10e9), MemAvailableBytes: maybe.Some[int64](9e9)},
 		Epoll: EpollTotals{
-			MaxUserWatches: Some[int64](500_000), Cost: Some(WatchCost{Bytes: 208, Origin: Derived}),
+			MaxUserWatches: maybe.Some[int64](500_000), Cost: maybe.Some(WatchCost{Bytes: 208, Origin: Derived}),
 			Users: []User{{UID: 33, User: "www", Watches: 7}, {UID: 0, User: "root", Watches: 1000}},
 		},
 		ConnectionCost: ConnectionCosts{TCP4: cost(3829), TCP6: cost(3829), Unix: cost(2478)},
 		bindBuckets:    []Part{{Bytes: 128}, {Bytes: 128}},
-		openFiles:      Some[int64](1000), maxFiles: Some[int64](2_000_000),
+		openFiles:      maybe.Some[int64](1000), maxFiles: maybe.Some[int64](2_000_000),
 		limits: LoadLimits{
-			Nofile: Some[int64](20_000), PortLow: Some[int64](32768), PortHigh: Some[int64](60999), Backlog: Some[int64](4096),
-			Tasks: Some[int64](200), MostTasks: Some[int64](32768),
+			Nofile: maybe.Some[int64](20_000), PortLow: maybe.Some[int64](32768), PortHigh: maybe.Some[int64](60999), Backlog: maybe.Some[int64](4096),
+			Tasks: maybe.Some[int64](200), MostTasks: maybe.Some[int64](32768),
 		},
 	}
 }
@@ -37,7 +38,7 @@ func wallsOf(f Preflight) map[string]Wall {
 func TestPreflight(t *testing.T) {
 	plan := DefaultLoadPlan()
 	f := ready().Preflight(plan)
-	if f.BytesPerConnection != Some[int64](2*3829+256+208) || f.Origin != Derived {
+	if f.BytesPerConnection != maybe.Some[int64](2*3829+256+208) || f.Origin != Derived {
 		t.Errorf("%+v %s", f.BytesPerConnection, f.Origin)
 	}
 	walls := wallsOf(f)
@@ -56,7 +57,7 @@ func TestPreflight(t *testing.T) {
 	if got := walls["memory"].ConnectionsLeft; got < 800_000 || got > 900_000 {
 		t.Errorf("memory: %d left", got)
 	}
-	if f.Walls[0].Name != "user_watches" || f.Fits != Some[int64](499_000) || f.Pairs != 1 || f.PerPair != loadgen.PerPair(20_000) {
+	if f.Walls[0].Name != "user_watches" || f.Fits != maybe.Some[int64](499_000) || f.Pairs != 1 || f.PerPair != loadgen.PerPair(20_000) {
 		t.Errorf("%+v", f)
 	}
 	for _, name := range []string{"conntrack", "tcp_mem", "cgroup"} {
@@ -87,27 +88,31 @@ func TestPreflightByPlan(t *testing.T) {
 		"not watched": {plan: func(p *LoadPlan) { p.Watch = loadgen.WatchNone }, bytes: 2*3829 + 256, absent: "user_watches"},
 		"unread": {
 			plan: func(p *LoadPlan) { p.UnreadBytes = 1000 }, bytes: 2*3829 + 256 + 208 + 1768,
-			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: Some(TCPMem{High: 1768 * 100})} }, with: "tcp_mem", left: 100,
+			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: maybe.Some(TCPMem{High: 1768 * 100})} }, with: "tcp_mem", left: 100,
 		},
 		"cgroup": {
 			snap: func(s *Snapshot) {
-				s.limits.CgroupUsed, s.limits.CgroupLimit = Some[int64](0), Some[int64](100_000_000)
+				s.limits.CgroupUsed, s.limits.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
 			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
 		},
 		"conntrack": {
-			snap:  func(s *Snapshot) { s.limits.Conntrack, s.limits.MostConntrack = Some[int64](62), Some[int64](262) },
+			snap: func(s *Snapshot) {
+				s.limits.Conntrack, s.limits.MostConntrack = maybe.Some[int64](62), maybe.Some[int64](262)
+			},
 			bytes: 8122, with: "conntrack", left: 200,
 		},
 		"conntrack that tracks nothing": {
-			snap:  func(s *Snapshot) { s.limits.Conntrack, s.limits.MostConntrack = Some[int64](0), Some[int64](262) },
+			snap: func(s *Snapshot) {
+				s.limits.Conntrack, s.limits.MostConntrack = maybe.Some[int64](0), maybe.Some[int64](262)
+			},
 			bytes: 8122, absent: "conntrack", note: "conntrack is loaded and tracks nothing",
 		},
 		"few ports": {
 			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
-			snap: func(s *Snapshot) { s.limits.PortHigh = Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
+			snap: func(s *Snapshot) { s.limits.PortHigh = maybe.Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
 		},
 		"watches beyond the limit": {
-			snap: func(s *Snapshot) { s.Epoll.MaxUserWatches = Some[int64](10) }, bytes: 8122, with: "user_watches", left: 0,
+			snap: func(s *Snapshot) { s.Epoll.MaxUserWatches = maybe.Some[int64](10) }, bytes: 8122, with: "user_watches", left: 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +125,7 @@ func TestPreflightByPlan(t *testing.T) {
 			}
 			f := snap.Preflight(plan)
 			walls := wallsOf(f)
-			if f.BytesPerConnection != Some(c.bytes) {
+			if f.BytesPerConnection != maybe.Some(c.bytes) {
 				t.Errorf("%+v bytes, want %d", f.BytesPerConnection, c.bytes)
 			}
 			if w, ok := walls[c.with]; c.with != "" && (!ok || w.ConnectionsLeft != c.left) {

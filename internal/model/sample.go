@@ -4,7 +4,8 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/dmi"
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/zone"
@@ -20,18 +21,18 @@ type Sample struct {
 	Sources []Source
 
 	// MaxUserWatches is fs.epoll.max_user_watches.
-	MaxUserWatches Maybe[int64]
+	MaxUserWatches maybe.Of[int64]
 	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
-	OpenFiles, MaxFiles Maybe[int64]
+	OpenFiles, MaxFiles maybe.Of[int64]
 	// UnusedDentries are those that nobody holds: nr_unused of
 	// /proc/sys/fs/dentry-state.
-	UnusedDentries Maybe[int64]
+	UnusedDentries maybe.Of[int64]
 	// AllInodes are those of every file system: the first number of
 	// /proc/sys/fs/inode-nr.
-	AllInodes Maybe[int64]
+	AllInodes maybe.Of[int64]
 	// AllProcesses counts the processes of eptop's PID namespace, whether or not they
 	// hold epolls; kernel threads and zombies too.
-	AllProcesses Maybe[int64]
+	AllProcesses maybe.Of[int64]
 
 	// UserNames are the names of all users that processes run as.
 	UserNames map[int]string
@@ -65,9 +66,9 @@ type Sample struct {
 	Networks []NetworkSample
 	// SocketsAt is when they were dumped, SocketsNext when they will be again.
 	SocketsAt, SocketsNext time.Time
-	Sockstat               Maybe[sock.Sockstat]
-	TCPMem                 Maybe[sock.Marks]
-	Cgroup                 Maybe[Cgroup]
+	Sockstat               maybe.Of[sock.Sockstat]
+	TCPMem                 maybe.Of[sock.Marks]
+	Cgroup                 maybe.Of[Cgroup]
 
 	// Load is the load generator; nil where none was started.
 	Load *Load
@@ -84,29 +85,29 @@ type ProcessSample struct {
 	UID, RealUID int
 	User         string
 	Started      time.Time
-	FDs          Maybe[int64]
-	FDsSeen      Maybe[int64]
-	Sockets      Maybe[int64]
-	Nofile       Maybe[int64]
+	FDs          maybe.Of[int64]
+	FDsSeen      maybe.Of[int64]
+	Sockets      maybe.Of[int64]
+	Nofile       maybe.Of[int64]
 	ListedAt     time.Time
 	Problem      string
 	// Held are the process's sockets, absent where sockets were not looked at.
-	Held Maybe[Held]
+	Held maybe.Of[Held]
 	// Placement is there for processes that were asked for, on machines with several
 	// nodes.
-	Placement Maybe[PlacementSample]
+	Placement maybe.Of[PlacementSample]
 }
 
 // InstanceSample is one epoll instance as it was last read.
 type InstanceSample struct {
 	// Holders are the fds that refer to it, the oldest process first.
-	Holders []Holder
+	Holders []epoll.Holder
 	// SharingKnown: kcmp(2) answered, so no other known fd refers to it.
 	SharingKnown bool
 	State        State
 	Problem      string
 	Counts       Counts
-	List         []fdinfo.Watch
+	List         []epoll.Watch
 	ReadTook     time.Duration
 	ReadAt       time.Time
 	// NextRead is the earliest time of the next read that keeps to MaxStall.
@@ -125,7 +126,7 @@ type Layout struct {
 	// SlabBytes is the size of one slab of ObjsPerSlab objects; 0 where only root
 	// may know.
 	SlabBytes, ObjsPerSlab int64
-	Reclaimable            Maybe[bool]
+	Reclaimable            maybe.Of[bool]
 }
 
 // bytes is what one object takes with its share of the slab's waste, rounded
@@ -133,33 +134,33 @@ type Layout struct {
 func (l Layout) bytes() int64 { return (l.SlabBytes + l.ObjsPerSlab/2) / l.ObjsPerSlab }
 
 // Count sums up the watches of one instance.
-func Count(watches []fdinfo.Watch) Counts {
+func Count(watches []epoll.Watch) Counts {
 	c := Counts{Watches: int64(len(watches))}
 	for i := range watches {
 		w := &watches[i]
 		m := w.Mask
-		if m&fdinfo.ET != 0 {
+		if m&epoll.ET != 0 {
 			c.ET++
 		}
-		if m&fdinfo.OneShot != 0 {
+		if m&epoll.OneShot != 0 {
 			c.OneShot++
 			if m.Disarmed() {
 				c.Disarmed++
 			}
 		}
-		if m&fdinfo.Exclusive != 0 {
+		if m&epoll.Exclusive != 0 {
 			c.Exclusive++
 		}
-		if m&fdinfo.Wakeup != 0 {
+		if m&epoll.Wakeup != 0 {
 			c.Wakeup++
 		}
 		switch w.Link {
-		case fdinfo.Stale:
+		case epoll.Stale:
 			c.Stale++
-		case fdinfo.Unproven:
+		case epoll.Unproven:
 			c.Unproven++
 		}
-		if w.Kind == fdinfo.KindEpoll {
+		if w.Kind == epoll.KindEpoll {
 			c.Nested++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/slab"
 )
 
@@ -30,7 +31,7 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 	row.FreeBytes = min((row.Objects-row.Active)*row.SlotBytes, row.UnusedBytes)
 	row.PaddingBytes = row.UnusedBytes - row.FreeBytes
 	if c.RequestedBytes > 0 {
-		row.ObjectBytes = Some(int64(c.RequestedBytes))
+		row.ObjectBytes = maybe.Some(int64(c.RequestedBytes))
 		row.PaddingBytes += row.Active * max(0, row.SlotBytes-row.ObjectBytes.Value)
 	}
 	if row.Aliases == nil {
@@ -38,7 +39,7 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 	}
 	row.Network = NetworkName(c.Name) || slices.ContainsFunc(c.Aliases, NetworkName)
 	if c.Reclaimable != slab.Unknown {
-		row.Reclaimable = Some(c.Reclaimable == slab.Yes)
+		row.Reclaimable = maybe.Some(c.Reclaimable == slab.Yes)
 	}
 	if c.PerNode != nil {
 		row.Nodes = make([]NodeObjects, 0, len(c.PerNode)) // read, perhaps of none
@@ -68,9 +69,9 @@ func NetworkName(name string) bool {
 
 // SumSlab sums up the caches, all or those behind sockets and epoll; absent where
 // there is no list of them.
-func SumSlab(caches []Cache, all bool) Maybe[SlabTotals] {
+func SumSlab(caches []Cache, all bool) maybe.Of[SlabTotals] {
 	if caches == nil {
-		return Maybe[SlabTotals]{}
+		return maybe.Of[SlabTotals]{}
 	}
 	var t SlabTotals
 	for i := range caches {
@@ -79,9 +80,9 @@ func SumSlab(caches []Cache, all bool) Maybe[SlabTotals] {
 		}
 	}
 	if t.Objects > 0 {
-		t.AverageObjectBytes = Some(t.ObjectsBytes / t.Objects)
+		t.AverageObjectBytes = maybe.Some(t.ObjectsBytes / t.Objects)
 	}
-	return Some(t)
+	return maybe.Some(t)
 }
 
 func (t *SlabTotals) add(c *Cache) {
@@ -105,10 +106,10 @@ func (t *SlabTotals) add(c *Cache) {
 		t.ReclaimableBytes += c.Bytes
 	}
 	if n, ok := c.PinnedBytes.Get(); ok {
-		t.PinnedBytes = Some(t.PinnedBytes.Value + n)
+		t.PinnedBytes = maybe.Some(t.PinnedBytes.Value + n)
 	}
 	if !t.MinObjectBytes.Known || c.SlotBytes < t.MinObjectBytes.Value {
-		t.MinObjectBytes = Some(c.SlotBytes)
+		t.MinObjectBytes = maybe.Some(c.SlotBytes)
 	}
-	t.MaxObjectBytes = Some(max(t.MaxObjectBytes.Value, c.SlotBytes))
+	t.MaxObjectBytes = maybe.Some(max(t.MaxObjectBytes.Value, c.SlotBytes))
 }

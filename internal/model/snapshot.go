@@ -3,7 +3,8 @@ package model
 import (
 	"time"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Schema names the shape of a Snapshot's JSON.
@@ -23,8 +24,8 @@ type Snapshot struct {
 	Epoll          EpollTotals     `json:"epoll"`
 	ConnectionCost ConnectionCosts `json:"connection_cost"`
 	// InstanceCost is the kernel memory of one epoll instance without watches.
-	InstanceCost Maybe[InstanceCost] `json:"instance_cost,omitzero"`
-	Processes    []Process           `json:"processes"`
+	InstanceCost maybe.Of[InstanceCost] `json:"instance_cost,omitzero"`
+	Processes    []Process              `json:"processes"`
 	// Hidden counts processes whose fds this user may not list.
 	Hidden int `json:"processes_denied"`
 	// Sockets is absent where sockets were not looked at.
@@ -32,9 +33,9 @@ type Snapshot struct {
 	Slab    []Cache  `json:"slab,omitempty"`
 	// SlabTotals are of all caches, SlabNetwork of those behind sockets and epoll;
 	// absent where slabinfo is.
-	SlabTotals  Maybe[SlabTotals] `json:"slab_totals,omitzero"`
-	SlabNetwork Maybe[SlabTotals] `json:"slab_network_totals,omitzero"`
-	Nodes       []Node            `json:"nodes,omitempty"`
+	SlabTotals  maybe.Of[SlabTotals] `json:"slab_totals,omitzero"`
+	SlabNetwork maybe.Of[SlabTotals] `json:"slab_network_totals,omitzero"`
+	Nodes       []Node               `json:"nodes,omitempty"`
 	// NodesGone are the numbers of nodes that went away while Nodes were read.
 	NodesGone []int  `json:"nodes_gone,omitempty"`
 	Zones     []Zone `json:"zones,omitempty"`
@@ -48,21 +49,21 @@ type Snapshot struct {
 	networks []NetworkSample
 	// What only Preflight needs.
 	bindBuckets         []Part
-	openFiles, maxFiles Maybe[int64]
+	openFiles, maxFiles maybe.Of[int64]
 	limits              LoadLimits
 }
 
 // Host is the machine.
 type Host struct {
-	Hostname          string       `json:"hostname,omitempty"`
-	Kernel            string       `json:"kernel,omitempty"`
-	PageBytes         int64        `json:"page_bytes"`
-	CPUs              int          `json:"cpus,omitempty"`
-	MemTotalBytes     Maybe[int64] `json:"mem_total_bytes,omitzero"`
-	MemAvailableBytes Maybe[int64] `json:"mem_available_bytes,omitzero"`
+	Hostname          string          `json:"hostname,omitempty"`
+	Kernel            string          `json:"kernel,omitempty"`
+	PageBytes         int64           `json:"page_bytes"`
+	CPUs              int             `json:"cpus,omitempty"`
+	MemTotalBytes     maybe.Of[int64] `json:"mem_total_bytes,omitzero"`
+	MemAvailableBytes maybe.Of[int64] `json:"mem_available_bytes,omitzero"`
 	// SReclaimableBytes and SUnreclaimBytes are /proc/meminfo's slab halves.
-	SReclaimableBytes Maybe[int64] `json:"slab_reclaimable_bytes,omitzero"`
-	SUnreclaimBytes   Maybe[int64] `json:"slab_unreclaimable_bytes,omitzero"`
+	SReclaimableBytes maybe.Of[int64] `json:"slab_reclaimable_bytes,omitzero"`
+	SUnreclaimBytes   maybe.Of[int64] `json:"slab_unreclaimable_bytes,omitzero"`
 }
 
 // Guest is what looking cost: eptop is a guest on the machine it looks at.
@@ -84,20 +85,20 @@ type Guest struct {
 	InstancesRead    int `json:"instances_read"`
 	InstancesWaiting int `json:"instances_waiting"`
 	// RSSBytes is eptop's own resident memory.
-	RSSBytes Maybe[int64] `json:"rss_bytes,omitzero"`
+	RSSBytes maybe.Of[int64] `json:"rss_bytes,omitzero"`
 }
 
 // EpollTotals is epoll on the whole host: every instance counted once, however
 // many processes share it.
 type EpollTotals struct {
-	MaxUserWatches Maybe[int64] `json:"max_user_watches,omitzero"`
-	Instances      int          `json:"instances"`
-	Watches        int64        `json:"watches"`
+	MaxUserWatches maybe.Of[int64] `json:"max_user_watches,omitzero"`
+	Instances      int             `json:"instances"`
+	Watches        int64           `json:"watches"`
 	// Unread counts the instances whose watches could not be read (yet); the
 	// sums leave them out.
-	Unread int              `json:"instances_unread"`
-	Users  []User           `json:"users"`
-	Cost   Maybe[WatchCost] `json:"watch_cost,omitzero"`
+	Unread int                 `json:"instances_unread"`
+	Users  []User              `json:"users"`
+	Cost   maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
 }
 
 // User is one user's share of fs.epoll.max_user_watches.
@@ -106,10 +107,10 @@ type User struct {
 	User      string `json:"user"`
 	Instances int    `json:"instances"`
 	// Watches leaves out the Unread of the instances.
-	Watches    int64        `json:"watches"`
-	Unread     int          `json:"instances_unread"`
-	Limit      Maybe[int64] `json:"limit,omitzero"`
-	WatchBytes Maybe[int64] `json:"watch_bytes,omitzero"`
+	Watches    int64           `json:"watches"`
+	Unread     int             `json:"instances_unread"`
+	Limit      maybe.Of[int64] `json:"limit,omitzero"`
+	WatchBytes maybe.Of[int64] `json:"watch_bytes,omitzero"`
 	// Unsure counts the instances of which it is not certain that this user
 	// pays: the kernel charges the user who created an instance, and /proc
 	// shows only who holds it now.
@@ -125,13 +126,13 @@ type Process struct {
 	Started time.Time `json:"started,omitzero"`
 	// FDs is absent where it may not be known (before Linux 6.2 without the
 	// permission to list them).
-	FDs     Maybe[int64] `json:"fds,omitzero"`
-	Sockets Maybe[int64] `json:"sockets,omitzero"`
+	FDs     maybe.Of[int64] `json:"fds,omitzero"`
+	Sockets maybe.Of[int64] `json:"sockets,omitzero"`
 	// EndsHere is how many of its sockets have their other end on this host too.
 	EndsHere int64 `json:"sockets_ends_here"`
 	// FDsSeen is set where the listing stopped at the limit: only that many of
 	// FDs were looked at, and Sockets and Epolls cover no more.
-	FDsSeen Maybe[int64] `json:"fds_seen,omitzero"`
+	FDsSeen maybe.Of[int64] `json:"fds_seen,omitzero"`
 	// Instances counts distinct instances; two fds of one instance are one.
 	Instances int   `json:"instances"`
 	Watches   int64 `json:"watches"`
@@ -140,7 +141,7 @@ type Process struct {
 	KernelBytes KernelBytes `json:"kernel_bytes"`
 	Epolls      []Epoll     `json:"epolls"`
 	// Nofile is the soft RLIMIT_NOFILE.
-	Nofile Maybe[int64] `json:"nofile,omitzero"`
+	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`
 	// Placement is where it is on a machine with several nodes, for a process that was
@@ -154,18 +155,12 @@ type Process struct {
 // KernelBytes is the kernel memory behind a process's fds. Parts that were not
 // looked at are absent, and LeavesOut names them.
 type KernelBytes struct {
-	Sockets   Maybe[int64] `json:"sockets,omitzero"`
-	Buffers   Maybe[int64] `json:"buffers,omitzero"`
-	Watches   Maybe[int64] `json:"watches,omitzero"`
-	Instances Maybe[int64] `json:"instances,omitzero"`
-	Total     Maybe[int64] `json:"total,omitzero"`
-	LeavesOut []string     `json:"total_leaves_out,omitempty"`
-}
-
-// Holder is one fd of one process that refers to an epoll instance.
-type Holder struct {
-	PID int `json:"pid"`
-	FD  int `json:"fd"`
+	Sockets   maybe.Of[int64] `json:"sockets,omitzero"`
+	Buffers   maybe.Of[int64] `json:"buffers,omitzero"`
+	Watches   maybe.Of[int64] `json:"watches,omitzero"`
+	Instances maybe.Of[int64] `json:"instances,omitzero"`
+	Total     maybe.Of[int64] `json:"total,omitzero"`
+	LeavesOut []string        `json:"total_leaves_out,omitempty"`
 }
 
 // Epoll is one epoll instance as one process holds it.
@@ -177,7 +172,7 @@ type Epoll struct {
 	Problem string `json:"problem,omitempty"`
 	Counts
 	// Bytes is the kernel memory of its watches, without the instance itself.
-	Bytes Maybe[int64] `json:"bytes,omitzero"`
+	Bytes maybe.Of[int64] `json:"bytes,omitzero"`
 	// ReadTook is the wall time of the last fdinfo read: an upper bound of how
 	// long the instance's lock was held.
 	ReadTook time.Duration `json:"read_ns"`
@@ -187,18 +182,18 @@ type Epoll struct {
 	NextRead time.Duration `json:"next_read_ns"`
 	// SharedWith are other fds that refer to the instance, at most maxShared of the
 	// SharedCount that there are.
-	SharedWith  []Holder `json:"shared_with,omitempty"`
-	SharedCount int      `json:"shared_with_count"`
+	SharedWith  []epoll.Holder `json:"shared_with,omitempty"`
+	SharedCount int            `json:"shared_with_count"`
 	// SharingUnknown is set where kcmp(2) could not tell whether other
 	// processes share the instance: sums may then count it twice.
 	SharingUnknown bool `json:"sharing_unknown,omitempty"`
 	// ChargedUID is the user whose max_user_watches the instance uses up, as
 	// well as /proc can tell; ChargedWhy says what it rests on.
-	ChargedUID  Maybe[int] `json:"charged_uid,omitzero"`
-	ChargedSure bool       `json:"charged_sure"`
-	ChargedWhy  string     `json:"charged_why,omitempty"`
+	ChargedUID  maybe.Of[int] `json:"charged_uid,omitzero"`
+	ChargedSure bool          `json:"charged_sure"`
+	ChargedWhy  string        `json:"charged_why,omitempty"`
 	// List holds the watches in the kernel's order, one for each tfd line.
-	List []fdinfo.Watch `json:"-"`
+	List []epoll.Watch `json:"-"`
 	// Targets is List for programs; filled by whoever prints it.
 	Targets []Target `json:"targets,omitempty"`
 }
@@ -226,21 +221,21 @@ type Target struct {
 	Events []string `json:"events"`
 	Mask   uint32   `json:"mask"`
 	// Data is epoll_data in hexadecimal.
-	Data string        `json:"data"`
-	Ino  Maybe[uint64] `json:"ino,omitzero"`
-	Sdev Maybe[uint32] `json:"sdev,omitzero"`
+	Data string           `json:"data"`
+	Ino  maybe.Of[uint64] `json:"ino,omitzero"`
+	Sdev maybe.Of[uint32] `json:"sdev,omitzero"`
 	// Kind is that of the socket (tcp, tcp6, udp, udp6, unix), else of the file;
 	// "socket" for one that no dump had.
 	Kind string `json:"kind,omitempty"`
 	// What follows is of sockets alone. The queues are bytes, of a listener its
 	// accept queue and its limit.
-	State       string       `json:"state,omitempty"`
-	Local       string       `json:"local,omitempty"`
-	Peer        string       `json:"peer,omitempty"`
-	RecvQueue   Maybe[int64] `json:"rx_queue,omitzero"`
-	SendQueue   Maybe[int64] `json:"tx_queue,omitzero"`
-	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
-	Notes       []string     `json:"notes,omitempty"`
+	State       string          `json:"state,omitempty"`
+	Local       string          `json:"local,omitempty"`
+	Peer        string          `json:"peer,omitempty"`
+	RecvQueue   maybe.Of[int64] `json:"rx_queue,omitzero"`
+	SendQueue   maybe.Of[int64] `json:"tx_queue,omitzero"`
+	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
+	Notes       []string        `json:"notes,omitempty"`
 }
 
 // Cost is what one end of a connection takes in kernel memory, part by part.
@@ -268,13 +263,13 @@ type Part struct {
 	Cache   string `json:"cache"`
 	ShownAs string `json:"shown_as,omitempty"`
 	// ObjectBytes is sizeof the structure.
-	ObjectBytes Maybe[int64] `json:"object_bytes,omitzero"`
+	ObjectBytes maybe.Of[int64] `json:"object_bytes,omitzero"`
 	// Bytes is what an object takes with its share of the slab's waste.
 	Bytes  int64  `json:"bytes"`
 	Origin Origin `json:"origin"`
 	// Reclaimable: the kernel counts it into SReclaimable and MemAvailable,
 	// although a live socket pins it.
-	Reclaimable Maybe[bool] `json:"reclaimable,omitzero"`
+	Reclaimable maybe.Of[bool] `json:"reclaimable,omitzero"`
 }
 
 // WatchCost is what one watch takes.
@@ -282,7 +277,7 @@ type WatchCost struct {
 	Bytes int64 `json:"bytes"`
 	// ChargedBytes is what max_user_watches is reckoned with: sizeof(epitem) +
 	// sizeof(eppoll_entry), EP_ITEM_COST in fs/eventpoll.c.
-	ChargedBytes Maybe[int64] `json:"charged_bytes,omitzero"`
+	ChargedBytes maybe.Of[int64] `json:"charged_bytes,omitzero"`
 	// ManualBytes is what epoll(7) says of 64-bit kernels.
 	ManualBytes int64    `json:"manual_bytes"`
 	Origin      Origin   `json:"origin"`
@@ -292,9 +287,9 @@ type WatchCost struct {
 
 // ConnectionCosts is what one end of an idle connection takes, by family.
 type ConnectionCosts struct {
-	TCP4 Maybe[Cost] `json:"tcp4,omitzero"`
-	TCP6 Maybe[Cost] `json:"tcp6,omitzero"`
-	Unix Maybe[Cost] `json:"unix,omitzero"`
+	TCP4 maybe.Of[Cost] `json:"tcp4,omitzero"`
+	TCP6 maybe.Of[Cost] `json:"tcp6,omitzero"`
+	Unix maybe.Of[Cost] `json:"unix,omitzero"`
 	// FolkloreBytes is the often quoted 3.3 KB of a 3.10-era kernel.
 	FolkloreBytes int64 `json:"folklore_bytes_per_end"`
 }
@@ -312,14 +307,14 @@ type Cache struct {
 	// SlotBytes is what an object takes in a slab, with its alignment: slabinfo's
 	// <objsize>. ObjectBytes is the size that was asked for, of a merged cache the
 	// largest of all its names; absent where sysfs does not say.
-	SlotBytes      int64        `json:"slot_bytes"`
-	ObjectBytes    Maybe[int64] `json:"object_bytes,omitzero"`
-	BytesPerObject int64        `json:"bytes_per_object"`
-	ObjsPerSlab    int64        `json:"objects_per_slab"`
-	PagesPerSlab   int64        `json:"pages_per_slab"`
-	Slabs          int64        `json:"slabs"`
-	ActiveSlabs    int64        `json:"active_slabs"`
-	Bytes          int64        `json:"bytes"`
+	SlotBytes      int64           `json:"slot_bytes"`
+	ObjectBytes    maybe.Of[int64] `json:"object_bytes,omitzero"`
+	BytesPerObject int64           `json:"bytes_per_object"`
+	ObjsPerSlab    int64           `json:"objects_per_slab"`
+	PagesPerSlab   int64           `json:"pages_per_slab"`
+	Slabs          int64           `json:"slabs"`
+	ActiveSlabs    int64           `json:"active_slabs"`
+	Bytes          int64           `json:"bytes"`
 	// UnusedBytes is the part of Bytes in which no active object lies: FreeBytes in
 	// places for objects, the rest in the ends of slabs.
 	UnusedBytes int64 `json:"unused_bytes"`
@@ -327,11 +322,11 @@ type Cache struct {
 	// PaddingBytes is what can hold no object's data: the ends of slabs, and of the
 	// active objects' places what is beyond ObjectBytes (alignment and the
 	// allocator's own fields). Where ObjectBytes is absent it is the ends alone.
-	PaddingBytes int64       `json:"padding_bytes"`
-	Reclaimable  Maybe[bool] `json:"reclaimable,omitzero"`
+	PaddingBytes int64          `json:"padding_bytes"`
+	Reclaimable  maybe.Of[bool] `json:"reclaimable,omitzero"`
 	// PinnedBytes is the part of a reclaimable cache that no shrinker frees while
 	// the sockets and epoll instances live that eptop counted.
-	PinnedBytes Maybe[int64] `json:"pinned_bytes,omitzero"`
+	PinnedBytes maybe.Of[int64] `json:"pinned_bytes,omitzero"`
 	// Nodes are those that hold objects; nil where they were not read, empty where no
 	// node holds any.
 	Nodes []NodeObjects `json:"nodes,omitzero"`
@@ -342,7 +337,7 @@ type Cache struct {
 	// UncountedNames, free ones on per-CPU slabs, and what was not seen. Absent where
 	// nothing was counted, and where the counts, which are of another moment, are
 	// more than Active.
-	Unexplained Maybe[int64] `json:"unexplained_objects,omitzero"`
+	Unexplained maybe.Of[int64] `json:"unexplained_objects,omitzero"`
 	// UncountedNames are the names that share the cache and whose objects nobody
 	// counts.
 	UncountedNames []string `json:"uncounted_names,omitempty"`
@@ -391,13 +386,13 @@ type SlabTotals struct {
 	PaddingBytes int64 `json:"padding_bytes"`
 	// ReclaimableBytes are those of caches known to be reclaimable; ReclaimUnknown
 	// counts the caches of which it is not known.
-	ReclaimableBytes int64        `json:"reclaimable_bytes"`
-	ReclaimUnknown   int64        `json:"reclaimable_unknown"`
-	PinnedBytes      Maybe[int64] `json:"pinned_bytes,omitzero"`
+	ReclaimableBytes int64           `json:"reclaimable_bytes"`
+	ReclaimUnknown   int64           `json:"reclaimable_unknown"`
+	PinnedBytes      maybe.Of[int64] `json:"pinned_bytes,omitzero"`
 	// The sizes are those of places for objects; absent without caches or objects.
-	MinObjectBytes     Maybe[int64] `json:"min_object_bytes,omitzero"`
-	AverageObjectBytes Maybe[int64] `json:"average_object_bytes,omitzero"`
-	MaxObjectBytes     Maybe[int64] `json:"max_object_bytes,omitzero"`
+	MinObjectBytes     maybe.Of[int64] `json:"min_object_bytes,omitzero"`
+	AverageObjectBytes maybe.Of[int64] `json:"average_object_bytes,omitzero"`
+	MaxObjectBytes     maybe.Of[int64] `json:"max_object_bytes,omitzero"`
 }
 
 // NodeObjects is how many objects of a cache a node holds.
@@ -410,11 +405,11 @@ type NodeObjects struct {
 type Node struct {
 	ID int `json:"id"`
 	// CPUs is the kernel's short list, "0-3,8"; empty on a node without CPUs.
-	CPUs                   Maybe[string] `json:"cpus,omitzero"`
-	MemTotalBytes          Maybe[int64]  `json:"mem_total_bytes,omitzero"`
-	MemFreeBytes           Maybe[int64]  `json:"mem_free_bytes,omitzero"`
-	SlabReclaimableBytes   Maybe[int64]  `json:"slab_reclaimable_bytes,omitzero"`
-	SlabUnreclaimableBytes Maybe[int64]  `json:"slab_unreclaimable_bytes,omitzero"`
+	CPUs                   maybe.Of[string] `json:"cpus,omitzero"`
+	MemTotalBytes          maybe.Of[int64]  `json:"mem_total_bytes,omitzero"`
+	MemFreeBytes           maybe.Of[int64]  `json:"mem_free_bytes,omitzero"`
+	SlabReclaimableBytes   maybe.Of[int64]  `json:"slab_reclaimable_bytes,omitzero"`
+	SlabUnreclaimableBytes maybe.Of[int64]  `json:"slab_unreclaimable_bytes,omitzero"`
 	// Distances are to Snapshot.Nodes in that order.
 	Distances []int `json:"distances,omitempty"`
 	// Stats are zoneinfo's per-node statistics, in pages or events.
@@ -445,31 +440,31 @@ type MemoryModule struct {
 	Bank    string `json:"bank,omitempty"`
 	// Empty: nothing is in the slot. SizeBytes is absent then, and where the
 	// firmware does not know it.
-	Empty      bool         `json:"empty"`
-	SizeBytes  Maybe[int64] `json:"size_bytes,omitzero"`
-	Type       string       `json:"type,omitempty"`
-	FormFactor string       `json:"form_factor,omitempty"`
+	Empty      bool            `json:"empty"`
+	SizeBytes  maybe.Of[int64] `json:"size_bytes,omitzero"`
+	Type       string          `json:"type,omitempty"`
+	FormFactor string          `json:"form_factor,omitempty"`
 	// SpeedMTs is what the module can do and ConfiguredMTs what it runs at, in million
 	// transfers a second.
-	SpeedMTs      Maybe[int64] `json:"speed_mts,omitzero"`
-	ConfiguredMTs Maybe[int64] `json:"configured_mts,omitzero"`
-	Manufacturer  string       `json:"manufacturer,omitempty"`
-	PartNumber    string       `json:"part_number,omitempty"`
+	SpeedMTs      maybe.Of[int64] `json:"speed_mts,omitzero"`
+	ConfiguredMTs maybe.Of[int64] `json:"configured_mts,omitzero"`
+	Manufacturer  string          `json:"manufacturer,omitempty"`
+	PartNumber    string          `json:"part_number,omitempty"`
 }
 
 // Zone is one memory zone of a node; all counts in pages.
 type Zone struct {
-	Node    int          `json:"node"`
-	Name    string       `json:"name"`
-	Free    int64        `json:"free_pages"`
-	Boost   Maybe[int64] `json:"boost_pages,omitzero"`
-	Min     int64        `json:"min_pages"`
-	Low     int64        `json:"low_pages"`
-	High    int64        `json:"high_pages"`
-	Promo   Maybe[int64] `json:"promo_pages,omitzero"`
-	Spanned int64        `json:"spanned_pages"`
-	Present int64        `json:"present_pages"`
-	Managed int64        `json:"managed_pages"`
+	Node    int             `json:"node"`
+	Name    string          `json:"name"`
+	Free    int64           `json:"free_pages"`
+	Boost   maybe.Of[int64] `json:"boost_pages,omitzero"`
+	Min     int64           `json:"min_pages"`
+	Low     int64           `json:"low_pages"`
+	High    int64           `json:"high_pages"`
+	Promo   maybe.Of[int64] `json:"promo_pages,omitzero"`
+	Spanned int64           `json:"spanned_pages"`
+	Present int64           `json:"present_pages"`
+	Managed int64           `json:"managed_pages"`
 }
 
 // Wall is a limit that more connections would run into.

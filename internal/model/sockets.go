@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -14,21 +15,21 @@ import (
 type Sockets struct {
 	TCP TCPTotals `json:"tcp"`
 	// TCPMem are tcp_mem's marks, of buffers over all namespaces.
-	TCPMem Maybe[TCPMem] `json:"tcp_mem_bytes,omitzero"`
-	Total  int64         `json:"total"`
+	TCPMem maybe.Of[TCPMem] `json:"tcp_mem_bytes,omitzero"`
+	Total  int64            `json:"total"`
 	// EndsHere counts the sockets whose other end is on this host too: a loopback
 	// connection is two of them.
 	EndsHere int64 `json:"ends_here"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
 	// SKMEMINFO says.
-	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
-	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
+	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
+	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
 	// PinnedReclaimableBytes is the part of StructBytes that the kernel counts into
 	// SReclaimable and MemAvailable, although live sockets pin it.
-	PinnedReclaimableBytes Maybe[int64] `json:"pinned_reclaimable_bytes,omitzero"`
-	Origin                 Origin       `json:"origin"`
-	LeavesOut              []string     `json:"leaves_out,omitempty"`
+	PinnedReclaimableBytes maybe.Of[int64] `json:"pinned_reclaimable_bytes,omitzero"`
+	Origin                 Origin          `json:"origin"`
+	LeavesOut              []string        `json:"leaves_out,omitempty"`
 	// Age is how old the dump is.
 	Age        time.Duration      `json:"age_ns"`
 	NextRead   time.Duration      `json:"next_read_ns"`
@@ -37,18 +38,18 @@ type Sockets struct {
 	ByPort     []SocketGroup      `json:"by_port"`
 	ByRemote   []SocketGroup      `json:"by_remote"`
 	ByUser     []SocketGroup      `json:"by_user"`
-	Cgroup     Maybe[Cgroup]      `json:"cgroup,omitzero"`
+	Cgroup     maybe.Of[Cgroup]   `json:"cgroup,omitzero"`
 }
 
 // TCPTotals are the kernel's own sums of /proc/net/sockstat, and the states.
 type TCPTotals struct {
 	// InUse and TimeWait are of eptop's own namespace, the others of all.
-	InUse    Maybe[int64] `json:"in_use,omitzero"`
-	Orphan   Maybe[int64] `json:"orphan,omitzero"`
-	TimeWait Maybe[int64] `json:"time_wait,omitzero"`
-	Alloc    Maybe[int64] `json:"alloc,omitzero"`
+	InUse    maybe.Of[int64] `json:"in_use,omitzero"`
+	Orphan   maybe.Of[int64] `json:"orphan,omitzero"`
+	TimeWait maybe.Of[int64] `json:"time_wait,omitzero"`
+	Alloc    maybe.Of[int64] `json:"alloc,omitzero"`
 	// MemBytes are buffers charged to tcp_mem.
-	MemBytes Maybe[int64] `json:"mem_bytes,omitzero"`
+	MemBytes maybe.Of[int64] `json:"mem_bytes,omitzero"`
 	// States counts TCP sockets over IPv4 and IPv6.
 	States map[string]int64 `json:"states"`
 }
@@ -76,31 +77,31 @@ type SocketGroup struct {
 	Kind string `json:"kind,omitempty"`
 	// Namespace is where the address is, if that is another network namespace than
 	// eptop's; Name says it too.
-	Namespace   string       `json:"namespace,omitempty"`
-	Sockets     int64        `json:"sockets"`
-	EndsHere    int64        `json:"ends_here"`
-	StructBytes Maybe[int64] `json:"struct_bytes,omitzero"`
-	BufferBytes Maybe[int64] `json:"buffer_bytes,omitzero"`
+	Namespace   string          `json:"namespace,omitempty"`
+	Sockets     int64           `json:"sockets"`
+	EndsHere    int64           `json:"ends_here"`
+	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
+	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
 	// The queues are bytes. They, the buffers and the drops are of the sockets of which
 	// they are known, and absent where that is none.
-	RecvQueue Maybe[int64] `json:"rx_queue,omitzero"`
-	SendQueue Maybe[int64] `json:"tx_queue,omitzero"`
-	Drops     Maybe[int64] `json:"drops,omitzero"`
+	RecvQueue maybe.Of[int64] `json:"rx_queue,omitzero"`
+	SendQueue maybe.Of[int64] `json:"tx_queue,omitzero"`
+	Drops     maybe.Of[int64] `json:"drops,omitzero"`
 	// Waiting of Backlog connections wait in a listener's accept queue.
-	Waiting Maybe[int64] `json:"accept_queue,omitzero"`
-	Backlog Maybe[int64] `json:"backlog,omitzero"`
+	Waiting maybe.Of[int64] `json:"accept_queue,omitzero"`
+	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
 	// PIDs hold the listening socket.
 	PIDs []int `json:"pids,omitempty"`
 }
 
 // Cgroup is what the memory cgroup of the attached process is charged: all kernel memory it caused, sockets or not.
 type Cgroup struct {
-	PID         int          `json:"pid"`
-	Version     int          `json:"version"`
-	Dir         string       `json:"dir"`
-	KernelBytes Maybe[int64] `json:"kernel_bytes,omitzero"`
-	SlabBytes   Maybe[int64] `json:"slab_bytes,omitzero"`
-	SockBytes   Maybe[int64] `json:"sock_bytes,omitzero"`
+	PID         int             `json:"pid"`
+	Version     int             `json:"version"`
+	Dir         string          `json:"dir"`
+	KernelBytes maybe.Of[int64] `json:"kernel_bytes,omitzero"`
+	SlabBytes   maybe.Of[int64] `json:"slab_bytes,omitzero"`
+	SockBytes   maybe.Of[int64] `json:"sock_bytes,omitzero"`
 }
 
 // NetworkSample is the sockets of one network namespace.
@@ -117,11 +118,11 @@ type NetworkSample struct {
 // socketCosts answers what the slab holds for a socket.
 type socketCosts struct {
 	sizes
-	known map[SocketObject]Maybe[Cost]
+	known map[SocketObject]maybe.Of[Cost]
 }
 
 // cost is what the slab holds for one socket without bind buckets.
-func (c *socketCosts) cost(o SocketObject) Maybe[Cost] {
+func (c *socketCosts) cost(o SocketObject) maybe.Of[Cost] {
 	got, ok := c.known[o]
 	if !ok {
 		got, _ = c.sum(objectParts(o))
@@ -169,10 +170,10 @@ var (
 
 // structBytes is what the slab holds for the sockets of a tally, and how much of
 // that counts as reclaimable, which is absent where the kernel does not say.
-func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
+func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64]) {
 	var sum, pinned int64
 	told := true
-	add := func(cost Maybe[Cost], n int64) bool {
+	add := func(cost maybe.Of[Cost], n int64) bool {
 		if !cost.Known {
 			return false
 		}
@@ -187,7 +188,7 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
 	}
 	for i, n := range t.Objects {
 		if n != 0 && !add(c.cost(objectKinds[i]), n) {
-			return Maybe[int64]{}, Maybe[int64]{}
+			return maybe.Of[int64]{}, maybe.Of[int64]{}
 		}
 	}
 	for _, b := range []struct {
@@ -197,21 +198,21 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable Maybe[int64]) {
 		cost, _ := c.sum(b.parts)
 		add(cost, b.n) // a kernel without them has none
 	}
-	return Some(sum), Maybe[int64]{Value: pinned, Known: told}
+	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: told}
 }
 
 // buffers are those of the sockets that were measured; absent where none was.
-func buffers(t *Tally) Maybe[int64] {
-	return Maybe[int64]{Value: t.BufferBytes, Known: t.Measured > 0 || t.Unmeasured == 0}
+func buffers(t *Tally) maybe.Of[int64] {
+	return maybe.Of[int64]{Value: t.BufferBytes, Known: t.Measured > 0 || t.Unmeasured == 0}
 }
 
 func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 	bytes, _ := c.structBytes(t)
 	return SocketGroup{
 		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
-		RecvQueue: Maybe[int64]{t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0},
-		SendQueue: Maybe[int64]{t.SendQueue, t.Unqueued < t.Sockets || t.Sockets == 0},
-		Drops:     Maybe[int64]{t.Drops, t.Measured > 0 || t.Unmeasured == 0},
+		RecvQueue: maybe.When(t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
+		SendQueue: maybe.When(t.SendQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
+		Drops:     maybe.When(t.Drops, t.Measured > 0 || t.Unmeasured == 0),
 	}
 }
 
@@ -227,7 +228,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	if m, ok := s.TCPMem.Get(); ok {
 		page := s.Host.PageBytes
-		out.TCPMem = Some(TCPMem{int64(m.LowPages) * page, int64(m.PressurePages) * page, int64(m.HighPages) * page})
+		out.TCPMem = maybe.Some(TCPMem{int64(m.LowPages) * page, int64(m.PressurePages) * page, int64(m.HighPages) * page})
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
 	var all Tally
@@ -300,13 +301,13 @@ func merge(t, other *Tally) {
 func tcpTotals(s *Sample) TCPTotals {
 	out := TCPTotals{States: map[string]int64{}}
 	if st, ok := s.Sockstat.Get(); ok {
-		known := func(n int64) Maybe[int64] { return Maybe[int64]{Value: n, Known: n >= 0} }
+		known := func(n int64) maybe.Of[int64] { return maybe.Of[int64]{Value: n, Known: n >= 0} }
 		out.InUse, out.Orphan, out.TimeWait, out.Alloc = known(st.TCP.InUse), known(st.TCP.Orphan), known(st.TCP.TimeWait), known(st.TCP.Alloc)
 		if st.TCP.InUse >= 0 && st.TCP6InUse >= 0 {
-			out.InUse = Some(st.TCP.InUse + st.TCP6InUse)
+			out.InUse = maybe.Some(st.TCP.InUse + st.TCP6InUse)
 		}
 		if st.TCP.MemPages >= 0 {
-			out.MemBytes = Some(st.TCP.MemPages * s.Host.PageBytes)
+			out.MemBytes = maybe.Some(st.TCP.MemPages * s.Host.PageBytes)
 		}
 	}
 	for i := range s.Networks {
@@ -394,17 +395,17 @@ type WatchedSocket struct {
 	Peer  string `json:"peer"`
 	// RecvQueue and SendQueue are bytes; for a listener the accept queue and its
 	// limit.
-	RecvQueue Maybe[int64] `json:"rx_queue"`
-	SendQueue Maybe[int64] `json:"tx_queue"`
-	Buffers   Maybe[int64] `json:"buffer_bytes"`
+	RecvQueue maybe.Of[int64] `json:"rx_queue"`
+	SendQueue maybe.Of[int64] `json:"tx_queue"`
+	Buffers   maybe.Of[int64] `json:"buffer_bytes"`
 	// PeerHere: the other end is on this host too.
-	PeerHere bool         `json:"peer_here"`
-	Drops    Maybe[int64] `json:"drops"`
+	PeerHere bool            `json:"peer_here"`
+	Drops    maybe.Of[int64] `json:"drops"`
 }
 
 // SocketOf joins a watch to its socket, by the inode that both know.
-func (s *Snapshot) SocketOf(w fdinfo.Watch) (WatchedSocket, bool) {
-	if w.Kind != fdinfo.KindSocket || !w.HasInode {
+func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
+	if w.Kind != epoll.KindSocket || !w.HasInode {
 		return WatchedSocket{}, false
 	}
 	for n := range s.networks {
@@ -436,13 +437,13 @@ func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
 		}
 	}
 	if s.HasQueues {
-		out.RecvQueue, out.SendQueue = Some(int64(s.RecvQueue)), Some(int64(s.SendQueue))
+		out.RecvQueue, out.SendQueue = maybe.Some(int64(s.RecvQueue)), maybe.Some(int64(s.SendQueue))
 	}
 	if s.State == sock.StateListen && !s.HasBacklog {
-		out.SendQueue = Maybe[int64]{}
+		out.SendQueue = maybe.Of[int64]{}
 	}
 	if s.HasMem {
-		out.Buffers, out.Drops = Some(int64(s.Mem.BufferBytes(s.Kind))), Some(int64(s.Mem.Drops))
+		out.Buffers, out.Drops = maybe.Some(int64(s.Mem.BufferBytes(s.Kind))), maybe.Some(int64(s.Mem.Drops))
 	}
 	return out
 }

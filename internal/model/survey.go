@@ -6,7 +6,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -110,7 +111,7 @@ type Listener struct {
 	Local string
 	Inos  []uint32
 	// Waiting of Backlog connections wait for accept(2), in all queues together.
-	Waiting, Backlog Maybe[int64]
+	Waiting, Backlog maybe.Of[int64]
 	// Tally is of the connections accepted on it, the listening sockets included.
 	Tally
 	dual bool
@@ -267,7 +268,7 @@ func (v *Survey) listeners(t *sock.Table) {
 		// Without sock_diag nothing tells whether an IPv6 listener takes IPv4 as well.
 		l.dual = l.dual || s.DualStack || !s.HasMem
 		if waiting, limit, ok := s.AcceptQueue(); ok {
-			l.Waiting, l.Backlog = Some(l.Waiting.Value+int64(waiting)), Some(l.Backlog.Value+int64(limit))
+			l.Waiting, l.Backlog = maybe.Some(l.Waiting.Value+int64(waiting)), maybe.Some(l.Backlog.Value+int64(limit))
 		}
 	}
 }
@@ -360,10 +361,10 @@ type Held struct {
 }
 
 // NewHeld joins a process's fds with the sockets of all namespaces.
-func NewHeld(fds []fdinfo.FD, networks []NetworkSample) Held {
+func NewHeld(fds []epoll.FD, networks []NetworkSample) Held {
 	var t Held
 	for i := range fds {
-		if fds[i].Kind != fdinfo.KindSocket {
+		if fds[i].Kind != epoll.KindSocket {
 			continue
 		}
 		found := false

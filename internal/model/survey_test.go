@@ -10,7 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -100,9 +101,9 @@ func TestSurvey(t *testing.T) {
 }
 
 func TestHeld(t *testing.T) {
-	fds := []fdinfo.FD{
-		{Num: 0, Kind: fdinfo.KindFile}, {Num: 3, Kind: fdinfo.KindSocket, Ino: 100}, {Num: 4, Kind: fdinfo.KindSocket, Ino: 101},
-		{Num: 5, Kind: fdinfo.KindSocket, Ino: 999}, {Num: 6, Kind: fdinfo.KindPipe, Ino: 102},
+	fds := []epoll.FD{
+		{Num: 0, Kind: epoll.KindFile}, {Num: 3, Kind: epoll.KindSocket, Ino: 100}, {Num: 4, Kind: epoll.KindSocket, Ino: 101},
+		{Num: 5, Kind: epoll.KindSocket, Ino: 999}, {Num: 6, Kind: epoll.KindPipe, Ino: 102},
 	}
 	table := mixed(t)
 	h := NewHeld(fds, []NetworkSample{{State: Denied}, {Table: table, Survey: NewSurvey(table)}})
@@ -118,16 +119,16 @@ func TestSocketSums(t *testing.T) {
 		{ID: "net:[1]", Own: true, Table: table, Survey: NewSurvey(table), State: OK},
 		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
 	}
-	s.Processes[0].Held = Some(NewHeld([]fdinfo.FD{{Kind: fdinfo.KindSocket, Ino: 100}, {Kind: fdinfo.KindSocket, Ino: 999}}, s.Networks))
-	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16, Reclaimable: Some(false)}
-	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: Some(false)}
-	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: Some(false)}
+	s.Processes[0].Held = maybe.Some(NewHeld([]epoll.FD{{Kind: epoll.KindSocket, Ino: 100}, {Kind: epoll.KindSocket, Ino: 999}}, s.Networks))
+	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16, Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
 	snap := New(s)
 	k := snap.Sockets
-	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != Some(want) || k.Total != 8 {
+	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != maybe.Some(want) || k.Total != 8 {
 		t.Errorf("%d sockets take %+v, want %d", k.Total, k.StructBytes, want)
 	}
-	if k.PinnedReclaimableBytes != Some[int64](5*(862+195)) {
+	if k.PinnedReclaimableBytes != maybe.Some[int64](5*(862+195)) {
 		t.Errorf("pinned = %+v", k.PinnedReclaimableBytes)
 	}
 	// /proc/net/tcp says nothing of buffers: they are absent, not 0.
@@ -142,14 +143,14 @@ func TestSocketSums(t *testing.T) {
 		t.Errorf("the listener is held by %v", k.ByPort[0].PIDs)
 	}
 	kb := snap.Process(10).KernelBytes
-	if kb.Sockets != Some[int64](3829+256) || kb.Buffers.Known || !cmp.Equal(kb.LeavesOut, []string{"1 socket that no dump had", "buffers"}) {
+	if kb.Sockets != maybe.Some[int64](3829+256) || kb.Buffers.Known || !cmp.Equal(kb.LeavesOut, []string{"1 socket that no dump had", "buffers"}) {
 		t.Errorf("process = %+v", kb)
 	}
-	w, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindSocket})
+	w, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindSocket})
 	if !ok || w.State != "ESTABLISHED" || w.Local != "127.0.0.1:8000" || w.Peer != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
 		t.Errorf("watched socket = %+v, %v", w, ok)
 	}
-	if _, ok := snap.SocketOf(fdinfo.Watch{Ino: 101, HasInode: true, Kind: fdinfo.KindPipe}); ok {
+	if _, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindPipe}); ok {
 		t.Error("a pipe was joined with a socket")
 	}
 }
@@ -204,7 +205,7 @@ func TestListenersThatShareAnAddressAreOneRow(t *testing.T) {
 }
 
 func TestPinnedMemoryIsAbsentWithoutRoot(t *testing.T) {
-	c := &socketCosts{sizes: sizes{structs: structs618()}, known: map[SocketObject]Maybe[Cost]{}}
+	c := &socketCosts{sizes: sizes{structs: structs618()}, known: map[SocketObject]maybe.Of[Cost]{}}
 	var tally Tally
 	*tally.Objects.of(SocketObject{sock.TCP4, sock.BodyFull, true}) = 3
 	if bytes, pinned := c.structBytes(&tally); !bytes.Known || pinned.Known {

@@ -3,11 +3,12 @@ package model
 import (
 	"strconv"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Target is a watch as programs read it, joined with its socket.
-func (s *Snapshot) Target(w fdinfo.Watch) Target {
+func (s *Snapshot) Target(w epoll.Watch) Target {
 	t := newTarget(w)
 	if so, ok := s.SocketOf(w); ok {
 		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local, so.Peer
@@ -19,27 +20,27 @@ func (s *Snapshot) Target(w fdinfo.Watch) Target {
 	return t
 }
 
-func newTarget(w fdinfo.Watch) Target {
+func newTarget(w epoll.Watch) Target {
 	t := Target{
 		FD: int(w.TFD), Events: w.Mask.Events(), Mask: uint32(w.Mask),
 		Data: "0x" + strconv.FormatUint(w.Data, 16), Notes: Notes(w),
 	}
-	if w.Kind != fdinfo.KindUnknown {
+	if w.Kind != epoll.KindUnknown {
 		t.Kind = w.Kind.String()
 	}
 	if w.HasInode {
-		t.Ino, t.Sdev = Some(w.Ino), Some(w.Sdev)
+		t.Ino, t.Sdev = maybe.Some(w.Ino), maybe.Some(w.Sdev)
 	}
 	return t
 }
 
 // Notes are what is remarkable about a watch: stale, unproven, disarmed.
-func Notes(w fdinfo.Watch) []string {
+func Notes(w epoll.Watch) []string {
 	var notes []string
 	switch w.Link {
-	case fdinfo.Stale:
+	case epoll.Stale:
 		notes = append(notes, "stale")
-	case fdinfo.Unproven:
+	case epoll.Unproven:
 		notes = append(notes, "unproven")
 	}
 	if w.Mask.Disarmed() {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -50,7 +51,7 @@ func (c *Cache) sumUses() {
 		return
 	}
 	if explained <= c.Active {
-		c.Unexplained = Some(c.Active - explained)
+		c.Unexplained = maybe.Some(c.Active - explained)
 	}
 	counted := func(name string) bool {
 		return slices.ContainsFunc(c.ExplainedBy, func(u Use) bool { return u.Cache == name })
@@ -67,7 +68,7 @@ func (c *Cache) sumUses() {
 		}
 	}
 	if pins {
-		c.PinnedBytes = Some(min(pinned, c.Bytes))
+		c.PinnedBytes = maybe.Some(min(pinned, c.Bytes))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/slab"
 )
 
@@ -58,7 +59,7 @@ func usesOf(s *Snapshot, name string) string {
 
 func TestWhoseObjectsAreIn(t *testing.T) {
 	s := explained(t)
-	s.OpenFiles, s.UnusedDentries, s.AllProcesses, s.AllInodes = Some[int64](50), Some[int64](150), Some[int64](77), Some[int64](180)
+	s.OpenFiles, s.UnusedDentries, s.AllProcesses, s.AllInodes = maybe.Some[int64](50), maybe.Some[int64](150), maybe.Some[int64](77), maybe.Some[int64](180)
 	snap := New(s)
 	for name, want := range map[string]string{
 		// Seven full sockets, of which five have an inode; a TIME_WAIT; three instances.
@@ -81,7 +82,7 @@ func TestWhoseObjectsAreIn(t *testing.T) {
 	for i := range snap.Slab {
 		c := &snap.Slab[i]
 		// Five sockets and, of the dentries, three instances.
-		want := map[string]Maybe[int64]{"sock_inode_cache": Some[int64](5 * 862), "dentry": Some[int64](8 * 195)}[c.Name]
+		want := map[string]maybe.Of[int64]{"sock_inode_cache": maybe.Some[int64](5 * 862), "dentry": maybe.Some[int64](8 * 195)}[c.Name]
 		if c.PinnedBytes != want {
 			t.Errorf("of %s %+v are pinned, want %+v", c.Name, c.PinnedBytes, want)
 		}
@@ -154,8 +155,8 @@ func TestSlabTotals(t *testing.T) {
 		Caches: 12, ActiveCaches: 11, Objects: 2310, Active: 2200, Slabs: 220, ActiveSlabs: 220,
 		ObjectsBytes: 210 * slots, ActiveBytes: 200 * slots, Bytes: 20 * pages * 4096, FreeBytes: 10 * slots,
 		PaddingBytes:     20*pages*4096 - 210*slots,
-		ReclaimableBytes: 20 * 9 * 4096, ReclaimUnknown: 1, PinnedBytes: Some[int64](5*862 + 8*195),
-		MinObjectBytes: Some[int64](32), AverageObjectBytes: Some(210 * slots / 2310), MaxObjectBytes: Some[int64](2368),
+		ReclaimableBytes: 20 * 9 * 4096, ReclaimUnknown: 1, PinnedBytes: maybe.Some[int64](5*862 + 8*195),
+		MinObjectBytes: maybe.Some[int64](32), AverageObjectBytes: maybe.Some(210 * slots / 2310), MaxObjectBytes: maybe.Some[int64](2368),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("all caches (-want +got):\n%s", diff)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -148,7 +149,7 @@ func tooFew(m *model.Measurement) string {
 // answers compares the ends and the watch with what was expected and with folklore.
 func (t *text) answers(m *model.Measurement) {
 	rows := []string{row("", "MEASURED", "±", "EXPECTED", "")}
-	add := func(name string, got, half, expected model.Maybe[int64], note string) {
+	add := func(name string, got, half, expected maybe.Of[int64], note string) {
 		if got.Known {
 			rows = append(rows, row(name, got, half, expected, note))
 		}

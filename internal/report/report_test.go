@@ -13,7 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -22,58 +23,58 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // snapshot is a server whose names are as hostile as a process can make them.
 func snapshot() *model.Snapshot {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	list := []fdinfo.Watch{
-		{TFD: 10, Mask: fdinfo.In | fdinfo.RdHup | fdinfo.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Current},
-		{TFD: 11, Mask: fdinfo.OneShot, Data: 11, Ino: 8, Sdev: 9, HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Stale},
-		{TFD: 12, Mask: fdinfo.In, Data: 12},
+	list := []epoll.Watch{
+		{TFD: 10, Mask: epoll.In | epoll.RdHup | epoll.ET, Data: 0x7fab, Ino: 7, Sdev: 9, HasInode: true, Kind: epoll.KindSocket, Link: epoll.Current},
+		{TFD: 11, Mask: epoll.OneShot, Data: 11, Ino: 8, Sdev: 9, HasInode: true, Kind: epoll.KindSocket, Link: epoll.Stale},
+		{TFD: 12, Mask: epoll.In, Data: 12},
 	}
 	cost := model.Cost{Bytes: 3829, Origin: model.Derived, Parts: []model.Part{
-		{Cache: "TCP", ShownAs: "TCP", ObjectBytes: model.Some[int64](2304), Bytes: 2521, Origin: model.Measured},
+		{Cache: "TCP", ShownAs: "TCP", ObjectBytes: maybe.Some[int64](2304), Bytes: 2521, Origin: model.Measured},
 		{Cache: "filp", ShownAs: "filp", Bytes: 195, Origin: model.Estimated},
 	}, LeavesOut: []string{"dentry"}}
 	epoll := func(fd int) model.Epoll {
 		return model.Epoll{
-			FD: fd, State: model.OK, Counts: model.Count(list), Bytes: model.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
-			SharedWith: []model.Holder{{PID: 43, FD: 4}}, ChargedUID: model.Some(33), ChargedSure: true, List: list,
+			FD: fd, State: model.OK, Counts: model.Count(list), Bytes: maybe.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
+			SharedWith: []epoll.Holder{{PID: 43, FD: 4}}, ChargedUID: maybe.Some(33), ChargedSure: true, List: list,
 		}
 	}
 	slab := []model.Cache{
 		{
 			Name: "TCP", Aliases: []string{}, Network: true, Objects: 26, Active: 20, SlotBytes: 2368, BytesPerObject: 2521, ObjsPerSlab: 13, Slabs: 2, Bytes: 65536,
-			FreeBytes: 6 * 2368, PaddingBytes: 5248, Unexplained: model.Some[int64](2),
+			FreeBytes: 6 * 2368, PaddingBytes: 5248, Unexplained: maybe.Some[int64](2),
 			ExplainedBy: []model.Use{{Cache: "TCP", For: "TCP sockets over IPv4", Objects: 18, Bytes: 18 * 2521, Origin: model.Measured}},
 		},
 		{
 			Name: "anon_vma_chain", Aliases: []string{"eventpoll_pwq", "fs_cache"}, Network: true, Objects: 640, Active: 600, SlotBytes: 64, BytesPerObject: 64, Bytes: 40960,
-			Unexplained: model.Some[int64](594), UncountedNames: []string{"anon_vma_chain", "fs_cache"},
+			Unexplained: maybe.Some[int64](594), UncountedNames: []string{"anon_vma_chain", "fs_cache"},
 			ExplainedBy: []model.Use{{Cache: "eventpoll_pwq", For: "watches", Objects: 6, Bytes: 384, Origin: model.Derived, LeavesOut: []string{"the watches of 1 instance that could not be read"}}},
 		},
-		{Name: "dentry", Aliases: []string{}, Objects: 21, Active: 21, SlotBytes: 192, BytesPerObject: 195, Bytes: 4096, Reclaimable: model.Some(true), PinnedBytes: model.Some[int64](390)},
+		{Name: "dentry", Aliases: []string{}, Objects: 21, Active: 21, SlotBytes: 192, BytesPerObject: 195, Bytes: 4096, Reclaimable: maybe.Some(true), PinnedBytes: maybe.Some[int64](390)},
 	}
 	return &model.Snapshot{
 		Schema: model.Schema, Time: now, Took: 3 * time.Millisecond,
-		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: model.Some[int64](25_276_510_208)},
+		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: maybe.Some[int64](25_276_510_208)},
 		Guest: model.Guest{CPU: 4 * time.Millisecond, Stall: time.Millisecond, FDsListed: 1234},
 		Sources: []model.Source{
 			{Name: "fdinfo", State: model.OK},
 			{Name: "slabinfo", State: model.Denied, Detail: "open /proc/slabinfo: permission denied", Remedy: "sudo eptop"},
 		},
 		Epoll: model.EpollTotals{
-			MaxUserWatches: model.Some[int64](5_491_511), Instances: 2, Watches: 6, Unread: 1,
-			Users: []model.User{{UID: 33, User: "www-data", Instances: 2, Watches: 6, Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](1248), Unsure: 1}},
-			Cost: model.Some(model.WatchCost{Bytes: 208, ChargedBytes: model.Some[int64](184), ManualBytes: 160, Origin: model.Derived, Parts: []model.Part{
-				{Cache: "eventpoll_pwq", ShownAs: "anon_vma_chain", ObjectBytes: model.Some[int64](64), Bytes: 64, Origin: model.Measured},
+			MaxUserWatches: maybe.Some[int64](5_491_511), Instances: 2, Watches: 6, Unread: 1,
+			Users: []model.User{{UID: 33, User: "www-data", Instances: 2, Watches: 6, Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](1248), Unsure: 1}},
+			Cost: maybe.Some(model.WatchCost{Bytes: 208, ChargedBytes: maybe.Some[int64](184), ManualBytes: 160, Origin: model.Derived, Parts: []model.Part{
+				{Cache: "eventpoll_pwq", ShownAs: "anon_vma_chain", ObjectBytes: maybe.Some[int64](64), Bytes: 64, Origin: model.Measured},
 			}}),
 		},
-		ConnectionCost: model.ConnectionCosts{TCP4: model.Some(cost), FolkloreBytes: model.FolkloreBytes},
+		ConnectionCost: model.ConnectionCosts{TCP4: maybe.Some(cost), FolkloreBytes: model.FolkloreBytes},
 		Processes: []model.Process{
 			{
-				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: model.Some[int64](20), Sockets: model.Some[int64](2),
-				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: model.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
+				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: maybe.Some[int64](20), Sockets: maybe.Some[int64](2),
+				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: maybe.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
 				Placement: &model.Placement{
-					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: model.Some[int64](2), Nodes: []model.NodePlacement{
-						{Node: 0, Threads: 3, MemoryBytes: model.Some[int64](4096), SocketsAtLeast: model.Some[int64](0), SocketsAtMost: model.Some[int64](2)},
-						{Node: 2, MemoryBytes: model.Some[int64](1 << 20)},
+					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: maybe.Some[int64](2), Nodes: []model.NodePlacement{
+						{Node: 0, Threads: 3, MemoryBytes: maybe.Some[int64](4096), SocketsAtLeast: maybe.Some[int64](0), SocketsAtMost: maybe.Some[int64](2)},
+						{Node: 2, MemoryBytes: maybe.Some[int64](1 << 20)},
 					},
 					Warnings: []model.PlacementWarning{{Proven: true, Text: "99 % of its memory is on node 2."}},
 				},
@@ -81,17 +82,17 @@ func snapshot() *model.Snapshot {
 			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, Problem: "its fds may not be listed by this user"},
 		},
 		MemoryModules: []model.MemoryModule{
-			{Locator: "DIMM_A1", Bank: "P0 CHANNEL A", SizeBytes: model.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: model.Some[int64](4800), ConfiguredMTs: model.Some[int64](4400)},
+			{Locator: "DIMM_A1", Bank: "P0 CHANNEL A", SizeBytes: maybe.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: maybe.Some[int64](4800), ConfiguredMTs: maybe.Some[int64](4400)},
 			{Locator: "DIMM_A2\x1b[2J", Empty: true},
 			{Locator: "DIMM_B1"},
 		},
 		Hidden: 1,
 		Slab:   slab, SlabTotals: model.SumSlab(slab, true), SlabNetwork: model.SumSlab(slab, false),
 		Nodes: []model.Node{
-			{ID: 0, CPUs: model.Some("0-1"), MemTotalBytes: model.Some[int64](1 << 30), MemFreeBytes: model.Some[int64](1 << 29), Distances: []int{10, 21}, Numastat: &model.Numastat{Hit: 1000, Miss: 1, Foreign: 2, Interleave: 3, Local: 990, Other: 11}},
-			{ID: 2, CPUs: model.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},
+			{ID: 0, CPUs: maybe.Some("0-1"), MemTotalBytes: maybe.Some[int64](1 << 30), MemFreeBytes: maybe.Some[int64](1 << 29), Distances: []int{10, 21}, Numastat: &model.Numastat{Hit: 1000, Miss: 1, Foreign: 2, Interleave: 3, Local: 990, Other: 11}},
+			{ID: 2, CPUs: maybe.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},
 		},
-		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: model.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
+		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: maybe.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
 		Walls: []model.Wall{{Name: "nofile", Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
 	}
 }

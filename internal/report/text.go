@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -70,7 +71,7 @@ func row(cells ...any) string {
 			out[i] = units.Count(v)
 		case int:
 			out[i] = units.Count(int64(v))
-		case model.Maybe[int64]:
+		case maybe.Of[int64]:
 			out[i] = count(v)
 		default:
 			out[i] = clean(fmt.Sprint(v))
@@ -99,14 +100,14 @@ func short(s string) string {
 	return s
 }
 
-func count(m model.Maybe[int64]) string {
+func count(m maybe.Of[int64]) string {
 	if n, ok := m.Get(); ok {
 		return units.Count(n)
 	}
 	return absent
 }
 
-func bytesOf(m model.Maybe[int64]) string {
+func bytesOf(m maybe.Of[int64]) string {
 	if n, ok := m.Get(); ok {
 		return units.Bytes(n)
 	}
@@ -138,7 +139,7 @@ func (t *text) connection(s *model.Snapshot) {
 		100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
 	for _, f := range []struct {
 		name string
-		cost model.Maybe[model.Cost]
+		cost maybe.Of[model.Cost]
 	}{{"over IPv6", s.ConnectionCost.TCP6}, {"UNIX stream", s.ConnectionCost.Unix}} {
 		if c, ok := f.cost.Get(); ok {
 			line += fmt.Sprintf(" · %s %s B", f.name, units.Count(c.Bytes))

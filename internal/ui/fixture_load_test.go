@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -69,10 +70,10 @@ func fixtureLoad(l *model.Load) *model.Snapshot {
 	bucket := model.Layout{ShownAs: "eventpoll_epi", SlabBytes: 4096, ObjsPerSlab: 32}
 	s := model.New(&model.Sample{
 		Time: fixtureTime, Load: l, Layouts: map[string]model.Layout{"tcp_bind_bucket": bucket, "tcp_bind2_bucket": bucket},
-		OpenFiles: model.Some[int64](1_400), MaxFiles: model.Some[int64](2_466_177),
+		OpenFiles: maybe.Some[int64](1_400), MaxFiles: maybe.Some[int64](2_466_177),
 		LoadLimits: model.LoadLimits{
-			Nofile: model.Some[int64](20_000), PortLow: model.Some[int64](32_768), PortHigh: model.Some[int64](60_999),
-			Backlog: model.Some[int64](4096), Tasks: model.Some[int64](140), MostTasks: model.Some[int64](32_768),
+			Nofile: maybe.Some[int64](20_000), PortLow: maybe.Some[int64](32_768), PortHigh: maybe.Some[int64](60_999),
+			Backlog: maybe.Some[int64](4096), Tasks: maybe.Some[int64](140), MostTasks: maybe.Some[int64](32_768),
 		},
 	})
 	rich := fixtureRich()
@@ -85,12 +86,12 @@ func fixtureLoad(l *model.Load) *model.Snapshot {
 
 func loadOpening() *model.Load {
 	l := &model.Load{
-		Plan: model.DefaultLoadPlan(), Time: fixtureTime.Add(time.Second), AboveBytes: model.Some[int64](27_900_000),
+		Plan: model.DefaultLoadPlan(), Time: fixtureTime.Add(time.Second), AboveBytes: maybe.Some[int64](27_900_000),
 		Status: model.LoadStatus{
 			Phase: model.LoadOpening, Wanted: 10_000, Open: 3_420, Have: model.LoadStages{Sockets: 3_600, Connects: 3_500, Accepts: 3_420, Watches: 3_420}, Peak: 3_420,
 			OpenTook: 400 * time.Millisecond, PerSecond: 8_550, Left: 770 * time.Millisecond, Workers: []int{4711, 4712}, WorkerBytes: 18_900_000,
 		},
-		Found: &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 3_420, FolkloreBytes: 3379, ExpectedBytes: model.Some[int64](8122), Readings: 3},
+		Found: &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 3_420, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122), Readings: 3},
 	}
 	for n := int64(1000); n <= 3000; n += 1000 {
 		l.Points = append(l.Points, model.LoadPoint{Connections: n, Bytes: n * 8122})
@@ -102,7 +103,7 @@ func loadHolding() *model.Load {
 	l := loadOpening()
 	l.Time = l.Time.Add(time.Second)
 	l.Phase, l.Open, l.Peak, l.Left, l.OpenTook, l.PerSecond = model.LoadHolding, 10_000, 10_000, 0, 527*time.Millisecond, 18_975
-	l.AboveBytes = model.Some[int64](81_220_000)
+	l.AboveBytes = maybe.Some[int64](81_220_000)
 	l.Points = nil
 	for n := int64(1000); n <= 10_000; n += 450 {
 		l.Points = append(l.Points, model.LoadPoint{Connections: n, Bytes: n*8110 + (n*7919)%400_000})
@@ -112,9 +113,9 @@ func loadHolding() *model.Load {
 	}
 	l.Found = &model.Measurement{
 		Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, OpenSeconds: 0.527, PerSecond: 18_975, Readings: 85, FolkloreBytes: 3379,
-		BytesPerConnection: model.Some[int64](8110), CI95Bytes: model.Some[int64](20), BytesPerEnd: model.Some[int64](3829), EndCI95Bytes: model.Some[int64](12),
-		BytesPerWatch: model.Some[int64](208), WatchCI95Bytes: model.Some[int64](1), ExpectedBytes: model.Some[int64](8122),
-		UnexplainedBytes: model.Some[int64](60), MemcgBytes: model.Some[int64](33), CgroupBytes: model.Some[int64](7890), CgroupCI95Bytes: model.Some[int64](23),
+		BytesPerConnection: maybe.Some[int64](8110), CI95Bytes: maybe.Some[int64](20), BytesPerEnd: maybe.Some[int64](3829), EndCI95Bytes: maybe.Some[int64](12),
+		BytesPerWatch: maybe.Some[int64](208), WatchCI95Bytes: maybe.Some[int64](1), ExpectedBytes: maybe.Some[int64](8122),
+		UnexplainedBytes: maybe.Some[int64](60), MemcgBytes: maybe.Some[int64](33), CgroupBytes: maybe.Some[int64](7890), CgroupCI95Bytes: maybe.Some[int64](23),
 		Stages: []model.StageCost{
 			{Stage: "socket", Bytes: 3829, CI95Bytes: 12}, {Stage: "connect", Bytes: 2777, CI95Bytes: 14}, {Stage: "accept", Bytes: 1308, CI95Bytes: 9}, {Stage: "epoll_ctl", Bytes: 196, CI95Bytes: 6},
 		},
@@ -142,16 +143,16 @@ func loadDrained() *model.Load {
 	l := loadHolding()
 	l.Time = l.Time.Add(time.Minute)
 	l.Phase, l.Wanted, l.Open, l.Have, l.Workers, l.WorkerBytes = model.LoadDrained, 0, 0, model.LoadStages{}, nil, 0
-	l.AboveBytes = model.Some[int64](257_000)
-	l.Found.DrainedToBaseline, l.Found.LeftBytes, l.Found.DrainSeconds = model.Some(true), model.Some[int64](257_000), 0.41
+	l.AboveBytes = maybe.Some[int64](257_000)
+	l.Found.DrainedToBaseline, l.Found.LeftBytes, l.Found.DrainSeconds = maybe.Some(true), maybe.Some[int64](257_000), 0.41
 	return l
 }
 
 // loadDenied is what nobody sees: it opens, and is not measured.
 func loadDenied() *model.Load {
 	l := loadHolding()
-	l.Points, l.AboveBytes = nil, model.Maybe[int64]{}
+	l.Points, l.AboveBytes = nil, maybe.Of[int64]{}
 	l.Problem = "/proc/slabinfo is for root only: run as root to measure what connections cost"
-	l.Found = &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, FolkloreBytes: 3379, ExpectedBytes: model.Some[int64](8122)}
+	l.Found = &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122)}
 	return l
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -12,15 +13,15 @@ import (
 func fixtureNodes4() *model.Snapshot {
 	s := fixtureRich()
 	s.Host.Hostname, s.Host.Kernel, s.Host.CPUs = "vm", "6.12.117+deb12-cloud-amd64", 4
-	s.Host.MemTotalBytes = model.Some[int64](4_020_808 << 10)
-	s.Host.MemAvailableBytes = model.Some[int64](3_731_316 << 10)
-	s.Host.SReclaimableBytes = model.Some[int64](1740 << 10)
-	s.Host.SUnreclaimBytes = model.Some[int64](13_768 << 10)
-	s.Epoll.MaxUserWatches = model.Some[int64](890_590)
+	s.Host.MemTotalBytes = maybe.Some[int64](4_020_808 << 10)
+	s.Host.MemAvailableBytes = maybe.Some[int64](3_731_316 << 10)
+	s.Host.SReclaimableBytes = maybe.Some[int64](1740 << 10)
+	s.Host.SUnreclaimBytes = maybe.Some[int64](13_768 << 10)
+	s.Epoll.MaxUserWatches = maybe.Some[int64](890_590)
 	node := func(id int, cpus string, total, free, rec, unrec int64, dist ...int) model.Node {
 		return model.Node{
-			ID: id, CPUs: model.Some(cpus), MemTotalBytes: model.Some(total << 10), MemFreeBytes: model.Some(free << 10),
-			SlabReclaimableBytes: model.Some(rec << 10), SlabUnreclaimableBytes: model.Some(unrec << 10), Distances: dist,
+			ID: id, CPUs: maybe.Some(cpus), MemTotalBytes: maybe.Some(total << 10), MemFreeBytes: maybe.Some(free << 10),
+			SlabReclaimableBytes: maybe.Some(rec << 10), SlabUnreclaimableBytes: maybe.Some(unrec << 10), Distances: dist,
 		}
 	}
 	s.Nodes = []model.Node{
@@ -43,7 +44,7 @@ func fixtureNodes4() *model.Snapshot {
 		fixtureMeminfo(&s.Nodes[i])
 		s.Nodes[i].Numastat = &model.Numastat{Hit: 2849 + 9000*int64(i), Interleave: 200, Local: 2352 + 8000*int64(i), Other: 497 + 1000*int64(i)}
 	}
-	s.MemoryModules = []model.MemoryModule{{Locator: "DIMM 0", SizeBytes: model.Some[int64](4 << 30), Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
+	s.MemoryModules = []model.MemoryModule{{Locator: "DIMM 0", SizeBytes: maybe.Some[int64](4 << 30), Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
 	s.Sources = append(s.Sources, model.Source{Name: "dmi", State: model.OK})
 	for i := range s.Slab {
 		n := s.Slab[i].Objects
@@ -72,11 +73,11 @@ func fixturePlaced() *model.Snapshot {
 	s := fixtureNodes4()
 	row := func(node, threads int, mib, least, most int64) model.NodePlacement {
 		return model.NodePlacement{
-			Node: node, MayRun: model.Some(node >= 2), Threads: threads, MemoryBytes: model.Some(mib << 20), SocketsAtLeast: model.Some(least), SocketsAtMost: model.Some(most),
+			Node: node, MayRun: maybe.Some(node >= 2), Threads: threads, MemoryBytes: maybe.Some(mib << 20), SocketsAtLeast: maybe.Some(least), SocketsAtMost: maybe.Some(most),
 		}
 	}
 	s.Processes[0].Placement = &model.Placement{
-		Threads: 10, ThreadsMoved: 1, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: model.Some[int64](19_002),
+		Threads: 10, ThreadsMoved: 1, CPUsAllowed: "2-3", MemsAllowed: "0-3", Sockets: maybe.Some[int64](19_002),
 		Nodes: []model.NodePlacement{row(0, 0, 310, 12_500, 19_002), row(1, 0, 2, 0, 6502), row(2, 2, 0, 0, 0), row(3, 7, 41, 120, 121)},
 		Warnings: []model.PlacementWarning{
 			{Proven: true, Text: "88 % of its memory is on nodes 0 and 1, where none of its threads last ran, up to 3.1 × as far from node 3 as its own memory."},
@@ -92,8 +93,8 @@ func fixtureDIMMs() *model.Snapshot {
 	for i := range 16 {
 		m := model.MemoryModule{Bank: fmt.Sprintf("P%d CHANNEL %c", i/8, 'A'+rune(i%8)), Locator: fmt.Sprintf("DIMM %d", i), Empty: i%4 == 3, FormFactor: "DIMM"}
 		if !m.Empty {
-			m.SizeBytes, m.Type = model.Some[int64](64<<30), "DDR5"
-			m.SpeedMTs, m.ConfiguredMTs = model.Some[int64](4800), model.Some[int64](4400)
+			m.SizeBytes, m.Type = maybe.Some[int64](64<<30), "DDR5"
+			m.SpeedMTs, m.ConfiguredMTs = maybe.Some[int64](4800), maybe.Some[int64](4400)
 		}
 		s.MemoryModules = append(s.MemoryModules, m)
 	}
@@ -101,7 +102,7 @@ func fixtureDIMMs() *model.Snapshot {
 	// A process that hides its memory, with threads all over.
 	at := &model.Placement{Threads: 256, ThreadsMore: true, CPUsAllowed: "0-127", MemsAllowed: "0-7", MemoryProblem: "more than 1024 MiB are resident: the kernel would hold its mmap lock while it counts them"}
 	for _, n := range s.Nodes {
-		at.Nodes = append(at.Nodes, model.NodePlacement{Node: n.ID, Threads: 32, MayRun: model.Some(true)})
+		at.Nodes = append(at.Nodes, model.NodePlacement{Node: n.ID, Threads: 32, MayRun: maybe.Some(true)})
 	}
 	s.Processes[0].Placement = at
 	return s
@@ -133,8 +134,8 @@ func fixtureNodes8() *model.Snapshot {
 			}
 		}
 		s.Nodes = append(s.Nodes, model.Node{
-			ID: i, CPUs: model.Some(cpus[i]), MemTotalBytes: model.Some[int64](64 << 30), MemFreeBytes: model.Some(int64(i*i) << 29),
-			SlabReclaimableBytes: model.Some[int64](900 << 20), SlabUnreclaimableBytes: model.Some(int64(i+1) << 28), Distances: dist,
+			ID: i, CPUs: maybe.Some(cpus[i]), MemTotalBytes: maybe.Some[int64](64 << 30), MemFreeBytes: maybe.Some(int64(i*i) << 29),
+			SlabReclaimableBytes: maybe.Some[int64](900 << 20), SlabUnreclaimableBytes: maybe.Some(int64(i+1) << 28), Distances: dist,
 		})
 		fixtureMeminfo(&s.Nodes[i])
 		s.Nodes[i].Numastat = &model.Numastat{Hit: 1 << 40, Foreign: int64(7-i) << 36, Miss: int64(i) << 36, Local: 1 << 39, Other: 1 << 39}
@@ -149,29 +150,29 @@ func fixtureOddNodes() *model.Snapshot {
 	s := fixtureRich()
 	s.Nodes = []model.Node{
 		{
-			ID: 0, CPUs: model.Some("0-3"), MemTotalBytes: model.Some[int64](8 << 30), MemFreeBytes: model.Some[int64](131 << 20),
-			SlabReclaimableBytes: model.Some[int64](200 << 20), SlabUnreclaimableBytes: model.Some[int64](900 << 20),
+			ID: 0, CPUs: maybe.Some("0-3"), MemTotalBytes: maybe.Some[int64](8 << 30), MemFreeBytes: maybe.Some[int64](131 << 20),
+			SlabReclaimableBytes: maybe.Some[int64](200 << 20), SlabUnreclaimableBytes: maybe.Some[int64](900 << 20),
 			Distances: []int{10, 20, 17},
 		},
-		{ID: 2, CPUs: model.Some("4-7"), MemTotalBytes: model.Some[int64](0), MemFreeBytes: model.Some[int64](0), Distances: []int{20, 10, 28}},
+		{ID: 2, CPUs: maybe.Some("4-7"), MemTotalBytes: maybe.Some[int64](0), MemFreeBytes: maybe.Some[int64](0), Distances: []int{20, 10, 28}},
 		{
-			ID: 3, CPUs: model.Some(""), MemTotalBytes: model.Some[int64](16 << 30), MemFreeBytes: model.Some[int64](15 << 30),
-			SlabReclaimableBytes: model.Some[int64](0), SlabUnreclaimableBytes: model.Some[int64](40 << 10),
+			ID: 3, CPUs: maybe.Some(""), MemTotalBytes: maybe.Some[int64](16 << 30), MemFreeBytes: maybe.Some[int64](15 << 30),
+			SlabReclaimableBytes: maybe.Some[int64](0), SlabUnreclaimableBytes: maybe.Some[int64](40 << 10),
 			Distances: []int{17, 28, 10},
 		},
 	}
 	low := fixtureZone(0, "Normal", 33_500, 30_000, 37_500, 45_000, 52_500, 2<<20, 2<<20, 2<<20-40_000)
-	low.Boost = model.Some[int64](9000)
+	low.Boost = maybe.Some[int64](9000)
 	old := fixtureZone(3, "Movable", 3_932_160, 0, 0, 0, 0, 4<<20, 4<<20, 4<<20)
-	old.Boost, old.Promo = model.Maybe[int64]{}, model.Maybe[int64]{}
+	old.Boost, old.Promo = maybe.Of[int64]{}, maybe.Of[int64]{}
 	s.Zones = []model.Zone{low, old}
 	return s
 }
 
 func fixtureZone(node int, name string, free, low0, low, high, promo, spanned, present, managed int64) model.Zone {
 	return model.Zone{
-		Node: node, Name: name, Free: free, Boost: model.Some[int64](0), Min: low0, Low: low, High: high,
-		Promo: model.Some(promo), Spanned: spanned, Present: present, Managed: managed,
+		Node: node, Name: name, Free: free, Boost: maybe.Some[int64](0), Min: low0, Low: low, High: high,
+		Promo: maybe.Some(promo), Spanned: spanned, Present: present, Managed: managed,
 	}
 }
 
@@ -186,12 +187,12 @@ func fixtureSlab() []model.Cache {
 		}
 		bytes := slabs * pages * 4096
 		return model.Cache{
-			ObjectBytes: model.Some(asked), UnusedBytes: bytes - active*object, FreeBytes: (objects - active) * object,
+			ObjectBytes: maybe.Some(asked), UnusedBytes: bytes - active*object, FreeBytes: (objects - active) * object,
 			PaddingBytes: bytes - objects*object + active*(object-asked),
 			Network:      model.NetworkName(name) || slices.ContainsFunc(aliases, model.NetworkName),
 			Name:         name, Aliases: aliases, Objects: objects, Active: active, SlotBytes: object,
 			BytesPerObject: pages * 4096 / perSlab, ObjsPerSlab: perSlab, PagesPerSlab: pages, Slabs: slabs, ActiveSlabs: slabs,
-			Bytes: bytes, Reclaimable: model.Some(reclaimable), Nodes: []model.NodeObjects{{Node: 0, Objects: objects}},
+			Bytes: bytes, Reclaimable: maybe.Some(reclaimable), Nodes: []model.NodeObjects{{Node: 0, Objects: objects}},
 		}
 	}
 	caches := []model.Cache{
@@ -263,11 +264,11 @@ func fixtureUses(caches []model.Cache) {
 		for i := range uses {
 			uses[i].Bytes = uses[i].Objects * c.BytesPerObject
 			if uses[i].Pins {
-				c.PinnedBytes = model.Some(c.PinnedBytes.Value + uses[i].Bytes)
+				c.PinnedBytes = maybe.Some(c.PinnedBytes.Value + uses[i].Bytes)
 			}
 		}
 		if n, _ := c.Explained(); n <= c.Active {
-			c.Unexplained = model.Some(c.Active - n)
+			c.Unexplained = maybe.Some(c.Active - n)
 		}
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			if !slices.ContainsFunc(uses, func(u model.Use) bool { return u.Cache == name }) {

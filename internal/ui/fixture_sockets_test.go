@@ -10,20 +10,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 )
 
 func fixtureGroup(name, kind string, sockets, here, each int64) model.SocketGroup {
 	return model.SocketGroup{
-		Name: name, Kind: kind, Sockets: sockets, EndsHere: here, StructBytes: model.Some(sockets * each), BufferBytes: model.Some(sockets * 10),
-		RecvQueue: model.Some(sockets / 100 * 4096), SendQueue: model.Some(sockets / 1000 * 65_536), Drops: model.Some[int64](0),
+		Name: name, Kind: kind, Sockets: sockets, EndsHere: here, StructBytes: maybe.Some(sockets * each), BufferBytes: maybe.Some(sockets * 10),
+		RecvQueue: maybe.Some(sockets / 100 * 4096), SendQueue: maybe.Some(sockets / 1000 * 65_536), Drops: maybe.Some[int64](0),
 	}
 }
 
 func fixtureListener(local, kind string, sockets, waiting, backlog int64, pids ...int) model.SocketGroup {
 	g := fixtureGroup(local, kind, sockets, sockets, 3829)
-	g.Waiting, g.Backlog, g.PIDs = model.Some(waiting), model.Some(backlog), pids
+	g.Waiting, g.Backlog, g.PIDs = maybe.Some(waiting), maybe.Some(backlog), pids
 	return g
 }
 
@@ -31,24 +32,24 @@ func fixtureListener(local, kind string, sockets, waiting, backlog int64, pids .
 // which both ends are here, and something of everything.
 func fixtureSockets() *model.Sockets {
 	dropping := fixtureGroup("udp CLOSE", "", 9, 0, 2650)
-	dropping.Drops, dropping.RecvQueue = model.Some[int64](1834), model.Some[int64](212_992)
+	dropping.Drops, dropping.RecvQueue = maybe.Some[int64](1834), maybe.Some[int64](212_992)
 	waiting := fixtureGroup("tcp TIME_WAIT", "", 311, 0, 256)
-	waiting.BufferBytes = model.Some[int64](0)
+	waiting.BufferBytes = maybe.Some[int64](0)
 	nginx := fixtureListener("[::]:443", "tcp6", 9, 3, 511, 812)
 	nginx.EndsHere = 0
 	unix := fixtureListener("/run/dbus/system_bus_socket", "unix", 0, 0, 4096, 640, 1)
-	unix.StructBytes, unix.BufferBytes = model.Some[int64](0), model.Some[int64](0)
+	unix.StructBytes, unix.BufferBytes = maybe.Some[int64](0), maybe.Some[int64](0)
 	full := fixtureListener("127.0.0.1:8097", "tcp", 132, 129, 128, 7425)
-	full.Drops = model.Some[int64](412)
+	full.Drops = maybe.Some[int64](412)
 	return &model.Sockets{
 		TCP: model.TCPTotals{
-			InUse: model.Some[int64](152_029), Orphan: model.Some[int64](2), TimeWait: model.Some[int64](311), Alloc: model.Some[int64](152_040),
-			MemBytes: model.Some[int64](1_523_712),
+			InUse: maybe.Some[int64](152_029), Orphan: maybe.Some[int64](2), TimeWait: maybe.Some[int64](311), Alloc: maybe.Some[int64](152_040),
+			MemBytes: maybe.Some[int64](1_523_712),
 			States:   map[string]int64{"ESTABLISHED": 152_016, "LISTEN": 12, "TIME_WAIT": 311, "CLOSE_WAIT": 4, "SYN_SENT": 0},
 		},
-		TCPMem: model.Some(model.TCPMem{Low: 1_184_563_200, Pressure: 1_579_421_696, High: 2_369_126_400}),
-		Total:  152_407, EndsHere: 152_072, StructBytes: model.Some[int64](582_274_816), BufferBytes: model.Some[int64](1_523_712),
-		PinnedReclaimableBytes: model.Some[int64](160_832_768), Origin: model.Derived, Age: 400 * time.Millisecond, NextRead: 4400 * time.Millisecond,
+		TCPMem: maybe.Some(model.TCPMem{Low: 1_184_563_200, Pressure: 1_579_421_696, High: 2_369_126_400}),
+		Total:  152_407, EndsHere: 152_072, StructBytes: maybe.Some[int64](582_274_816), BufferBytes: maybe.Some[int64](1_523_712),
+		PinnedReclaimableBytes: maybe.Some[int64](160_832_768), Origin: model.Derived, Age: 400 * time.Millisecond, NextRead: 4400 * time.Millisecond,
 		Namespaces: []model.NetworkNamespace{
 			{ID: "net:[4026531840]", Own: true, Sockets: 152_403, State: model.OK},
 			{ID: "net:[4026532281]", PID: 812, Sockets: 4, State: model.OK},
@@ -74,12 +75,12 @@ func fixtureSockets() *model.Sockets {
 // no memory, no backlog.
 func fixtureSocketsUntold() *model.Sockets {
 	s := fixtureSockets()
-	s.BufferBytes, s.Origin, s.NextRead = model.Maybe[int64]{}, model.Estimated, 0
-	s.TCP.MemBytes = model.Maybe[int64]{}
+	s.BufferBytes, s.Origin, s.NextRead = maybe.Of[int64]{}, model.Estimated, 0
+	s.TCP.MemBytes = maybe.Of[int64]{}
 	for _, groups := range [][]model.SocketGroup{s.ByState, s.ByPort, s.ByRemote, s.ByUser} {
 		for i := range groups {
-			groups[i].BufferBytes, groups[i].Backlog, groups[i].PIDs = model.Maybe[int64]{}, model.Maybe[int64]{}, nil
-			groups[i].Drops = model.Maybe[int64]{}
+			groups[i].BufferBytes, groups[i].Backlog, groups[i].PIDs = maybe.Of[int64]{}, maybe.Of[int64]{}, nil
+			groups[i].Drops = maybe.Of[int64]{}
 		}
 	}
 	s.Namespaces[1] = model.NetworkNamespace{ID: "net:[4026532281]", PID: 812, State: model.Denied, Detail: "enter the network namespace of pid 812: operation not permitted"}
@@ -88,7 +89,7 @@ func fixtureSocketsUntold() *model.Sockets {
 }
 
 func fixtureSocketsNone() *model.Sockets {
-	zero := model.Some[int64](0)
+	zero := maybe.Some[int64](0)
 	return &model.Sockets{
 		TCP:    model.TCPTotals{InUse: zero, Orphan: zero, TimeWait: zero, Alloc: zero, MemBytes: zero, States: map[string]int64{}},
 		TCPMem: fixtureSockets().TCPMem, StructBytes: zero, BufferBytes: zero, PinnedReclaimableBytes: zero, Origin: model.Derived,
@@ -101,16 +102,16 @@ func fixtureSocketsNone() *model.Sockets {
 func fixturePressed() *model.Snapshot {
 	s := fixtureRich()
 	k := s.Sockets
-	k.TCP.MemBytes, k.BufferBytes = model.Some[int64](2_400_000_000), model.Some[int64](2_390_000_000)
+	k.TCP.MemBytes, k.BufferBytes = maybe.Some[int64](2_400_000_000), maybe.Some[int64](2_390_000_000)
 	for i := range 3 {
 		k.Namespaces = append(k.Namespaces, model.NetworkNamespace{
 			ID: fmt.Sprintf("net:[40265323%02d]", i), PID: 2000 + i, State: model.Denied, Detail: "operation not permitted",
 		})
 		k.LeavesOut = append(k.LeavesOut, fmt.Sprintf("namespace net:[40265323%02d]: operation not permitted", i))
 	}
-	k.Cgroup = model.Some(model.Cgroup{
+	k.Cgroup = maybe.Some(model.Cgroup{
 		PID: 7424, Version: 2, Dir: "/sys/fs/cgroup/system.slice/exp.service",
-		KernelBytes: model.Some[int64](84_000_000), SlabBytes: model.Some[int64](79_400_000), SockBytes: model.Some[int64](196_608),
+		KernelBytes: maybe.Some[int64](84_000_000), SlabBytes: maybe.Some[int64](79_400_000), SockBytes: maybe.Some[int64](196_608),
 	})
 	k.Age, k.NextRead = 31*time.Second, 34*time.Second
 	return s

@@ -3,7 +3,8 @@ package ui
 import (
 	"time"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -31,51 +32,51 @@ func fixtureRich() *model.Snapshot {
 		Took:   400 * time.Microsecond,
 		Host: model.Host{
 			Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2,
-			MemTotalBytes:     model.Some[int64](25_276_510_208),
-			MemAvailableBytes: model.Some[int64](22_761_193_472),
-			SReclaimableBytes: model.Some[int64](318_418_944),
-			SUnreclaimBytes:   model.Some[int64](556_347_392),
+			MemTotalBytes:     maybe.Some[int64](25_276_510_208),
+			MemAvailableBytes: maybe.Some[int64](22_761_193_472),
+			SReclaimableBytes: maybe.Some[int64](318_418_944),
+			SUnreclaimBytes:   maybe.Some[int64](556_347_392),
 		},
 		Guest: model.Guest{
 			CPU: 410 * time.Microsecond, Stall: 92 * time.Microsecond, MaxStall: 0.01,
-			FDsListed: 12, InstancesRead: 5, InstancesWaiting: 8, RSSBytes: model.Some[int64](21_400_000),
+			FDsListed: 12, InstancesRead: 5, InstancesWaiting: 8, RSSBytes: maybe.Some[int64](21_400_000),
 		},
 		Sources: fixtureSources(),
 		Epoll: model.EpollTotals{
-			MaxUserWatches: model.Some[int64](5_491_511),
+			MaxUserWatches: maybe.Some[int64](5_491_511),
 			Instances:      13, Watches: 152_135,
 			Users: []model.User{
 				{
 					UID: 0, User: "root", Instances: 11, Watches: 152_100,
-					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](152_100 * 208), Unsure: 2,
+					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](152_100 * 208), Unsure: 2,
 				},
 				{
 					UID: 1000, User: "mara", Instances: 1, Watches: 23,
-					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](23 * 208),
+					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](23 * 208),
 				},
 				{
 					UID: 33, User: "www-data", Instances: 1, Watches: 12,
-					Limit: model.Some[int64](5_491_511), WatchBytes: model.Some[int64](12 * 208),
+					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](12 * 208),
 				},
 			},
-			Cost: model.Some(fixtureWatchCost()),
+			Cost: maybe.Some(fixtureWatchCost()),
 		},
 		ConnectionCost: fixtureConnectionCosts(),
-		InstanceCost: model.Some(model.InstanceCost{
+		InstanceCost: maybe.Some(model.InstanceCost{
 			Bytes: 646, Origin: model.Measured,
 			Parts: []model.Part{
-				{Cache: "kmalloc-256", ShownAs: "kmalloc-256", ObjectBytes: model.Some[int64](208), Bytes: 256, Origin: model.Measured},
-				{Cache: "filp", ShownAs: "filp", ObjectBytes: model.Some[int64](184), Bytes: 195, Origin: model.Measured},
-				{Cache: "dentry", ShownAs: "dentry", ObjectBytes: model.Some[int64](192), Bytes: 195, Origin: model.Measured},
+				{Cache: "kmalloc-256", ShownAs: "kmalloc-256", ObjectBytes: maybe.Some[int64](208), Bytes: 256, Origin: model.Measured},
+				{Cache: "filp", ShownAs: "filp", ObjectBytes: maybe.Some[int64](184), Bytes: 195, Origin: model.Measured},
+				{Cache: "dentry", ShownAs: "dentry", ObjectBytes: maybe.Some[int64](192), Bytes: 195, Origin: model.Measured},
 			},
 		}),
 		Processes: procs,
 		Sockets:   fixtureSockets(),
 		Slab:      fixtureSlab(), SlabTotals: model.SumSlab(fixtureSlab(), true), SlabNetwork: model.SumSlab(fixtureSlab(), false),
 		Nodes: []model.Node{{
-			ID: 0, CPUs: model.Some("0-1"),
-			MemTotalBytes: model.Some[int64](25_276_510_208), MemFreeBytes: model.Some[int64](4_980_736_000),
-			SlabReclaimableBytes: model.Some[int64](318_418_944), SlabUnreclaimableBytes: model.Some[int64](556_347_392),
+			ID: 0, CPUs: maybe.Some("0-1"),
+			MemTotalBytes: maybe.Some[int64](25_276_510_208), MemFreeBytes: maybe.Some[int64](4_980_736_000),
+			SlabReclaimableBytes: maybe.Some[int64](318_418_944), SlabUnreclaimableBytes: maybe.Some[int64](556_347_392),
 			Distances: []int{10},
 		}},
 		Zones: []model.Zone{
@@ -114,9 +115,9 @@ func fixtureHuge() *model.Snapshot {
 	s.Epoll.Instances, s.Epoll.Watches = 1, 1_000_000
 	s.Epoll.Users = []model.User{{
 		UID: 1000, User: "mara", Instances: 1, Watches: 1_000_000,
-		Limit: model.Some[int64](1_048_576), WatchBytes: model.Some[int64](208_000_000),
+		Limit: maybe.Some[int64](1_048_576), WatchBytes: maybe.Some[int64](208_000_000),
 	}}
-	s.Epoll.MaxUserWatches = model.Some[int64](1_048_576)
+	s.Epoll.MaxUserWatches = maybe.Some[int64](1_048_576)
 	s.Walls = []model.Wall{{
 		Name: "user_watches", Used: 1_000_000, Limit: 1_048_576, ConnectionsLeft: 48_576, Scope: "user mara",
 		RaiseWith: "sysctl fs.epoll.max_user_watches=2000000", Origin: model.Derived,
@@ -152,10 +153,10 @@ func fixtureDenied() *model.Snapshot {
 		{Name: "limits", State: model.OK, Took: 20 * time.Microsecond},
 	}
 	s.Processes, s.Hidden = nil, 41
-	s.Epoll = model.EpollTotals{MaxUserWatches: model.Some[int64](5_491_511)}
+	s.Epoll = model.EpollTotals{MaxUserWatches: maybe.Some[int64](5_491_511)}
 	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
-	s.InstanceCost = model.Maybe[model.InstanceCost]{}
-	s.SlabTotals, s.SlabNetwork = model.Maybe[model.SlabTotals]{}, model.Maybe[model.SlabTotals]{}
+	s.InstanceCost = maybe.Of[model.InstanceCost]{}
+	s.SlabTotals, s.SlabNetwork = maybe.Of[model.SlabTotals]{}, maybe.Of[model.SlabTotals]{}
 	s.Slab, s.Nodes, s.Zones, s.Walls, s.Sockets = nil, nil, nil, nil, nil
 	return s
 }
@@ -173,7 +174,7 @@ func fixtureNobody() *model.Snapshot {
 	s.Processes, s.Hidden = s.Processes[8:9], 41
 	s.Epoll.Users = s.Epoll.Users[2:]
 	s.Epoll.Instances, s.Epoll.Watches = 1, 12
-	s.SlabTotals, s.SlabNetwork = model.Maybe[model.SlabTotals]{}, model.Maybe[model.SlabTotals]{}
+	s.SlabTotals, s.SlabNetwork = maybe.Of[model.SlabTotals]{}, maybe.Of[model.SlabTotals]{}
 	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], fixtureSocketsUntold()
 	return s
 }
@@ -206,7 +207,7 @@ func fixtureSources() []model.Source {
 
 func fixtureWatchCost() model.WatchCost {
 	return model.WatchCost{
-		Bytes: 208, ChargedBytes: model.Some[int64](184), ManualBytes: 160, Origin: model.Measured,
+		Bytes: 208, ChargedBytes: maybe.Some[int64](184), ManualBytes: 160, Origin: model.Measured,
 		Parts: []model.Part{
 			fixturePart("eventpoll_epi", "eventpoll_epi", 120, 128, false),
 			fixturePart("eventpoll_pwq", "anon_vma_chain", 64, 64, false),
@@ -223,12 +224,12 @@ func fixtureConnectionCosts() model.ConnectionCosts {
 		fixturePart("lsm_inode_cache", "lsm_inode_cache", 32, 32, false),
 		fixturePart("lsm_file_cache", "lsm_file_cache", 24, 24, false),
 	}
-	with := func(first model.Part, origin model.Origin) model.Maybe[model.Cost] {
+	with := func(first model.Part, origin model.Origin) maybe.Of[model.Cost] {
 		c := model.Cost{Origin: origin, Parts: append([]model.Part{first}, tail...)}
 		for _, p := range c.Parts {
 			c.Bytes += p.Bytes
 		}
-		return model.Some(c)
+		return maybe.Some(c)
 	}
 	return model.ConnectionCosts{
 		TCP4:          with(fixturePart("TCP", "TCP", 2304, 2521, false), model.Measured),
@@ -240,8 +241,8 @@ func fixtureConnectionCosts() model.ConnectionCosts {
 
 func fixturePart(cache, shownAs string, object, bytes int64, reclaimable bool) model.Part {
 	return model.Part{
-		Cache: cache, ShownAs: shownAs, ObjectBytes: model.Some(object), Bytes: bytes,
-		Origin: model.Measured, Reclaimable: model.Some(reclaimable),
+		Cache: cache, ShownAs: shownAs, ObjectBytes: maybe.Some(object), Bytes: bytes,
+		Origin: model.Measured, Reclaimable: maybe.Some(reclaimable),
 	}
 }
 
@@ -249,17 +250,17 @@ func fixturePart(cache, shownAs string, object, bytes int64, reclaimable bool) m
 // sockets; it lists no watch.
 func fixtureProcess(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	kb := model.KernelBytes{
-		Sockets: model.Some(sockets * 3829), Buffers: model.Some(sockets * 10), Watches: model.Some(n * 208), Instances: model.Some[int64](646),
+		Sockets: maybe.Some(sockets * 3829), Buffers: maybe.Some(sockets * 10), Watches: maybe.Some(n * 208), Instances: maybe.Some[int64](646),
 	}
-	kb.Total = model.Some(kb.Sockets.Value + kb.Buffers.Value + kb.Watches.Value + kb.Instances.Value)
+	kb.Total = maybe.Some(kb.Sockets.Value + kb.Buffers.Value + kb.Watches.Value + kb.Instances.Value)
 	return model.Process{
 		PID: pid, Comm: comm, UID: uid, User: user, Started: fixtureTime.Add(-3 * time.Hour),
-		FDs: model.Some(sockets + 7), Sockets: model.Some(sockets), EndsHere: sockets - 2, Instances: 1, Watches: n, KernelBytes: kb,
-		Nofile: model.Some[int64](20_000), ListedAge: 4 * time.Second,
+		FDs: maybe.Some(sockets + 7), Sockets: maybe.Some(sockets), EndsHere: sockets - 2, Instances: 1, Watches: n, KernelBytes: kb,
+		Nofile: maybe.Some[int64](20_000), ListedAge: 4 * time.Second,
 		Epolls: []model.Epoll{{
 			FD: 4, State: model.OK, Counts: model.Counts{Watches: n, ET: n - 1, Exclusive: 1},
-			Bytes: model.Some(n * 208), ReadTook: time.Duration(n) * 1600, Age: 2 * time.Second,
-			NextRead: time.Second, ChargedUID: model.Some(uid), ChargedSure: true,
+			Bytes: maybe.Some(n * 208), ReadTook: time.Duration(n) * 1600, Age: 2 * time.Second,
+			NextRead: time.Second, ChargedUID: maybe.Some(uid), ChargedSure: true,
 			ChargedWhy: "every holder runs as this user",
 		}},
 	}
@@ -273,9 +274,9 @@ func fixture23(pid int) model.Process {
 	e := &p.Epolls[0]
 	e.Counts = model.Counts{Watches: 23, ET: 11, OneShot: 5, Disarmed: 2, Exclusive: 1, Stale: 1, Nested: 1}
 	for i := range 23 {
-		w := fdinfo.Watch{
+		w := epoll.Watch{
 			TFD: int32(10 + i), Mask: 0x1 | errHup, Data: uint64(10 + i), Ino: uint64(90_000 + i), Sdev: 8,
-			HasInode: true, Kind: fdinfo.KindSocket, Link: fdinfo.Current,
+			HasInode: true, Kind: epoll.KindSocket, Link: epoll.Current,
 		}
 		switch {
 		case i < 11:
@@ -287,9 +288,9 @@ func fixture23(pid int) model.Process {
 		case i == 16:
 			w.Mask |= 1 << 28
 		case i == 17:
-			w.Link = fdinfo.Stale
+			w.Link = epoll.Stale
 		case i == 18:
-			w.Kind, w.Ino, w.Sdev = fdinfo.KindEpoll, 1057, 15
+			w.Kind, w.Ino, w.Sdev = epoll.KindEpoll, 1057, 15
 		}
 		e.List = append(e.List, w)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -50,13 +51,13 @@ func push[T any](s []T, v T) []T {
 }
 
 // slabBytes is all slab memory of the host.
-func slabBytes(s *model.Snapshot) model.Maybe[int64] {
+func slabBytes(s *model.Snapshot) maybe.Of[int64] {
 	rec, ok1 := s.Host.SReclaimableBytes.Get()
 	unrec, ok2 := s.Host.SUnreclaimBytes.Get()
 	if !ok1 || !ok2 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
-	return model.Some(rec + unrec)
+	return maybe.Some(rec + unrec)
 }
 
 // chartRange is the range on which values are drawn: from the lowest to the

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
@@ -123,7 +124,7 @@ func (c *costTable) say(pen draw.Pen, text string, drop int) {
 	c.lines = append(c.lines, wrapped(pen, c.w, drop, text)...)
 }
 
-func plusMinus(ci model.Maybe[int64]) string {
+func plusMinus(ci maybe.Of[int64]) string {
 	n, ok := ci.Get()
 	if !ok {
 		return ""
@@ -210,7 +211,7 @@ func (v *load) stageLines(w int) []draw.Line {
 	}
 	lines := make([]draw.Line, 0, len(m.Stages))
 	for i, s := range m.Stages {
-		cells := []draw.Cell{{Text: draw.Clean(s.Stage) + "()", W: 12}, {Text: units.Count(s.Bytes) + " B", W: 8, Right: true, Pen: p.Strong}, {Text: plusMinus(model.Some(s.CI95Bytes)), W: 6, Pen: p.Muted}}
+		cells := []draw.Cell{{Text: draw.Clean(s.Stage) + "()", W: 12}, {Text: units.Count(s.Bytes) + " B", W: 8, Right: true, Pen: p.Strong}, {Text: plusMinus(maybe.Some(s.CI95Bytes)), W: 6, Pen: p.Muted}}
 		if bar := w - 12 - 8 - 6 - 3; bar >= 4 {
 			cells = append(cells, draw.Cell{Text: draw.Bar(p.Bar, bar, float64(s.Bytes)/float64(most)), W: bar})
 		}

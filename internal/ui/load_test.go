@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -162,11 +163,11 @@ func TestLoadFromStartToEnd(t *testing.T) {
 	r.settle()
 	f.expect(t, "set 0")
 	closing := loadDrained()
-	closing.Phase, closing.Open, closing.Found.DrainedToBaseline = model.LoadDraining, 4_000, model.Maybe[bool]{}
+	closing.Phase, closing.Open, closing.Found.DrainedToBaseline = model.LoadDraining, 4_000, maybe.Of[bool]{}
 	r.answer(f, closing)
 	r.sees("Load · draining", "closing…")
 	onItsWay := loadDrained()
-	onItsWay.Found.DrainedToBaseline = model.Maybe[bool]{}
+	onItsWay.Found.DrainedToBaseline = maybe.Of[bool]{}
 	r.answer(f, onItsWay)
 	r.sees("the memory is on its way back: 257.0", "[ Start ]")
 	r.answer(f, loadDrained())

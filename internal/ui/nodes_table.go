@@ -3,6 +3,7 @@ package ui
 import (
 	"strconv"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
@@ -98,7 +99,7 @@ func (v *nodes) nodeLine(w int, col nodeColumns, n model.Node) string {
 	)
 	if col.slab > 0 {
 		rec, unrec := n.SlabReclaimableBytes, n.SlabUnreclaimableBytes
-		sum := model.Maybe[int64]{Value: rec.Value + unrec.Value, Known: rec.Known && unrec.Known}
+		sum := maybe.Of[int64]{Value: rec.Value + unrec.Value, Known: rec.Known && unrec.Known}
 		cells = append(cells, draw.Cell{Text: bytesOrDash(sum), W: col.slab, Right: true})
 	}
 	if col.sockets > 0 {
@@ -190,7 +191,7 @@ func cpusOf(n model.Node) string {
 	return draw.Clean(cpus)
 }
 
-func bytesOrDash(m model.Maybe[int64]) string {
+func bytesOrDash(m maybe.Of[int64]) string {
 	if b, ok := m.Get(); ok {
 		return units.Bytes(b)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -125,7 +126,7 @@ func TestPressureWords(t *testing.T) {
 }
 
 func TestModuleSum(t *testing.T) {
-	dimm := model.MemoryModule{SizeBytes: model.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: model.Some[int64](4800), ConfiguredMTs: model.Some[int64](4400)}
+	dimm := model.MemoryModule{SizeBytes: maybe.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: maybe.Some[int64](4800), ConfiguredMTs: maybe.Some[int64](4400)}
 	for _, tt := range []struct {
 		modules []model.MemoryModule
 		want    string
@@ -144,7 +145,7 @@ func TestBetween(t *testing.T) {
 	for want, bounds := range map[string][2]int64{
 		"–": {0, 0}, "7": {7, 7}, "≤ 7": {0, 7}, "3–7": {3, 7}, "≥ 12 500": {12_500, 19_002},
 	} {
-		row := model.NodePlacement{SocketsAtLeast: model.Some(bounds[0]), SocketsAtMost: model.Some(bounds[1])}
+		row := model.NodePlacement{SocketsAtLeast: maybe.Some(bounds[0]), SocketsAtMost: maybe.Some(bounds[1])}
 		if got := between(row); got != want {
 			t.Errorf("between(%v) = %q, want %q", bounds, got, want)
 		}
@@ -152,18 +153,18 @@ func TestBetween(t *testing.T) {
 }
 
 func TestHomeWords(t *testing.T) {
-	row := func(threads int, memory model.Maybe[int64]) model.NodePlacement {
+	row := func(threads int, memory maybe.Of[int64]) model.NodePlacement {
 		return model.NodePlacement{Threads: threads, MemoryBytes: memory}
 	}
-	none := model.Maybe[int64]{}
+	none := maybe.Of[int64]{}
 	for _, tt := range []struct {
 		at   model.Placement
 		want string
 	}{
-		{model.Placement{Nodes: []model.NodePlacement{row(2, model.Some[int64](300)), row(0, model.Some[int64](100))}}, "75.0 % of its memory is on nodes where its threads last ran."},
-		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}, Sockets: model.Some[int64](3)}, "Nothing says that it is far from its sockets."},
+		{model.Placement{Nodes: []model.NodePlacement{row(2, maybe.Some[int64](300)), row(0, maybe.Some[int64](100))}}, "75.0 % of its memory is on nodes where its threads last ran."},
+		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}, Sockets: maybe.Some[int64](3)}, "Nothing says that it is far from its sockets."},
 		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}}, ""},
-		{model.Placement{Nodes: []model.NodePlacement{row(0, model.Some[int64](300))}, Sockets: model.Some[int64](3)}, ""},
+		{model.Placement{Nodes: []model.NodePlacement{row(0, maybe.Some[int64](300))}, Sockets: maybe.Some[int64](3)}, ""},
 	} {
 		if got := homeWords(&tt.at); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.at, got, tt.want)
@@ -175,7 +176,7 @@ func TestHomeWords(t *testing.T) {
 // is no gap.
 func TestNodeWords(t *testing.T) {
 	node := func(id int, cpus string, total int64, distances ...int) model.Node {
-		return model.Node{ID: id, CPUs: model.Some(cpus), MemTotalBytes: model.Some(total), Distances: distances}
+		return model.Node{ID: id, CPUs: maybe.Some(cpus), MemTotalBytes: maybe.Some(total), Distances: distances}
 	}
 	for _, tt := range []struct {
 		nodes []model.Node

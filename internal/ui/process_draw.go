@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
@@ -195,7 +196,7 @@ func (v *process) memoryLine() string {
 	sign := " = "
 	for _, part := range []struct {
 		name  string
-		bytes model.Maybe[int64]
+		bytes maybe.Of[int64]
 	}{{"sockets", kb.Sockets}, {"watches", kb.Watches}, {"instances", kb.Instances}, {"buffers", kb.Buffers}} {
 		if b, ok := part.bytes.Get(); ok {
 			line += p.Muted.Ink(sign+part.name+" ") + p.Text.Ink(units.Bytes(b))

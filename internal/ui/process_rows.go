@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -164,8 +165,8 @@ func (r epollRows) Compare(column, i, j int) int {
 }
 
 // known is a value that an instance has only once it was read.
-func known[T any](e *model.Epoll, v T) model.Maybe[T] {
-	return model.Maybe[T]{Value: v, Known: e.State == model.OK}
+func known[T any](e *model.Epoll, v T) maybe.Of[T] {
+	return maybe.Of[T]{Value: v, Known: e.State == model.OK}
 }
 
 func (r epollRows) AppendText(dst []byte, i int) []byte {

@@ -13,7 +13,8 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -174,16 +175,16 @@ func fixtureShared() *model.Snapshot {
 	s := fixtureRich()
 	p := fixtureProcess(900, 33, "www-data", "nginx", 23, 30)
 	first := fixture23(900).Epolls[0]
-	first.SharedWith, first.SharedCount = []model.Holder{{PID: 901, FD: 4}}, 1
-	first.ChargedUID, first.ChargedSure, first.ChargedWhy = model.Some(0), false, "its holders run as several users"
+	first.SharedWith, first.SharedCount = []epoll.Holder{{PID: 901, FD: 4}}, 1
+	first.ChargedUID, first.ChargedSure, first.ChargedWhy = maybe.Some(0), false, "its holders run as several users"
 	second := model.Epoll{FD: 9, State: model.OK, Counts: model.Counts{Watches: 4, ET: 1, Unproven: 1}, ReadTook: 9000, Age: 12 * time.Second, SharingUnknown: true}
-	for i, kind := range []fdinfo.Kind{fdinfo.KindEventfd, fdinfo.KindPipe, fdinfo.KindSocket, fdinfo.KindTimerfd} {
-		w := fdinfo.Watch{TFD: int32(10 + i), Kind: kind, Mask: 0x19, Ino: uint64(90_000 + i), Sdev: 8, HasInode: true, Link: fdinfo.Current, Data: 0x55d0_1234_5678}
-		if kind == fdinfo.KindPipe {
+	for i, kind := range []epoll.Kind{epoll.KindEventfd, epoll.KindPipe, epoll.KindSocket, epoll.KindTimerfd} {
+		w := epoll.Watch{TFD: int32(10 + i), Kind: kind, Mask: 0x19, Ino: uint64(90_000 + i), Sdev: 8, HasInode: true, Link: epoll.Current, Data: 0x55d0_1234_5678}
+		if kind == epoll.KindPipe {
 			w.Ino, w.Sdev = 5150, 13
 		}
-		if kind == fdinfo.KindTimerfd {
-			w.Link = fdinfo.Unproven
+		if kind == epoll.KindTimerfd {
+			w.Link = epoll.Unproven
 		}
 		second.List = append(second.List, w)
 	}
@@ -198,7 +199,7 @@ func fixtureShared() *model.Snapshot {
 	p.KernelBytes.LeavesOut = []string{"watches of 2 unread instances"}
 	child := fixtureProcess(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
 	child.Epolls[0] = first
-	child.Epolls[0].SharedWith = []model.Holder{{PID: 900, FD: 4}}
+	child.Epolls[0].SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
 	s.Processes = append([]model.Process{p, child}, s.Processes...)
 	s.Epoll.Unread, s.Hidden = 2, 41
 	return s
@@ -208,11 +209,11 @@ func fixtureShared() *model.Snapshot {
 func fixtureMillion(n int) *model.Snapshot {
 	s := fixtureHuge()
 	e := &s.Processes[0].Epolls[0]
-	e.List = make([]fdinfo.Watch, n)
+	e.List = make([]epoll.Watch, n)
 	for i := range e.List {
-		e.List[i] = fdinfo.Watch{
-			TFD: int32(i + 5), Kind: fdinfo.KindSocket, Mask: 0x80002019, Data: uint64(i) * 2654435761 % 1_000_003,
-			Ino: uint64(100_000 + i), Sdev: 8, HasInode: true, Link: fdinfo.Current,
+		e.List[i] = epoll.Watch{
+			TFD: int32(i + 5), Kind: epoll.KindSocket, Mask: 0x80002019, Data: uint64(i) * 2654435761 % 1_000_003,
+			Ino: uint64(100_000 + i), Sdev: 8, HasInode: true, Link: epoll.Current,
 		}
 	}
 	e.Counts = model.Counts{Watches: int64(n), ET: int64(n)}

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/theme"
@@ -377,11 +378,11 @@ func TestObjectsByNode(t *testing.T) {
 
 // TestPinnedIsALowerBound: other things pin objects too.
 func TestPinnedIsALowerBound(t *testing.T) {
-	c := model.Cache{Bytes: 1000, Reclaimable: model.Some(true), PinnedBytes: model.Some[int64](19)}
+	c := model.Cache{Bytes: 1000, Reclaimable: maybe.Some(true), PinnedBytes: maybe.Some[int64](19)}
 	if got := reclaimCell(&c).Text; got != "≥ 1 % pinned" {
 		t.Errorf("%q", got)
 	}
-	words := unusedWords(&model.SlabTotals{PinnedBytes: model.Some[int64](4600)})
+	words := unusedWords(&model.SlabTotals{PinnedBytes: maybe.Some[int64](4600)})
 	if last := words[len(words)-1]; last.before+last.number+last.after != "≥ 4.6 kB pinned" {
 		t.Errorf("%q", last)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/units"
@@ -20,7 +21,7 @@ import (
 func socketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	structs, ok1 := s.StructBytes.Get()
 	buffers, ok2 := s.BufferBytes.Get()
-	line := func(name string, m model.Maybe[int64]) string {
+	line := func(name string, m maybe.Of[int64]) string {
 		value := "?"
 		if n, ok := m.Get(); ok {
 			value = units.Bytes(n)
@@ -83,7 +84,7 @@ func tcpLines(p *draw.Pens, s *model.Sockets, w int, withStates bool) []draw.Lin
 	default:
 		add(0, p.Muted.Ink("sockstat could not be read"))
 	}
-	pair := func(a string, x model.Maybe[int64], b string, y model.Maybe[int64]) string {
+	pair := func(a string, x maybe.Of[int64], b string, y maybe.Of[int64]) string {
 		return p.Muted.Ink(a+" ") + p.Text.Ink(countOrDash(x)) + p.Muted.Ink(" · "+b+" ") + p.Text.Ink(countOrDash(y))
 	}
 	where := func(long, short string, text string) string {
@@ -225,7 +226,7 @@ func cgroupLines(p *draw.Pens, c model.Cgroup, w int) []draw.Line {
 	var parts []string
 	for _, part := range []struct {
 		name  string
-		bytes model.Maybe[int64]
+		bytes maybe.Of[int64]
 	}{{"kernel", c.KernelBytes}, {"slab", c.SlabBytes}, {"sock", c.SockBytes}} {
 		if n, ok := part.bytes.Get(); ok {
 			parts = append(parts, part.name+" "+units.Bytes(n))

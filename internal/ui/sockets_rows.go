@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -69,8 +70,8 @@ func (g grouping) empty(s *model.Snapshot) string {
 // rows is absent.
 type socketRow struct {
 	name, kind, user                            string
-	sockets, here, recv, send, drops            model.Maybe[int64]
-	structs, buffers, watches, waiting, backlog model.Maybe[int64]
+	sockets, here, recv, send, drops            maybe.Of[int64]
+	structs, buffers, watches, waiting, backlog maybe.Of[int64]
 	// pids hold a listener, or are the process itself; owner names them.
 	pids  []int
 	owner string
@@ -121,7 +122,7 @@ func (r *socketRows) at(i int) socketRow {
 	g := &r.groups()[i]
 	row := socketRow{
 		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
-		sockets: model.Some(g.Sockets), here: model.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
+		sockets: maybe.Some(g.Sockets), here: maybe.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
 		waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs, drops: g.Drops,
 	}
 	switch r.by {
@@ -144,27 +145,27 @@ func rowOfProcess(p *model.Process) socketRow {
 		sockets: p.Sockets, structs: structsOf(p), buffers: buffersOf(p),
 	}
 	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
-		row.here = model.Some(p.EndsHere)
+		row.here = maybe.Some(p.EndsHere)
 	}
 	if p.Unread < max(1, p.Instances) {
-		row.watches = model.Some(p.Watches)
+		row.watches = maybe.Some(p.Watches)
 	}
 	return row
 }
 
 // structsOf is what a process's sockets take; absent too where no list of sockets
 // has any of them.
-func structsOf(p *model.Process) model.Maybe[int64] {
+func structsOf(p *model.Process) maybe.Of[int64] {
 	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	return p.KernelBytes.Sockets
 }
 
 // buffersOf is what their buffers take, likewise.
-func buffersOf(p *model.Process) model.Maybe[int64] {
+func buffersOf(p *model.Process) maybe.Of[int64] {
 	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 && p.KernelBytes.Buffers.Value == 0 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	return p.KernelBytes.Buffers
 }
@@ -219,7 +220,7 @@ func (r *socketRows) AppendText(dst []byte, i int) []byte {
 
 // queueFull reports whether a listener takes no more connections: the kernel
 // lets one more than the backlog wait (sk_acceptq_is_full in include/net/sock.h).
-func queueFull(waiting, backlog model.Maybe[int64]) bool {
+func queueFull(waiting, backlog maybe.Of[int64]) bool {
 	return waiting.Known && backlog.Known && waiting.Value > backlog.Value
 }
 
@@ -246,7 +247,7 @@ func acceptQueue(r *socketRow) table.Cell {
 }
 
 // maybeCount and maybeBytes write a number that may be absent; 0 steps back.
-func maybeCount(m model.Maybe[int64], role table.Role) table.Cell {
+func maybeCount(m maybe.Of[int64], role table.Role) table.Cell {
 	n, ok := m.Get()
 	if !ok {
 		return table.Cell{Text: "–", Role: table.Muted}
@@ -254,7 +255,7 @@ func maybeCount(m model.Maybe[int64], role table.Role) table.Cell {
 	return quietZero(n, role)
 }
 
-func maybeBytes(m model.Maybe[int64], role table.Role) table.Cell {
+func maybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	n, ok := m.Get()
 	switch {
 	case !ok:
@@ -289,7 +290,7 @@ func socketColumns(by grouping) []socketColumn {
 			func(a, b *socketRow) int { return cmp.Compare(of(a), of(b)) },
 		}
 	}
-	number := func(c table.Column, role table.Role, show func(model.Maybe[int64], table.Role) table.Cell, of func(*socketRow) model.Maybe[int64]) socketColumn {
+	number := func(c table.Column, role table.Role, show func(maybe.Of[int64], table.Role) table.Cell, of func(*socketRow) maybe.Of[int64]) socketColumn {
 		c.Align, c.Falling = cell.Right, true
 		return socketColumn{
 			c, func(r *socketRow) table.Cell { return show(of(r), role) },
@@ -302,29 +303,29 @@ func socketColumns(by grouping) []socketColumn {
 	user := text(table.Column{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6, Explain: "The effective user of the process."}, table.Muted, func(r *socketRow) string { return r.user })
 	counted := number(table.Column{Title: "SOCKETS", Min: 10,
 		Explain: "How many sockets, of TCP, UDP and UNIX (sock_diag). Of a process: its fds that are sockets of any family. Not counted: namespaces that were not looked into (the card What is counted names them) and other families."},
-		table.Strong, maybeCount, func(r *socketRow) model.Maybe[int64] { return r.sockets })
+		table.Strong, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.sockets })
 	rest := []socketColumn{
 		counted,
 		number(table.Column{Title: "HERE", Min: 10, Rank: 5,
 			Explain: "Those whose other end is a socket of the same namespace: both ends take memory of this host. One loopback connection is two ends."},
-			table.Plain, maybeCount, func(r *socketRow) model.Maybe[int64] { return r.here }),
+			table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.here }),
 		number(table.Column{Title: "STRUCTS", Min: 8, Rank: 1,
 			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},
-			table.Strong, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.structs }),
+			table.Strong, maybeBytes, func(r *socketRow) maybe.Of[int64] { return r.structs }),
 		number(table.Column{Title: "BUFFERS", Min: 8, Rank: 2,
 			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel told of none of them."},
-			table.Plain, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.buffers }),
+			table.Plain, maybeBytes, func(r *socketRow) maybe.Of[int64] { return r.buffers }),
 	}
 	queues := []socketColumn{
 		number(table.Column{Title: "RXQ", Min: 8, Rank: 3,
 			Explain: "Bytes received that the process has not read (Recv-Q of ss; of UDP with the buffers' overhead, of UNIX datagrams the first). Listeners' accept queues are not in it."},
-			table.Plain, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.recv }),
+			table.Plain, maybeBytes, func(r *socketRow) maybe.Of[int64] { return r.recv }),
 		number(table.Column{Title: "TXQ", Min: 8, Rank: 4,
 			Explain: "Bytes written that the other end has not acknowledged or, of UNIX, not read (Send-Q of ss). A listener's limit is not in it."},
-			table.Plain, maybeBytes, func(r *socketRow) model.Maybe[int64] { return r.send }),
+			table.Plain, maybeBytes, func(r *socketRow) maybe.Of[int64] { return r.send }),
 		number(table.Column{Title: "DROPS", Min: 6, Rank: 7,
 			Explain: "Packets thrown away since each socket was made (sk_drops): of UDP for want of buffer, of TCP for many reasons. Of a listener: connections it had no room for among them. Sockets that are gone are not counted."},
-			table.Warn, maybeCount, func(r *socketRow) model.Maybe[int64] { return r.drops }),
+			table.Warn, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.drops }),
 	}
 	switch by {
 	case byProcess:
@@ -332,7 +333,7 @@ func socketColumns(by grouping) []socketColumn {
 		pid.compare = func(a, b *socketRow) int { return cmp.Compare(a.pids[0], b.pids[0]) }
 		return append(append([]socketColumn{pid, user}, rest...),
 			number(table.Column{Title: "WATCHES", Min: 10, Rank: 4, Explain: "The watches of its epoll instances, of sockets and of anything else. A dash: not read (yet)."},
-				table.Plain, maybeCount, func(r *socketRow) model.Maybe[int64] { return r.watches }),
+				table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.watches }),
 			text(table.Column{Title: "COMMAND", Min: 15, Max: 60, Weight: 3, Rank: 1, Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."}, table.Plain, func(r *socketRow) string { return r.owner }))
 	case byPort:
 		accept := socketColumn{

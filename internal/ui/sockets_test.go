@@ -10,7 +10,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 )
@@ -74,7 +75,7 @@ func lineWith(screen, text string) string {
 // TestSocketsAbsent: what is not known is a dash or a question mark, never 0.
 func TestSocketsAbsent(t *testing.T) {
 	s := fixtureNobody()
-	s.Sockets.StructBytes, s.Sockets.TCPMem = model.Maybe[int64]{}, model.Maybe[model.TCPMem]{}
+	s.Sockets.StructBytes, s.Sockets.TCPMem = maybe.Of[int64]{}, maybe.Of[model.TCPMem]{}
 	s.Sockets.TCP = model.TCPTotals{}
 	v := machineView("sockets", s, 160, 47).(*sockets)
 	screen := socketScreen(v)
@@ -105,7 +106,7 @@ func TestAcceptQueue(t *testing.T) {
 		waiting, backlog int64
 		want             string
 	}{{0, 128, "0/128"}, {3, 128, "3/128"}, {104, 128, "near 104/128"}, {128, 128, "near 128/128"}, {129, 128, "FULL 129/128"}, {1, 0, "FULL 1/0"}} {
-		r := socketRow{waiting: model.Some(c.waiting), backlog: model.Some(c.backlog)}
+		r := socketRow{waiting: maybe.Some(c.waiting), backlog: maybe.Some(c.backlog)}
 		if got := acceptQueue(&r).Text; got != c.want {
 			t.Errorf("%d of %d: %q, want %q", c.waiting, c.backlog, got, c.want)
 		}
@@ -290,7 +291,7 @@ func TestWatchOfALiveSocket(t *testing.T) {
 			continue
 		}
 		snap := fixtureRich()
-		list := []fdinfo.Watch{{TFD: 5, Kind: fdinfo.KindSocket, Ino: uint64(table.Ino(i)), HasInode: true, Mask: 0x19}}
+		list := []epoll.Watch{{TFD: 5, Kind: epoll.KindSocket, Ino: uint64(table.Ino(i)), HasInode: true, Mask: 0x19}}
 		snap.Processes = []model.Process{fixtureProcess(77, 0, "root", "live", 1, 1)}
 		snap.Processes[0].Epolls[0].List = list
 		r := newRig(t, joinedTo(snap, table))
@@ -383,12 +384,12 @@ func finish[E any](update func(tea.Msg) E, cmd tea.Cmd) {
 // they are of a family that nobody lists.
 func TestSocketsThatNoListHas(t *testing.T) {
 	p := fixtureProcess(1, 0, "root", "netlink", 5, 1)
-	p.KernelBytes.Sockets, p.KernelBytes.Buffers = model.Some[int64](0), model.Some[int64](0)
+	p.KernelBytes.Sockets, p.KernelBytes.Buffers = maybe.Some[int64](0), maybe.Some[int64](0)
 	if structsOf(&p).Known || buffersOf(&p).Known {
 		t.Error("sockets that no list has take 0 bytes")
 	}
-	p.Sockets = model.Some[int64](0)
-	if structsOf(&p) != model.Some[int64](0) || buffersOf(&p) != model.Some[int64](0) {
+	p.Sockets = maybe.Some[int64](0)
+	if structsOf(&p) != maybe.Some[int64](0) || buffersOf(&p) != maybe.Some[int64](0) {
 		t.Error("no sockets take an unknown number of bytes")
 	}
 	row := rowOfProcess(&model.Process{PID: 7, Epolls: []model.Epoll{{State: model.Denied}}, Instances: 1, Unread: 1})

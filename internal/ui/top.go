@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strconv"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -151,26 +152,26 @@ func etCell(p *model.Process) table.Cell {
 
 // etShare is the share of a process's watches that are edge-triggered, of those
 // that were read; absent where there are none.
-func etShare(p *model.Process) model.Maybe[float64] {
+func etShare(p *model.Process) maybe.Of[float64] {
 	var et, all int64
 	for i := range p.Epolls {
 		et += p.Epolls[i].ET
 		all += p.Epolls[i].Watches
 	}
 	if all == 0 {
-		return model.Maybe[float64]{}
+		return maybe.Of[float64]{}
 	}
-	return model.Some(float64(et) / float64(all))
+	return maybe.Some(float64(et) / float64(all))
 }
 
 // nofileShare is how much of its RLIMIT_NOFILE a process has used.
-func nofileShare(p *model.Process) model.Maybe[float64] {
+func nofileShare(p *model.Process) maybe.Of[float64] {
 	fds, ok1 := p.FDs.Get()
 	limit, ok2 := p.Nofile.Get()
 	if !ok1 || !ok2 || limit <= 0 {
-		return model.Maybe[float64]{}
+		return maybe.Of[float64]{}
 	}
-	return model.Some(float64(fds) / float64(limit))
+	return maybe.Some(float64(fds) / float64(limit))
 }
 
 // limitRole is limitPen for a table.
@@ -184,7 +185,7 @@ func limitRole(share float64) table.Role {
 	return table.Plain
 }
 
-func countOrDash(m model.Maybe[int64]) string {
+func countOrDash(m maybe.Of[int64]) string {
 	if n, ok := m.Get(); ok {
 		return units.Count(n)
 	}
@@ -192,7 +193,7 @@ func countOrDash(m model.Maybe[int64]) string {
 }
 
 // compareMaybe orders what is absent below everything.
-func compareMaybe[T cmp.Ordered](a, b model.Maybe[T]) int {
+func compareMaybe[T cmp.Ordered](a, b maybe.Of[T]) int {
 	switch {
 	case a.Known && b.Known:
 		return cmp.Compare(a.Value, b.Value)

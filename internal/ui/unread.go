@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -72,8 +73,8 @@ func firstHolder(pid int, e *model.Epoll, within bool) bool {
 
 // watchesOf is the number of watches of a process as far as it is known; absent
 // where none of its instances was read.
-func watchesOf(p *model.Process) model.Maybe[int64] {
-	return model.Maybe[int64]{Value: p.Watches, Known: !allUnread(p)}
+func watchesOf(p *model.Process) maybe.Of[int64] {
+	return maybe.Of[int64]{Value: p.Watches, Known: !allUnread(p)}
 }
 
 // allUnread: nothing is known of any watch of the process.

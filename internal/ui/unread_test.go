@@ -10,6 +10,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -20,8 +22,8 @@ func fixtureUnread(state model.State) *model.Snapshot {
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		p.Watches, p.Unread = 0, p.Instances
-		p.KernelBytes.Watches = model.Maybe[int64]{}
-		p.KernelBytes.Total = model.Some(p.KernelBytes.Total.Value)
+		p.KernelBytes.Watches = maybe.Of[int64]{}
+		p.KernelBytes.Total = maybe.Some(p.KernelBytes.Total.Value)
 		p.KernelBytes.LeavesOut = []string{"watches"}
 		for j := range p.Epolls {
 			e := &p.Epolls[j]
@@ -32,7 +34,7 @@ func fixtureUnread(state model.State) *model.Snapshot {
 	s.Epoll.Watches, s.Epoll.Unread, s.Epoll.Instances = 0, n, n
 	for i := range s.Epoll.Users {
 		u := &s.Epoll.Users[i]
-		u.Watches, u.Unread, u.WatchBytes = 0, u.Instances, model.Maybe[int64]{}
+		u.Watches, u.Unread, u.WatchBytes = 0, u.Instances, maybe.Of[int64]{}
 	}
 	return s
 }
@@ -82,7 +84,7 @@ func TestGapWords(t *testing.T) {
 		e := model.Epoll{FD: 4, State: model.Absent, SharedCount: 2}
 		for other := range 3 {
 			if other != pid {
-				e.SharedWith = append(e.SharedWith, model.Holder{PID: 10 + other, FD: 4})
+				e.SharedWith = append(e.SharedWith, epoll.Holder{PID: 10 + other, FD: 4})
 			}
 		}
 		p.Epolls = []model.Epoll{e}
@@ -169,7 +171,7 @@ func TestPartsAddUp(t *testing.T) {
 func TestManyHolders(t *testing.T) {
 	e := &model.Epoll{SharedCount: 1000}
 	for pid := range 32 {
-		e.SharedWith = append(e.SharedWith, model.Holder{PID: 100 + pid, FD: 4})
+		e.SharedWith = append(e.SharedWith, epoll.Holder{PID: 100 + pid, FD: 4})
 	}
 	if got := sharedWith(e); got != "shared with 100/4, 101/4, 102/4, 997 more" {
 		t.Error(got)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -33,10 +35,10 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 	} else {
 		line("inode", "not told by this kernel (before Linux 4.13)")
 	}
-	switch w.Link.String() {
-	case "current":
+	switch w.Link {
+	case epoll.Current:
 		line("fd now", "still is the watched file")
-	case "stale":
+	case epoll.Stale:
 		line("fd now", "STALE: closed, or another file; a duplicate keeps the watched file open, and its events still come under this number")
 	default:
 		line("fd now", "unproven: whether it still is the watched file could not be told")
@@ -53,9 +55,9 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 		if s.Sockets != nil && s.Sockets.Age > 0 {
 			line("as of", "%s ago, when sockets were last listed", units.Duration(s.Sockets.Age.Round(time.Millisecond)))
 		}
-	case w.Kind.String() == "socket" && s.Sockets != nil:
+	case w.Kind == epoll.KindSocket && s.Sockets != nil:
 		b.WriteString("\nNo list of sockets has this one: it is of another family, in a namespace that was not looked into, or opened since.\n")
-	case w.Kind.String() == "socket":
+	case w.Kind == epoll.KindSocket:
 		b.WriteString("\n" + absence(s, "sock_diag", "Sockets were not looked at.") + "\n")
 	}
 	b.WriteString("\n" + othersWatching(s, p, e, row))
@@ -74,7 +76,7 @@ func describeSocket(s *model.WatchedSocket) string {
 		}
 		return text
 	}
-	queue := func(m model.Maybe[int64], what string) string {
+	queue := func(m maybe.Of[int64], what string) string {
 		n, ok := m.Get()
 		if !ok {
 			return "not told"
@@ -105,7 +107,7 @@ func describeSocket(s *model.WatchedSocket) string {
 }
 
 // waitingText says how full an accept queue is.
-func waitingText(waiting, backlog model.Maybe[int64]) string {
+func waitingText(waiting, backlog maybe.Of[int64]) string {
 	text := units.Many(waiting.Value, "connection") + " waiting, of a backlog "
 	limit, ok := backlog.Get()
 	if !ok {

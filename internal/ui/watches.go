@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -160,9 +162,9 @@ func (r *watchRows) socketCells(s *model.WatchedSocket, dst []table.Cell) {
 const listening = "LISTEN"
 
 // backlogOf is how many connections may wait on a listener.
-func backlogOf(s *model.WatchedSocket) model.Maybe[int64] {
+func backlogOf(s *model.WatchedSocket) maybe.Of[int64] {
 	if s.State != listening || s.SendQueue.Value <= 0 {
-		return model.Maybe[int64]{}
+		return maybe.Of[int64]{}
 	}
 	return s.SendQueue
 }
@@ -204,16 +206,16 @@ func socketNote(s *model.WatchedSocket) (n note) {
 
 func watchNote(e *model.Epoll, i int) (n note) {
 	w := &e.List[i]
-	switch w.Link.String() {
-	case "stale":
+	switch w.Link {
+	case epoll.Stale:
 		n |= noteStale
-	case "unproven":
+	case epoll.Unproven:
 		n |= noteUnproven
 	}
 	if w.Mask.Disarmed() {
 		n |= noteDisarmed
 	}
-	if w.Kind.String() == "epoll" {
+	if w.Kind == epoll.KindEpoll {
 		n |= noteNested
 	}
 	return n
@@ -266,7 +268,7 @@ func (r *watchRows) Compare(column, i, j int) int {
 		return keys[i].compare(keys[j])
 	case watchRecv, watchSend, watchBuffers:
 		keys := r.numbers[column-watchRecv].of(r, func(_ int, s *model.WatchedSocket) int64 {
-			m := [...]model.Maybe[int64]{s.RecvQueue, s.SendQueue, s.Buffers}[column-watchRecv]
+			m := [...]maybe.Of[int64]{s.RecvQueue, s.SendQueue, s.Buffers}[column-watchRecv]
 			if !m.Known {
 				return -1
 			}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // The captured trees are virtual machines with 4 KiB pages.
@@ -166,7 +168,7 @@ func TestCapturedZones(t *testing.T) {
 
 // TestCapturedWatermarks spells out one zone of each kernel.
 func TestCapturedWatermarks(t *testing.T) {
-	known := func(v uint64) Optional { return Optional{Value: v, Known: true} }
+	known := func(v uint64) maybe.Of[uint64] { return maybe.Some(v) }
 	tests := map[string]struct {
 		index int
 		want  Zone

@@ -3,6 +3,8 @@ package zone
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Meminfo is a node's memory, from nodeN/meminfo.
@@ -15,8 +17,8 @@ type Meminfo struct {
 
 	// Slab memory of the node. SReclaimable contains the inodes and dentries
 	// of live sockets, which nothing can reclaim while they are open.
-	SReclaimableBytes Optional // <SReclaimable>
-	SUnreclaimBytes   Optional // <SUnreclaim>
+	SReclaimableBytes maybe.Of[uint64] // <SReclaimable>
+	SUnreclaimBytes   maybe.Of[uint64] // <SUnreclaim>
 
 	// Lines is the whole file in its own order, these included.
 	Lines []MeminfoLine
@@ -30,13 +32,13 @@ type MeminfoLine struct {
 }
 
 // Get returns one line's value, such as "AnonPages".
-func (m Meminfo) Get(name string) Optional {
+func (m Meminfo) Get(name string) maybe.Of[uint64] {
 	for _, l := range m.Lines {
 		if l.Name == name {
-			return Optional{Value: l.Value, Known: true}
+			return maybe.Some(l.Value)
 		}
 	}
-	return Optional{}
+	return maybe.Of[uint64]{}
 }
 
 // maxMemory is what five-level page tables can address, the most of all

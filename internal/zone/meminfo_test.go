@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 func TestParseMeminfo(t *testing.T) {
@@ -19,7 +21,7 @@ func TestParseMeminfo(t *testing.T) {
 	}
 	want := Meminfo{
 		Known: true, MemTotalBytes: 3893460 << 10, MemFreeBytes: 3303032 << 10,
-		SReclaimableBytes: Optional{122232 << 10, true},
+		SReclaimableBytes: maybe.Some[uint64](122232 << 10),
 		Lines: []MeminfoLine{
 			{"MemTotal", 3893460 << 10, true},
 			{"MemFree", 3303032 << 10, true},
@@ -105,7 +107,7 @@ func FuzzMeminfo(f *testing.F) {
 			t.Fatal(err)
 		}
 		if got.MemTotalBytes != total<<10 || got.MemFreeBytes != free<<10 || got.SUnreclaimBytes.Known ||
-			got.SReclaimableBytes != (Optional{reclaimable << 10, true}) || got.Get("HugePages_Free") != (Optional{huge, true}) {
+			got.SReclaimableBytes != (maybe.Some[uint64](reclaimable<<10)) || got.Get("HugePages_Free") != (maybe.Some[uint64](huge)) {
 			t.Fatalf("%+v from\n%s", got, text)
 		}
 	})

@@ -30,13 +30,6 @@ import (
 // a file that could not be read. The error quotes the line and its number.
 var ErrMalformed = errors.New("malformed")
 
-// Optional is a number that some kernels do not print. Value means nothing
-// while Known is false: absent is not zero.
-type Optional struct {
-	Value uint64
-	Known bool
-}
-
 // Stat is one named kernel counter, under the name the kernel prints.
 type Stat struct {
 	Name  string

@@ -3,6 +3,8 @@ package zone
 import (
 	"bytes"
 	"math"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Zone is one zone of the page allocator. All counts are in pages of the
@@ -16,7 +18,7 @@ type Zone struct {
 
 	// BoostPages is <boost>: added to the watermarks for a while after the
 	// allocator had to mix mobility types (since 5.0). Printed since 5.16.
-	BoostPages Optional
+	BoostPages maybe.Of[uint64]
 
 	MinPages  uint64 // <min>, with the boost in it
 	LowPages  uint64 // <low>, with the boost in it
@@ -24,7 +26,7 @@ type Zone struct {
 
 	// PromoPages is <promo>: the mark that memory tiering reclaims up to, so
 	// that hot pages of a slower node fit in. Printed since 6.12.
-	PromoPages Optional
+	PromoPages maybe.Of[uint64]
 
 	SpannedPages uint64 // <spanned>: from first to last page, holes included
 	PresentPages uint64 // <present>: spanned without holes; 0 = not populated
@@ -32,7 +34,7 @@ type Zone struct {
 
 	// CMAPages is <cma>: reserved for the contiguous memory allocator, 0
 	// without CONFIG_CMA. Printed since 5.12 (commit 3c381db1fac8).
-	CMAPages Optional
+	CMAPages maybe.Of[uint64]
 }
 
 // Populated reports whether the zone has memory. The kernel prints zones
@@ -52,13 +54,13 @@ type NodeStats struct {
 }
 
 // Get returns one statistic, such as nr_slab_unreclaimable.
-func (s NodeStats) Get(name string) Optional {
+func (s NodeStats) Get(name string) maybe.Of[uint64] {
 	for _, stat := range s.Stats {
 		if stat.Name == name {
-			return Optional{Value: stat.Value, Known: true}
+			return maybe.Some(stat.Value)
 		}
 	}
-	return Optional{}
+	return maybe.Of[uint64]{}
 }
 
 // Zoneinfo is what /proc/zoneinfo says, in its own order: by node, and within
@@ -327,7 +329,7 @@ func (p *zoneinfoParser) set(key zoneKey, to *uint64, rest []byte) error {
 	return nil
 }
 
-func (p *zoneinfoParser) setOptional(key zoneKey, to *Optional, rest []byte) error {
+func (p *zoneinfoParser) setOptional(key zoneKey, to *maybe.Of[uint64], rest []byte) error {
 	to.Known = true
 	return p.set(key, &to.Value, rest)
 }

@@ -11,6 +11,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // block is one zone as zoneinfo_show_print() is given it.
@@ -191,13 +193,13 @@ func FuzzZoneinfo(f *testing.F) {
 					z.PresentPages = present
 				}
 				if optional&1 != 0 {
-					z.BoostPages = Optional{boost, true}
+					z.BoostPages = maybe.Some[uint64](boost)
 				}
 				if optional&2 != 0 {
-					z.PromoPages = Optional{low + 1, true}
+					z.PromoPages = maybe.Some[uint64](low + 1)
 				}
 				if optional&4 != 0 {
-					z.CMAPages = Optional{boost / 3, true}
+					z.CMAPages = maybe.Some[uint64](boost / 3)
 				}
 				b := block{zone: z, cpus: int(shape % 5)}
 				if z.Populated() && !printed {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/test/vm/workload"
@@ -134,7 +135,7 @@ func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
 	parts := s.Epoll.Cost.Value.Parts
-	for _, cost := range []model.Maybe[model.Cost]{s.ConnectionCost.TCP4, s.ConnectionCost.TCP6, s.ConnectionCost.Unix} {
+	for _, cost := range []maybe.Of[model.Cost]{s.ConnectionCost.TCP4, s.ConnectionCost.TCP6, s.ConnectionCost.Unix} {
 		parts = append(parts, cost.Value.Parts...)
 		if !cost.Known || len(cost.Value.LeavesOut) > 0 {
 			t.Errorf("the cost of a connection is not known or leaves something out: %+v", cost)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/procfs"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -30,7 +31,7 @@ func (c *comparison) meminfo(dir string, s *model.Snapshot) {
 	line := regexp.MustCompile(`(?m)^Node \d+ (\w+): +(\d+) kB$`)
 	for _, n := range s.Nodes {
 		text := readResult(t, dir, fmt.Sprintf("sys/devices/system/node/node%d/meminfo", n.ID))
-		got := map[string]model.Maybe[int64]{
+		got := map[string]maybe.Of[int64]{
 			"MemTotal": n.MemTotalBytes, "MemFree": n.MemFreeBytes,
 			"SReclaimable": n.SlabReclaimableBytes, "SUnreclaim": n.SlabUnreclaimableBytes,
 		}
@@ -240,7 +241,7 @@ func (c *comparison) dmidecode(g *guest, dir string, s *model.Snapshot) {
 			t.Fatal(err)
 		}
 		c.same("dmidecode", name+"size", size, m.SizeBytes)
-		for key, got := range map[string]model.Maybe[int64]{"Speed": m.SpeedMTs, "Configured Memory Speed": m.ConfiguredMTs} {
+		for key, got := range map[string]maybe.Of[int64]{"Speed": m.SpeedMTs, "Configured Memory Speed": m.ConfiguredMTs} {
 			speed, err := quantity(d[key], map[string]int64{"MT/s": 1})
 			if err != nil {
 				t.Fatal(err)
@@ -259,16 +260,16 @@ func specified(text string) string {
 }
 
 // quantity parses "4 GB". What the firmware does not say is absent.
-func quantity(text string, units map[string]int64) (model.Maybe[int64], error) {
+func quantity(text string, units map[string]int64) (maybe.Of[int64], error) {
 	if text == "Unknown" || text == "" || text == "No Module Installed" {
-		return model.Maybe[int64]{}, nil
+		return maybe.Of[int64]{}, nil
 	}
 	number, unit, _ := strings.Cut(text, " ")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || units[unit] == 0 {
-		return model.Maybe[int64]{}, fmt.Errorf("quantity %q: %w", text, err)
+		return maybe.Of[int64]{}, fmt.Errorf("quantity %q: %w", text, err)
 	}
-	return model.Some(n * units[unit]), nil
+	return maybe.Some(n * units[unit]), nil
 }
 
 // again runs eptop on this machine over the files it read in the guest: it must

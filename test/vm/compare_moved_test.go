@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/test/vm/workload"
 )
@@ -37,12 +38,12 @@ func (c *comparison) moved(g *guest, dir string) {
 	}
 	at := p.Placement
 	const sockets = 2*workload.MovedPairs + 1
-	c.same("moved", "sockets", model.Some[int64](sockets), at.Sockets)
+	c.same("moved", "sockets", maybe.Some[int64](sockets), at.Sockets)
 	c.same("moved", "CPUs allowed", strconv.Itoa(to.cpu), at.CPUsAllowed)
 	var all, away int64
 	for _, n := range at.Nodes {
 		name := fmt.Sprintf("node %d ", n.Node)
-		c.same("moved", name+"may be run on", model.Some(n.Node == to.node), n.MayRun)
+		c.same("moved", name+"may be run on", maybe.Some(n.Node == to.node), n.MayRun)
 		all += n.MemoryBytes.Value
 		if n.Node != to.node {
 			away += n.MemoryBytes.Value

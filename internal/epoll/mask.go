@@ -1,4 +1,4 @@
-package fdinfo
+package epoll
 
 import "strconv"
 

@@ -1,4 +1,4 @@
-package fdinfo
+package epoll
 
 // Watch is one watch of an epoll instance, one tfd: line of its fdinfo file. It
 // takes 40 bytes, so a million of them take 40 MB.
@@ -105,13 +105,4 @@ func (k Kind) String() string {
 		return kindNames[k]
 	}
 	return "invalid"
-}
-
-// onAnonInode reports whether files of the kind live on an anonymous inode.
-func (k Kind) onAnonInode() bool {
-	switch k {
-	case KindEventfd, KindTimerfd, KindSignalfd, KindInotify, KindEpoll, KindIOUring, KindBPF:
-		return true
-	}
-	return false
 }

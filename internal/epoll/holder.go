@@ -1,0 +1,16 @@
+package epoll
+
+// FD is one open descriptor of a process.
+type FD struct {
+	Num  int32
+	Kind Kind
+	// Ino is the inode number for a socket and a pipe, which their links
+	// ("socket:[N]", "pipe:[N]") tell; 0 for everything else.
+	Ino uint64
+}
+
+// Holder is a descriptor of a process that refers to an epoll instance.
+type Holder struct {
+	PID int `json:"pid"`
+	FD  int `json:"fd"`
+}
