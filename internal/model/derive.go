@@ -10,9 +10,9 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 )
 
-// New makes of a sample what it means. It reads nothing and keeps nothing but
+// derive makes of a sample what it means. It reads nothing and keeps nothing but
 // the sample's watches.
-func New(s *Sample) *Snapshot {
+func derive(s *Sample) *Snapshot {
 	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes}
 	b := builder{sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
 	b.watch, b.headBytes = costs.watch()
