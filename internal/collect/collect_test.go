@@ -69,6 +69,9 @@ func TestLookFindsExactlyTheWatches(t *testing.T) {
 	}
 }
 
+// throughProc is what a collector remembers of /proc.
+func throughProc(c *Collector) *procSource { return c.source.(*procSource) }
+
 func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	c := newCollector(t, nil)
 	w := start(t, "shared:101", 0)
@@ -79,8 +82,8 @@ func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	}
 	// The sums are over instances, of which the two processes have this one together.
 	instances := 0
-	for _, in := range c.instances {
-		if in.counts.Watches == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
+	for _, in := range throughProc(c).instances {
+		if len(in.watches) == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
 			instances++
 		}
 	}
@@ -212,7 +215,7 @@ func TestAReusedPIDIsAnotherProcess(t *testing.T) {
 	s := snapshotOf(t, c)
 	counted(t, s, w.pids[0], 5)
 	// The same number with another start time: what is known must not go on.
-	p := c.processes[w.pids[0]]
+	p := throughProc(c).processes[w.pids[0]]
 	p.startTicks--
 	p.dirIno++
 	p.comm = "the old one"
@@ -234,7 +237,7 @@ func TestAnEndedProcessIsForgotten(t *testing.T) {
 	if s.Process(pid) != nil {
 		t.Errorf("still there: %+v", s.Process(pid))
 	}
-	for _, in := range c.instances {
+	for _, in := range throughProc(c).instances {
 		if len(in.holders) == 1 && in.holders[0].PID == pid {
 			t.Errorf("its epoll is still counted: %+v", in)
 		}

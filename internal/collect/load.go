@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -20,8 +21,7 @@ func (l *look) loadLimits() {
 	if !l.live {
 		return
 	}
-	out := &l.sample.LoadLimits
-	out.UID = os.Getuid()
+	out := model.LoadLimits{UID: os.Getuid()}
 	var errs []error
 	number := func(to *maybe.Of[int64], name string, field int) {
 		n, err := l.number(name, field)
@@ -55,6 +55,7 @@ func (l *look) loadLimits() {
 			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(limit.Used)), maybe.Some(int64(limit.Limit))
 		}
 	})
+	l.sample.LoadLimits = maybe.Some(out)
 	l.source("load_limits", took, errors.Join(errs...))
 }
 

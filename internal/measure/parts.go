@@ -102,7 +102,7 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 		}
 	}
 	if plan.Family != loadgen.UNIX {
-		for _, p := range snap.BindBuckets() {
+		for _, p := range snap.BindBuckets {
 			add(p, setOf(stageConnect), true)
 		}
 	}

@@ -32,7 +32,7 @@ func LoadWatches() []LoadWatch { return loadgen.Watches() }
 
 // LoadPlan is what the load generator is to open.
 type LoadPlan struct {
-	Connections int64
+	Connections int64 `json:"connections"`
 	loadgen.Config
 }
 
@@ -54,7 +54,7 @@ func (p LoadPlan) Check() error {
 // Load is eptop's load generator at one moment, and what it has shown so far of
 // what a connection costs.
 type Load struct {
-	Plan LoadPlan `json:"-"`
+	Plan LoadPlan `json:"plan"`
 	// Time is when it was looked at.
 	Time time.Time `json:"time"`
 	loadgen.Status

@@ -123,7 +123,7 @@ func TestCount(t *testing.T) {
 	w[6].Link = epoll.Unproven
 	w[7].Kind = epoll.KindEpoll
 	want := Counts{Watches: 8, ET: 2, OneShot: 2, Disarmed: 1, Exclusive: 1, Wakeup: 1, Stale: 1, Unproven: 1, Nested: 1}
-	if diff := cmp.Diff(want, Count(w)); diff != "" {
+	if diff := cmp.Diff(want, countWatches(w)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -134,13 +134,13 @@ func sample() *Sample {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	read := func(holders []epoll.Holder, n int) InstanceSample {
 		w := watches(n)
-		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, Counts: Count(w), List: w, ReadAt: now.Add(-time.Second)}
+		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, List: w, ReadAt: now.Add(-time.Second)}
 	}
 	return &Sample{
 		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
 		MaxUserWatches: maybe.Some[int64](1000), OpenFiles: maybe.Some[int64](100), MaxFiles: maybe.Some[int64](100_000),
 		Processes: []ProcessSample{
-			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Sockets: maybe.Some[int64](100), Nofile: maybe.Some[int64](1024), ListedAt: now},
+			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Nofile: maybe.Some[int64](1024), ListedAt: now},
 			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](5), Nofile: maybe.Some[int64](1024), ListedAt: now},
 			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: maybe.Some[int64](9), Nofile: maybe.Some[int64](10), ListedAt: now},
 		},
@@ -207,7 +207,7 @@ func TestChargedUser(t *testing.T) {
 
 func TestNestedWatchesNeedNoHead(t *testing.T) {
 	s := sample()
-	s.Instances[1].Counts.Nested = 2
+	s.Instances[1].List[0].Kind, s.Instances[1].List[1].Kind = epoll.KindEpoll, epoll.KindEpoll
 	if got := New(s).Process(20).Epolls[0].Bytes; got != maybe.Some[int64](7*208-2*16) {
 		t.Errorf("bytes = %+v", got)
 	}
@@ -311,7 +311,7 @@ func TestTarget(t *testing.T) {
 
 func TestUnreadWatchesAreNotZero(t *testing.T) {
 	s := sample()
-	s.Instances[1].State, s.Instances[1].Counts = Failed, Counts{}
+	s.Instances[1].State, s.Instances[1].List = Failed, nil
 	snap := New(s)
 	if k := snap.Process(20).KernelBytes; k.Watches.Known {
 		t.Errorf("watches that could not be read take %d bytes", k.Watches.Value)

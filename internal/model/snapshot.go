@@ -46,11 +46,18 @@ type Snapshot struct {
 	// Load is eptop's own load generator; nil where none was started.
 	Load *Load `json:"load,omitempty"`
 
-	networks []NetworkSample
-	// What only Preflight needs.
-	bindBuckets         []Part
-	openFiles, maxFiles maybe.Of[int64]
-	limits              LoadLimits
+	// BindBuckets are what the kernel keeps for a local TCP port in use, one for the
+	// port and one for the port and address. A client's end has both, a server's shares
+	// its listener's.
+	BindBuckets []Part `json:"bind_buckets,omitempty"`
+	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
+	OpenFiles maybe.Of[int64] `json:"open_files,omitzero"`
+	MaxFiles  maybe.Of[int64] `json:"max_files,omitzero"`
+	// LoadLimits are what a load would run into; absent where they were not read.
+	LoadLimits maybe.Of[LoadLimits] `json:"load_limits,omitzero"`
+
+	// History is what the looks before it and this one saw.
+	History History `json:"-"`
 }
 
 // Host is the machine.
@@ -64,6 +71,11 @@ type Host struct {
 	// SReclaimableBytes and SUnreclaimBytes are /proc/meminfo's slab halves.
 	SReclaimableBytes maybe.Of[int64] `json:"slab_reclaimable_bytes,omitzero"`
 	SUnreclaimBytes   maybe.Of[int64] `json:"slab_unreclaimable_bytes,omitzero"`
+}
+
+// SlabBytes is all slab memory, of both kinds.
+func (h *Host) SlabBytes() maybe.Of[int64] {
+	return maybe.When(h.SReclaimableBytes.Value+h.SUnreclaimBytes.Value, h.SReclaimableBytes.Known && h.SUnreclaimBytes.Known)
 }
 
 // Guest is what looking cost: eptop is a guest on the machine it looks at.
@@ -341,6 +353,17 @@ type Cache struct {
 	// UncountedNames are the names that share the cache and whose objects nobody
 	// counts.
 	UncountedNames []string `json:"uncounted_names,omitempty"`
+	// Growth is the cache's over the last seconds; absent before the second look.
+	Growth maybe.Of[Growth] `json:"growth,omitzero"`
+	// History is Active at the last looks, the oldest first: a number for each of the
+	// last of Snapshot.History.Times.
+	History []int64 `json:"-"`
+}
+
+// Growth is how fast a cache grows, negative where it shrinks.
+type Growth struct {
+	ObjectsPerSecond float64 `json:"objects_per_second"` // active ones
+	BytesPerSecond   float64 `json:"bytes_per_second"`   // of whole slabs
 }
 
 // Explained is how many active objects ExplainedBy counts, false where nothing was

@@ -39,6 +39,24 @@ type Sockets struct {
 	ByRemote   []SocketGroup      `json:"by_remote"`
 	ByUser     []SocketGroup      `json:"by_user"`
 	Cgroup     maybe.Of[Cgroup]   `json:"cgroup,omitzero"`
+	// Tables are the sockets one by one, of each namespace that is in the sums.
+	Tables []SocketTable `json:"-"`
+}
+
+// SocketTable is the sockets of one network namespace.
+type SocketTable struct {
+	Namespace string
+	Table     *sock.Table
+	// Here marks those whose other end is in the table too.
+	Here sock.Ends
+}
+
+// tables are those of s, none where sockets were not looked at.
+func (s *Sockets) tables() []SocketTable {
+	if s == nil {
+		return nil
+	}
+	return s.Tables
 }
 
 // TCPTotals are the kernel's own sums of /proc/net/sockstat, and the states.
@@ -106,11 +124,11 @@ type Cgroup struct {
 
 // NetworkSample is the sockets of one network namespace.
 type NetworkSample struct {
-	ID     string
-	Own    bool
-	PID    int // a process in it, 0 for eptop's own
+	ID  string
+	Own bool
+	PID int // a process in it, 0 for eptop's own
+	// Table is nil where nothing is known of its sockets, which is not the same as none.
 	Table  *sock.Table
-	Survey *Survey
 	State  State
 	Detail string
 }
@@ -219,7 +237,7 @@ func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 // sockets makes the host's picture of all namespaces.
 func (b *builder) sockets(costs *socketCosts) *Sockets {
 	s := b.sample
-	if !slices.ContainsFunc(s.Networks, func(n NetworkSample) bool { return n.Survey != nil }) {
+	if !slices.ContainsFunc(s.Networks, func(n NetworkSample) bool { return n.Table != nil }) {
 		return nil
 	}
 	out := &Sockets{
@@ -236,7 +254,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
-		if v := n.Survey; v != nil {
+		if v := b.surveys[n.Table]; v != nil {
+			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
 			ns.Sockets = v.All.Sockets
 			merge(&all, &v.All)
 			for name, t := range v.States {
@@ -245,8 +264,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			for uid, t := range v.UIDs {
 				merge(tallyOf(users, uid), t)
 			}
-			b.listeners(out, n, costs)
-			remotes(out, n, costs)
+			b.listeners(out, n, v, costs)
+			remotes(out, n, v, costs)
 		}
 		if n.Detail != "" {
 			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
@@ -333,8 +352,10 @@ func (b *builder) unseen() []string {
 		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
 	}
 	missing := int64(0)
-	for i := range b.sample.Processes {
-		missing += b.sample.Processes[i].Held.Value.Missing
+	if len(b.sample.Networks) > 0 {
+		for _, h := range b.holdings {
+			missing += h.Missing
+		}
 	}
 	if missing > 0 {
 		out = append(out, many(missing, "socket")+" that processes hold and no dump had: of other families, only bound, or of a namespace without processes")
@@ -358,9 +379,9 @@ func (g *SocketGroup) in(n *NetworkSample) {
 	}
 }
 
-func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) {
-	for i := range n.Survey.Listeners {
-		l := &n.Survey.Listeners[i]
+func (b *builder) listeners(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
+	for i := range v.Listeners {
+		l := &v.Listeners[i]
 		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
 		g.Waiting, g.Backlog = l.Waiting, l.Backlog
 		g.in(n)
@@ -375,15 +396,15 @@ func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) 
 	}
 }
 
-func remotes(out *Sockets, n *NetworkSample, costs *socketCosts) {
-	for i := range n.Survey.Remotes {
-		r := &n.Survey.Remotes[i]
+func remotes(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
+	for i := range v.Remotes {
+		r := &v.Remotes[i]
 		g := costs.group(r.Addr.String(), "", &r.Tally)
 		g.in(n)
 		out.ByRemote = append(out.ByRemote, g)
 	}
-	if n.Survey.OtherRemotes.Sockets > 0 {
-		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &n.Survey.OtherRemotes))
+	if v.OtherRemotes.Sockets > 0 {
+		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &v.OtherRemotes))
 	}
 }
 
@@ -408,11 +429,10 @@ func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
 	if w.Kind != epoll.KindSocket || !w.HasInode {
 		return WatchedSocket{}, false
 	}
-	for n := range s.networks {
-		if t := s.networks[n].Table; t != nil {
-			if i, ok := t.Find(w.Ino); ok {
-				return watchedSocket(t, i, s.networks[n].Survey.ends.Here(i)), true
-			}
+	for i := range s.Sockets.tables() {
+		t := &s.Sockets.Tables[i]
+		if row, ok := t.Table.Find(w.Ino); ok {
+			return watchedSocket(t.Table, row, t.Here.Here(row)), true
 		}
 	}
 	return WatchedSocket{}, false

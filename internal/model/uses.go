@@ -87,7 +87,7 @@ func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 	if e.Unread == 0 || e.Watches > 0 {
 		nested := int64(0)
 		for i := range b.sample.Instances {
-			nested += b.sample.Instances[i].Counts.Nested
+			nested += b.countsOf(&b.sample.Instances[i]).Nested
 		}
 		use(s, at, Use{Cache: "eventpoll_epi", For: "watches", Objects: e.Watches, Origin: Measured, LeavesOut: gaps})
 		use(s, at, Use{Cache: "eventpoll_pwq", For: "watches", Objects: e.Watches, Origin: Derived,

@@ -17,7 +17,6 @@ import (
 func explained(t *testing.T) *Sample {
 	s := sample()
 	s.Networks = []NetworkSample{{Own: true, Table: mixed(t), State: OK}}
-	s.Networks[0].Survey = NewSurvey(s.Networks[0].Table)
 	s.Layouts, s.StructBytes = layouts618(), structs618()
 	s.Host.PageBytes = 4096
 	cache := func(name string, object, perSlab, pages uint32, reclaimable slab.Answer, aliases ...string) {
@@ -98,7 +97,7 @@ func TestNothingIsExplainedByWhatWasNotCounted(t *testing.T) {
 	s := explained(t)
 	s.Networks = nil
 	for i := range s.Instances {
-		s.Instances[i].State, s.Instances[i].Counts = Absent, Counts{}
+		s.Instances[i].State, s.Instances[i].List = Absent, nil
 	}
 	snap := New(s)
 	for name, want := range map[string]string{

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -166,14 +165,10 @@ var fixtureTable = sync.OnceValue(func() *sock.Table {
 
 // joined is a snapshot whose watches are joined to the sockets of a table.
 func joinedTo(s *model.Snapshot, t *sock.Table) *model.Snapshot {
-	out := model.New(&model.Sample{Networks: []model.NetworkSample{{ID: "net:[4026531840]", Own: true, State: model.OK, Table: t, Survey: model.NewSurvey(t)}}})
-	from, to := reflect.ValueOf(s).Elem(), reflect.ValueOf(out).Elem()
-	for i := range from.NumField() {
-		if to.Field(i).CanSet() {
-			to.Field(i).Set(from.Field(i))
-		}
-	}
-	return out
+	out, sockets := *s, *s.Sockets
+	sockets.Tables = []model.SocketTable{{Namespace: "net:[4026531840]", Table: t, Here: t.Ends()}}
+	out.Sockets = &sockets
+	return &out
 }
 
 // fixtureJoined is fixtureShared with the sockets of its watches.

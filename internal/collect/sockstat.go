@@ -1,0 +1,34 @@
+package collect
+
+import (
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// sockstat reads the kernel's own sums, which say nothing of structures.
+func (l *look) sockstat() {
+	start := l.now()
+	st, err := sock.ReadSockstat(l.opts.ProcRoot)
+	if err == nil {
+		l.sample.Sockstat = maybe.Some(st)
+		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
+			l.sample.TCPMem = maybe.Some(marks)
+		}
+	}
+	l.source("sockstat", l.now().Sub(start), err)
+}
+
+// cgroup reads what the memory cgroup of the attached process is charged.
+func (l *look) cgroup(pid int) {
+	m, err := sock.ReadCgroupMemory(l.opts.ProcRoot, pid)
+	if err != nil {
+		return
+	}
+	amount := func(a sock.Amount) maybe.Of[int64] {
+		return maybe.Of[int64]{Value: int64(a.Bytes), Known: a.Known}
+	}
+	l.sample.Cgroup = maybe.Some(model.Cgroup{
+		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.Kernel), SlabBytes: amount(m.Slab), SockBytes: amount(m.Sock),
+	})
+}
