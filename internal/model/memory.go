@@ -14,7 +14,7 @@ func signed(n maybe.Of[uint64]) maybe.Of[int64] {
 }
 
 func zones(in zone.Zoneinfo) []Zone {
-	out := make([]Zone, 0, len(in.Zones))
+	var out []Zone
 	for i := range in.Zones {
 		z := &in.Zones[i]
 		out = append(out, Zone{

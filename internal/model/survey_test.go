@@ -17,7 +17,7 @@ import (
 
 // tcpTable makes a table of lines as /proc/net/tcp has them: "local remote state
 // inode", addresses as the kernel prints them.
-func tcpTable(t *testing.T, lines ...string) *sock.Table {
+func tcpTable(t testing.TB, lines ...string) *sock.Table {
 	t.Helper()
 	text := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 	for i, line := range lines {
@@ -48,7 +48,7 @@ const (
 	nobody  = "00000000:0000"
 )
 
-func mixed(t *testing.T) *sock.Table {
+func mixed(t testing.TB) *sock.Table {
 	return tcpTable(t,
 		server+" "+nobody+" 0A 100",      // LISTEN
 		server+" "+clientA+" 01 101",     // accepted

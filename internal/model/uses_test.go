@@ -14,7 +14,7 @@ import (
 
 // explained makes a sample with the sockets of mixed and caches merged as Linux
 // 6.18 does it, each with 200 active objects.
-func explained(t *testing.T) *Sample {
+func explained(t testing.TB) *Sample {
 	s := sample()
 	s.Networks = []NetworkSample{{Own: true, Table: mixed(t), State: OK}}
 	s.Layouts, s.StructBytes = layouts618(), structs618()
