@@ -70,8 +70,7 @@ type Model struct {
 	status statusMsg
 	modal  modal // what lies over the view, or nil
 
-	program *tea.Program // nil outside Run
-	pace    pace
+	pace *pace // nil outside Run
 
 	frame string // the last frame; empty when something changed since
 }
@@ -102,7 +101,7 @@ func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 // keys that work everywhere, then to the view.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
-	paced := m.keepPace(msg)
+	m.pace.follow(msg)
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -117,7 +116,6 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.looked(msg)
 	case dueMsg:
 		cmd = m.due(msg)
-	case settledMsg: // it was for the pace
 	case statusMsg:
 		m.status = msg
 	case overlayMsg:
@@ -145,7 +143,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Batch(cmds...)
 	}
 	m.ask()
-	return m, tea.Batch(cmd, paced, m.pending(), m.poll())
+	return m, tea.Batch(cmd, m.pending(), m.poll())
 }
 
 // pending collects what the views started.
