@@ -86,6 +86,9 @@ func (b *builder) epoll(snap *Snapshot) {
 		if in.State != OK {
 			t.Unread++
 		}
+		if in.State == Absent {
+			t.Waiting++
+		}
 		counts := b.countsOf(in)
 		t.Watches += counts.Watches
 		who := b.charged(in)
@@ -270,6 +273,9 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	}
 	if in.State != OK {
 		p.Unread++
+	}
+	if in.State == Absent {
+		p.Waiting++
 	}
 }
 

@@ -30,6 +30,7 @@ func (d *Deriver) Derive(s *Sample) *Snapshot {
 	d.join(s)
 	d.count(s.Instances)
 	snap := d.derive(s)
+	snap.Judge()
 	d.past.add(snap)
 	return snap
 }

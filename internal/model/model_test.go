@@ -159,8 +159,8 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 		t.Errorf("totals = %+v", s.Epoll)
 	}
 	want := []User{
-		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800)},
-		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456)},
+		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800), Level: LevelOK},
+		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456), Level: LevelOK},
 	}
 	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
 		t.Error(diff)
@@ -304,7 +304,7 @@ func TestTarget(t *testing.T) {
 	}
 	// Before Linux 4.13 there is no inode, and nothing is known of the file.
 	b, _ = json.Marshal((&Snapshot{}).Target(epoll.Watch{TFD: 1, Mask: epoll.OneShot}))
-	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
+	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["disarmed","unproven"]}`; string(b) != want {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}
 }

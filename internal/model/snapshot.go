@@ -37,8 +37,10 @@ type Snapshot struct {
 	SlabNetwork maybe.Of[SlabTotals] `json:"slab_network_totals,omitzero"`
 	Nodes       []Node               `json:"nodes,omitempty"`
 	// NodesGone are the numbers of nodes that went away while Nodes were read.
-	NodesGone []int  `json:"nodes_gone,omitempty"`
-	Zones     []Zone `json:"zones,omitempty"`
+	NodesGone []int `json:"nodes_gone,omitempty"`
+	// NodeNotes are sentences on what the numbers of nodes and zones mean.
+	NodeNotes []string `json:"node_notes,omitempty"`
+	Zones     []Zone   `json:"zones,omitempty"`
 	// MemoryModules are the firmware's slots, empty ones included, in its order.
 	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
 	Walls         []Wall         `json:"walls,omitempty"`
@@ -107,10 +109,11 @@ type EpollTotals struct {
 	Instances      int             `json:"instances"`
 	Watches        int64           `json:"watches"`
 	// Unread counts the instances whose watches could not be read (yet); the
-	// sums leave them out.
-	Unread int                 `json:"instances_unread"`
-	Users  []User              `json:"users"`
-	Cost   maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
+	// sums leave them out. Waiting of them wait for their first read.
+	Unread  int                 `json:"instances_unread"`
+	Waiting int                 `json:"instances_waiting"`
+	Users   []User              `json:"users"`
+	Cost    maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
 }
 
 // User is one user's share of fs.epoll.max_user_watches.
@@ -127,6 +130,8 @@ type User struct {
 	// pays: the kernel charges the user who created an instance, and /proc
 	// shows only who holds it now.
 	Unsure int `json:"instances_unsure"`
+	// Level is that of Watches against Limit.
+	Level Level `json:"level,omitempty"`
 }
 
 // Process is one process that holds epoll instances, or that was asked for.
@@ -148,12 +153,16 @@ type Process struct {
 	// Instances counts distinct instances; two fds of one instance are one.
 	Instances int   `json:"instances"`
 	Watches   int64 `json:"watches"`
-	// Unread counts the instances whose watches are not known (yet).
+	// Unread counts the instances whose watches are not known (yet); Waiting of them
+	// wait for their first read.
 	Unread      int         `json:"instances_unread"`
+	Waiting     int         `json:"instances_waiting"`
 	KernelBytes KernelBytes `json:"kernel_bytes"`
 	Epolls      []Epoll     `json:"epolls"`
 	// Nofile is the soft RLIMIT_NOFILE.
 	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
+	// NofileLevel is that of FDs against Nofile.
+	NofileLevel Level `json:"nofile_level,omitempty"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`
 	// Placement is where it is on a machine with several nodes, for a process that was
@@ -500,4 +509,5 @@ type Wall struct {
 	Scope           string `json:"scope"`
 	RaiseWith       string `json:"raise_with"`
 	Origin          Origin `json:"origin"`
+	Level           Level  `json:"level,omitempty"`
 }

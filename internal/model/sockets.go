@@ -16,7 +16,9 @@ type Sockets struct {
 	TCP TCPTotals `json:"tcp"`
 	// TCPMem are tcp_mem's marks, of buffers over all namespaces.
 	TCPMem maybe.Of[TCPMem] `json:"tcp_mem_bytes,omitzero"`
-	Total  int64            `json:"total"`
+	// TCPMemState is where the buffers are among these marks.
+	TCPMemState TCPMemState `json:"tcp_mem_state,omitempty"`
+	Total       int64       `json:"total"`
 	// EndsHere counts the sockets whose other end is on this host too: a loopback
 	// connection is two of them.
 	EndsHere int64 `json:"ends_here"`
@@ -108,6 +110,8 @@ type SocketGroup struct {
 	// Waiting of Backlog connections wait in a listener's accept queue.
 	Waiting maybe.Of[int64] `json:"accept_queue,omitzero"`
 	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
+	// QueueState says how full that queue is.
+	QueueState QueueState `json:"accept_queue_state,omitempty"`
 	// PIDs hold the listening socket.
 	PIDs []int `json:"pids,omitempty"`
 }
@@ -422,6 +426,18 @@ type WatchedSocket struct {
 	// PeerHere: the other end is on this host too.
 	PeerHere bool            `json:"peer_here"`
 	Drops    maybe.Of[int64] `json:"drops"`
+}
+
+// AcceptQueue is how many connections wait on a listener, of how many that may; absent
+// of other sockets.
+func (w *WatchedSocket) AcceptQueue() (waiting, backlog maybe.Of[int64]) {
+	if w.State != sock.StateListen.String() {
+		return waiting, backlog
+	}
+	if w.SendQueue.Value > 0 {
+		backlog = w.SendQueue
+	}
+	return w.RecvQueue, backlog
 }
 
 // SocketOf joins a watch to its socket, by the inode that both know.

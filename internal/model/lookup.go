@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Restrict returns a snapshot whose Processes are only those that keep accepts.
 // Everything about the host, its users and their sums stays whole.
 func (s *Snapshot) Restrict(keep func(*Process) bool) *Snapshot {
@@ -11,6 +13,17 @@ func (s *Snapshot) Restrict(keep func(*Process) bool) *Snapshot {
 		}
 	}
 	return &out
+}
+
+// Cache returns the slab cache that has a name, its own or one that SLUB merged into
+// it; nil where there is none.
+func (s *Snapshot) Cache(name string) *Cache {
+	for i := range s.Slab {
+		if c := &s.Slab[i]; c.Name == name || slices.Contains(c.Aliases, name) {
+			return c
+		}
+	}
+	return nil
 }
 
 // Process returns the row of a PID, nil where there is none.
