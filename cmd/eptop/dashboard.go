@@ -62,15 +62,12 @@ type looker struct {
 	mu        sync.Mutex // held while a look is under way
 }
 
-func (l *looker) look(_ context.Context, focus ui.Focus) (*model.Snapshot, error) {
+func (l *looker) look(ctx context.Context, focus ui.Focus) (*model.Snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// What is being measured is not to be disturbed by looking.
-	f := collect.Focus{Fresh: focus.Sweep, Load: focus.Load, Caches: focus.Caches, Quiet: changing(l.loads.Load())}
-	if focus.PID != 0 {
-		f.PIDs = []int{focus.PID}
-	}
-	sample, err := l.collector.Look(f)
+	focus.Quiet = changing(l.loads.Load())
+	sample, err := l.collector.Look(ctx, focus)
 	if err != nil {
 		return nil, err
 	}
@@ -81,17 +78,19 @@ func (l *looker) look(_ context.Context, focus ui.Focus) (*model.Snapshot, error
 		l.looked = true
 		debug.FreeOSMemory()
 	}
-	if focus.PID != 0 && snap.Process(focus.PID) == nil {
-		err = l.collector.Attach(focus.PID)
+	for _, pid := range focus.PIDs {
+		if snap.Process(pid) == nil {
+			err = l.collector.Attach(pid)
+		}
 	}
-	return l.restrictTo(snap, focus.PID), err
+	return l.restrictTo(snap, focus.PIDs), err
 }
 
 // costs looks once at what connections take on this kernel, and how far it goes.
 func (l *looker) costs() (*model.Snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sample, err := l.collector.Look(collect.Focus{Load: true})
+	sample, err := l.collector.Look(context.Background(), model.Focus{Limits: true})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/measure"
 	"github.com/eptop/eptop/internal/model"
@@ -163,7 +162,7 @@ func (s *settings) preflight(cmd *cobra.Command, plan model.LoadPlan) (*model.Sn
 		return nil, model.Preflight{}, err
 	}
 	defer c.Close()
-	sample, err := c.Look(collect.Focus{Load: true})
+	sample, err := c.Look(cmd.Context(), model.Focus{Limits: true})
 	if err != nil {
 		return nil, model.Preflight{}, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui"
 )
 
 // until waits for a load in a certain state.
@@ -52,7 +51,7 @@ func TestLoader(t *testing.T) {
 	defer l.drain()
 	look := func() *model.Snapshot {
 		t.Helper()
-		snap, err := l.look(context.Background(), ui.Focus{Load: true})
+		snap, err := l.look(context.Background(), model.Focus{Limits: true})
 		if err != nil {
 			t.Fatal(err)
 		}

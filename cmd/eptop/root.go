@@ -195,7 +195,7 @@ func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error)
 
 // restrictTo narrows the processes to pids, or else to those of --user. A process
 // that was asked for by its PID stays whoever runs it.
-func (s *settings) restrictTo(snap *model.Snapshot, attached int, pids ...int) *model.Snapshot {
+func (s *settings) restrictTo(snap *model.Snapshot, attached []int, pids ...int) *model.Snapshot {
 	if s.uid < 0 && len(pids) == 0 {
 		return snap
 	}
@@ -203,7 +203,7 @@ func (s *settings) restrictTo(snap *model.Snapshot, attached int, pids ...int) *
 		if len(pids) > 0 {
 			return slices.Contains(pids, p.PID)
 		}
-		return p.PID == attached || p.UID == s.uid
+		return slices.Contains(attached, p.PID) || p.UID == s.uid
 	})
 }
 

@@ -32,11 +32,11 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return err
 	}
 	defer c.Close()
-	sample, err := c.Look(collect.Focus{PIDs: s.pids, AllCaches: true})
+	sample, err := c.Look(cmd.Context(), model.Focus{PIDs: s.pids, AllCaches: true})
 	if err != nil {
 		return err
 	}
-	snap := s.restrictTo(model.New(sample), 0, s.pids...)
+	snap := s.restrictTo(model.New(sample), nil, s.pids...)
 	for _, pid := range s.pids {
 		if snap.Process(pid) == nil {
 			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)
