@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
@@ -36,7 +34,7 @@ func (s *settings) dashboard(ctx context.Context) error {
 	defer l.drain()
 	opts := ui.Options{
 		Look: l.look, Delay: time.Duration(s.delay * float64(time.Second)),
-		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: save, Version: version,
+		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: report.Save, Version: version,
 	}
 	if len(s.pids) == 1 {
 		opts.PID = s.pids[0]
@@ -118,24 +116,4 @@ func (l *looker) close() {
 		defer l.mu.Unlock()
 		l.collector.Close()
 	}
-}
-
-// save writes everything that is on screen, and every watch, to a new file in the
-// working directory. It appears there once it is whole: quitting meanwhile leaves
-// nothing behind.
-func save(snap *model.Snapshot) (path string, err error) {
-	path = fmt.Sprintf("eptop-%s.json", snap.Time.Format("20060102-150405.000"))
-	fd, err := unix.Open(".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("write a snapshot here: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	if err := report.JSON(f, snap, true); err != nil {
-		return "", err
-	}
-	if err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
-		return "", fmt.Errorf("name %s: %w", path, err)
-	}
-	return path, nil
 }
