@@ -173,9 +173,7 @@ func (s *settings) preflight(cmd *cobra.Command, plan model.LoadPlan) (*model.Sn
 
 func loadResult(plan model.LoadPlan, snap *model.Snapshot, pre model.Preflight, opened, last loadgen.Status) *model.LoadResult {
 	return &model.LoadResult{
-		Schema: model.LoadSchema, Kernel: snap.Host.Kernel, Family: string(plan.Family), Watch: string(plan.Watch),
-		Connections: plan.Connections, Opened: last.Peak, OpenAtEnd: last.Open, Failed: last.Failed, Lost: last.Lost, Failures: last.Failures,
-		LastLoss: last.LastLoss, OpenSeconds: opened.OpenTook.Seconds(), PerSecond: opened.PerSecond,
+		Schema: model.LoadSchema, Opening: model.NewOpening(plan, snap.Host.Kernel, opened, last), OpenAtEnd: last.Open,
 		StoppedBy: opened.StoppedBy, Reason: opened.Reason, Workers: len(opened.Workers), WorkerRSSBytes: opened.WorkerBytes,
 		Echoes: last.Echoes, UnreadBytes: last.UnreadBytes, Preflight: pre,
 	}

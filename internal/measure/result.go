@@ -92,11 +92,9 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 		e.fitted, e.fittedOf = e.fit(), len(e.readings)
 	}
 	m := *e.fitted
-	m.Connections, m.Opened, m.Failed, m.Lost = e.plan.Connections, max(st.Peak, e.opened.peak), st.Failed, st.Lost
-	m.Failures, m.LastLoss = st.Failures, st.LastLoss
-	m.OpenSeconds, m.PerSecond = e.opened.took.Seconds(), e.opened.perSecond
-	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
-	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason
+	m.Opening = model.NewOpening(e.plan, m.Kernel, e.opened, st)
+	m.Workers, m.WorkerRSSBytes = len(e.opened.Workers), e.opened.WorkerBytes
+	m.StoppedBy, m.Reason = e.opened.StoppedBy, e.opened.Reason
 	if e.drain.done && e.base.objects != nil {
 		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), rounded(max(0, e.drain.left))
 		m.DrainSeconds = e.drain.took.Seconds()
@@ -106,8 +104,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 
 func (e *Experiment) fit() *model.Measurement {
 	m := &model.Measurement{
-		Schema: model.MeasureSchema, Family: string(e.plan.Family), Watch: string(e.plan.Watch),
-		FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
+		Schema: model.MeasureSchema, FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
 	}
 	if e.expected != nil {
 		m.Kernel = e.expected.Host.Kernel
