@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,7 @@ type Options struct {
 	// trees.
 	ProcRoot, SysRoot string
 	// Source is where files, watches and sockets come from: SourceProc, SourceBPF, or
-	// SourceAuto, the better of those that work here.
+	// SourceAuto, the better of those that work here ("" is that too).
 	Source string
 	// MaxStall is the share of wall time that looking may hold the lock of one
 	// epoll instance, above 0 up to 1.
@@ -125,58 +126,43 @@ func isProcfs(root string) bool {
 	return unix.Statfs(root, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
 }
 
-// Focus is what a look should see first and in any case.
-type Focus struct {
-	// PIDs are processes to include whether they hold epolls or not.
-	PIDs []int
-	// Fresh lists every process again, as far as the cost of its last listing
-	// allows.
-	Fresh bool
-	// Load reads the limits that a load would run into.
-	Load bool
-	// Caches are slab caches, as slabinfo names them, of which the objects are wanted
-	// for each node, besides those that costs are made of. AllCaches is all of them.
-	Caches    []string
-	AllCaches bool
-	// Quiet lists no fds, reads no epolls and dumps no sockets: what is known of them
-	// stays, and the kernel allocates nothing for the look. It is for the time in
-	// which the load generator's connections are measured. A first look is never
-	// quiet.
-	Quiet bool
-}
-
-// Look reads the machine once. It fails only where the processes themselves
-// cannot be listed; every other source that fails is named in Sample.Sources.
-func (c *Collector) Look(focus Focus) (*model.Sample, error) {
+// Look reads the machine once. It fails where the processes themselves cannot be
+// listed, and with ctx.Err() where ctx ends before it has read everything; every other
+// source that fails is named in Sample.Sources.
+func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample, error) {
 	start := c.now()
 	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
-	c.lastLook = start
-	if err := c.source.look(&l); err != nil {
+	if err := c.source.look(ctx, &l); err != nil {
 		return nil, err
 	}
-	l.sockstat()
-	if len(focus.PIDs) == 1 {
-		l.cgroup(focus.PIDs[0])
+	if err := inTurn(ctx, l.sockstat, l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
+		return nil, err
 	}
-	l.memory()
-	l.hostFacts()
-	if focus.Load {
-		l.loadLimits()
-	}
-	l.fillPlacements()
+	c.lastLook = start
 	s.Time = c.now()
 	s.Took = s.Time.Sub(start)
 	c.cost(s)
 	return s, nil
 }
 
+// inTurn takes the steps of a look, and stops between two of them once ctx has ended.
+func inTurn(ctx context.Context, steps ...func()) error {
+	for _, step := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		step()
+	}
+	return nil
+}
+
 // look is one look under way.
 type look struct {
 	*Collector
 	sample *model.Sample
-	focus  Focus
+	focus  model.Focus
 	start  time.Time
 	budget time.Duration // 0: no bound
 }

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ func newCollector(t testing.TB, change func(*Options)) *Collector {
 
 func snapshotOf(t testing.TB, c *Collector, pids ...int) *model.Snapshot {
 	t.Helper()
-	s, err := c.Look(Focus{PIDs: pids})
+	s, err := c.Look(t.Context(), model.Focus{PIDs: pids})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,14 +121,14 @@ func TestAQuietLookDisturbsNothing(t *testing.T) {
 	c := newCollector(t, nil)
 	clock := time.Now()
 	c.now = func() time.Time { return clock }
-	before, err := c.Look(Focus{Quiet: true}) // the first one never is
+	before, err := c.Look(t.Context(), model.Focus{Quiet: true}) // the first one never is
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted(t, model.New(before), w.pids[0], 5)
 	clock = clock.Add(time.Hour) // all is due
 	later := start(t, "watches:7", 0)
-	quiet, err := c.Look(Focus{Quiet: true, Fresh: true})
+	quiet, err := c.Look(t.Context(), model.Focus{Quiet: true, Fresh: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,6 +345,28 @@ func TestTreeWithoutEverything(t *testing.T) {
 	}
 	if s.ConnectionCost.TCP4.Known || s.Epoll.MaxUserWatches.Known || len(s.Walls) != 0 {
 		t.Errorf("numbers out of nothing: %+v", s)
+	}
+}
+
+// TestLookEnds: a look that nobody waits for any more stops at its next step, and the
+// one after it is whole.
+func TestLookEnds(t *testing.T) {
+	c := newCollector(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := 0
+	step := func() { ran++; cancel() }
+	if err := inTurn(ctx, step, step); !errors.Is(err, context.Canceled) || ran != 1 {
+		t.Errorf("%d steps ran: %v", ran, err)
+	}
+	if s, err := c.Look(ctx, model.Focus{}); !errors.Is(err, context.Canceled) || s != nil {
+		t.Errorf("a look after its end: %v, %v", s, err)
+	}
+	s, err := c.Look(t.Context(), model.Focus{Quiet: true}) // the first whole one never is
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Guest.FDsListed == 0 {
+		t.Error("no fds are listed after a look that was ended")
 	}
 }
 

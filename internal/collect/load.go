@@ -16,9 +16,10 @@ import (
 )
 
 // loadLimits reads the limits of eptop itself, the processes it would start and the
-// network namespace it is in. A captured tree has none of these to plan a load on.
+// network namespace it is in, where they are wanted. A captured tree has none of these
+// to plan a load on.
 func (l *look) loadLimits() {
-	if !l.live {
+	if !l.live || !l.focus.Limits {
 		return
 	}
 	out := model.LoadLimits{UID: os.Getuid()}

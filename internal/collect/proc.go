@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"time"
 
 	"github.com/eptop/eptop/internal/epoll"
@@ -44,20 +45,19 @@ type procLook struct {
 	*procSource
 }
 
-func (s *procSource) look(outer *look) error {
+func (s *procSource) look(ctx context.Context, outer *look) error {
 	l := procLook{outer, s}
 	if err := l.processTable(); err != nil {
 		return err
 	}
 	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
-	l.fdinfoSource(l.timed(func() {
-		l.listFDs()
-		l.groupInstances()
-		l.readInstances()
-	}))
-	l.dumpSockets()
-	l.fillProcesses()
-	return nil
+	var err error
+	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
+	if err != nil {
+		return err
+	}
+	l.fdinfoSource(took)
+	return inTurn(ctx, l.dumpSockets, l.fillProcesses)
 }
 
 func (s *procSource) attach(l *look, pid int) error { return procLook{l, s}.attach(pid) }

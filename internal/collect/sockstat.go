@@ -20,7 +20,11 @@ func (l *look) sockstat() {
 }
 
 // cgroup reads what the memory cgroup of the attached process is charged.
-func (l *look) cgroup(pid int) {
+func (l *look) cgroup() {
+	if len(l.focus.PIDs) != 1 {
+		return
+	}
+	pid := l.focus.PIDs[0]
 	m, err := sock.ReadCgroupMemory(l.opts.ProcRoot, pid)
 	if err != nil {
 		return

@@ -53,20 +53,10 @@ type Experiment struct {
 	last     reading
 	warmUp   int64
 	problem  string
-	opened   opened
+	opened   loadgen.Status // when the opening had ended, kept after all is closed
 	drain    drain
 	fitted   *model.Measurement // of so many readings
 	fittedOf int
-}
-
-// opened is what the opening was like, kept after all is closed.
-type opened struct {
-	peak              int64
-	took              time.Duration
-	perSecond         float64
-	workers           int
-	workerBytes       int64
-	stoppedBy, reason string
 }
 
 // drain is how closing all went.
@@ -344,10 +334,7 @@ func (e *Experiment) note() {
 	st := e.gen.Status()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.opened.peak = st.Peak
-	e.opened.took, e.opened.perSecond = st.OpenTook, st.PerSecond
-	e.opened.workers, e.opened.workerBytes = len(st.Workers), st.WorkerBytes
-	e.opened.stoppedBy, e.opened.reason = st.StoppedBy, st.Reason
+	e.opened = st
 }
 
 const (

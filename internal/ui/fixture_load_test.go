@@ -91,7 +91,7 @@ func loadOpening() *model.Load {
 			Phase: model.LoadOpening, Wanted: 10_000, Open: 3_420, Have: model.LoadStages{Sockets: 3_600, Connects: 3_500, Accepts: 3_420, Watches: 3_420}, Peak: 3_420,
 			OpenTook: 400 * time.Millisecond, PerSecond: 8_550, Left: 770 * time.Millisecond, Workers: []int{4711, 4712}, WorkerBytes: 18_900_000,
 		},
-		Found: &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 3_420, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122), Readings: 3},
+		Found: &model.Measurement{Opening: model.Opening{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 3_420}, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122), Readings: 3},
 	}
 	for n := int64(1000); n <= 3000; n += 1000 {
 		l.Points = append(l.Points, model.LoadPoint{Connections: n, Bytes: n * 8122})
@@ -112,7 +112,8 @@ func loadHolding() *model.Load {
 		return model.MeasuredPart{Cache: cache, ShownAs: cache, Kind: model.PartKnown, Objects: objects, Bytes: objects * each, BytesPerObject: each}
 	}
 	l.Found = &model.Measurement{
-		Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, OpenSeconds: 0.527, PerSecond: 18_975, Readings: 85, FolkloreBytes: 3379,
+		Opening:  model.Opening{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, OpenSeconds: 0.527, PerSecond: 18_975},
+		Readings: 85, FolkloreBytes: 3379,
 		BytesPerConnection: maybe.Some[int64](8110), CI95Bytes: maybe.Some[int64](20), BytesPerEnd: maybe.Some[int64](3829), EndCI95Bytes: maybe.Some[int64](12),
 		BytesPerWatch: maybe.Some[int64](208), WatchCI95Bytes: maybe.Some[int64](1), ExpectedBytes: maybe.Some[int64](8122),
 		UnexplainedBytes: maybe.Some[int64](60), MemcgBytes: maybe.Some[int64](33), CgroupBytes: maybe.Some[int64](7890), CgroupCI95Bytes: maybe.Some[int64](23),
@@ -153,6 +154,6 @@ func loadDenied() *model.Load {
 	l := loadHolding()
 	l.Points, l.AboveBytes = nil, maybe.Of[int64]{}
 	l.Problem = "/proc/slabinfo is for root only: run as root to measure what connections cost"
-	l.Found = &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122)}
+	l.Found = &model.Measurement{Opening: model.Opening{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000}, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122)}
 	return l
 }

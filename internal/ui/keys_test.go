@@ -42,7 +42,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 		for len(r.focuses) > 0 {
 			last = <-r.focuses
 		}
-		return last.Sweep
+		return last.Fresh
 	},
 	"go to a PID": func(r *rig, press func()) bool {
 		press()

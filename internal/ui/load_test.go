@@ -386,7 +386,7 @@ func TestLoadElsewhere(t *testing.T) {
 // TestLoadFocus: looks read the limits of a load at first, and while it is planned.
 func TestLoadFocus(t *testing.T) {
 	r, _ := newLoadRig(t)
-	if first := <-r.focuses; !first.Load {
+	if first := <-r.focuses; !first.Limits {
 		t.Error("the first look reads no limits")
 	}
 	for tab, want := range map[string]bool{"6": true, "2": false} {
@@ -396,8 +396,8 @@ func TestLoadFocus(t *testing.T) {
 		for len(r.focuses) > 0 {
 			last = <-r.focuses
 		}
-		if last.Load != want {
-			t.Errorf("on view %s a look reads limits: %v", tab, last.Load)
+		if last.Limits != want {
+			t.Errorf("on view %s a look reads limits: %v", tab, last.Limits)
 		}
 	}
 }

@@ -42,9 +42,9 @@ const lookingText = "looking…"
 // lookedMsg is the answer to a look, dueMsg the end of a wait.
 type (
 	lookedMsg struct {
-		focus Focus
-		snap  *model.Snapshot
-		err   error
+		attached int // the process that was looked at, or 0
+		snap     *model.Snapshot
+		err      error
 	}
 	dueMsg struct{ turn int }
 )
@@ -60,19 +60,23 @@ type attacher interface {
 }
 
 // start takes a look, unless one is under way.
-func (m *Model) start(sweep bool) tea.Cmd {
+func (m *Model) start(fresh bool) tea.Cmd {
 	if m.opts.Look == nil {
 		return nil
 	}
 	if m.look.underway {
-		m.look.again = m.look.again || sweep
+		m.look.again = m.look.again || fresh
 		return nil
 	}
 	m.disarm()
 	m.look.underway = true
 	flight := make(chan struct{})
 	m.look.flight = flight
-	focus := Focus{PID: m.attached(), Sweep: sweep, Load: m.planning()}
+	focus := Focus{Fresh: fresh, Limits: m.planning()}
+	attached := m.attached()
+	if attached != 0 {
+		focus.PIDs = []int{attached}
+	}
 	if c, ok := m.here().(cacher); ok {
 		focus.Caches = c.Caches()
 	}
@@ -81,11 +85,11 @@ func (m *Model) start(sweep bool) tea.Cmd {
 		defer close(flight)
 		defer func() {
 			if r := recover(); r != nil {
-				msg = lookedMsg{focus: focus, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
+				msg = lookedMsg{attached: attached, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
 			}
 		}()
 		snap, err := look(ctx, focus)
-		return lookedMsg{focus: focus, snap: snap, err: err}
+		return lookedMsg{attached: attached, snap: snap, err: err}
 	}
 }
 
@@ -126,7 +130,7 @@ func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
 		if a, ok := v.(attacher); ok {
-			a.Answered(msg.focus.PID)
+			a.Answered(msg.attached)
 		}
 		v.SetSnapshot(msg.snap)
 	}

@@ -37,7 +37,7 @@ func TestOnlyAnAnswerArmsTheNextLook(t *testing.T) {
 	answer <- fixtureRich()
 	r.until("the answer", func() bool { return r.m.snap != nil })
 	// r was pressed meanwhile: one more look, and it is a fresh one.
-	if f := <-begun; !f.Sweep {
+	if f := <-begun; !f.Fresh {
 		t.Error("r asked for no sweep")
 	}
 	answer <- fixtureRich()
@@ -242,7 +242,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			m := New(Options{PID: 31337, Delay: time.Second})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
-			m.Update(lookedMsg{snap: fixtureMillion(n), focus: Focus{PID: 31337}})
+			m.Update(lookedMsg{snap: fixtureMillion(n), attached: 31337})
 			watches := m.views[1].(*processes).one.watches
 			m.Update(stroke("right"))
 			for _, k := range bench.keys {

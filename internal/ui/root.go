@@ -13,17 +13,8 @@ import (
 	"github.com/eptop/eptop/internal/ui/theme"
 )
 
-// Focus is what a look should see in any case.
-type Focus struct {
-	// PID is the process on screen, 0 for none.
-	PID int
-	// Sweep asks for everything afresh, whatever was kept from earlier looks.
-	Sweep bool
-	// Caches are the slab caches on screen.
-	Caches []string
-	// Load asks for the limits that a load would run into.
-	Load bool
-}
+// Focus is what a look should see in any case: the process on screen and its caches.
+type Focus = model.Focus
 
 // Options is what the dashboard is started with.
 type Options struct {
