@@ -21,11 +21,6 @@ const (
 	leastHeight = 15
 )
 
-// area is a rectangle of the screen, in cells.
-type area struct{ x, y, w, h int }
-
-func (a area) holds(x, y int) bool { return x >= a.x && x < a.x+a.w && y >= a.y && y < a.y+a.h }
-
 // layout is all of the root's arithmetic: the first line, the tabs, the view,
 // the status line.
 func (m *Model) layout() (head, tabs, body, status area) {

@@ -22,7 +22,7 @@ func explainOverview(c overviewCard) (title, text string) {
 			"It is the sum over all sockets that were listed; where they were not, the active objects of sock_inode_cache times what an inode and a dentry take (derived), a little high on a small machine, because objects on per-CPU slabs count as active. " +
 			"Sockets: their structures and, beside them, what their buffers take; view 3 has all of it."
 	case cardSockets:
-		return explainSocketCard(cardStructs)
+		return explainSocketMemory()
 	case cardTrend:
 		return "The last minutes", "The watches of all instances, and SReclaimable + SUnreclaim, one value for each look since eptop started (up to 300). " +
 			"Each chart runs from its lowest to its highest value, but over at least a hundredth of the lowest, so that noise stays small; a column is the highest of the looks it stands for.\n\n" +

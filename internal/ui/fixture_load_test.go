@@ -3,7 +3,10 @@ package ui
 import (
 	"fmt"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
@@ -48,6 +51,15 @@ func (f *fakeLoader) is(l *model.Load) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.load = l
+}
+
+// block keeps Set waiting until release is called.
+func (f *fakeLoader) block() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hold := make(chan struct{})
+	f.hold = hold
+	return func() { close(hold) }
 }
 
 // asked takes what it was asked for, reads left out.
@@ -155,4 +167,11 @@ func loadDenied() *model.Load {
 	l.Problem = "/proc/slabinfo is for root only: run as root to measure what connections cost"
 	l.Found = &model.Measurement{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, FolkloreBytes: 3379, ExpectedBytes: maybe.Some[int64](8122)}
 	return l
+}
+
+func (f *fakeLoader) expect(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, f.asked()); diff != "" {
+		t.Errorf("the loader was asked (-want +got):\n%s", diff)
+	}
 }

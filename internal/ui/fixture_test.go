@@ -296,3 +296,55 @@ func fixture23(pid int) model.Process {
 	}
 	return p
 }
+
+// fixtureShared is a machine with a process of several instances: one shared
+// with a child, one that waits for its turn, one denied; anonymous inodes and a
+// pipe; a process called by a terminal's control sequence.
+func fixtureShared() *model.Snapshot {
+	s := fixtureRich()
+	p := fixtureProcess(900, 33, "www-data", "nginx", 23, 30)
+	first := fixture23(900).Epolls[0]
+	first.SharedWith, first.SharedCount = []epoll.Holder{{PID: 901, FD: 4}}, 1
+	first.ChargedUID, first.ChargedSure, first.ChargedWhy = maybe.Some(0), false, "its holders run as several users"
+	second := model.Epoll{FD: 9, State: model.OK, Counts: model.Counts{Watches: 4, ET: 1, Unproven: 1}, ReadTook: 9000, Age: 12 * time.Second, SharingUnknown: true}
+	for i, kind := range []epoll.Kind{epoll.KindEventfd, epoll.KindPipe, epoll.KindSocket, epoll.KindTimerfd} {
+		w := epoll.Watch{TFD: int32(10 + i), Kind: kind, Mask: 0x19, Ino: uint64(90_000 + i), Sdev: 8, HasInode: true, Link: epoll.Current, Data: 0x55d0_1234_5678}
+		if kind == epoll.KindPipe {
+			w.Ino, w.Sdev = 5150, 13
+		}
+		if kind == epoll.KindTimerfd {
+			w.Link = epoll.Unproven
+		}
+		second.List = append(second.List, w)
+	}
+	third := second
+	third.FD, third.SharingUnknown = 10, false
+	p.Epolls = []model.Epoll{
+		first, second, third,
+		{FD: 30, State: model.Absent, NextRead: 3 * time.Second},
+		{FD: 31, State: model.Denied, Problem: "fdinfo of fd 31: permission denied"},
+	}
+	p.Instances, p.Watches, p.Unread, p.Problem = 5, 31, 2, ""
+	p.KernelBytes.LeavesOut = []string{"watches of 2 unread instances"}
+	child := fixtureProcess(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
+	child.Epolls[0] = first
+	child.Epolls[0].SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
+	s.Processes = append([]model.Process{p, child}, s.Processes...)
+	s.Epoll.Unread, s.Hidden = 2, 41
+	return s
+}
+
+// million is a process with a million listed watches.
+func fixtureMillion(n int) *model.Snapshot {
+	s := fixtureHuge()
+	e := &s.Processes[0].Epolls[0]
+	e.List = make([]epoll.Watch, n)
+	for i := range e.List {
+		e.List[i] = epoll.Watch{
+			TFD: int32(i + 5), Kind: epoll.KindSocket, Mask: 0x80002019, Data: uint64(i) * 2654435761 % 1_000_003,
+			Ino: uint64(100_000 + i), Sdev: 8, HasInode: true, Link: epoll.Current,
+		}
+	}
+	e.Counts = model.Counts{Watches: int64(n), ET: int64(n)}
+	return s
+}

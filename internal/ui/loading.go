@@ -9,14 +9,6 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// driver is the view that drives the load generator.
-type driver interface {
-	// Drive hands the generator over; n connections are opened at once, 0 for none.
-	Drive(l Loader, n int64)
-	// Open is how many connections there are, which would end with eptop.
-	Open() int64
-}
-
 // lend hands the load generator to the view that drives it.
 func (m *Model) lend() {
 	for i, v := range m.views {

@@ -49,16 +49,6 @@ type (
 	dueMsg struct{ turn int }
 )
 
-// attacher is the view that shows one process.
-type attacher interface {
-	// Attach shows a process; passing: Esc goes back to the view before
-	// instead of the list. Attached is its PID, or 0.
-	Attach(pid int, passing bool)
-	Attached() int
-	// Answered is called before SetSnapshot with the PID that was looked at.
-	Answered(pid int)
-}
-
 // start takes a look, unless one is under way.
 func (m *Model) start(sweep bool) tea.Cmd {
 	if m.opts.Look == nil {

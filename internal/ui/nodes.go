@@ -141,14 +141,6 @@ func (v *nodes) box(c nodesCard, w int) draw.Box {
 	return draw.Box{Title: "Nodes", Lines: asLines(v.nodeLines(w))}
 }
 
-func asLines(texts []string) []draw.Line {
-	lines := make([]draw.Line, len(texts))
-	for i, t := range texts {
-		lines[i].Text = t
-	}
-	return lines
-}
-
 func (v *nodes) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:

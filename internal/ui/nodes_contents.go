@@ -154,14 +154,3 @@ func cacheOf(s *model.Snapshot, name string) (c *model.Cache, merged bool) {
 	}
 	return nil, false
 }
-
-// objectsOf is how many objects of a cache a node holds. A node that is not listed
-// has none.
-func objectsOf(c *model.Cache, node int) int64 {
-	for _, n := range c.Nodes {
-		if n.Node == node {
-			return n.Objects
-		}
-	}
-	return 0
-}

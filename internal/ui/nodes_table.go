@@ -190,10 +190,3 @@ func cpusOf(n model.Node) string {
 	}
 	return draw.Clean(cpus)
 }
-
-func bytesOrDash(m maybe.Of[int64]) string {
-	if b, ok := m.Get(); ok {
-		return units.Bytes(b)
-	}
-	return "–"
-}

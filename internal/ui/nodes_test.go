@@ -12,7 +12,7 @@ import (
 )
 
 func TestNodesScroll(t *testing.T) {
-	v := machineView("nodes", fixtureNodes8(), 80, 21).(*nodes)
+	v := newView(newNodes).show(fixtureNodes8(), 80, 21).(*nodes)
 	if v.Tell() != "lines 1–21 of 83" {
 		t.Errorf("Tell = %q", v.Tell())
 	}
@@ -31,7 +31,7 @@ func TestNodesScroll(t *testing.T) {
 // itself.
 func TestNodesExplain(t *testing.T) {
 	for _, size := range [][2]int{{80, 21}, {120, 37}, {160, 47}} {
-		v := machineView("nodes", fixturePlaced(), size[0], size[1]).(*nodes)
+		v := newView(newNodes).show(fixturePlaced(), size[0], size[1]).(*nodes)
 		var titles []string
 		for range 10 {
 			title, _ := v.Explain()
@@ -49,7 +49,7 @@ func TestNodesExplain(t *testing.T) {
 // TestNodesDetached: the card of a process goes when nobody is attached any more,
 // and the cursor that was on it to the first card.
 func TestNodesDetached(t *testing.T) {
-	v := machineView("nodes", fixturePlaced(), 160, 47).(*nodes)
+	v := newView(newNodes).show(fixturePlaced(), 160, 47).(*nodes)
 	v.here = cardPlacement
 	if title, _ := v.Explain(); title != "Where a process is" {
 		t.Fatal(title)
@@ -207,7 +207,7 @@ func TestDistancesWithoutAGoneNode(t *testing.T) {
 		s.Nodes[i].Distances = rows[i]
 	}
 	s.Nodes, s.NodesGone = slices.Delete(s.Nodes, 1, 2), []int{1}
-	v := machineView("nodes", s, 160, 47).(*nodes)
+	v := newView(newNodes).show(s, 160, 47).(*nodes)
 	var got []string
 	for _, line := range v.distanceLines()[:4] {
 		got = append(got, strings.Join(strings.Fields(ansi.Strip(line)), " "))
@@ -228,7 +228,7 @@ func TestContentsLeaveNothingOut(t *testing.T) {
 		s.Nodes[0].Meminfo[name] = 4096
 	}
 	s.Nodes[0].Meminfo["Bounce"] = 0
-	v := machineView("nodes", s, 80, 21).(*nodes)
+	v := newView(newNodes).show(s, 80, 21).(*nodes)
 	screen := ansi.Strip(strings.Join(v.contentLines(76), "\n"))
 	for _, name := range []string{"Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "KReclaimable"} {
 		if !strings.Contains(screen, name) {
@@ -243,3 +243,7 @@ func TestContentsLeaveNothingOut(t *testing.T) {
 		t.Errorf("the end cannot be scrolled to:\n%s", last)
 	}
 }
+
+func TestViewnodes(t *testing.T) { newView(newNodes).check(t, "nodes") }
+
+func BenchmarkFramenodes(b *testing.B) { newView(newNodes).benchmark(b) }

@@ -104,9 +104,6 @@ func foldParts(parts []model.Part) []model.Part {
 	return out
 }
 
-// othersCache stands for the parts that fewerParts adds up.
-const othersCache = "others"
-
 // fewerParts adds the last parts up into one, so that at most so many are left and
 // they still come to the total; one part would say no more than the total does.
 func fewerParts(parts []model.Part, most int) []model.Part {
@@ -207,18 +204,6 @@ func (v *overview) userLine(w int, u model.User) string {
 	return draw.Columns(w, append(cells, draw.Cell{Text: units.Percent(share), W: 7, Right: true, Pen: limitPen(p, share)})...)
 }
 
-// limitPen is the colour of a share of a limit; the percentage beside it says
-// the same.
-func limitPen(p *draw.Pens, share float64) draw.Pen {
-	switch {
-	case share >= 0.95:
-		return p.Crit
-	case share >= 0.8:
-		return p.Warn
-	}
-	return p.Bar
-}
-
 // wallLines: the limits in the order in which more connections run into them.
 func (v *overview) wallLines(w int) []draw.Line {
 	p := v.pens
@@ -258,13 +243,6 @@ func (v *overview) wallLine(w, leftW int, wall model.Wall, first bool) string {
 		cells = append(cells, draw.Cell{Text: p.Gauge(limitPen(p, share), bar, share), W: bar})
 	}
 	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
-}
-
-func connectionsLeft(wall model.Wall) string {
-	if wall.Origin == model.Estimated {
-		return "≈ " + units.Count(wall.ConnectionsLeft)
-	}
-	return units.Count(wall.ConnectionsLeft)
 }
 
 // raiseWith lists what moves each wall.
@@ -450,23 +428,4 @@ func (v *overview) missingLines(w int) []draw.Line {
 		lines[0].Drop = 0
 	}
 	return lines
-}
-
-// wrapped is a sentence over as many lines as it takes.
-func wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
-	lines := asLines(draw.Wrap(text, w))
-	for i := range lines {
-		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
-	}
-	return lines
-}
-
-// longest is the first of the texts that fits into w cells, the last if none.
-func longest(w int, texts ...string) string {
-	for _, t := range texts {
-		if draw.Width(t) <= w {
-			return t
-		}
-	}
-	return texts[len(texts)-1]
 }

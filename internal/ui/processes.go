@@ -190,17 +190,3 @@ func (v *processes) Explain() (title, text string) {
 	}
 	return explainColumn(v.table)
 }
-
-// explainColumn explains the column the person is on first, then the others.
-func explainColumn(t *table.Model) (title, text string) {
-	here := t.Column()
-	var b strings.Builder
-	b.WriteString(here.Explain)
-	b.WriteString("\n")
-	for _, c := range t.Columns() {
-		if c.Title != here.Title && c.Explain != "" {
-			b.WriteString("\n" + c.Title + ": " + c.Explain)
-		}
-	}
-	return here.Title, b.String()
-}

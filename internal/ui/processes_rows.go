@@ -106,14 +106,6 @@ func (r processRows) Row(i int, dst []table.Cell) {
 	}
 }
 
-// quietZero writes a number; 0 steps back so that the others stand out.
-func quietZero(n int64, role table.Role) table.Cell {
-	if n == 0 {
-		return table.Cell{Text: "0", Role: table.Muted}
-	}
-	return table.Cell{Text: units.Count(n), Role: role}
-}
-
 // sumCell is quietZero for a sum over the instances of a process.
 func sumCell(p *model.Process, n int64, role table.Role) table.Cell {
 	if p.Unread == 0 || n > 0 {

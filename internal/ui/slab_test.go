@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -21,7 +20,7 @@ import (
 // TestSlabChange: changes count from the first look, and from the mark once
 // there is one.
 func TestSlabChange(t *testing.T) {
-	v := machineView("slab", fixtureRich(), 220, 20).(*slabs)
+	v := newView(newSlab).show(fixtureRich(), 220, 20).(*slabs)
 	grown := func(objects int64) *model.Snapshot {
 		s := fixtureRich()
 		for i := range s.Slab {
@@ -62,7 +61,7 @@ func TestSlabChange(t *testing.T) {
 // TestSlabNetwork: n shows all caches and hides those that have nothing to do
 // with sockets, merged ones judged by every name.
 func TestSlabNetwork(t *testing.T) {
-	v := machineView("slab", fixtureRich(), 160, 40)
+	v := newView(newSlab).show(fixtureRich(), 160, 40)
 	if s := ansi.Strip(v.View()); !strings.Contains(s, "anon_vma_chain = eventpoll_pwq +1") || strings.Contains(s, "ext4_inode_cache") {
 		t.Errorf("network and epoll only:\n%s", s)
 	}
@@ -113,7 +112,7 @@ func later(seconds int) *model.Snapshot {
 func TestSlabLaterGolden(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		w, h := size[0], size[1]-chrome
-		v := machineView("slab", nil, w, h).(*slabs)
+		v := newView(newSlab).show(nil, w, h).(*slabs)
 		for second := range 133 {
 			v.SetSnapshot(later(second))
 		}
@@ -133,7 +132,7 @@ func TestSlabLaterGolden(t *testing.T) {
 // TestSlabDetailFits: no line of a box is wider than it, whatever the cache.
 func TestSlabDetailFits(t *testing.T) {
 	for _, fixture := range []func() *model.Snapshot{fixtureRich, fixtureNodes8, fixtureOddNodes} {
-		v := machineView("slab", fixture(), 160, 40).(*slabs)
+		v := newView(newSlab).show(fixture(), 160, 40).(*slabs)
 		for _, c := range v.snap.Slab {
 			for w := 24; w <= 92; w += 4 {
 				for _, line := range v.detail(c.Name).Lines(v.pens, w) {
@@ -144,7 +143,7 @@ func TestSlabDetailFits(t *testing.T) {
 			}
 		}
 	}
-	v := machineView("slab", fixtureRich(), 160, 40).(*slabs)
+	v := newView(newSlab).show(fixtureRich(), 160, 40).(*slabs)
 	gone := v.detail("dentry")
 	v.SetSnapshot(fixtureDenied())
 	if text := strings.Join(gone.Lines(v.pens, 80), " "); !strings.Contains(text, "no cache of this name") {
@@ -155,7 +154,7 @@ func TestSlabDetailFits(t *testing.T) {
 // TestSlabHistoriesAreBounded: a thousand caches pass over the screen, and the
 // memory for their histories stays as it was promised; those behind sockets stay.
 func TestSlabHistoriesAreBounded(t *testing.T) {
-	v := machineView("slab", nil, 160, 50).(*slabs)
+	v := newView(newSlab).show(nil, 160, 50).(*slabs)
 	look := func(second int) {
 		s := later(second)
 		for i := range 1000 {
@@ -223,40 +222,9 @@ func TestSlabRate(t *testing.T) {
 	}
 }
 
-// TestSlabAsksForTheCachesOnScreen: the look is told which caches are in sight, and
-// none while another view is.
-func TestSlabAsksForTheCachesOnScreen(t *testing.T) {
-	var asked []string
-	m := New(Options{Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
-		asked = f.Caches
-		return fixtureRich(), nil
-	}})
-	m.resize(80, 15)
-	ask := func() []string {
-		asked = nil
-		msg := m.start(false)()
-		m.Update(msg)
-		return asked
-	}
-	ask()
-	if got := ask(); got != nil {
-		t.Errorf("on the Overview a look asks for %q", got)
-	}
-	m.jump("4")
-	// Of twelve lines three are sums, or two on a screen this low, and one is the head.
-	if got := ask(); len(got) != 9 || got[0] != "TCP" || !slices.Contains(got, "ep_head") {
-		t.Errorf("on the Slab view a look asks for %q", got)
-	}
-	m.Update(press("n"))
-	m.Update(press("G"))
-	if got := ask(); len(got) != 9 || slices.Contains(got, "TCP") || !slices.Contains(got, "btrfs_inode") {
-		t.Errorf("at the end of all caches a look asks for %q", got)
-	}
-}
-
 // TestSlabChip: a click on the filter changes it, as n does.
 func TestSlabChip(t *testing.T) {
-	v := machineView("slab", fixtureRich(), 80, 21).(*slabs)
+	v := newView(newSlab).show(fixtureRich(), 80, 21).(*slabs)
 	if first, _, _ := strings.Cut(ansi.Strip(v.View()), "\n"); !strings.HasPrefix(first, "[n: network and epoll only] ") {
 		t.Errorf("the first line is %q", first)
 	}
@@ -273,7 +241,7 @@ func TestSlabChip(t *testing.T) {
 // TestSlabTwoCachesOfOneName: each has its own changes and history, and two that
 // nothing tells apart do no harm.
 func TestSlabTwoCachesOfOneName(t *testing.T) {
-	v := machineView("slab", nil, 160, 20).(*slabs)
+	v := newView(newSlab).show(nil, 160, 20).(*slabs)
 	for second := range 10 {
 		s := &model.Snapshot{Time: fixtureTime.Add(time.Duration(second) * time.Second)}
 		for _, slot := range []int64{64, 128, 128} {
@@ -302,7 +270,7 @@ func TestSlabThatIsCutSaysSo(t *testing.T) {
 		}
 	}
 	for _, h := range []int{6, 10, 21} {
-		if screen := ansi.Strip(machineView("slab", s, 100, h).View()); !strings.Contains(screen, "Not in full: malformed: slabinfo line 7") {
+		if screen := ansi.Strip(newView(newSlab).show(s, 100, h).View()); !strings.Contains(screen, "Not in full: malformed: slabinfo line 7") {
 			t.Errorf("%d lines do not say what is missing:\n%s", h, screen)
 		}
 	}
@@ -311,7 +279,7 @@ func TestSlabThatIsCutSaysSo(t *testing.T) {
 // TestSlabSorts: slabtop's sorts and the others put the right cache on top, those of
 // changes by the look that is on screen.
 func TestSlabSorts(t *testing.T) {
-	v := machineView("slab", fixtureRich(), 220, 40).(*slabs)
+	v := newView(newSlab).show(fixtureRich(), 220, 40).(*slabs)
 	v.SetSnapshot(later(5)) // growing
 	v.Update(press("n"))
 	for column, want := range map[int]string{
@@ -343,7 +311,7 @@ func BenchmarkSlabLook(b *testing.B) {
 		s.Slab = append(s.Slab, model.Cache{Name: fmt.Sprintf("cache-%d", i), Objects: 10, Active: 10, ObjsPerSlab: 10, PagesPerSlab: 1, Slabs: 1, Bytes: 4096})
 	}
 	s.SlabTotals, s.SlabNetwork = model.SumSlab(s.Slab, true), model.SumSlab(s.Slab, false)
-	v := machineView("slab", s, 160, 47).(*slabs)
+	v := newView(newSlab).show(s, 160, 47).(*slabs)
 	v.Update(press("n"))
 	look := func() {
 		next := *s
@@ -387,3 +355,7 @@ func TestPinnedIsALowerBound(t *testing.T) {
 		t.Errorf("%q", last)
 	}
 }
+
+func TestViewslab(t *testing.T) { newView(newSlab).check(t, "slab") }
+
+func BenchmarkFrameslab(b *testing.B) { newView(newSlab).benchmark(b) }

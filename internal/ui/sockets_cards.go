@@ -16,45 +16,6 @@ import (
 // Each function here writes the lines of one card for an inner width of w.
 // A line's Drop says how soon it goes where the screen is too low.
 
-// socketMemory: structures against buffers, and what of it only looks
-// reclaimable.
-func socketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
-	structs, ok1 := s.StructBytes.Get()
-	buffers, ok2 := s.BufferBytes.Get()
-	line := func(name string, m maybe.Of[int64]) string {
-		value := "?"
-		if n, ok := m.Get(); ok {
-			value = units.Bytes(n)
-		}
-		cells := []draw.Cell{{Text: name, W: 10}, {Text: value, W: 9, Right: true, Pen: p.Strong}}
-		if bar := w - 10 - 9 - 7 - 3; ok1 && ok2 && structs+buffers > 0 && bar >= 3 {
-			share := float64(m.Value) / float64(structs+buffers)
-			cells = append(cells, draw.Cell{Text: p.Gauge(p.Bar, bar, share), W: bar}, draw.Cell{Text: units.Percent(share), W: 7, Right: true})
-		}
-		return draw.Columns(w, cells...)
-	}
-	lines := []draw.Line{{Text: line("structures", s.StructBytes)}, {Text: line("buffers", s.BufferBytes)}}
-	if n, ok := s.PinnedReclaimableBytes.Get(); ok {
-		head := "pinned     " + p.Strong.Ink(draw.FitRight(units.Bytes(n), 9))
-		words := longest(w-21, `though "reclaimable", by these sockets`, `though "reclaimable"`, `"reclaimable"`, "")
-		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Warn.Ink(words), w), Drop: 2})
-	}
-	if ok1 && s.Total > 0 {
-		each := units.Count(structs / s.Total)
-		head := "a socket   " + p.Strong.Ink(draw.FitRight(each+" B", 9))
-		words := longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
-		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
-	}
-	total := units.Many(s.Total, "socket")
-	here := units.Count(s.EndsHere) + " with their other end here"
-	text := longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
-	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
-	if s.EndsHere > 0 {
-		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("a loopback connection is two ends", w)), Drop: 5})
-	}
-	return lines
-}
-
 // tcpLines: buffers against the marks of tcp_mem, and sockstat's own counts.
 func tcpLines(p *draw.Pens, s *model.Sockets, w int, withStates bool) []draw.Line {
 	var lines []draw.Line
@@ -146,9 +107,6 @@ func stateLines(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	}
 	return lines
 }
-
-// stretched is from when on the wait for the next dump is worth a word.
-const stretched = time.Second
 
 // coveredLines: how old the numbers are and which namespaces they cover.
 func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
@@ -258,9 +216,5 @@ func explainSocketCard(c socketCard) (title, text string) {
 		return "States of TCP sockets", "All TCP sockets of the namespaces counted, IPv4 and IPv6, by state. TIME_WAIT is a small structure (tw_sock_TCP) that holds a port for 60 s; SYN_RECV another one (request_sock_TCP), a connection whose handshake is not finished. " +
 			"CLOSE_WAIT: the other end has closed, and this process has not. FIN_WAIT2 can be a full socket or a small structure."
 	}
-	return "Socket memory", "Structures are what the slab holds for the sockets: sock, inode, file, dentry, security blobs and bind buckets, each kind and state with its own objects, as bytes of a slab over the objects in it. " +
-		"Buffers are what SKMEMINFO says of each socket: received and not read, written and not acknowledged, charged ahead, backlog and options.\n\n" +
-		"Pinned: inodes and dentries are in caches that the kernel counts into SReclaimable and so into MemAvailable, but no pressure frees those that a live socket holds.\n\n" +
-		"A socket whose other end is on this host counts for itself: a loopback connection is two ends and takes the memory of two.\n\n" +
-		"Not counted: epoll watches, routes, conntrack, the program's own memory, and what no one has explained yet. measured, derived and estimated are as on the Overview; a ? says that it is not known."
+	return explainSocketMemory()
 }

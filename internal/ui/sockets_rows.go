@@ -153,23 +153,6 @@ func rowOfProcess(p *model.Process) socketRow {
 	return row
 }
 
-// structsOf is what a process's sockets take; absent too where no list of sockets
-// has any of them.
-func structsOf(p *model.Process) maybe.Of[int64] {
-	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 {
-		return maybe.Of[int64]{}
-	}
-	return p.KernelBytes.Sockets
-}
-
-// buffersOf is what their buffers take, likewise.
-func buffersOf(p *model.Process) maybe.Of[int64] {
-	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 && p.KernelBytes.Buffers.Value == 0 {
-		return maybe.Of[int64]{}
-	}
-	return p.KernelBytes.Buffers
-}
-
 // owner names the processes that hold a listener.
 func (r *socketRows) owner(pids []int) string {
 	if len(pids) == 0 {
@@ -218,12 +201,6 @@ func (r *socketRows) AppendText(dst []byte, i int) []byte {
 	return dst
 }
 
-// queueFull reports whether a listener takes no more connections: the kernel
-// lets one more than the backlog wait (sk_acceptq_is_full in include/net/sock.h).
-func queueFull(waiting, backlog maybe.Of[int64]) bool {
-	return waiting.Known && backlog.Known && waiting.Value > backlog.Value
-}
-
 // acceptQueue is how many connections wait for accept, of how many may.
 func acceptQueue(r *socketRow) table.Cell {
 	waiting, ok := r.waiting.Get()
@@ -253,17 +230,6 @@ func maybeCount(m maybe.Of[int64], role table.Role) table.Cell {
 		return table.Cell{Text: "–", Role: table.Muted}
 	}
 	return quietZero(n, role)
-}
-
-func maybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
-	n, ok := m.Get()
-	switch {
-	case !ok:
-		return table.Cell{Text: "–", Role: table.Muted}
-	case n == 0:
-		return table.Cell{Text: "0 B", Role: table.Muted}
-	}
-	return table.Cell{Text: units.Bytes(n), Role: role}
 }
 
 // newSocketTable is the table of a grouping, the most sockets on top.

@@ -2,18 +2,13 @@ package ui
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
-	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/sock"
 )
 
 func TestSocketsGolden(t *testing.T) {
@@ -24,7 +19,7 @@ func TestSocketsGolden(t *testing.T) {
 				file := fmt.Sprintf("sockets-%s-by-%s-%dx%d", machine, by, size[0], size[1])
 				t.Run(file, func(t *testing.T) {
 					w, h := size[0], size[1]-chrome
-					v := machineView("sockets", fixture(), w, h).(*sockets)
+					v := newView(newSockets).show(fixture(), w, h).(*sockets)
 					for v.by != by {
 						v.Update(press("v"))
 					}
@@ -32,29 +27,6 @@ func TestSocketsGolden(t *testing.T) {
 					golden(t, file, v.View())
 				})
 			}
-		}
-	}
-}
-
-// TestJoinedGolden: the watches of a process with all of their sockets.
-func TestJoinedGolden(t *testing.T) {
-	screens := map[string][]string{
-		"watches":  {"p", "4", "2", "4", "2", "enter", "right"},
-		"listener": {"p", "4", "2", "4", "2", "enter", "right", "enter"},
-		"peer":     {"p", "4", "2", "4", "2", "enter", "right", "j", "enter"},
-	}
-	for name, keys := range screens {
-		for _, size := range [][2]int{{80, 24}, {160, 50}} {
-			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
-				r := newRig(t, fixtureJoined())
-				r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
-				for _, k := range keys {
-					r.keys(k)
-					r.settle()
-				}
-				exactly(t, r.m.View().Content, size[0], size[1])
-				golden(t, fmt.Sprintf("joined-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
-			})
 		}
 	}
 }
@@ -77,7 +49,7 @@ func TestSocketsAbsent(t *testing.T) {
 	s := fixtureNobody()
 	s.Sockets.StructBytes, s.Sockets.TCPMem = maybe.Of[int64]{}, maybe.Of[model.TCPMem]{}
 	s.Sockets.TCP = model.TCPTotals{}
-	v := machineView("sockets", s, 160, 47).(*sockets)
+	v := newView(newSockets).show(s, 160, 47).(*sockets)
 	screen := socketScreen(v)
 	for _, want := range []string{
 		"structures         ?", "buffers            ?", "sockstat could not be read", "in use – · time wait –",
@@ -111,7 +83,7 @@ func TestAcceptQueue(t *testing.T) {
 			t.Errorf("%d of %d: %q, want %q", c.waiting, c.backlog, got, c.want)
 		}
 	}
-	v := machineView("sockets", fixtureRich(), 160, 47).(*sockets)
+	v := newView(newSockets).show(fixtureRich(), 160, 47).(*sockets)
 	v.choose(byPort)
 	// The third column is ACCEPTQ: the fullest comes first.
 	v.deck.table.SetOrder(2, true)
@@ -121,69 +93,9 @@ func TestAcceptQueue(t *testing.T) {
 	}
 }
 
-// TestSocketsKeys switches the grouping with the key and the mouse, keeps each
-// table's filter, and goes where Enter leads.
-func TestSocketsKeys(t *testing.T) {
-	r := newRig(t, fixtureShared())
-	r.keys("3")
-	for _, by := range []string{"process", "port", "remote", "user", "state", "process", "port"} {
-		r.keys("v")
-		if !r.shows("[" + by + "]") {
-			t.Fatalf("v does not lead to %s:\n%s", by, r.screen())
-		}
-	}
-	r.keys("/", "v", "8", "esc", "/", "F", "U", "L", "L", "enter")
-	if !r.shows("[port]", "FULL 129/128") || r.shows("127.0.0.1:8080") {
-		t.Fatalf("filtered by FULL:\n%s", r.screen())
-	}
-	r.keys("v")
-	if r.shows("/FULL") {
-		t.Error("the filter of one grouping is on another")
-	}
-	lines := strings.Split(r.screen(), "\n")
-	for y, line := range lines {
-		if i := strings.Index(line, " port "); i >= 0 && strings.Contains(line, "Sockets by") {
-			r.send(tea.MouseClickMsg{X: i + 2, Y: y, Button: tea.MouseLeft})
-		}
-	}
-	r.sees("[port]", "/FULL")
-	for y, line := range strings.Split(r.screen(), "\n") {
-		if i := strings.Index(line, "STRUCTS"); i >= 0 {
-			r.send(tea.MouseClickMsg{X: i + 2, Y: y, Button: tea.MouseLeft})
-		}
-	}
-	r.sees("STRUCTS▼")
-	r.keys("enter")
-	r.settle()
-	if r.m.attached() != 7425 {
-		t.Errorf("Enter on a listener leads to process %d", r.m.attached())
-	}
-	r.keys("esc")
-	r.sees("[3 Sockets]", "[port]")
-	r.keys("esc", "v", "v", "v", "v", "enter")
-	r.settle()
-	if r.m.attached() != 7424 {
-		t.Errorf("Enter on a process leads to %d:\n%s", r.m.attached(), r.screen())
-	}
-	r.keys("esc", "v", "v", "v", "v", "enter")
-	r.settle()
-	r.sees("tcp ESTABLISHED", "152 000 have their other end", "582 023 316 B, 3 829 B each on")
-	r.keys("esc", "v", "v", "/", ":", "2", "2", "enter", "enter")
-	r.settle()
-	r.sees("tcp 0.0.0.0:22", "0 connections waiting, of a backlog of 128", "Which process listens is not known")
-}
-
-// TestSocketsOwnerUnknown: Enter on a listener of nobody known says so.
-func TestSocketsOwnerUnknown(t *testing.T) {
-	r := newRig(t, fixtureNobody())
-	r.keys("3", "v", "v", "enter")
-	r.settle()
-	r.sees("Which process listens is not known", "sudo eptop")
-}
-
 // TestSocketsCursor walks up into the cards, which explain themselves.
 func TestSocketsCursor(t *testing.T) {
-	v := machineView("sockets", fixturePressed(), 160, 47)
+	v := newView(newSockets).show(fixturePressed(), 160, 47)
 	if title, text := v.Explain(); title != "SOCKETS" || !strings.Contains(text, "By state: ") {
 		t.Errorf("the table explains %q: %s", title, text)
 	}
@@ -203,183 +115,6 @@ func TestSocketsCursor(t *testing.T) {
 	}
 }
 
-// TestWatchesOfSockets sorts and filters watches by what their sockets tell.
-func TestWatchesOfSockets(t *testing.T) {
-	s := fixtureJoined()
-	e := &s.Process(4242).Epolls[0]
-	m := newWatchTable(newKeyMap().Keys)
-	m.SetSize(160, 60)
-	m.SetSource(newWatchRows(s, 4242, e))
-	first := func(column int, down bool) string {
-		m.SetOrder(column, down)
-		return ansi.Strip(strings.Split(m.View(), "\n")[1])
-	}
-	for _, c := range []struct {
-		column int
-		down   bool
-		want   string
-	}{
-		{watchKind, false, "epoll"}, {watchKind, true, "unix"}, {watchState, true, "LISTEN"}, {watchLocal, true, "@known23"}, {watchPeer, true, "[::1]:54321"},
-		{watchRecv, true, "4.6 kB"}, {watchSend, true, "18.0 kB"}, {watchNotes, false, "stale"},
-	} {
-		if got := first(c.column, c.down); !strings.Contains(got, c.want) {
-			t.Errorf("sorted by column %d, down %v, the first row is %q, not of %s", c.column, c.down, got, c.want)
-		}
-	}
-	// Addresses are numbers, not text: port 9000 comes before 40000.
-	if addressOf("127.0.0.1:9000").compare(addressOf("127.0.0.1:40000")) >= 0 || addressOf("9.0.0.1:1").compare(addressOf("10.0.0.1:1")) >= 0 {
-		t.Error("addresses are ordered as text")
-	}
-	m.SetOrder(-1, false)
-	for filter, rows := range map[string]int{"127.0.0.2:": 8, "udp": 1, "⌂": 8, "!⌂": 15, "ESTABLISHED": 10, "203.0.113.9": 1, "/run/known23": 1, "LISTEN": 2} {
-		m.SetFilter(filter)
-		if m.Len() != rows {
-			t.Errorf("the filter %q leaves %d rows, want %d:\n%s", filter, m.Len(), rows, ansi.Strip(m.View()))
-		}
-	}
-}
-
-// TestSameWatches: an order by what sockets tell holds until they are listed
-// again, another one as long as the watches are the same.
-func TestSameWatches(t *testing.T) {
-	s := fixtureJoined()
-	e := &s.Process(4242).Epolls[0]
-	later := fixtureJoined()
-	later.Sockets.Age = 0
-	a, b, c := newWatchRows(s, 4242, e), newWatchRows(s, 4242, e), newWatchRows(later, 4242, e)
-	for _, column := range []int{-1, watchFD, watchEvents, watchPeer, watchNotes} {
-		for _, filtered := range []bool{false, true} {
-			if !b.Same(a, column, filtered) {
-				t.Errorf("column %d, filtered %v: the same is not", column, filtered)
-			}
-			if got, want := c.Same(a, column, filtered), !filtered && column != watchPeer && column != watchNotes; got != want {
-				t.Errorf("column %d, filtered %v: after another dump Same = %v", column, filtered, got)
-			}
-		}
-	}
-}
-
-// TestWatchOfALiveSocket: a real connection, listed by the kernel, shows its
-// addresses and its unread bytes.
-func TestWatchOfALiveSocket(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	server, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	if _, err := client.Write(make([]byte, 777)); err != nil {
-		t.Fatal(err)
-	}
-	spaces, err := sock.NewNamespaces("/proc", 4)
-	if err != nil {
-		t.Skipf("no network namespaces here: %v; run where /proc/self/ns/net is", err)
-	}
-	defer spaces.Close()
-	table := spaces.Own().Dump(nil, sock.FamilyTCP4)
-	for i, s := range table.All() {
-		if s.Remote.String() != client.LocalAddr().String() || s.Local.String() != l.Addr().String() {
-			continue
-		}
-		snap := fixtureRich()
-		list := []epoll.Watch{{TFD: 5, Kind: epoll.KindSocket, Ino: uint64(table.Ino(i)), HasInode: true, Mask: 0x19}}
-		snap.Processes = []model.Process{fixtureProcess(77, 0, "root", "live", 1, 1)}
-		snap.Processes[0].Epolls[0].List = list
-		r := newRig(t, joinedTo(snap, table))
-		r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
-		r.keys("p", "7", "7", "enter")
-		r.settle()
-		row := lineWith(r.screen(), client.LocalAddr().String())
-		for _, want := range []string{"tcp ", "ESTABLISHED", l.Addr().String(), "⌂ " + client.LocalAddr().String(), " 777 B ", "kB"} {
-			if !strings.Contains(row, want) {
-				t.Errorf("%q is not in %q", want, row)
-			}
-		}
-		r.keys("right", "enter")
-		r.settle()
-		r.sees("tcp socket", "a socket of this host too", "777 B received and not read", "0 packets")
-		return
-	}
-	t.Fatalf("the kernel does not list %s", client.LocalAddr())
-}
-
-// BenchmarkJoin is a million watches with their sockets: a frame, a sort by an
-// address, a filter.
-func BenchmarkJoin(b *testing.B) {
-	const n = 1_000_000
-	snap := joinedTo(fixtureMillion(n), tableOf(b, procNetTCP(n, 100_000)))
-	e := &snap.Processes[0].Epolls[0]
-	m := newWatchTable(newKeyMap().Keys)
-	m.SetSize(114, 36)
-	m.SetSource(newWatchRows(snap, 31337, e))
-	if s := ansi.Strip(m.View()); !strings.Contains(s, "ESTABLISHED") || !strings.Contains(s, "127.0.0.1:8080") {
-		b.Fatalf("not joined:\n%s", s)
-	}
-	b.Run("frame", func(b *testing.B) {
-		for b.Loop() {
-			m.SetSource(newWatchRows(snap, 31337, e))
-			m.View()
-		}
-	})
-	b.Run("sort keys", func(b *testing.B) {
-		for b.Loop() {
-			newWatchRows(snap, 31337, e).Compare(watchPeer, 0, n-1)
-		}
-	})
-	b.Run("filter text", func(b *testing.B) {
-		rows := newWatchRows(snap, 31337, e)
-		var text []byte
-		for b.Loop() {
-			for i := range n {
-				text = rows.AppendText(text[:0], i)
-			}
-		}
-	})
-	for name, ask := range map[string]func(){
-		"sort by peer": func() { m.SetOrder(watchPeer, true) }, "sort by fd": func() { m.SetOrder(watchFD, true) }, "filter": func() { m.SetFilter("10.1.2") },
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				m.SetOrder(-1, false)
-				m.SetFilter("")
-				m.SetSource(newWatchRows(snap, 31337, e))
-				began := time.Now()
-				ask()
-				if d := time.Since(began); d > 10*time.Millisecond {
-					b.Fatalf("%s holds the screen up for %s", name, d)
-				}
-				for m.Busy() {
-					finish(m.Update, m.Pending())
-				}
-			}
-		})
-	}
-}
-
-// finish runs commands and hands their answers on, ticks left out.
-func finish[E any](update func(tea.Msg) E, cmd tea.Cmd) {
-	if cmd == nil {
-		return
-	}
-	msg := cmd()
-	if batch, ok := msg.(tea.BatchMsg); ok {
-		for _, c := range batch[:1] { // the first is the job, the second its tick
-			finish(update, c)
-		}
-		return
-	}
-	update(msg)
-}
-
 // TestSocketsThatNoListHas: what a process's sockets take is not 0 only because
 // they are of a family that nobody lists.
 func TestSocketsThatNoListHas(t *testing.T) {
@@ -397,3 +132,7 @@ func TestSocketsThatNoListHas(t *testing.T) {
 		t.Errorf("a process whose fds may not be listed: %+v", row)
 	}
 }
+
+func TestViewsockets(t *testing.T) { newView(newSockets).check(t, "sockets") }
+
+func BenchmarkFramesockets(b *testing.B) { newView(newSockets).benchmark(b) }

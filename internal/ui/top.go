@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"strconv"
 
-	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -128,79 +127,4 @@ func (r topRows) AppendText(dst []byte, i int) []byte {
 	dst = strconv.AppendInt(dst, int64(p.PID), 10)
 	dst = append(append(dst, ' '), p.User...)
 	return append(append(dst, ' '), p.Comm...)
-}
-
-// emptyTop says why no process is listed.
-func emptyTop(s *model.Snapshot) string {
-	if s.Hidden > 0 {
-		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
-	}
-	return "No process holds an epoll instance or a socket."
-}
-
-// etCell writes etShare.
-func etCell(p *model.Process) table.Cell {
-	share, ok := etShare(p).Get()
-	switch {
-	case ok:
-		return table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
-	case allUnread(p):
-		return table.Cell{Text: "?", Role: table.Muted}
-	}
-	return table.Cell{Text: "–", Role: table.Muted}
-}
-
-// etShare is the share of a process's watches that are edge-triggered, of those
-// that were read; absent where there are none.
-func etShare(p *model.Process) maybe.Of[float64] {
-	var et, all int64
-	for i := range p.Epolls {
-		et += p.Epolls[i].ET
-		all += p.Epolls[i].Watches
-	}
-	if all == 0 {
-		return maybe.Of[float64]{}
-	}
-	return maybe.Some(float64(et) / float64(all))
-}
-
-// nofileShare is how much of its RLIMIT_NOFILE a process has used.
-func nofileShare(p *model.Process) maybe.Of[float64] {
-	fds, ok1 := p.FDs.Get()
-	limit, ok2 := p.Nofile.Get()
-	if !ok1 || !ok2 || limit <= 0 {
-		return maybe.Of[float64]{}
-	}
-	return maybe.Some(float64(fds) / float64(limit))
-}
-
-// limitRole is limitPen for a table.
-func limitRole(share float64) table.Role {
-	switch {
-	case share >= 0.95:
-		return table.Crit
-	case share >= 0.8:
-		return table.Warn
-	}
-	return table.Plain
-}
-
-func countOrDash(m maybe.Of[int64]) string {
-	if n, ok := m.Get(); ok {
-		return units.Count(n)
-	}
-	return "–"
-}
-
-// compareMaybe orders what is absent below everything.
-func compareMaybe[T cmp.Ordered](a, b maybe.Of[T]) int {
-	switch {
-	case a.Known && b.Known:
-		return cmp.Compare(a.Value, b.Value)
-	case a.Known:
-		return 1
-	case b.Known:
-		return -1
-	}
-	return 0
 }

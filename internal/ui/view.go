@@ -109,3 +109,21 @@ type (
 
 // ask is a command that does nothing but hand msg to the root.
 func ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
+
+// driver is the view that drives the load generator.
+type driver interface {
+	// Drive hands the generator over; n connections are opened at once, 0 for none.
+	Drive(l Loader, n int64)
+	// Open is how many connections there are, which would end with eptop.
+	Open() int64
+}
+
+// attacher is the view that shows one process.
+type attacher interface {
+	// Attach shows a process; passing: Esc goes back to the view before
+	// instead of the list. Attached is its PID, or 0.
+	Attach(pid int, passing bool)
+	Attached() int
+	// Answered is called before SetSnapshot with the PID that was looked at.
+	Answered(pid int)
+}

@@ -106,20 +106,6 @@ func describeSocket(s *model.WatchedSocket) string {
 	return b.String()
 }
 
-// waitingText says how full an accept queue is.
-func waitingText(waiting, backlog maybe.Of[int64]) string {
-	text := units.Many(waiting.Value, "connection") + " waiting, of a backlog "
-	limit, ok := backlog.Get()
-	if !ok {
-		return text + "that is not told"
-	}
-	text += "of " + units.Count(limit)
-	if queueFull(waiting, backlog) {
-		text += ": FULL, no more is let in"
-	}
-	return text
-}
-
 // twinsOf counts the other watches under the same fd number.
 func twinsOf(e *model.Epoll, row int) (n int) {
 	for i := range e.List {
