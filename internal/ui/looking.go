@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
 )
 
 // intervals are the steps of + and -.
@@ -63,7 +64,7 @@ func (m *Model) start(sweep bool) tea.Cmd {
 	flight := make(chan struct{})
 	m.look.flight = flight
 	focus := Focus{PID: m.attached(), Sweep: sweep, Load: m.planning()}
-	if c, ok := m.here().(cacher); ok {
+	if c, ok := m.here().(view.Cacher); ok {
 		focus.Caches = c.Caches()
 	}
 	ctx, look := m.ctx, m.opts.Look
@@ -82,7 +83,7 @@ func (m *Model) start(sweep bool) tea.Cmd {
 // attached is the PID of the process on screen.
 func (m *Model) attached() int {
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			return a.Attached()
 		}
 	}
@@ -106,7 +107,7 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 		return m.start(true)
 	}
 	if m.status.Text == lookingText {
-		m.status = statusMsg{}
+		m.status = view.StatusMsg{}
 	}
 	return m.arm()
 }
@@ -115,7 +116,7 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			a.Answered(msg.focus.PID)
 		}
 		v.SetSnapshot(msg.snap)
@@ -167,7 +168,7 @@ func (m *Model) due(msg dueMsg) tea.Cmd {
 // again is the key r: everything afresh, now. Frozen, it shows this one look.
 func (m *Model) again() tea.Cmd {
 	m.look.once = m.look.frozen
-	m.status = statusMsg{Text: lookingText}
+	m.status = view.StatusMsg{Text: lookingText}
 	return m.start(true)
 }
 
@@ -176,7 +177,7 @@ func (m *Model) freeze() tea.Cmd {
 	m.look.frozen = !m.look.frozen
 	if m.look.frozen {
 		m.disarm()
-		m.status = statusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
+		m.status = view.StatusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
 		return nil
 	}
 	return m.start(false)
@@ -204,7 +205,7 @@ func (m *Model) interval(step int) tea.Cmd {
 		text += ": no step beyond that"
 	}
 	m.look.delay = next
-	m.status = statusMsg{Text: text}
+	m.status = view.StatusMsg{Text: text}
 	if m.look.underway {
 		return nil
 	}
@@ -228,7 +229,7 @@ func (m *Model) openProcess(pid int) tea.Cmd {
 // attach brings the view of one process on screen.
 func (m *Model) attach(pid int) {
 	for i, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			a.Attach(pid, m.active != i)
 			m.show(i)
 		}
@@ -243,22 +244,22 @@ func (m *Model) write() tea.Cmd {
 	snap, save := m.snap, m.opts.Save
 	switch {
 	case save == nil:
-		m.status = statusMsg{Text: "this eptop cannot write files", Bad: true}
+		m.status = view.StatusMsg{Text: "this eptop cannot write files", Bad: true}
 		return nil
 	case snap == nil:
-		m.status = statusMsg{Text: "nothing to write yet", Bad: true}
+		m.status = view.StatusMsg{Text: "nothing to write yet", Bad: true}
 		return nil
 	}
 	return func() (msg tea.Msg) {
 		defer func() {
 			if r := recover(); r != nil {
-				msg = statusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
+				msg = view.StatusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
 			}
 		}()
 		path, err := save(snap)
 		if err != nil {
-			return statusMsg{Text: "not written: " + err.Error(), Bad: true}
+			return view.StatusMsg{Text: "not written: " + err.Error(), Bad: true}
 		}
-		return statusMsg{Text: "written to " + path}
+		return view.StatusMsg{Text: "written to " + path}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/view"
 )
 
 // prompt asks for a PID in the status line.
@@ -16,16 +17,16 @@ type prompt struct{ typed string }
 
 func newPrompt() *prompt { return &prompt{} }
 
-func (q *prompt) pressed(msg tea.KeyPressMsg, k keyMap) (modal, tea.Cmd, bool) {
+func (q *prompt) Pressed(msg tea.KeyPressMsg, k view.KeyMap) (view.Modal, tea.Cmd, bool) {
 	switch {
 	case key.Matches(msg, k.Back):
 		return nil, nil, true
 	case key.Matches(msg, k.Enter):
 		pid, err := strconv.Atoi(strings.TrimSpace(q.typed))
 		if err != nil || pid <= 0 || pid > 1<<22 {
-			return nil, ask(statusMsg{Text: strconv.Quote(q.typed) + " is no PID: a number from 1 to 4194304", Bad: true}), true
+			return nil, view.Ask(view.StatusMsg{Text: strconv.Quote(q.typed) + " is no PID: a number from 1 to 4194304", Bad: true}), true
 		}
-		return nil, ask(openProcessMsg{PID: pid}), true
+		return nil, view.Ask(view.OpenProcessMsg{PID: pid}), true
 	case msg.String() == "backspace":
 		if r := []rune(q.typed); len(r) > 0 {
 			q.typed = string(r[:len(r)-1])
@@ -39,7 +40,7 @@ func (q *prompt) pressed(msg tea.KeyPressMsg, k keyMap) (modal, tea.Cmd, bool) {
 // everywhere are the keys that mean the same in the view on screen as in all others.
 func (m *Model) everywhere() []key.Binding {
 	var out []key.Binding
-	for _, b := range m.keys.everywhere() {
+	for _, b := range m.keys.Everywhere() {
 		if !slices.ContainsFunc(b.Keys(), func(k string) bool { return m.claimed(tea.KeyPressMsg{Text: k, Code: []rune(k)[0]}) }) {
 			out = append(out, b)
 		}

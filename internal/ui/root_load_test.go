@@ -10,13 +10,14 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // newLoadRig is a dashboard on its Load view.
-func newLoadRig(t *testing.T, change ...func(*Options)) (*rig, *fakeLoader) {
+func newLoadRig(t *testing.T, change ...func(*Options)) (*rig, *viewtest.Loader) {
 	t.Helper()
-	f := &fakeLoader{}
-	r := newRig(t, fixtureLoad(nil), append([]func(*Options){func(o *Options) { o.Loader = f }}, change...)...)
+	f := &viewtest.Loader{}
+	r := newRig(t, viewtest.WithLoad(nil), append([]func(*Options){func(o *Options) { o.Loader = f }}, change...)...)
 	r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
 	r.keys("6")
 	r.settle()
@@ -24,17 +25,17 @@ func newLoadRig(t *testing.T, change ...func(*Options)) (*rig, *fakeLoader) {
 }
 
 // begin starts the form's load and answers with l.
-func (r *rig) begin(f *fakeLoader, l *model.Load) {
+func (r *rig) begin(f *viewtest.Loader, l *model.Load) {
 	r.t.Helper()
-	f.is(l)
+	f.Is(l)
 	r.keys("s", "y")
 	r.settle()
 }
 
 // answer ends the wait for the next answer of the load, which is l.
-func (r *rig) answer(f *fakeLoader, l *model.Load) {
+func (r *rig) answer(f *viewtest.Loader, l *model.Load) {
 	r.t.Helper()
-	f.is(l)
+	f.Is(l)
 	before, late := r.answers.Load(), time.After(20*time.Second)
 	select {
 	case r.poll <- time.Time{}:
@@ -66,39 +67,39 @@ func TestLoadFromStartToEnd(t *testing.T) {
 	r.sees("Open 10 000 connections?", "20 000 sockets", "81.2 MB, 8 122 B for each (derived)", "2 worker processes")
 	r.keys("esc")
 	r.settle()
-	f.expect(t)
-	r.begin(f, loadOpening())
-	f.expect(t, "start 10000 tcp4 et rate 0 active 0 unread 0")
+	f.Expect(t)
+	r.begin(f, viewtest.LoadOpening())
+	f.Expect(t, "start 10000 tcp4 et rate 0 active 0 unread 0")
 	r.sees("Load · opening", "3 420 of 10 000", "8 550 a second, 770 ms left", "settling: 3 readings so far")
 	if !r.polls() {
 		t.Fatal("it does not poll while it opens")
 	}
-	r.answer(f, loadHolding())
+	r.answer(f, viewtest.LoadHolding())
 	r.sees("Load · holding", "✓ held: opened in 527 ms", "8 110 B ± 20", "3 829 B ± 12", "208 B ± 1", "we are at 113 %", "slope 8 110 B", "81.2 MB of kernel memory above the start")
-	r.answer(f, loadHolding()) // the same again: it has settled
+	r.answer(f, viewtest.LoadHolding()) // the same again: it has settled
 	if r.polls() {
 		t.Error("it polls although nothing changes")
 	}
 	r.keys(">")
 	r.settle()
-	f.expect(t, "set 20000")
+	f.Expect(t, "set 20000")
 	r.sees("‹ 20 000 ›", "changing…")
-	more := loadHolding()
+	more := viewtest.LoadHolding()
 	more.Time, more.Wanted, more.Open, more.Phase = more.Time.Add(time.Second), 20_000, 15_000, model.LoadOpening
 	r.answer(f, more)
 	r.sees("15 000 of 20 000")
 	r.keys("d")
 	r.settle()
-	f.expect(t, "set 0")
-	closing := loadDrained()
+	f.Expect(t, "set 0")
+	closing := viewtest.LoadDrained()
 	closing.Phase, closing.Open, closing.Found.DrainedToBaseline = model.LoadDraining, 4_000, maybe.Of[bool]{}
 	r.answer(f, closing)
 	r.sees("Load · draining", "closing…")
-	onItsWay := loadDrained()
+	onItsWay := viewtest.LoadDrained()
 	onItsWay.Found.DrainedToBaseline = maybe.Of[bool]{}
 	r.answer(f, onItsWay)
 	r.sees("the memory is on its way back: 257.0", "[ Start ]")
-	r.answer(f, loadDrained())
+	r.answer(f, viewtest.LoadDrained())
 	r.sees("✓ drained in 0.41 s, the memory came back: 257.0", "8 110 B ± 20")
 	if r.polls() {
 		t.Error("it polls although all is over")
@@ -121,10 +122,10 @@ func TestLoadForm(t *testing.T) {
 	r.settle()
 	r.sees("25 000")
 	r.keys("down", "down", "down", "enter", "7", "0", "0", "enter", "down", "down", "enter", "9", "backspace", "1", "2", "enter")
-	l := loadOpening()
+	l := viewtest.LoadOpening()
 	l.Wanted = 25_000
 	r.begin(f, l)
-	f.expect(t, "start 25000 unix none rate 700 active 0 unread 12")
+	f.Expect(t, "start 25000 unix none rate 700 active 0 unread 12")
 }
 
 // TestLoadNumbers: the keys for more and fewer, and what is refused.
@@ -172,34 +173,34 @@ func TestLoadNumbers(t *testing.T) {
 // change is under way at a time.
 func TestLoadWhileOpen(t *testing.T) {
 	r, f := newLoadRig(t)
-	r.begin(f, loadHolding())
-	f.asked()
+	r.begin(f, viewtest.LoadHolding())
+	f.Asked()
 	r.keys("s")
 	r.settle()
 	r.sees("a load is open already")
-	release := f.block()
+	release := f.Block()
 	r.keys("+", "+", "+", "<", ">", ">")
 	release()
 	r.settle()
-	f.expect(t, "set 11000", "set 23000")
+	f.Expect(t, "set 11000", "set 23000")
 	r.keys("enter", "5", "k", "enter")
 	r.settle()
-	f.expect(t, "set 5000")
+	f.Expect(t, "set 5000")
 	r.keys("<")
 	r.settle()
-	f.expect(t, "set 0")
+	f.Expect(t, "set 0")
 	r.keys("down")
 	if here, _ := r.m.here().Explain(); here != "start and drain" {
 		t.Errorf("below the number comes %s", here)
 	}
 	r.keys("enter")
 	r.settle()
-	f.expect(t, "set 0")
+	f.Expect(t, "set 0")
 }
 
 func TestLoadThatDoesNotStart(t *testing.T) {
 	r, f := newLoadRig(t)
-	f.err = errors.New("getrlimit: operation not permitted")
+	f.Err = errors.New("getrlimit: operation not permitted")
 	r.begin(f, nil)
 	r.sees("! the load: getrlimit: operation not permitted", "[ Start ]")
 	if r.polls() || r.m.holds() != 0 {
@@ -210,12 +211,12 @@ func TestLoadThatDoesNotStart(t *testing.T) {
 // TestOldAnswers: an answer that is older than what is on screen is not shown.
 func TestOldAnswers(t *testing.T) {
 	r, f := newLoadRig(t)
-	r.begin(f, loadHolding())
-	r.snap = fixtureLoad(loadOpening())
+	r.begin(f, viewtest.LoadHolding())
+	r.snap = viewtest.WithLoad(viewtest.LoadOpening())
 	r.keys("r")
 	r.settle()
 	r.sees("Load · holding")
-	r.snap = fixtureLoad(loadDrained())
+	r.snap = viewtest.WithLoad(viewtest.LoadDrained())
 	r.keys("r")
 	r.settle()
 	r.sees("the memory came back")
@@ -224,7 +225,7 @@ func TestOldAnswers(t *testing.T) {
 // TestQuitAsks: with connections open, q and Ctrl-C ask first.
 func TestQuitAsks(t *testing.T) {
 	r, f := newLoadRig(t)
-	r.begin(f, loadHolding())
+	r.begin(f, viewtest.LoadHolding())
 	for _, k := range []string{"q", "ctrl+c"} {
 		r.keys("2", k)
 		r.settle()
@@ -242,14 +243,14 @@ func TestQuitAsks(t *testing.T) {
 		t.Error("y does not quit")
 	}
 	r, f = newLoadRig(t)
-	r.begin(f, loadHolding())
+	r.begin(f, viewtest.LoadHolding())
 	r.keys("ctrl+c", "ctrl+c")
 	r.settle()
 	if !r.quit {
 		t.Error("Ctrl-C over the question does not quit")
 	}
 	r, f = newLoadRig(t)
-	r.begin(f, loadDrained())
+	r.begin(f, viewtest.LoadDrained())
 	r.keys("q")
 	r.settle()
 	if !r.quit {
@@ -260,9 +261,9 @@ func TestQuitAsks(t *testing.T) {
 // TestLoadElsewhere: on another view nobody polls, and coming back goes on.
 func TestLoadElsewhere(t *testing.T) {
 	r, f := newLoadRig(t)
-	r.begin(f, loadOpening())
+	r.begin(f, viewtest.LoadOpening())
 	r.keys("1")
-	r.answer(f, loadOpening()) // that one was under way
+	r.answer(f, viewtest.LoadOpening()) // that one was under way
 	if r.polls() {
 		t.Error("it polls while another view is on screen")
 	}
@@ -272,7 +273,7 @@ func TestLoadElsewhere(t *testing.T) {
 		t.Error("it does not poll after coming back")
 	}
 	r.keys("space")
-	r.answer(f, loadOpening())
+	r.answer(f, viewtest.LoadOpening())
 	if r.polls() {
 		t.Error("it polls although all is frozen")
 	}
@@ -304,17 +305,17 @@ func TestLoadFocus(t *testing.T) {
 
 // TestLoadAtOnce is eptop --load 5000.
 func TestLoadAtOnce(t *testing.T) {
-	f := &fakeLoader{load: loadOpening()}
-	r := newRig(t, fixtureLoad(nil), func(o *Options) { o.Loader, o.Load = f, 5_000 })
+	f := &viewtest.Loader{Answer: viewtest.LoadOpening()}
+	r := newRig(t, viewtest.WithLoad(nil), func(o *Options) { o.Loader, o.Load = f, 5_000 })
 	r.settle()
 	r.sees("[6 Load]", "Load · opening")
-	if got := f.asked(); len(got) == 0 || got[0] != "start 5000 tcp4 et rate 0 active 0 unread 0" {
+	if got := f.Asked(); len(got) == 0 || got[0] != "start 5000 tcp4 et rate 0 active 0 unread 0" {
 		t.Errorf("asked for %q", got)
 	}
 }
 
 func TestNoLoader(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.keys("6", "s", "enter", "d", "+", "e", "esc")
 	r.settle()
 	r.sees("No load can be opened from here", "every 2s")
@@ -349,7 +350,7 @@ func TestLoadMouse(t *testing.T) {
 
 // TestLoadPanics: a generator that panics is a line on the screen.
 func TestLoadPanics(t *testing.T) {
-	r := newRig(t, fixtureLoad(nil), func(o *Options) { o.Loader = panicLoader{} })
+	r := newRig(t, viewtest.WithLoad(nil), func(o *Options) { o.Loader = panicLoader{} })
 	r.keys("6", "s", "y")
 	r.settle()
 	r.sees("starting a load went wrong inside eptop: index out of range")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // TestSlabAsksForTheCachesOnScreen: the look is told which caches are in sight, and
@@ -14,7 +15,7 @@ func TestSlabAsksForTheCachesOnScreen(t *testing.T) {
 	var asked []string
 	m := New(Options{Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
 		asked = f.Caches
-		return fixtureRich(), nil
+		return viewtest.Rich(), nil
 	}})
 	m.resize(80, 15)
 	ask := func() []string {
@@ -32,8 +33,8 @@ func TestSlabAsksForTheCachesOnScreen(t *testing.T) {
 	if got := ask(); len(got) != 9 || got[0] != "TCP" || !slices.Contains(got, "ep_head") {
 		t.Errorf("on the Slab view a look asks for %q", got)
 	}
-	m.Update(press("n"))
-	m.Update(press("G"))
+	m.Update(viewtest.Press("n"))
+	m.Update(viewtest.Press("G"))
 	if got := ask(); len(got) != 9 || slices.Contains(got, "TCP") || !slices.Contains(got, "btrfs_inode") {
 		t.Errorf("at the end of all caches a look asks for %q", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // TestJoinedGolden: the watches of a process with all of their sockets.
@@ -23,14 +24,14 @@ func TestJoinedGolden(t *testing.T) {
 	for name, keys := range screens {
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
-				r := newRig(t, fixtureJoined())
+				r := newRig(t, viewtest.Joined())
 				r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 				for _, k := range keys {
 					r.keys(k)
 					r.settle()
 				}
-				exactly(t, r.m.View().Content, size[0], size[1])
-				golden(t, fmt.Sprintf("joined-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
+				viewtest.Exactly(t, r.m.View().Content, size[0], size[1])
+				viewtest.Golden(t, fmt.Sprintf("joined-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
 			})
 		}
 	}
@@ -39,7 +40,7 @@ func TestJoinedGolden(t *testing.T) {
 // TestSocketsKeys switches the grouping with the key and the mouse, keeps each
 // table's filter, and goes where Enter leads.
 func TestSocketsKeys(t *testing.T) {
-	r := newRig(t, fixtureShared())
+	r := newRig(t, viewtest.Shared())
 	r.keys("3")
 	for _, by := range []string{"process", "port", "remote", "user", "state", "process", "port"} {
 		r.keys("v")
@@ -90,7 +91,7 @@ func TestSocketsKeys(t *testing.T) {
 
 // TestSocketsOwnerUnknown: Enter on a listener of nobody known says so.
 func TestSocketsOwnerUnknown(t *testing.T) {
-	r := newRig(t, fixtureNobody())
+	r := newRig(t, viewtest.Nobody())
 	r.keys("3", "v", "v", "enter")
 	r.settle()
 	r.sees("Which process listens is not known", "sudo eptop")
@@ -127,15 +128,15 @@ func TestWatchOfALiveSocket(t *testing.T) {
 		if s.Remote.String() != client.LocalAddr().String() || s.Local.String() != l.Addr().String() {
 			continue
 		}
-		snap := fixtureRich()
+		snap := viewtest.Rich()
 		list := []epoll.Watch{{TFD: 5, Kind: epoll.KindSocket, Ino: uint64(table.Ino(i)), HasInode: true, Mask: 0x19}}
-		snap.Processes = []model.Process{fixtureProcess(77, 0, "root", "live", 1, 1)}
+		snap.Processes = []model.Process{viewtest.Process(77, 0, "root", "live", 1, 1)}
 		snap.Processes[0].Epolls[0].List = list
-		r := newRig(t, joinedTo(snap, table))
+		r := newRig(t, viewtest.Join(snap, table))
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
 		r.keys("p", "7", "7", "enter")
 		r.settle()
-		row := lineWith(r.screen(), client.LocalAddr().String())
+		row := viewtest.LineWith(r.screen(), client.LocalAddr().String())
 		for _, want := range []string{"tcp ", "ESTABLISHED", l.Addr().String(), "⌂ " + client.LocalAddr().String(), " 777 B ", "kB"} {
 			if !strings.Contains(row, want) {
 				t.Errorf("%q is not in %q", want, row)

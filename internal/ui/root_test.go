@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // rig runs a dashboard without a terminal: commands in goroutines, messages in
@@ -140,7 +141,7 @@ func (r *rig) until(what string, cond func() bool) {
 
 func (r *rig) keys(names ...string) {
 	for _, n := range names {
-		r.send(stroke(n))
+		r.send(viewtest.Stroke(n))
 	}
 }
 
@@ -179,14 +180,14 @@ func TestRootGolden(t *testing.T) {
 	for name, keys := range screens {
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
-				r := newRig(t, fixtureShared())
+				r := newRig(t, viewtest.Shared())
 				r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 				for _, k := range keys {
 					r.keys(k)
 					r.settle()
 				}
-				exactly(t, r.m.View().Content, size[0], size[1])
-				golden(t, fmt.Sprintf("root-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
+				viewtest.Exactly(t, r.m.View().Content, size[0], size[1])
+				viewtest.Golden(t, fmt.Sprintf("root-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
 			})
 		}
 	}
@@ -209,13 +210,13 @@ func (r *rig) settle() {
 }
 
 func TestErrorsOfALook(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.err, r.snap = errors.New("open /proc: too many open files"), nil
 	r.keys("2", "r")
 	r.until("the answer", func() bool { return !r.m.look.underway })
 	r.keys("j")
 	r.sees("✗ open /proc: too many open files", "7425 root")
-	r.err, r.snap = nil, fixtureRich()
+	r.err, r.snap = nil, viewtest.Rich()
 	r.keys("r")
 	r.until("the answer", func() bool { return !r.m.look.underway })
 	r.keys("j")
@@ -225,14 +226,14 @@ func TestErrorsOfALook(t *testing.T) {
 }
 
 func TestPanicInALook(t *testing.T) {
-	r := newRig(t, fixtureRich(), func(o *Options) {
+	r := newRig(t, viewtest.Rich(), func(o *Options) {
 		o.Look = func(context.Context, Focus) (*model.Snapshot, error) { panic("index out of range") }
 	})
 	r.sees("✗ looking went wrong inside eptop: index out of range")
 }
 
 func TestColourlessTheme(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.send(tea.ColorProfileMsg{Profile: colorprofile.ASCII})
 	r.keys("2")
 	if v := r.m.View().Content; strings.Contains(v, "38;2;") || !strings.Contains(v, "\x1b[7m") {

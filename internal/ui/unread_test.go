@@ -9,12 +9,13 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // fixtureUnread is a machine on which no watch could be read, each instance in the
 // same state.
 func fixtureUnread(state model.State) *model.Snapshot {
-	s := fixtureRich()
+	s := viewtest.Rich()
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		p.Watches, p.Unread = 0, p.Instances
@@ -63,7 +64,7 @@ func TestUnreadIsNotZero(t *testing.T) {
 			if size.Width == 160 && (!strings.Contains(strings.ToLower(screens), words[0]) || strings.Contains(strings.ToLower(screens), words[1])) {
 				t.Errorf("%s: not %q, or %q:\n%s", state, words[0], words[1], screens)
 			}
-			golden(t, fmt.Sprintf("unread-%s-%dx%d", state, size.Width, size.Height), strings.Join(all, "\n"))
+			viewtest.Golden(t, fmt.Sprintf("unread-%s-%dx%d", state, size.Width, size.Height), strings.Join(all, "\n"))
 		}
 	}
 }
@@ -71,7 +72,7 @@ func TestUnreadIsNotZero(t *testing.T) {
 // TestEpollPaneFits: counts are shown in full in the narrow pane, why somebody is
 // charged too, and UNPROVEN where there is any.
 func TestEpollPaneFits(t *testing.T) {
-	s := fixtureRich()
+	s := viewtest.Rich()
 	e := &s.Processes[0].Epolls[0]
 	e.Counts = model.Counts{Watches: 200_000, ET: 200_000, Exclusive: 200_000}
 	e.ChargedSure, e.ChargedWhy = false, "its holders run as different users; the oldest holder's real user is taken for its creator"
@@ -83,7 +84,7 @@ func TestEpollPaneFits(t *testing.T) {
 	if !r.shows("creator)") || !r.shows("its holders run as different users") {
 		t.Errorf("the reason is cut:\n%s", r.screen())
 	}
-	later := fixtureRich()
+	later := viewtest.Rich()
 	later.Processes[0].Epolls[0].Counts = model.Counts{Watches: 7, Unproven: 3}
 	r.snap = later
 	r.keys("r")
