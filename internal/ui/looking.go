@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
 )
 
 // intervals are the steps of + and -.
@@ -49,16 +50,6 @@ type (
 	dueMsg struct{ turn int }
 )
 
-// attacher is the view that shows one process.
-type attacher interface {
-	// Attach shows a process; passing: Esc goes back to the view before
-	// instead of the list. Attached is its PID, or 0.
-	Attach(pid int, passing bool)
-	Attached() int
-	// Answered is called before SetSnapshot with the PID that was looked at.
-	Answered(pid int)
-}
-
 // start takes a look, unless one is under way.
 func (m *Model) start(fresh bool) tea.Cmd {
 	if m.opts.Look == nil {
@@ -77,7 +68,7 @@ func (m *Model) start(fresh bool) tea.Cmd {
 	if attached != 0 {
 		focus.PIDs = []int{attached}
 	}
-	if c, ok := m.here().(cacher); ok {
+	if c, ok := m.here().(view.Cacher); ok {
 		focus.Caches = c.Caches()
 	}
 	ctx, look := m.ctx, m.opts.Look
@@ -96,7 +87,7 @@ func (m *Model) start(fresh bool) tea.Cmd {
 // attached is the PID of the process on screen.
 func (m *Model) attached() int {
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			return a.Attached()
 		}
 	}
@@ -120,7 +111,7 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 		return m.start(true)
 	}
 	if m.status.Text == lookingText {
-		m.status = statusMsg{}
+		m.status = view.StatusMsg{}
 	}
 	return m.arm()
 }
@@ -129,7 +120,7 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			a.Answered(msg.attached)
 		}
 		v.SetSnapshot(msg.snap)
@@ -181,7 +172,7 @@ func (m *Model) due(msg dueMsg) tea.Cmd {
 // again is the key r: everything afresh, now. Frozen, it shows this one look.
 func (m *Model) again() tea.Cmd {
 	m.look.once = m.look.frozen
-	m.status = statusMsg{Text: lookingText}
+	m.status = view.StatusMsg{Text: lookingText}
 	return m.start(true)
 }
 
@@ -190,7 +181,7 @@ func (m *Model) freeze() tea.Cmd {
 	m.look.frozen = !m.look.frozen
 	if m.look.frozen {
 		m.disarm()
-		m.status = statusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
+		m.status = view.StatusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
 		return nil
 	}
 	return m.start(false)
@@ -218,7 +209,7 @@ func (m *Model) interval(step int) tea.Cmd {
 		text += ": no step beyond that"
 	}
 	m.look.delay = next
-	m.status = statusMsg{Text: text}
+	m.status = view.StatusMsg{Text: text}
 	if m.look.underway {
 		return nil
 	}
@@ -242,7 +233,7 @@ func (m *Model) openProcess(pid int) tea.Cmd {
 // attach brings the view of one process on screen.
 func (m *Model) attach(pid int) {
 	for i, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			a.Attach(pid, m.active != i)
 			m.show(i)
 		}
@@ -257,22 +248,22 @@ func (m *Model) write() tea.Cmd {
 	snap, save := m.snap, m.opts.Save
 	switch {
 	case save == nil:
-		m.status = statusMsg{Text: "this eptop cannot write files", Bad: true}
+		m.status = view.StatusMsg{Text: "this eptop cannot write files", Bad: true}
 		return nil
 	case snap == nil:
-		m.status = statusMsg{Text: "nothing to write yet", Bad: true}
+		m.status = view.StatusMsg{Text: "nothing to write yet", Bad: true}
 		return nil
 	}
 	return func() (msg tea.Msg) {
 		defer func() {
 			if r := recover(); r != nil {
-				msg = statusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
+				msg = view.StatusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
 			}
 		}()
 		path, err := save(snap)
 		if err != nil {
-			return statusMsg{Text: "not written: " + err.Error(), Bad: true}
+			return view.StatusMsg{Text: "not written: " + err.Error(), Bad: true}
 		}
-		return statusMsg{Text: "written to " + path}
+		return view.StatusMsg{Text: "written to " + path}
 	}
 }
