@@ -18,6 +18,7 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // structSizes are the sizes from BTF. They do not change while the kernel runs,
@@ -236,7 +237,7 @@ func (l *look) timed(f func()) time.Duration {
 }
 
 func (l *look) readProtocols() {
-	protocols, err := l.Collector.slab.Protocols()
+	protocols, err := sock.ReadProtocols(l.opts.ProcRoot)
 	l.layouts.protocolsErr = err
 	l.layouts.protocols = make(map[string]int64, len(protocols))
 	for _, p := range protocols {

@@ -62,7 +62,7 @@ func parseLinkName(id string) (Attr, bool) {
 // fs.ErrNotExist: no such cache, or no /sys/kernel/slab. fs.ErrPermission: not
 // root, and the cache is one that is never merged (TCP, dentry), so that its
 // directory's name holds no size; struct sizes are then in
-// /proc/net/protocols (FS.Protocols) and in the kernel's BTF.
+// /proc/net/protocols and in the kernel's BTF.
 func (f *FS) Attrs(name string) (Attr, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

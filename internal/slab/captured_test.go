@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/sock"
 )
 
 const capturedPageBytes = 4096
@@ -154,7 +156,7 @@ func TestCapturedLoad(t *testing.T) {
 	for _, name := range capturedTrees() {
 		t.Run(name, func(t *testing.T) {
 			f := captured(t, name).fs()
-			protocols, err := f.Protocols()
+			protocols, err := sock.ReadProtocols("../sock/testdata/" + name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +164,7 @@ func TestCapturedLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var tcp Protocol
+			var tcp sock.Protocol
 			for _, p := range protocols {
 				if p.Name == "TCP" {
 					tcp = p
