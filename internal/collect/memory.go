@@ -267,14 +267,12 @@ func (l *look) readLayouts() {
 			problems = append(problems, fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission))
 		}
 		layout := model.Layout{
-			RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
-			SlabBytes: int64(a.PagesPerSlab) * int64(page), ObjsPerSlab: int64(a.ObjsPerSlab),
+			RequestedBytes: maybe.When(int64(a.RequestedBytes.Value), a.RequestedBytes.Known), SlotBytes: int64(a.ObjectBytes),
+			SlabBytes:   maybe.When(int64(a.PagesPerSlab.Value)*int64(page), a.PagesPerSlab.Known),
+			ObjsPerSlab: maybe.When(int64(a.ObjsPerSlab.Value), a.ObjsPerSlab.Known), Reclaimable: a.Reclaimable,
 		}
 		if shown, ok := names.ShownAs(name); ok {
 			layout.ShownAs = shown
-		}
-		if a.Reclaimable != slab.Unknown {
-			layout.Reclaimable = maybe.Some(a.Reclaimable == slab.Yes)
 		}
 		byName[name] = layout
 	}
@@ -283,7 +281,7 @@ func (l *look) readLayouts() {
 		if _, ok := byName[c.Name]; !ok && slices.Contains(model.CostCaches(), c.Name) {
 			byName[c.Name] = model.Layout{
 				ShownAs: c.Name, SlotBytes: int64(c.ObjectBytes),
-				SlabBytes: int64(c.SlabBytes(page)), ObjsPerSlab: int64(c.ObjsPerSlab),
+				SlabBytes: maybe.Some(int64(c.SlabBytes(page))), ObjsPerSlab: maybe.Some(int64(c.ObjsPerSlab)),
 			}
 		}
 	}

@@ -399,8 +399,8 @@ func (e *Experiment) read() (reading, error) {
 	}
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
 	if st, err := sock.ReadSockstat("/proc"); err == nil {
-		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
-		r.any = float64(st.Used - r.have.Sockets - r.have.Connects)
+		r.foreign, r.waiting = float64(st.TCP.Alloc.Value), float64(st.TCP.TimeWait.Value)
+		r.any = float64(st.Used.Value - r.have.Sockets - r.have.Connects)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}

@@ -64,13 +64,13 @@ func (s sizes) part(p part) (Part, bool) {
 	l, ok := s.layouts[p.cache]
 	if ok {
 		out.ShownAs, out.Reclaimable = l.ShownAs, l.Reclaimable
-		if !out.ObjectBytes.Known && l.RequestedBytes > 0 {
-			out.ObjectBytes = maybe.Some(l.RequestedBytes)
+		if !out.ObjectBytes.Known {
+			out.ObjectBytes = l.RequestedBytes
 		}
 	}
-	switch {
-	case l.ObjsPerSlab > 0:
-		out.Bytes, out.Origin = l.bytes(), Measured
+	switch n, ok := l.bytes().Get(); {
+	case ok:
+		out.Bytes, out.Origin = n, Measured
 	case l.SlotBytes > 0:
 		out.Bytes = l.SlotBytes
 	case out.ObjectBytes.Known:

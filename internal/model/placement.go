@@ -92,10 +92,10 @@ func (b *builder) placements(snap *Snapshot) {
 
 func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 	out := &Placement{
-		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
+		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs.Value, MemsAllowed: at.Allowed.Mems.Value,
 		MemoryProblem: at.MemoryProblem, Warnings: []PlacementWarning{}, Age: b.age(at.At),
 	}
-	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs + "\n"))
+	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs.Value + "\n"))
 	for i := range b.sample.Nodes.Nodes {
 		n := &b.sample.Nodes.Nodes[i]
 		row := NodePlacement{Node: n.ID}
@@ -104,7 +104,7 @@ func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 				row.Threads += on.Threads
 			}
 		}
-		if errAllowed == nil && at.Allowed.CPUs != "" && n.CPUsKnown {
+		if errAllowed == nil && at.Allowed.CPUs.Known && n.CPUList.Known {
 			row.MayRun = maybe.Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
 		}
 		if memory, ok := at.Memory.Get(); ok {

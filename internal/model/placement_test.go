@@ -25,7 +25,7 @@ func held(counts map[sock.Kind]int64) Held {
 // 1, a distance of 21 apart.
 func place(at PlacementSample, caches []Cache) *Placement {
 	b := builder{sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
-		{ID: 0, CPUs: []int{0}, CPUList: "0", CPUsKnown: true}, {ID: 5, CPUs: []int{1}, CPUList: "1", CPUsKnown: true},
+		{ID: 0, CPUs: []int{0}, CPUList: maybe.Some("0")}, {ID: 5, CPUs: []int{1}, CPUList: maybe.Some("1")},
 	}}}}
 	return b.placement(&at, &Snapshot{Slab: caches, Nodes: []Node{{ID: 0, Distances: []int{10, 21}}, {ID: 5, Distances: []int{21, 10}}}})
 }
@@ -125,7 +125,7 @@ func TestPlacementAllowed(t *testing.T) {
 	for list, want := range map[string][2]maybe.Of[bool]{
 		"0": {maybe.Some(true), maybe.Some(false)}, "0-1": {maybe.Some(true), maybe.Some(true)}, "3": {maybe.Some(false), maybe.Some(false)}, "": {}, "x": {},
 	} {
-		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: list}}, nil)
+		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: maybe.When(list, list != "")}}, nil)
 		if diff := cmp.Diff(want, [2]maybe.Of[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", list, diff)
 		}

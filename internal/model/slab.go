@@ -25,22 +25,19 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 		SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
 		ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
 		Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
-		Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)),
+		Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)), Reclaimable: c.Reclaimable,
 	}
 	// Where the kernel fell back to smaller slabs, Bytes is too high, and so are the ends.
 	row.FreeBytes = min((row.Objects-row.Active)*row.SlotBytes, row.UnusedBytes)
 	row.PaddingBytes = row.UnusedBytes - row.FreeBytes
-	if c.RequestedBytes > 0 {
-		row.ObjectBytes = maybe.Some(int64(c.RequestedBytes))
+	if requested, ok := c.RequestedBytes.Get(); ok {
+		row.ObjectBytes = maybe.Some(int64(requested))
 		row.PaddingBytes += row.Active * max(0, row.SlotBytes-row.ObjectBytes.Value)
 	}
 	if row.Aliases == nil {
 		row.Aliases = []string{}
 	}
 	row.Network = NetworkName(c.Name) || slices.ContainsFunc(c.Aliases, NetworkName)
-	if c.Reclaimable != slab.Unknown {
-		row.Reclaimable = maybe.Some(c.Reclaimable == slab.Yes)
-	}
 	if c.PerNode != nil {
 		row.Nodes = make([]NodeObjects, 0, len(c.PerNode)) // read, perhaps of none
 	}

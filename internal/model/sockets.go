@@ -301,14 +301,10 @@ func merge(t, other *Tally) {
 func tcpTotals(s *Sample) TCPTotals {
 	out := TCPTotals{States: map[string]int64{}}
 	if st, ok := s.Sockstat.Get(); ok {
-		known := func(n int64) maybe.Of[int64] { return maybe.Of[int64]{Value: n, Known: n >= 0} }
-		out.InUse, out.Orphan, out.TimeWait, out.Alloc = known(st.TCP.InUse), known(st.TCP.Orphan), known(st.TCP.TimeWait), known(st.TCP.Alloc)
-		if st.TCP.InUse >= 0 && st.TCP6InUse >= 0 {
-			out.InUse = maybe.Some(st.TCP.InUse + st.TCP6InUse)
-		}
-		if st.TCP.MemPages >= 0 {
-			out.MemBytes = maybe.Some(st.TCP.MemPages * s.Host.PageBytes)
-		}
+		// Without IPv6 its sum is absent, and adds nothing.
+		out.InUse = maybe.When(st.TCP.InUse.Value+st.TCP6InUse.Value, st.TCP.InUse.Known)
+		out.Orphan, out.TimeWait, out.Alloc = st.TCP.Orphan, st.TCP.TimeWait, st.TCP.Alloc
+		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes, st.TCP.MemPages.Known)
 	}
 	for i := range s.Networks {
 		if t := s.Networks[i].Table; t != nil {

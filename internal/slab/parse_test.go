@@ -68,11 +68,11 @@ func TestParseLinkName(t *testing.T) {
 		want Attr
 		ok   bool
 	}{
-		{":0000184", Attr{ObjectBytes: 184, Reclaimable: No, FromLink: true}, true},
-		{":A-0000064", Attr{ObjectBytes: 64, Reclaimable: No, FromLink: true}, true},
-		{":aA-0000032", Attr{ObjectBytes: 32, Reclaimable: Yes, FromLink: true}, true},
-		{":at-0000104", Attr{ObjectBytes: 104, Reclaimable: Yes, FromLink: true}, true}, // before Linux 4.15
-		{":12345678", Attr{ObjectBytes: 12345678, Reclaimable: No, FromLink: true}, true},
+		{":0000184", Attr{ObjectBytes: 184, Reclaimable: no, FromLink: true}, true},
+		{":A-0000064", Attr{ObjectBytes: 64, Reclaimable: no, FromLink: true}, true},
+		{":aA-0000032", Attr{ObjectBytes: 32, Reclaimable: yes, FromLink: true}, true},
+		{":at-0000104", Attr{ObjectBytes: 104, Reclaimable: yes, FromLink: true}, true}, // before Linux 4.15
+		{":12345678", Attr{ObjectBytes: 12345678, Reclaimable: no, FromLink: true}, true},
 		{"TCP", Attr{}, false},
 		{"", Attr{}, false},
 		{":", Attr{}, false},
