@@ -17,6 +17,7 @@ import (
 	"github.com/eptop/eptop/internal/dmi"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/slab"
 	"github.com/eptop/eptop/internal/sock"
 )
@@ -213,7 +214,7 @@ func (l *look) wantedCaches() map[string]bool {
 	if err != nil {
 		return wanted
 	}
-	for _, name := range model.CostCaches() {
+	for _, name := range object.CostCaches() {
 		if shown, ok := names.ShownAs(name); ok {
 			wanted[shown] = true
 		}
@@ -257,7 +258,7 @@ func (l *look) readLayouts() {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	for _, name := range model.CostCaches() {
+	for _, name := range object.CostCaches() {
 		a, err := l.Collector.slab.Attrs(name)
 		if err != nil {
 			problems.add(err)
@@ -278,7 +279,7 @@ func (l *look) readLayouts() {
 	}
 	for i := range l.sample.Caches {
 		c := &l.sample.Caches[i]
-		if _, ok := byName[c.Name]; !ok && slices.Contains(model.CostCaches(), c.Name) {
+		if _, ok := byName[c.Name]; !ok && slices.Contains(object.CostCaches(), c.Name) {
 			byName[c.Name] = model.Layout{
 				ShownAs: c.Name, SlotBytes: int64(c.ObjectBytes),
 				SlabBytes: maybe.Some(int64(c.SlabBytes(page))), ObjsPerSlab: maybe.Some(int64(c.ObjsPerSlab)),

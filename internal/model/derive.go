@@ -8,6 +8,7 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 )
 
 // derive makes of a sample what it means. It reads nothing and keeps nothing but
@@ -39,7 +40,7 @@ func derive(s *Sample) *Snapshot {
 	snap.Sockets = b.sockets(sockets)
 	snap.networks = s.Networks
 	snap.Load, snap.limits, snap.openFiles, snap.maxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
-	for _, p := range []part{bindPort[0], bindAddress[0]} {
+	for _, p := range []object.Kind{object.BindPort, object.BindAddress} {
 		if got, ok := costs.part(p); ok {
 			snap.bindBuckets = append(snap.bindBuckets, got)
 		}

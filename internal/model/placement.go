@@ -143,7 +143,7 @@ func (p *Placement) boundSockets(held *Held, caches []Cache) (sum socketObjects)
 		if n == 0 || o.Body != sock.BodyFull {
 			continue
 		}
-		name := objectParts(o)[0].cache
+		name := ownObject(o).Cache
 		at := slices.IndexFunc(caches, func(c Cache) bool { return c.Name == name || slices.Contains(c.Aliases, name) })
 		if at < 0 || len(caches[at].Nodes) == 0 {
 			continue
