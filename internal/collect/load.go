@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/sock"
 )
 
 // loadLimits reads the limits of eptop itself, the processes it would start and the
@@ -48,12 +48,12 @@ func (l *look) loadLimits() {
 			out.MostTasks = pids
 		}
 		out.Tasks = l.tasks()
-		limit, ok, err := sock.ReadCgroupLimit(l.opts.ProcRoot, os.Getpid())
+		limit, err := cgroup.ReadLimit(l.opts.ProcRoot, os.Getpid())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
-		if ok {
-			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(limit.Used)), maybe.Some(int64(limit.Limit))
+		if c, ok := limit.Get(); ok {
+			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(c.UsedBytes)), maybe.Some(int64(c.MostBytes))
 		}
 	})
 	l.sample.LoadLimits = maybe.Some(out)

@@ -81,8 +81,8 @@ func (l procLook) refresh(pid int) *process {
 	}
 	p.dirIno = st.Ino
 	p.count = maybe.Of[int64]{}
-	if st.CountKnown && err == nil {
-		p.count = maybe.Some(int64(st.Count))
+	if err == nil {
+		p.count = maybe.When(int64(st.Count.Value), st.Count.Known)
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
@@ -25,14 +26,12 @@ func (l *look) cgroup() {
 		return
 	}
 	pid := l.focus.PIDs[0]
-	m, err := sock.ReadCgroupMemory(l.opts.ProcRoot, pid)
+	m, err := cgroup.ReadMemory(l.opts.ProcRoot, pid)
 	if err != nil {
 		return
 	}
-	amount := func(a sock.Amount) maybe.Of[int64] {
-		return maybe.Of[int64]{Value: int64(a.Bytes), Known: a.Known}
-	}
+	amount := func(a maybe.Of[uint64]) maybe.Of[int64] { return maybe.When(int64(a.Value), a.Known) }
 	l.sample.Cgroup = maybe.Some(model.Cgroup{
-		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.Kernel), SlabBytes: amount(m.Slab), SockBytes: amount(m.Sock),
+		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.KernelBytes), SlabBytes: amount(m.SlabBytes), SockBytes: amount(m.SockBytes),
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
@@ -95,8 +96,9 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 // may use is left: beyond its limit the kernel kills.
 func CgroupGuard(floor float64) loadgen.Guard {
 	return func() (wall, reason string) {
-		l, limited, err := sock.ReadCgroupLimit("/proc", os.Getpid())
-		if err == nil && limited && float64(l.Limit-l.Used) < floor*float64(l.Limit) {
+		limit, err := cgroup.ReadLimit("/proc", os.Getpid())
+		l, limited := limit.Get()
+		if err == nil && limited && float64(l.MostBytes-l.UsedBytes) < floor*float64(l.MostBytes) {
 			return "cgroup", fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
 		}
 		return "", ""
@@ -384,8 +386,8 @@ func (e *Experiment) read() (reading, error) {
 	}
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
 	if st, err := sock.ReadSockstat("/proc"); err == nil {
-		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
-		r.any = float64(st.Used - r.have.Sockets - r.have.Connects)
+		r.foreign, r.waiting = float64(st.TCP.Alloc.Value), float64(st.TCP.TimeWait.Value)
+		r.any = float64(st.Used.Value - r.have.Sockets - r.have.Connects)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}
@@ -396,8 +398,8 @@ func (e *Experiment) read() (reading, error) {
 		e.caches = newCacheList(cs, os.Getpagesize())
 	}
 	r.objects = e.caches.objects(cs)
-	if m, err := sock.ReadCgroupMemory("/proc", os.Getpid()); err == nil && m.Kernel.Known {
-		r.cgroup, r.charged = float64(m.Kernel.Bytes), true
+	if m, err := cgroup.ReadMemory("/proc", os.Getpid()); err == nil && m.KernelBytes.Known {
+		r.cgroup, r.charged = float64(m.KernelBytes.Value), true
 	}
 	return r, nil
 }

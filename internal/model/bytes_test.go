@@ -28,7 +28,7 @@ func whole(t testing.TB) *Snapshot {
 		w.Ino, w.Sdev, w.HasInode = uint64(100+i), 9, true
 	}
 	s.Zones = zone.Zoneinfo{Zones: []zone.Zone{{Node: 0, Name: "Normal", FreePages: 7, LowPages: 3}}}
-	s.Nodes = zone.Nodes{Nodes: []zone.Node{{ID: 0, CPUList: "0-1", CPUsKnown: true, CPUs: []int{0, 1}, Distances: []int{10}}}}
+	s.Nodes = zone.Nodes{Nodes: []zone.Node{{ID: 0, CPUList: maybe.Some("0-1"), CPUs: []int{0, 1}, Distances: []int{10}}}}
 	s.LoadLimits = maybe.Some(LoadLimits{UID: 7, Nofile: maybe.Some[int64](20_000)})
 	s.Load = &Load{
 		Plan: DefaultLoadPlan(), Time: s.Time, Status: LoadStatus{Phase: LoadHolding, Wanted: 10_000, Failures: map[string]int64{"EMFILE": 2}},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 )
 
 // derive makes of a sample what it means.
@@ -39,7 +40,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	b.socketCosts = sockets
 	snap.Sockets = b.sockets(sockets)
 	snap.Load, snap.LoadLimits, snap.OpenFiles, snap.MaxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
-	for _, p := range []part{bindPort[0], bindAddress[0]} {
+	for _, p := range []object.Kind{object.BindPort, object.BindAddress} {
 		if got, ok := costs.part(p); ok {
 			snap.BindBuckets = append(snap.BindBuckets, got)
 		}

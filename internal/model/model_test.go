@@ -17,7 +17,7 @@ import (
 // layouts618 is Linux 6.18 on x86-64 as its /sys/kernel/slab has it.
 func layouts618() map[string]Layout {
 	l := func(shown string, slot, slab, objs int64, reclaimable bool) Layout {
-		return Layout{ShownAs: shown, RequestedBytes: slot, SlotBytes: slot, SlabBytes: slab, ObjsPerSlab: objs, Reclaimable: maybe.Some(reclaimable)}
+		return Layout{ShownAs: shown, RequestedBytes: maybe.Some(slot), SlotBytes: slot, SlabBytes: maybe.Some(slab), ObjsPerSlab: maybe.Some(objs), Reclaimable: maybe.Some(reclaimable)}
 	}
 	return map[string]Layout{
 		"TCP":              l("TCP", 2368, 32768, 13, false),
@@ -248,7 +248,7 @@ func TestNodesWithoutSysfs(t *testing.T) {
 }
 
 func TestCaches(t *testing.T) {
-	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: 2304, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
+	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: maybe.Some[uint32](2304), ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: maybe.Some(false)}}, 4096)
 	want := []Cache{{
 		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: maybe.Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
 		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: maybe.Some(false),

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/units"
 )
 
@@ -50,7 +51,7 @@ func distanceWords(nodes []Node) string {
 
 // socketWords names the node that holds far more than its share of the sockets.
 func socketWords(s *Snapshot) string {
-	cache := s.Cache(partInode.cache)
+	cache := s.Cache(object.SocketInode.Cache)
 	if cache == nil || len(s.Nodes) < 2 {
 		return ""
 	}

@@ -90,10 +90,10 @@ func (b *builder) placements(snap *Snapshot) {
 
 func (b *builder) placement(pid int, at *PlacementSample, snap *Snapshot) *Placement {
 	out := &Placement{
-		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
+		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs.Value, MemsAllowed: at.Allowed.Mems.Value,
 		MemoryProblem: at.MemoryProblem, Warnings: []PlacementWarning{}, Age: b.age(at.At),
 	}
-	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs + "\n"))
+	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs.Value + "\n"))
 	for i := range b.sample.Nodes.Nodes {
 		n := &b.sample.Nodes.Nodes[i]
 		row := NodePlacement{Node: n.ID}
@@ -102,7 +102,7 @@ func (b *builder) placement(pid int, at *PlacementSample, snap *Snapshot) *Place
 				row.Threads += on.Threads
 			}
 		}
-		if errAllowed == nil && at.Allowed.CPUs != "" && n.CPUsKnown {
+		if errAllowed == nil && at.Allowed.CPUs.Known && n.CPUList.Known {
 			row.MayRun = maybe.Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
 		}
 		if memory, ok := at.Memory.Get(); ok {
@@ -141,7 +141,7 @@ func (p *Placement) boundSockets(held *held, caches []Cache) (sum socketObjects)
 		if n == 0 || o.Body != sock.BodyFull {
 			continue
 		}
-		name := objectParts(o)[0].cache
+		name := ownObject(o).Cache
 		at := slices.IndexFunc(caches, func(c Cache) bool { return c.Name == name || slices.Contains(c.Aliases, name) })
 		if at < 0 || len(caches[at].Nodes) == 0 {
 			continue

@@ -26,7 +26,7 @@ func heldSockets(counts map[sock.Kind]int64) *held {
 func place(at PlacementSample, own *held, caches []Cache) *Placement {
 	const pid = 42
 	b := builder{Deriver: &Deriver{}, sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
-		{ID: 0, CPUs: []int{0}, CPUList: "0", CPUsKnown: true}, {ID: 5, CPUs: []int{1}, CPUList: "1", CPUsKnown: true},
+		{ID: 0, CPUs: []int{0}, CPUList: maybe.Some("0")}, {ID: 5, CPUs: []int{1}, CPUList: maybe.Some("1")},
 	}}}}
 	if own != nil {
 		b.tables, b.holdings = []*sock.Table{nil}, map[int]*holding{pid: {distinct: own}}
@@ -130,7 +130,7 @@ func TestPlacementAllowed(t *testing.T) {
 	for list, want := range map[string][2]maybe.Of[bool]{
 		"0": {maybe.Some(true), maybe.Some(false)}, "0-1": {maybe.Some(true), maybe.Some(true)}, "3": {maybe.Some(false), maybe.Some(false)}, "": {}, "x": {},
 	} {
-		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: list}}, nil, nil)
+		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: maybe.When(list, list != "")}}, nil, nil)
 		if diff := cmp.Diff(want, [2]maybe.Of[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", list, diff)
 		}

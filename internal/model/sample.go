@@ -120,17 +120,20 @@ type InstanceSample struct {
 type Layout struct {
 	// ShownAs is the name slabinfo counts it under.
 	ShownAs string
-	// RequestedBytes is the size asked for, of a merged cache the largest of all;
-	// 0 where only root may know.
-	RequestedBytes int64
+	// RequestedBytes is the size asked for, of a merged cache the largest of all.
+	// Absent where only root may know.
+	RequestedBytes maybe.Of[int64]
 	// SlotBytes is what an object takes in a slab, with its alignment.
 	SlotBytes int64
-	// SlabBytes is the size of one slab of ObjsPerSlab objects; 0 where only root
+	// SlabBytes is the size of one slab of ObjsPerSlab objects. Absent where only root
 	// may know.
-	SlabBytes, ObjsPerSlab int64
+	SlabBytes, ObjsPerSlab maybe.Of[int64]
 	Reclaimable            maybe.Of[bool]
 }
 
 // bytes is what one object takes with its share of the slab's waste, rounded
 // to the nearest byte.
-func (l Layout) bytes() int64 { return (l.SlabBytes + l.ObjsPerSlab/2) / l.ObjsPerSlab }
+func (l Layout) bytes() maybe.Of[int64] {
+	n := max(l.ObjsPerSlab.Value, 1)
+	return maybe.When((l.SlabBytes.Value+n/2)/n, l.SlabBytes.Known && l.ObjsPerSlab.Value > 0)
+}

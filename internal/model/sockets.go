@@ -8,6 +8,7 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -153,42 +154,42 @@ func (c *socketCosts) cost(o SocketObject) maybe.Of[Cost] {
 	return got
 }
 
-func objectParts(o SocketObject) []part {
-	var cache, object, proto string
+// ownObject is the socket's own structure, or what stands in for it.
+func ownObject(o SocketObject) object.Kind {
+	v6 := o.Kind == sock.TCP6
+	switch {
+	case o.Body == sock.BodyTimeWait && v6:
+		return object.TimeWaitV6
+	case o.Body == sock.BodyTimeWait:
+		return object.TimeWait
+	case o.Body == sock.BodyRequest && v6:
+		return object.RequestV6
+	case o.Body == sock.BodyRequest:
+		return object.Request
+	}
 	switch o.Kind {
 	case sock.TCP4:
-		cache, object, proto = "TCP", "tcp_sock", "TCP"
+		return object.TCP
 	case sock.TCP6:
-		cache, object, proto = "TCPv6", "tcp6_sock", "TCPv6"
+		return object.TCPv6
 	case sock.UDP4:
-		cache, object, proto = "UDP", "udp_sock", "UDP"
+		return object.UDP
 	case sock.UDP6:
-		cache, object, proto = "UDPv6", "udp6_sock", "UDPv6"
+		return object.UDPv6
 	case sock.UnixStream:
-		cache, object, proto = "UNIX-STREAM", "unix_sock", "UNIX-STREAM"
-	default:
-		cache, object, proto = "UNIX", "unix_sock", "UNIX"
+		return object.UNIXStream
 	}
-	suffix := ""
-	if o.Kind == sock.TCP6 {
-		suffix = "v6"
-	}
-	switch o.Body {
-	case sock.BodyTimeWait:
-		return []part{{cache: "tw_sock_TCP" + suffix, object: "tcp_timewait_sock"}}
-	case sock.BodyRequest:
-		return []part{{cache: "request_sock_TCP" + suffix, object: "tcp_request_sock"}}
-	}
-	if !o.Open {
-		return []part{{cache: cache, object: object, proto: proto}}
-	}
-	return socketParts(cache, object, proto)
+	return object.UNIX
 }
 
-var (
-	bindPort    = []part{{cache: "tcp_bind_bucket", object: "inet_bind_bucket"}}
-	bindAddress = []part{{cache: "tcp_bind2_bucket", object: "inet_bind2_bucket"}} // since Linux 6.1
-)
+// objectParts are all objects of a socket.
+func objectParts(o SocketObject) []object.Kind {
+	own := ownObject(o)
+	if o.Body != sock.BodyFull || !o.Open {
+		return []object.Kind{own}
+	}
+	return object.WithFile(own)
+}
 
 // structBytes is what the slab holds for the sockets of a tally, and how much of
 // that counts as reclaimable, which is absent where the kernel does not say.
@@ -214,10 +215,10 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64])
 		}
 	}
 	for _, b := range []struct {
-		parts []part
-		n     int64
-	}{{bindPort, t.BindPorts}, {bindAddress, t.BindAddresses}} {
-		cost, _ := c.sum(b.parts)
+		kind object.Kind
+		n    int64
+	}{{object.BindPort, t.BindPorts}, {object.BindAddress, t.BindAddresses}} {
+		cost, _ := c.sum([]object.Kind{b.kind})
 		add(cost, b.n) // a kernel without them has none
 	}
 	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: told}
@@ -324,14 +325,10 @@ func merge(t, other *Tally) {
 func tcpTotals(s *Sample) TCPTotals {
 	out := TCPTotals{States: map[string]int64{}}
 	if st, ok := s.Sockstat.Get(); ok {
-		known := func(n int64) maybe.Of[int64] { return maybe.Of[int64]{Value: n, Known: n >= 0} }
-		out.InUse, out.Orphan, out.TimeWait, out.Alloc = known(st.TCP.InUse), known(st.TCP.Orphan), known(st.TCP.TimeWait), known(st.TCP.Alloc)
-		if st.TCP.InUse >= 0 && st.TCP6InUse >= 0 {
-			out.InUse = maybe.Some(st.TCP.InUse + st.TCP6InUse)
-		}
-		if st.TCP.MemPages >= 0 {
-			out.MemBytes = maybe.Some(st.TCP.MemPages * s.Host.PageBytes)
-		}
+		// Without IPv6 its sum is absent, and adds nothing.
+		out.InUse = maybe.When(st.TCP.InUse.Value+st.TCP6InUse.Value, st.TCP.InUse.Known)
+		out.Orphan, out.TimeWait, out.Alloc = st.TCP.Orphan, st.TCP.TimeWait, st.TCP.Alloc
+		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes, st.TCP.MemPages.Known)
 	}
 	for i := range s.Networks {
 		if t := s.Networks[i].Table; t != nil {

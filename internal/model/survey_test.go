@@ -122,9 +122,9 @@ func TestSocketSums(t *testing.T) {
 		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
 	}
 	s.Processes[0].Files = maybe.Some([]epoll.FD{{Kind: epoll.KindSocket, Ino: 100}, {Kind: epoll.KindSocket, Ino: 999}})
-	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16, Reclaimable: maybe.Some(false)}
-	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
-	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
+	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](16), Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32), Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32), Reclaimable: maybe.Some(false)}
 	snap := New(s)
 	k := snap.Sockets
 	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != maybe.Some(want) || k.Total != 8 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -34,14 +35,14 @@ var elsewhere = []string{"MemTotal", "MemFree", "Slab", "Active", "Inactive"}
 // networkObjects are the caches whose objects are counted for each node: what they are
 // to a person, and the true name of the cache.
 var networkObjects = []struct{ name, cache string }{
-	{"TCP sockets", "TCP"},
-	{"TCP over IPv6", "TCPv6"},
-	{"UNIX sockets", "UNIX"},
-	{"UNIX streams", "UNIX-STREAM"},
-	{"UDP sockets", "UDP"},
+	{"TCP sockets", object.TCP.Cache},
+	{"TCP over IPv6", object.TCPv6.Cache},
+	{"UNIX sockets", object.UNIX.Cache},
+	{"UNIX streams", object.UNIXStream.Cache},
+	{"UDP sockets", object.UDP.Cache},
 	{"socket inodes", socketInodes},
-	{"open files", "filp"},
-	{"epoll watches", "eventpoll_epi"},
+	{"open files", object.File.Cache},
+	{"epoll watches", object.Epitem.Cache},
 }
 
 // contentLines is a column for each node: what fills it, how many objects of sockets

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -111,7 +112,7 @@ func (v *View) nodeLine(w int, col nodeColumns, n model.Node) string {
 
 // socketInodes is the cache with an object for each open socket. It has a
 // constructor, so SLUB merges nothing into it.
-const socketInodes = "sock_inode_cache"
+var socketInodes = object.SocketInode.Cache
 
 // socketsOn is a node's part of all socket inodes: "1 234  12.0 %", of one node alone
 // their number.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -355,7 +356,7 @@ func pinnedBytes(s *model.Snapshot) (int64, bool) {
 		}
 	}
 	for _, c := range s.Slab {
-		if rec, ok := c.Reclaimable.Get(); c.Name == "sock_inode_cache" && ok && rec && each > 0 {
+		if rec, ok := c.Reclaimable.Get(); c.Name == object.SocketInode.Cache && ok && rec && each > 0 {
 			return c.Active * each, true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/table"
@@ -188,7 +189,7 @@ func cacheName(c *model.Cache) string {
 	text, others := c.Name, 0
 	sep := " = "
 	for _, a := range c.Aliases {
-		if !model.NetworkName(a) {
+		if !object.IsNetwork(a) {
 			others++
 			continue
 		}

@@ -79,7 +79,7 @@ func (f *Loader) Asked() []string {
 // WithLoad is the machine of fixtureRich with the limits that a load runs into,
 // and a load.
 func WithLoad(l *model.Load) *model.Snapshot {
-	bucket := model.Layout{ShownAs: "eventpoll_epi", SlabBytes: 4096, ObjsPerSlab: 32}
+	bucket := model.Layout{ShownAs: "eventpoll_epi", SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32)}
 	s := model.New(&model.Sample{
 		Time: Time, Load: l, Layouts: map[string]model.Layout{"tcp_bind_bucket": bucket, "tcp_bind2_bucket": bucket},
 		OpenFiles: maybe.Some[int64](1_400), MaxFiles: maybe.Some[int64](2_466_177),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 )
 
 // Nodes4 is Debian's 6.12 with four nodes of 1 GB, as captured: DMA and
@@ -178,19 +179,19 @@ func Zone(node int, name string, free, low0, low, high, promo, spanned, present,
 
 // fixtureSlab is 6.18's slabinfo under 152 000 connections, in slabinfo's order.
 func fixtureSlab() []model.Cache {
-	cache := func(name string, active, objects, object, perSlab, pages int64, reclaimable bool, aliases ...string) model.Cache {
+	cache := func(name string, active, objects, slot, perSlab, pages int64, reclaimable bool, aliases ...string) model.Cache {
 		slabs := (objects + perSlab - 1) / perSlab
 		// Of the sockets' own caches the structure is smaller than its place.
 		asked := map[string]int64{"TCP": 2304, "TCPv6": 2432, "UDP": 1280, "sock_inode_cache": 768, "filp": 184}[name]
 		if asked == 0 {
-			asked = object
+			asked = slot
 		}
 		bytes := slabs * pages * 4096
 		return model.Cache{
-			ObjectBytes: maybe.Some(asked), UnusedBytes: bytes - active*object, FreeBytes: (objects - active) * object,
-			PaddingBytes: bytes - objects*object + active*(object-asked),
-			Network:      model.NetworkName(name) || slices.ContainsFunc(aliases, model.NetworkName),
-			Name:         name, Aliases: aliases, Objects: objects, Active: active, SlotBytes: object,
+			ObjectBytes: maybe.Some(asked), UnusedBytes: bytes - active*slot, FreeBytes: (objects - active) * slot,
+			PaddingBytes: bytes - objects*slot + active*(slot-asked),
+			Network:      object.IsNetwork(name) || slices.ContainsFunc(aliases, object.IsNetwork),
+			Name:         name, Aliases: aliases, Objects: objects, Active: active, SlotBytes: slot,
 			BytesPerObject: pages * 4096 / perSlab, ObjsPerSlab: perSlab, PagesPerSlab: pages, Slabs: slabs, ActiveSlabs: slabs,
 			Bytes: bytes, Reclaimable: maybe.Some(reclaimable), Nodes: []model.NodeObjects{{Node: 0, Objects: objects}},
 		}

@@ -1,4 +1,9 @@
-package sock
+// Package cgroup reads what a memory cgroup is charged for kernel memory and sockets,
+// and how near it is to its limit: the files memory.stat, memory.current and memory.max
+// of version 2 and their like of version 1 (mm/memcontrol.c and mm/memcontrol-v1.c in
+// the kernel). Which directory is a process's comes from /proc/PID/cgroup and the mounts
+// in /proc/self/mountinfo. Checked on Linux 6.18.
+package cgroup
 
 import (
 	"bytes"
@@ -9,123 +14,133 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
-// CgroupMemory is what the memory cgroup of a process is charged for kernel memory
-// and sockets: the cross-check of what sockets are said to cost. It covers all
-// processes of the cgroup and its children, and all kernel memory they caused,
-// sockets or not. An object is charged to the cgroup that made it, even after the
-// process moved.
-//
-// A value that the kernel does not report is absent: Known is false.
-type CgroupMemory struct {
+// ErrMalformed is wrapped by every error about a file's content, as opposed to a file
+// that could not be read.
+var ErrMalformed = errors.New("malformed")
+
+// Memory is what the memory cgroup of a process is charged for kernel memory and
+// sockets: the cross-check of what sockets are said to cost. It covers all processes
+// of the cgroup and its children, and all kernel memory they caused, sockets or not.
+// An object is charged to the cgroup that made it, even after the process moved. What
+// the kernel does not report is absent.
+type Memory struct {
 	// Version is 1 or 2. The root cgroup reports on the host.
 	Version int
 	// Dir is the directory of the cgroup.
 	Dir string
 
-	// Kernel is all kernel memory: kernel in memory.stat (v2, since Linux 5.18),
+	// KernelBytes is all kernel memory: kernel in memory.stat (v2, since Linux 5.18),
 	// memory.kmem.usage_in_bytes (v1).
-	Kernel Amount
-	// Slab is slab in memory.stat (v2). SlabReclaimable is the part of it whose
-	// caches are marked reclaimable: inodes and dentries, those of live sockets
+	KernelBytes maybe.Of[uint64]
+	// SlabBytes is slab in memory.stat (v2). SlabReclaimableBytes is the part of it
+	// whose caches are marked reclaimable: inodes and dentries, those of live sockets
 	// too.
-	Slab            Amount
-	SlabReclaimable Amount
-	// Sock is buffers of sockets: sock in memory.stat (v2),
+	SlabBytes            maybe.Of[uint64]
+	SlabReclaimableBytes maybe.Of[uint64]
+	// SockBytes is buffers of sockets: sock in memory.stat (v2),
 	// memory.kmem.tcp.usage_in_bytes (v1, where it counts TCP alone, and nothing
 	// until a limit was set: 0 is absent).
-	Sock Amount
+	SockBytes maybe.Of[uint64]
 }
 
-// Amount is a number of bytes that may be absent.
-type Amount struct {
-	Bytes uint64
-	Known bool
-}
-
-// ReadCgroupMemory reads the memory cgroup of a process. proc is where procfs is. It
-// is fs.ErrNotExist when the process ended, when no memory controller is there or
+// ReadMemory reads the memory cgroup of a process. proc is where procfs is. It is
+// fs.ErrNotExist when the process ended, when no memory controller is there or
 // mounted, or when its cgroup is outside what this program can see; fs.ErrPermission
 // when it may not be read.
-func ReadCgroupMemory(proc string, pid int) (CgroupMemory, error) {
-	var m CgroupMemory
-	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
+func ReadMemory(proc string, pid int) (Memory, error) {
+	version, dir, err := find(proc, pid)
 	if err != nil {
-		return m, kindOf(err)
+		return Memory{}, err
 	}
-	mounts, err := os.ReadFile(proc + "/self/mountinfo")
-	if err != nil {
-		return m, kindOf(err)
-	}
-	m.Version, m.Dir, err = memoryCgroup(cgroups, mounts)
-	if err != nil {
-		return m, err
-	}
-	if m.Version == 1 {
+	m := Memory{Version: version, Dir: dir}
+	if version == 1 {
 		return m, m.readV1()
 	}
 	return m, m.readV2()
 }
 
-// CgroupLimit is the memory limit that a process's cgroup comes to first: its own or
+// find returns the directory of a process's memory cgroup.
+func find(proc string, pid int) (version int, dir string, err error) {
+	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
+	if errors.Is(err, unix.ESRCH) { // the process ended between open and read
+		err = fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	if err != nil {
+		return 0, "", err
+	}
+	return memoryCgroup(cgroups, mounts)
+}
+
+// Limit is the memory limit that a process's cgroup comes to first: its own or
 // an ancestor's, the one with the least room.
-type CgroupLimit struct {
-	// Used is memory.current (v1: memory.usage_in_bytes) in bytes, without the file
-	// pages that were not used of late (inactive_file): the kernel takes these
-	// before it kills anybody.
-	Used uint64
-	// Limit is memory.max (v1: memory.limit_in_bytes) in bytes.
-	Limit uint64
+type Limit struct {
+	// UsedBytes is memory.current (v1: memory.usage_in_bytes) without the file pages
+	// that were not used of late (inactive_file): the kernel takes these before it
+	// kills anybody.
+	UsedBytes uint64
+	// MostBytes is memory.max (v1: memory.limit_in_bytes).
+	MostBytes uint64
 }
 
 // noLimit is where the limits begin that stand for none: v1 prints the largest number
 // of whole pages.
 const noLimit = 1 << 60
 
-// cgroupFiles are the names of the files of a version.
-type cgroupFiles struct{ used, limit, inactive string }
+// files are the names of the files of a version.
+type files struct{ used, limit, inactive string }
 
-var cgroupVersions = map[int]cgroupFiles{
+var filesOf = map[int]files{
 	1: {"memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"},
 	2: {"memory.current", "memory.max", "inactive_file"},
 }
 
-// ReadCgroupLimit reads it; false where there is none. Its errors are those of
-// ReadCgroupMemory.
-func ReadCgroupLimit(proc string, pid int) (l CgroupLimit, limited bool, err error) {
-	m, err := ReadCgroupMemory(proc, pid)
-	if m.Dir == "" {
-		return l, false, err
+// ReadLimit reads the limit that a process comes to first, absent where there is
+// none. Its errors are those of ReadMemory.
+func ReadLimit(proc string, pid int) (nearest maybe.Of[Limit], err error) {
+	version, own, err := find(proc, pid)
+	if err != nil {
+		return nearest, err
 	}
-	files := cgroupVersions[m.Version]
-	for dir := m.Dir; dir != "/" && dir != "."; dir = path.Dir(dir) {
-		most, ok, err := readAmount(path.Join(dir, files.limit))
+	files := filesOf[version]
+	for dir := own; dir != "/" && dir != "."; dir = path.Dir(dir) {
+		most, err := readAmount(path.Join(dir, files.limit))
 		if errors.Is(err, fs.ErrNotExist) {
 			break // the root cgroup, which has no limit, or above it
 		}
 		if err != nil {
-			return l, limited, err
+			return nearest, err
 		}
-		if !ok || most >= noLimit {
+		if !most.Known || most.Value >= noLimit {
 			continue
 		}
 		used, err := files.readUsed(dir)
 		if err != nil {
-			return l, limited, err
+			return nearest, err
 		}
-		if used = min(used, most); !limited || most-used < l.Limit-l.Used {
-			l, limited = CgroupLimit{Used: used, Limit: most}, true
+		l := Limit{UsedBytes: min(used, most.Value), MostBytes: most.Value}
+		if !nearest.Known || l.MostBytes-l.UsedBytes < nearest.Value.MostBytes-nearest.Value.UsedBytes {
+			nearest = maybe.Some(l)
 		}
 	}
-	return l, limited, nil
+	return nearest, nil
 }
 
-func (f cgroupFiles) readUsed(dir string) (uint64, error) {
-	used, _, err := readAmount(path.Join(dir, f.used))
+func (f files) readUsed(dir string) (uint64, error) {
+	current, err := readAmount(path.Join(dir, f.used))
 	if err != nil {
 		return 0, err
 	}
+	used := current.Value
 	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
 	if err != nil {
 		return 0, err
@@ -142,49 +157,48 @@ func (f cgroupFiles) readUsed(dir string) (uint64, error) {
 	return used, nil
 }
 
-// readAmount reads a file with one number; false where it says "max".
-func readAmount(name string) (n uint64, ok bool, err error) {
+// readAmount reads a file with one number, absent where it says "max".
+func readAmount(name string) (n maybe.Of[uint64], err error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return 0, false, err
+		return n, err
 	}
 	text := string(bytes.TrimSpace(b))
 	if text == "max" {
-		return 0, false, nil
+		return n, nil
 	}
-	n, err = strconv.ParseUint(text, 10, 64)
+	number, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, false, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
+		return n, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
 	}
-	return n, true, nil
+	return maybe.Some(number), nil
 }
 
-func (m *CgroupMemory) readV1() error {
+func (m *Memory) readV1() error {
 	found := false
-	for name, to := range map[string]*Amount{
-		"memory.kmem.usage_in_bytes":     &m.Kernel,
-		"memory.kmem.tcp.usage_in_bytes": &m.Sock,
+	for name, to := range map[string]*maybe.Of[uint64]{
+		"memory.kmem.usage_in_bytes":     &m.KernelBytes,
+		"memory.kmem.tcp.usage_in_bytes": &m.SockBytes,
 	} {
-		b, err := os.ReadFile(path.Join(m.Dir, name))
+		n, err := readAmount(path.Join(m.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		n, err := strconv.ParseUint(string(bytes.TrimSpace(b)), 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrMalformed, path.Join(m.Dir, name), err)
-		}
-		*to, found = Amount{n, n != 0 || to != &m.Sock}, true
+		*to, found = n, true
+	}
+	if m.SockBytes.Value == 0 {
+		m.SockBytes = maybe.Of[uint64]{}
 	}
 	if !found {
-		return pathError("open", path.Join(m.Dir, "memory.kmem.usage_in_bytes"), fs.ErrNotExist)
+		return &fs.PathError{Op: "open", Path: path.Join(m.Dir, "memory.kmem.usage_in_bytes"), Err: fs.ErrNotExist}
 	}
 	return nil
 }
 
-func (m *CgroupMemory) readV2() error {
+func (m *Memory) readV2() error {
 	name := path.Join(m.Dir, "memory.stat")
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -192,16 +206,16 @@ func (m *CgroupMemory) readV2() error {
 	}
 	for line := range strings.Lines(string(b)) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		var to *Amount
+		var to *maybe.Of[uint64]
 		switch key {
 		case "kernel":
-			to = &m.Kernel
+			to = &m.KernelBytes
 		case "slab":
-			to = &m.Slab
+			to = &m.SlabBytes
 		case "slab_reclaimable":
-			to = &m.SlabReclaimable
+			to = &m.SlabReclaimableBytes
 		case "sock":
-			to = &m.Sock
+			to = &m.SockBytes
 		default:
 			continue
 		}
@@ -209,7 +223,7 @@ func (m *CgroupMemory) readV2() error {
 		if err != nil {
 			return fmt.Errorf("%w: %s: %q: %w", ErrMalformed, name, line, err)
 		}
-		*to = Amount{n, true}
+		*to = maybe.Some(n)
 	}
 	return nil
 }

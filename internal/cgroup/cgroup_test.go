@@ -1,4 +1,4 @@
-package sock
+package cgroup
 
 import (
 	"errors"
@@ -7,7 +7,27 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
+
+// writeTree writes files below a directory of the test.
+func writeTree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
 
 // mountinfo is the mounts of a machine whose cgroups are below root.
 func mountinfo(root, mountRoot string) string {
@@ -18,38 +38,38 @@ func mountinfo(root, mountRoot string) string {
 			"30 31 0:38 MOUNT ROOT/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n")
 }
 
-func TestCgroupMemory(t *testing.T) {
+func TestReadMemory(t *testing.T) {
 	const stat = "anon 1\nfile 2\nkernel 5000\nkernel_stack 3\nsock 700\nslab_reclaimable 30\nslab_unreclaimable 40\nslab 70\n"
-	known := func(n uint64) Amount { return Amount{n, true} }
+	known := maybe.Some[uint64]
 	for name, c := range map[string]struct {
 		cgroup    string
 		mountRoot string
 		files     map[string]string
-		want      CgroupMemory
+		want      Memory
 		dir       string
 		err       error
 	}{
 		"v2": {
 			cgroup: "0::/a b/c\n", mountRoot: "/", files: map[string]string{"unified/a b/c/memory.stat": stat},
-			want: CgroupMemory{Version: 2, Kernel: known(5000), Slab: known(70), SlabReclaimable: known(30), Sock: known(700)}, dir: "unified/a b/c",
+			want: Memory{Version: 2, KernelBytes: known(5000), SlabBytes: known(70), SlabReclaimableBytes: known(30), SockBytes: known(700)}, dir: "unified/a b/c",
 		},
 		"v2 before 5.18": {
 			cgroup: "0::/\n", mountRoot: "/", files: map[string]string{"unified/memory.stat": "sock 7\nslab 8\n"},
-			want: CgroupMemory{Version: 2, Slab: known(8), Sock: known(7)}, dir: "unified",
+			want: Memory{Version: 2, SlabBytes: known(8), SockBytes: known(7)}, dir: "unified",
 		},
 		"v1": {
 			cgroup: "4:memory:/x\n3:cpu,cpuacct:/y\n0::/z\n", mountRoot: "/",
 			files: map[string]string{"memory/x/memory.kmem.usage_in_bytes": "174194688\n", "memory/x/memory.kmem.tcp.usage_in_bytes": "4096\n"},
-			want:  CgroupMemory{Version: 1, Kernel: known(174194688), Sock: known(4096)}, dir: "memory/x",
+			want:  Memory{Version: 1, KernelBytes: known(174194688), SockBytes: known(4096)}, dir: "memory/x",
 		},
 		"v1 that counts no TCP": {
 			cgroup: "4:memory:/x\n", mountRoot: "/",
 			files: map[string]string{"memory/x/memory.kmem.usage_in_bytes": "1\n", "memory/x/memory.kmem.tcp.usage_in_bytes": "0\n"},
-			want:  CgroupMemory{Version: 1, Kernel: known(1)}, dir: "memory/x",
+			want:  Memory{Version: 1, KernelBytes: known(1)}, dir: "memory/x",
 		},
 		"a part mounted": {
 			cgroup: "0::/docker/7/sub\n", mountRoot: "/docker/7", files: map[string]string{"unified/sub/memory.stat": "sock 7\n"},
-			want: CgroupMemory{Version: 2, Sock: known(7)}, dir: "unified/sub",
+			want: Memory{Version: 2, SockBytes: known(7)}, dir: "unified/sub",
 		},
 		"another part mounted": {cgroup: "0::/docker/77\n", mountRoot: "/docker/7", err: fs.ErrNotExist},
 		"outside":              {cgroup: "0::/../x\n", mountRoot: "/", err: fs.ErrNotExist},
@@ -64,7 +84,7 @@ func TestCgroupMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := writeTree(t, c.files)
 			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, c.mountRoot)})
-			got, err := ReadCgroupMemory(proc, 42)
+			got, err := ReadMemory(proc, 42)
 			if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 				t.Fatalf("%v, want %v", err, c.err)
 			}
@@ -72,39 +92,40 @@ func TestCgroupMemory(t *testing.T) {
 				return
 			}
 			c.want.Dir = filepath.Join(root, c.dir)
-			diff(t, c.want, got)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
 		})
 	}
-	if _, err := ReadCgroupMemory("/proc", 1<<30); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadMemory("/proc", 1<<30); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a process that never was: %v", err)
 	}
 }
 
-// TestLiveCgroupMemory reads the test's own cgroup: what it is charged grows with
+// TestLiveMemory reads the test's own cgroup: what it is charged grows with
 // what it makes.
-func TestLiveCgroupMemory(t *testing.T) {
-	m, err := ReadCgroupMemory("/proc", os.Getpid())
-	switch AvailabilityOf(err) {
-	case Absent:
+func TestLiveMemory(t *testing.T) {
+	m, err := ReadMemory("/proc", os.Getpid())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		t.Skipf("%v: run it where the memory cgroup is mounted", err)
-	case Denied:
+	case errors.Is(err, fs.ErrPermission):
 		t.Skipf("%v: run the test as root", err)
-	case Failed:
+	case err != nil:
 		t.Fatal(err)
 	}
 	t.Logf("%+v", m)
-	if !m.Kernel.Known && !m.Slab.Known && !m.Sock.Known {
+	if !m.KernelBytes.Known && !m.SlabBytes.Known && !m.SockBytes.Known {
 		t.Errorf("nothing is known: %+v", m)
 	}
 }
 
-func TestCgroupLimit(t *testing.T) {
+func TestReadLimit(t *testing.T) {
 	for name, c := range map[string]struct {
-		cgroup  string
-		files   map[string]string
-		want    CgroupLimit
-		limited bool
-		err     error
+		cgroup string
+		files  map[string]string
+		want   maybe.Of[Limit]
+		err    error
 	}{
 		"v2, an ancestor's is nearest": {
 			cgroup: "0::/a/b\n",
@@ -113,7 +134,7 @@ func TestCgroupLimit(t *testing.T) {
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 				"unified/memory.stat": "sock 7\n",
 			},
-			want: CgroupLimit{Used: 600, Limit: 1000}, limited: true,
+			want: maybe.Some(Limit{UsedBytes: 600, MostBytes: 1000}),
 		},
 		"v2, its own is nearest": {
 			cgroup: "0::/a/b\n",
@@ -121,7 +142,7 @@ func TestCgroupLimit(t *testing.T) {
 				"unified/a/b/memory.stat": "sock 7\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "90\n",
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 			},
-			want: CgroupLimit{Used: 90, Limit: 90}, limited: true,
+			want: maybe.Some(Limit{UsedBytes: 90, MostBytes: 90}),
 		},
 		"v2, none": {
 			cgroup: "0::/a\n",
@@ -140,7 +161,7 @@ func TestCgroupLimit(t *testing.T) {
 				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
 				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
 			},
-			want: CgroupLimit{Used: 70, Limit: 4096}, limited: true,
+			want: maybe.Some(Limit{UsedBytes: 70, MostBytes: 4096}),
 		},
 		"malformed": {
 			cgroup: "0::/a\n",
@@ -152,9 +173,9 @@ func TestCgroupLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := writeTree(t, c.files)
 			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
-			got, limited, err := ReadCgroupLimit(proc, 42)
-			if got != c.want || limited != c.limited || !errors.Is(err, c.err) {
-				t.Errorf("%+v, %v, %v; want %+v, %v, %v", got, limited, err, c.want, c.limited, c.err)
+			got, err := ReadLimit(proc, 42)
+			if got != c.want || !errors.Is(err, c.err) {
+				t.Errorf("%+v, %v; want %+v, %v", got, err, c.want, c.err)
 			}
 		})
 	}
