@@ -108,7 +108,7 @@ func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot
 	start := time.Now()
 	if interrupted == nil {
 		r.Progress.Opened(p.opened)
-		interrupted = r.hold(ctx, o)
+		interrupted = r.hold(ctx, o, p.opened.LastLoss)
 	}
 	p.held = o.Status()
 	if p.opened.Phase == model.LoadHolding {
@@ -144,8 +144,9 @@ func (r Run) follow(ctx context.Context, o opener) error {
 // lossEach is how often a held load is looked at for workers that died.
 const lossEach = time.Second
 
-// hold waits as long as the connections are to be held, and tells what is lost.
-func (r Run) hold(ctx context.Context, o opener) error {
+// hold waits as long as the connections are to be held, and reports losses after the
+// one that is known.
+func (r Run) hold(ctx context.Context, o opener, lost string) error {
 	var end <-chan time.Time
 	if r.Hold >= 0 {
 		timer := time.NewTimer(r.Hold)
@@ -154,7 +155,6 @@ func (r Run) hold(ctx context.Context, o opener) error {
 	}
 	look := time.NewTicker(lossEach)
 	defer look.Stop()
-	lost := o.Status().LastLoss
 	for {
 		select {
 		case <-ctx.Done():

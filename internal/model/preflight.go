@@ -103,7 +103,7 @@ type preflight struct {
 }
 
 func (f *preflight) wall(w Wall) {
-	w.ConnectionsLeft = max(0, w.ConnectionsLeft)
+	w.ConnectionsLeft, w.Level = max(0, w.ConnectionsLeft), levelOf(w.Share())
 	f.out.Walls = append(f.out.Walls, w)
 }
 
