@@ -29,6 +29,16 @@ func ChartRange(values []float64) (lo, hi float64) {
 	return lo, max(hi, lo*1.01)
 }
 
+// ChartPoints are values as a chart takes them, with the range of ChartRange.
+func ChartPoints(values []int64) (points []float64, lo, hi float64) {
+	points = make([]float64, len(values))
+	for i, v := range values {
+		points[i] = float64(v)
+	}
+	lo, hi = ChartRange(points)
+	return points, lo, hi
+}
+
 // RoundDuration writes a stretch of time as a person would say it.
 func RoundDuration(d time.Duration) string {
 	if d < time.Minute {
