@@ -45,6 +45,7 @@ func (g Gap) of(n int) Gap {
 	return g
 }
 
+// Any reports whether the sum leaves out anything.
 func (g Gap) Any() bool { return g.Waiting+g.Failed > 0 }
 
 // Words name the gap, the longest first.
