@@ -40,6 +40,7 @@ const (
 	cardMissing
 )
 
+// New returns the Overview view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	return &View{
 		keys: keys, pens: draw.NewPens(theme.New(true)),

@@ -9,6 +9,7 @@ import (
 // HistoryLen is how many looks a history keeps: five minutes at one a second.
 const HistoryLen = 300
 
+// Push appends a value to a history and drops the oldest where HistoryLen are kept.
 func Push[T any](s []T, v T) []T {
 	if len(s) < HistoryLen {
 		return append(s, v)

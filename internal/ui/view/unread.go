@@ -18,7 +18,7 @@ func HostGap(s *model.Snapshot) Gap {
 	return Gap{Waiting: s.Epoll.Waiting, Failed: s.Epoll.Unread - s.Epoll.Waiting}
 }
 
-// Any reports whether anything is left out.
+// Any reports whether the sum leaves out anything.
 func (g Gap) Any() bool { return g.Waiting+g.Failed > 0 }
 
 // Words name the gap, the longest first.

@@ -13,6 +13,7 @@ import (
 // The fixtures are whole machines as literal snapshots; every test of a view
 // starts from one of them. Each call makes a fresh Snapshot.
 
+// Time is when all the machines were looked at.
 var Time = time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC)
 
 // Rich is a busy machine seen by root: 6.18, one node, eight echo
