@@ -3,6 +3,7 @@ package table
 import (
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -37,9 +38,10 @@ type Model struct {
 
 	cursor, top int // places in the index
 	follow      bool
-	typing      bool // a filter is being typed
-	heading     bool // a column is being chosen
-	head        int  // that column
+	typing      bool       // a filter is being typed
+	line        input.Line // the filter as it is typed
+	heading     bool       // a column is being chosen
+	head        int        // that column
 
 	pending []tea.Cmd
 	pens    [states][roles]theme.Pen
@@ -52,7 +54,7 @@ type Model struct {
 func New(columns []Column, keys Keys) *Model {
 	m := &Model{
 		columns: columns, keys: keys, focused: true, src: Empty{}, next: Empty{},
-		want: ask{column: -1}, have: ask{column: -1},
+		want: ask{column: -1}, have: ask{column: -1}, line: input.New(0, nil),
 		cells: make([]Cell, len(columns)),
 	}
 	m.SetTheme(theme.New(true))
@@ -102,6 +104,9 @@ func (m *Model) SetFilter(text string) {
 		return
 	}
 	m.want.filter = text
+	if m.line.Value() != text {
+		m.line.SetValue(text)
+	}
 	m.reorder(filtered)
 }
 
