@@ -88,10 +88,10 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(Sizes{Epitem: 120, TCPSock: 2304, File: 184}, got); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
 	}
-	if size, ok := got.Of(Epitem); !ok || size != 120 {
+	if size, ok := got[Epitem]; !ok || size != 120 {
 		t.Errorf("epitem has %d bytes (%v)", size, ok)
 	}
-	if size, ok := got.Of(Bind2Bucket); ok {
+	if size, ok := got[Bind2Bucket]; ok {
 		t.Errorf("a struct the kernel does not have has %d bytes", size)
 	}
 }
@@ -162,7 +162,7 @@ func FuzzLoad(f *testing.F) {
 func TestLive(t *testing.T) {
 	s := live(t)
 	for _, name := range names() {
-		size, ok := s.Of(name)
+		size, ok := s[name]
 		if !ok && name != EpitemsHead && name != Bind2Bucket && name != UnixSock && name != TCP6Sock && name != UDP6Sock {
 			t.Errorf("no struct %s", name)
 		}
