@@ -63,8 +63,9 @@ vet: ## go vet
 fmt: ## format the code
 	gofmt -l -w cmd internal test
 
-lint: ## gofmt, vet, staticcheck and the import rules, as .golangci.yml has them
+lint: ## gofmt, vet, staticcheck and the import rules (.golangci.yml), and dead code
 	$(TOOL) golangci-lint run ./...
+	tools/deadcode tools/deadcode-allowed ./...
 
 vulncheck: ## known vulnerabilities in the dependencies (needs https://vuln.go.dev)
 	$(TOOL) govulncheck ./...
