@@ -5,14 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/eptop/eptop/internal/collect"
-	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/engine"
 	"github.com/eptop/eptop/internal/report"
 	"github.com/eptop/eptop/internal/ui"
 	"github.com/eptop/eptop/internal/units"
@@ -26,23 +21,23 @@ func (s *settings) dashboard(ctx context.Context) error {
 	if len(s.pids) > 1 {
 		return usagef("the dashboard attaches to one --pid at a time; eptop snapshot takes several")
 	}
-	c, err := s.collector(lookTime)
+	e, err := engine.New(engine.Options{Options: s.collect(lookTime), User: s.uid})
 	if err != nil {
 		return err
 	}
-	l := &looker{settings: s, collector: c}
-	defer l.close()
-	l.loads = &loader{costs: l.costs}
-	defer l.drain()
+	defer closeEngine(e)
 	opts := ui.Options{
-		Look: l.look, Delay: time.Duration(s.delay * float64(time.Second)),
-		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: save, Version: version,
+		Look: e.Look, Delay: time.Duration(s.delay * float64(time.Second)),
+		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: report.Save, Version: version,
 	}
 	if len(s.pids) == 1 {
 		opts.PID = s.pids[0]
+		if err := e.Attach(opts.PID); err != nil {
+			return err
+		}
 	}
-	if c.Live() {
-		opts.Loader, opts.Load = l.loads, s.loadNow
+	if e.Live() {
+		opts.Loader, opts.Load = e, s.loadNow
 	} else if s.loadNow > 0 {
 		return usagef("--load %d: connections are opened on this machine, and %s is not its procfs", s.loadNow, s.procRoot)
 	}
@@ -53,90 +48,16 @@ func (s *settings) dashboard(ctx context.Context) error {
 	return err
 }
 
-// looker is how the dashboard looks at the machine.
-type looker struct {
-	*settings
-	collector *collect.Collector
-	loads     *loader
-	looked    bool
-	mu        sync.Mutex // held while a look is under way
-}
-
-func (l *looker) look(_ context.Context, focus ui.Focus) (*model.Snapshot, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// What is being measured is not to be disturbed by looking.
-	f := collect.Focus{Fresh: focus.Sweep, Load: focus.Load, Caches: focus.Caches, Quiet: changing(l.loads.Load())}
-	if focus.PID != 0 {
-		f.PIDs = []int{focus.PID}
-	}
-	sample, err := l.collector.Look(f)
-	if err != nil {
-		return nil, err
-	}
-	sample.Load = l.loads.Load()
-	snap := model.New(sample)
-	if !l.looked {
-		// The type information of a whole kernel is large and not needed again.
-		l.looked = true
-		debug.FreeOSMemory()
-	}
-	if focus.PID != 0 && snap.Process(focus.PID) == nil {
-		err = l.collector.Attach(focus.PID)
-	}
-	return l.restrictTo(snap, focus.PID), err
-}
-
-// costs looks once at what connections take on this kernel, and how far it goes.
-func (l *looker) costs() (*model.Snapshot, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	sample, err := l.collector.Look(collect.Focus{Load: true})
-	if err != nil {
-		return nil, err
-	}
-	return model.New(sample), nil
-}
-
-// drain closes what the load generator holds. The screen is gone by then, and a
+// closeEngine closes the engine of a dashboard. The screen is gone by then, and a
 // million connections take a while.
-func (l *looker) drain() {
-	if load := l.loads.Load(); loaded(load) && load.Open >= manyConnections {
+func closeEngine(e *engine.Engine) {
+	if load := e.Load(); load != nil && load.Open >= manyConnections {
 		fmt.Fprintf(os.Stderr, "eptop: closing %s\n", units.Many(load.Open, "connection"))
 	}
-	if err := l.loads.Close(); err != nil {
-		fmt.Fprintf(os.Stderr, "eptop: close connections: %v\n", err)
+	if err := e.Close(); err != nil {
+		fmt.Fprintf(os.Stderr, "eptop: %v\n", err)
 	}
 }
 
 // manyConnections take longer to close than a person waits without asking why.
 const manyConnections = 100_000
-
-// close gives the collector's files back, unless a look that nobody waits for any
-// more still uses them: the end of the program does then.
-func (l *looker) close() {
-	if l.mu.TryLock() {
-		defer l.mu.Unlock()
-		l.collector.Close()
-	}
-}
-
-// save writes everything that is on screen, and every watch, to a new file in the
-// working directory. It appears there once it is whole: quitting meanwhile leaves
-// nothing behind.
-func save(snap *model.Snapshot) (path string, err error) {
-	path = fmt.Sprintf("eptop-%s.json", snap.Time.Format("20060102-150405.000"))
-	fd, err := unix.Open(".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("write a snapshot here: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	if err := report.JSON(f, snap, true); err != nil {
-		return "", err
-	}
-	if err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
-		return "", fmt.Errorf("name %s: %w", path, err)
-	}
-	return path, nil
-}

@@ -11,9 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/engine"
 	"github.com/eptop/eptop/internal/loadgen"
-	"github.com/eptop/eptop/internal/measure"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
 )
@@ -111,42 +110,20 @@ func newLoad(s *settings) *cobra.Command {
 }
 
 func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
-	ctx := interruptible(cmd.Context())
-	snap, pre, err := s.preflight(cmd, f.plan)
+	e, err := engine.New(engine.Options{Options: s.collect(0)})
 	if err != nil {
 		return err
 	}
-	gen, err := loadgen.New(f.plan.Config, measure.CgroupGuard(f.plan.Floor))
-	if err != nil {
+	defer func() { _ = e.Close() }() // a result leaves nothing open, and an error says more
+	p := newProgress(cmd, f.hold)
+	r, err := e.RunLoad(interruptible(cmd.Context()), engine.Run{Plan: f.plan, Hold: f.hold, Progress: p, Every: p.every()})
+	if r == nil {
 		return err
 	}
-	defer func() { _ = gen.Close() }() // after another error, which says more
-	gen.Set(f.plan.Connections)
-	err = follow(cmd, gen.Status, func() error { return gen.Settled(ctx) })
-	opened := gen.Status()
-	held := time.Now()
-	if err == nil {
-		say(cmd, holding(opened, f.hold))
-		err = watchLosses(ctx, cmd, gen.Status, f.hold)
-	}
-	last := gen.Status()
-	r := loadResult(f.plan, snap, pre, opened, last)
-	if opened.Phase == loadgen.Holding {
-		r.HeldSeconds = time.Since(held).Seconds()
-	}
-	say(cmd, "closing them")
-	draining := time.Now()
-	if err := gen.Close(); err != nil {
-		return err
-	}
-	r.DrainSeconds = time.Since(draining).Seconds()
-	var printed error
 	if f.json {
-		printed = report.Result(cmd.OutOrStdout(), r)
-	} else {
-		printed = report.LoadText(cmd.OutOrStdout(), r)
+		return errors.Join(err, report.Result(cmd.OutOrStdout(), r))
 	}
-	return errors.Join(err, printed)
+	return errors.Join(err, report.LoadText(cmd.OutOrStdout(), r))
 }
 
 // interruptible is ctx; once it has ended the next signal kills, for whom closing a
@@ -154,30 +131,4 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 func interruptible(ctx context.Context) context.Context {
 	context.AfterFunc(ctx, func() { signal.Reset() })
 	return ctx
-}
-
-// preflight looks at the machine and says how far it lets the plan go.
-func (s *settings) preflight(cmd *cobra.Command, plan model.LoadPlan) (*model.Snapshot, model.Preflight, error) {
-	c, err := s.collector(0)
-	if err != nil {
-		return nil, model.Preflight{}, err
-	}
-	defer c.Close()
-	sample, err := c.Look(collect.Focus{Load: true})
-	if err != nil {
-		return nil, model.Preflight{}, err
-	}
-	snap := model.New(sample)
-	pre := snap.Preflight(plan)
-	return snap, pre, report.PreflightText(cmd.ErrOrStderr(), plan, pre)
-}
-
-func loadResult(plan model.LoadPlan, snap *model.Snapshot, pre model.Preflight, opened, last loadgen.Status) *model.LoadResult {
-	return &model.LoadResult{
-		Schema: model.LoadSchema, Kernel: snap.Host.Kernel, Family: string(plan.Family), Watch: string(plan.Watch),
-		Connections: plan.Connections, Opened: last.Peak, OpenAtEnd: last.Open, Failed: last.Failed, Lost: last.Lost, Failures: last.Failures,
-		LastLoss: last.LastLoss, OpenSeconds: opened.OpenTook.Seconds(), PerSecond: opened.PerSecond,
-		StoppedBy: opened.StoppedBy, Reason: opened.Reason, Workers: len(opened.Workers), WorkerRSSBytes: opened.WorkerBytes,
-		Echoes: last.Echoes, UnreadBytes: last.UnreadBytes, Preflight: pre,
-	}
 }

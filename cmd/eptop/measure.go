@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/eptop/eptop/internal/loadgen"
-	"github.com/eptop/eptop/internal/measure"
+	"github.com/eptop/eptop/internal/engine"
 	"github.com/eptop/eptop/internal/report"
 )
 
@@ -39,44 +36,20 @@ func newMeasure(s *settings) *cobra.Command {
 }
 
 func (s *settings) measure(cmd *cobra.Command, f *loadFlags) error {
-	ctx := interruptible(cmd.Context())
-	snap, _, err := s.preflight(cmd, f.plan)
+	e, err := engine.New(engine.Options{Options: s.collect(0)})
 	if err != nil {
 		return err
 	}
-	e, err := measure.Start(f.plan, snap)
-	if err != nil {
+	defer func() { _ = e.Close() }() // a result leaves nothing open, and an error says more
+	hold := max(0, f.hold)           // not given, there is none
+	p := newProgress(cmd, hold)
+	p.brief = hold == 0
+	m, err := e.Measure(interruptible(cmd.Context()), engine.Run{Plan: f.plan, Hold: hold, Progress: p, Every: p.every()})
+	if m == nil {
 		return err
 	}
-	defer func() { _ = e.Close() }() // after another error, which says more
-	if problem := e.Load().Problem; problem != "" {
-		return errors.New(problem)
-	}
-	status := func() loadgen.Status { return e.Load().Status }
-	interrupted := follow(cmd, status, func() error { return e.Settled(ctx) })
-	if interrupted == nil && f.hold > 0 {
-		say(cmd, holding(status(), f.hold))
-		interrupted = watchLosses(ctx, cmd, status, f.hold)
-	}
-	say(cmd, "closing them")
-	e.Set(0)
-	// An interrupted run has a result too, and leaves nothing behind.
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
-	defer cancel()
-	if err := e.Settled(drain); err != nil {
-		return err
-	}
-	if problem := e.Load().Problem; problem != "" {
-		return errors.New(problem)
-	}
-	var printed error
 	if f.json {
-		printed = report.Result(cmd.OutOrStdout(), e.Result())
-	} else {
-		printed = report.MeasureText(cmd.OutOrStdout(), e.Result())
+		return errors.Join(err, report.Result(cmd.OutOrStdout(), m))
 	}
-	return errors.Join(interrupted, printed)
+	return errors.Join(err, report.MeasureText(cmd.OutOrStdout(), m))
 }
-
-// drainWithin is long enough to close millions of connections.
-const drainWithin = 10 * time.Minute

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,43 +9,39 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/report"
 	"github.com/eptop/eptop/internal/units"
 )
 
-// How often progress is written: to a terminal over the last line, else as a line.
-const (
-	progressEach     = 200 * time.Millisecond
-	progressLineEach = 5 * time.Second
-)
-
-// follow writes how far a load is until do returns.
-func follow(cmd *cobra.Command, status func() loadgen.Status, do func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	out := cmd.ErrOrStderr()
-	f, isFile := out.(*os.File)
-	terminal := isFile && term.IsTerminal(f.Fd())
-	each := progressLineEach
-	if terminal {
-		each = progressEach
-	}
-	ticker := time.NewTicker(each)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-done:
-			if terminal {
-				fmt.Fprint(out, "\r\x1b[K")
-			}
-			return err
-		case <-ticker.C:
-			writeProgress(out, terminal, status())
-		}
-	}
+// progress writes on stderr how a run goes: it is an engine.Progress.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	hold     time.Duration
+	brief    bool // what is open is not said
 }
 
-func writeProgress(out io.Writer, terminal bool, s loadgen.Status) {
+func newProgress(cmd *cobra.Command, hold time.Duration) *progress {
+	out := cmd.ErrOrStderr()
+	f, isFile := out.(*os.File)
+	return &progress{out: out, terminal: isFile && term.IsTerminal(f.Fd()), hold: hold}
+}
+
+// every is how often progress is written: to a terminal over the last line, else as a
+// line.
+func (p *progress) every() time.Duration {
+	if p.terminal {
+		return 200 * time.Millisecond
+	}
+	return 5 * time.Second
+}
+
+func (p *progress) Planned(plan model.LoadPlan, f model.Preflight) error {
+	return report.PreflightText(p.out, plan, f)
+}
+
+func (p *progress) Opening(s model.LoadStatus) {
 	text := fmt.Sprintf("%s of %s open, %s a second", units.Count(s.Open), units.Count(s.Wanted), units.Count(int64(s.PerSecond)))
 	if s.Left > 0 {
 		text += ", " + units.Duration(s.Left) + " left"
@@ -54,56 +49,41 @@ func writeProgress(out io.Writer, terminal bool, s loadgen.Status) {
 	if s.Failed > 0 {
 		text += ", " + units.Count(s.Failed) + " failed"
 	}
-	if terminal {
-		fmt.Fprintf(out, "\r\x1b[K%s", text)
+	if p.terminal {
+		fmt.Fprint(p.out, "\r\x1b[K", text)
 		return
 	}
-	fmt.Fprintln(out, text)
+	fmt.Fprintln(p.out, text)
 }
 
-func say(cmd *cobra.Command, text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
-
-// holding says what is open now, and until when.
-func holding(s loadgen.Status, hold time.Duration) string {
+// Opened says what is open now, and until when.
+func (p *progress) Opened(s model.LoadStatus) {
+	if p.brief {
+		return
+	}
 	text := units.Many(s.Open, "connection") + " open"
 	if s.StoppedBy != "" {
 		text += ", stopped by " + s.StoppedBy + " (" + s.Reason + ")"
 	}
 	switch {
-	case hold < 0:
+	case p.hold < 0:
 		text += "; Ctrl-C closes them"
-	case hold > 0:
-		text += "; holding for " + hold.String()
+	case p.hold > 0:
+		text += "; holding for " + p.hold.String()
 	}
-	return text
+	p.say(text)
 }
 
-// lossEach is how often a held load is looked at for workers that died.
-const lossEach = time.Second
+func (p *progress) Lost(s model.LoadStatus) {
+	p.say(fmt.Sprintf("%s open, %s lost: %s", units.Many(s.Open, "connection"), units.Count(s.Lost), s.LastLoss))
+}
 
-// watchLosses waits for d, or for ever where it is negative, and says what is lost
-// meanwhile.
-func watchLosses(ctx context.Context, cmd *cobra.Command, status func() loadgen.Status, d time.Duration) error {
-	var end <-chan time.Time
-	if d >= 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		end = timer.C
+func (p *progress) Closing() { p.say("closing them") }
+
+// say writes a line, over the progress where that is the last one.
+func (p *progress) say(text string) {
+	if p.terminal {
+		fmt.Fprint(p.out, "\r\x1b[K")
 	}
-	look := time.NewTicker(lossEach)
-	defer look.Stop()
-	lost := status().LastLoss
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-end:
-			return nil
-		case <-look.C:
-			if s := status(); s.LastLoss != lost {
-				lost = s.LastLoss
-				say(cmd, fmt.Sprintf("%s open, %s lost: %s", units.Many(s.Open, "connection"), units.Count(s.Lost), lost))
-			}
-		}
-	}
+	fmt.Fprintln(p.out, text)
 }

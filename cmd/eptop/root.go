@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -43,7 +43,7 @@ type settings struct {
 	procRoot string
 	sysRoot  string
 	user     string
-	uid      int // of user; -1 is everybody
+	uid      maybe.Of[int] // of user; absent is everybody
 	noColor  bool
 	noMouse  bool
 	loadNow  int64 // connections to start with; 0 is none
@@ -134,12 +134,8 @@ func (s *settings) check() error {
 	if s.maxFDs < 0 {
 		return usagef("--max-fds %d: negative", s.maxFDs)
 	}
-	switch s.source {
-	case "auto", "proc":
-	case "bpf":
-		return usagef("--source bpf: this version of eptop looks through /proc alone")
-	default:
-		return usagef("--source %q: not auto, proc or bpf", s.source)
+	if err := collect.CheckSource(s.source); err != nil {
+		return usagef("--source %w", err)
 	}
 	var err error
 	s.uid, err = s.lookUpUser()
@@ -162,49 +158,25 @@ func (s *settings) checkLoad(given bool) error {
 	return nil
 }
 
-// lookUpUser turns --user into a number; -1 is everybody.
-func (s *settings) lookUpUser() (int, error) {
+// lookUpUser turns --user into a number; absent is everybody.
+func (s *settings) lookUpUser() (maybe.Of[int], error) {
 	if s.user == "" {
-		return -1, nil
+		return maybe.Of[int]{}, nil
 	}
 	if n, err := strconv.Atoi(s.user); err == nil && n >= 0 {
-		return n, nil
+		return maybe.Some(n), nil
 	}
 	u, err := user.Lookup(s.user)
 	if err != nil {
-		return 0, usagef("--user %q: no such user", s.user)
+		return maybe.Of[int]{}, usagef("--user %q: no such user", s.user)
 	}
-	return strconv.Atoi(u.Uid)
+	n, err := strconv.Atoi(u.Uid)
+	return maybe.Some(n), err
 }
 
-func (s *settings) collector(lookTime time.Duration) (*collect.Collector, error) {
-	c, err := collect.New(collect.Options{
-		ProcRoot: s.procRoot, SysRoot: s.sysRoot, MaxStall: s.maxStall / 100, MaxFDs: s.maxFDs, LookTime: lookTime,
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, pid := range s.pids {
-		if err := c.Attach(pid); err != nil {
-			c.Close()
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-// restrictTo narrows the processes to pids, or else to those of --user. A process
-// that was asked for by its PID stays whoever runs it.
-func (s *settings) restrictTo(snap *model.Snapshot, attached int, pids ...int) *model.Snapshot {
-	if s.uid < 0 && len(pids) == 0 {
-		return snap
-	}
-	return snap.Restrict(func(p *model.Process) bool {
-		if len(pids) > 0 {
-			return slices.Contains(pids, p.PID)
-		}
-		return p.PID == attached || p.UID == s.uid
-	})
+// collect is where to look and how gently. lookTime bounds a look; 0 is no bound.
+func (s *settings) collect(lookTime time.Duration) collect.Options {
+	return collect.Options{ProcRoot: s.procRoot, SysRoot: s.sysRoot, Source: s.source, MaxStall: s.maxStall / 100, MaxFDs: s.maxFDs, LookTime: lookTime}
 }
 
 const notATerminal = "no terminal on standard output"

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/engine"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
 )
@@ -27,16 +28,15 @@ func newSnapshot(s *settings) *cobra.Command {
 }
 
 func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
-	c, err := s.collector(0)
+	e, err := engine.New(engine.Options{Options: s.collect(0), PIDs: s.pids, User: s.uid, Once: true})
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	sample, err := c.Look(collect.Focus{PIDs: s.pids, AllCaches: true})
+	defer func() { _ = e.Close() }() // there is no load that it could fail to close
+	snap, err := e.Look(cmd.Context(), model.Focus{AllCaches: true})
 	if err != nil {
 		return err
 	}
-	snap := s.restrictTo(model.New(sample), 0, s.pids...)
 	for _, pid := range s.pids {
 		if snap.Process(pid) == nil {
 			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)

@@ -15,44 +15,14 @@ import (
 	"path/filepath"
 
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/eptop/eptop/internal/object"
 )
 
 // ErrMalformed marks a file that is not readable as BTF.
 var ErrMalformed = errors.New("malformed")
 
-// Structs that Load looks for, as the kernel spells them.
-const (
-	Epitem       = "epitem"            // a watch
-	EppollEntry  = "eppoll_entry"      // a watch's place in the wait queue of the watched file
-	EpitemsHead  = "epitems_head"      // one for each watched file that is no epoll, since Linux 5.11
-	Eventpoll    = "eventpoll"         // an epoll instance
-	TCPSock      = "tcp_sock"          // a TCP socket over IPv4
-	TCP6Sock     = "tcp6_sock"         // a TCP socket over IPv6
-	UDPSock      = "udp_sock"          // a UDP socket over IPv4
-	UDP6Sock     = "udp6_sock"         // a UDP socket over IPv6
-	UnixSock     = "unix_sock"         // a UNIX socket
-	SocketAlloc  = "socket_alloc"      // a socket with its inode
-	File         = "file"              // an open file description
-	Dentry       = "dentry"            // a directory entry; a socket has one
-	Inode        = "inode"             // an inode without the file system's own part
-	BindBucket   = "inet_bind_bucket"  // a local port in use
-	Bind2Bucket  = "inet_bind2_bucket" // a local address and port in use, since Linux 6.1
-	TimewaitSock = "tcp_timewait_sock" // what is left of a connection in TIME_WAIT
-	RequestSock  = "tcp_request_sock"  // a connection being opened
-	ProcInode    = "proc_inode"        // an inode of /proc, made by looking at it
-)
-
-// names lists the structs in the order of the constants.
-func names() []string {
-	return []string{
-		Epitem, EppollEntry, EpitemsHead, Eventpoll,
-		TCPSock, TCP6Sock, UDPSock, UDP6Sock, UnixSock,
-		SocketAlloc, File, Dentry, Inode,
-		BindBucket, Bind2Bucket, TimewaitSock, RequestSock, ProcInode,
-	}
-}
-
-// Sizes holds the size in bytes of each struct of the kernel that Load found.
+// Sizes holds the size in bytes of each struct of object.Structs that Load found.
 // A struct is absent when the kernel has none of this name, when it belongs to
 // a module (whose types are not in vmlinux), and when the kernel has several
 // of this name with different sizes. Do not modify it.
@@ -109,7 +79,7 @@ func loadSpec(sysRoot, path string) (spec *btf.Spec, err error) {
 
 func sizes(spec *btf.Spec, path string) (out Sizes, err error) {
 	defer recovered(path, &err)
-	all := names()
+	all := object.Structs()
 	out = make(Sizes, len(all))
 	for _, name := range all {
 		types, err := spec.AnyTypesByName(name)

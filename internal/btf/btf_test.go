@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/object"
 )
 
 // live loads the running kernel's sizes.
@@ -85,13 +87,13 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Sizes{Epitem: 120, TCPSock: 2304, File: 184}, got); diff != "" {
+	if diff := cmp.Diff(Sizes{object.Epitem.Struct: 120, object.TCP.Struct: 2304, object.File.Struct: 184}, got); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
 	}
-	if size, ok := got[Epitem]; !ok || size != 120 {
+	if size, ok := got[object.Epitem.Struct]; !ok || size != 120 {
 		t.Errorf("epitem has %d bytes (%v)", size, ok)
 	}
-	if size, ok := got[Bind2Bucket]; ok {
+	if size, ok := got[object.BindAddress.Struct]; ok {
 		t.Errorf("a struct the kernel does not have has %d bytes", size)
 	}
 }
@@ -161,16 +163,16 @@ func FuzzLoad(f *testing.F) {
 // module, and each is smaller than what it is part of.
 func TestLive(t *testing.T) {
 	s := live(t)
-	for _, name := range names() {
+	for _, name := range object.Structs() {
 		size, ok := s[name]
-		if !ok && name != EpitemsHead && name != Bind2Bucket && name != UnixSock && name != TCP6Sock && name != UDP6Sock {
+		if !ok && name != object.EpitemsHead.Struct && name != object.BindAddress.Struct && name != object.UNIX.Struct && name != object.TCPv6.Struct && name != object.UDPv6.Struct {
 			t.Errorf("no struct %s", name)
 		}
 		if ok && (size == 0 || size%4 != 0) {
 			t.Errorf("struct %s has %d bytes", name, size)
 		}
 	}
-	for _, within := range [][2]string{{TCPSock, TCP6Sock}, {UDPSock, UDP6Sock}, {Inode, SocketAlloc}, {Inode, ProcInode}} {
+	for _, within := range [][2]string{{object.TCP.Struct, object.TCPv6.Struct}, {object.UDP.Struct, object.UDPv6.Struct}, {object.Inode.Struct, object.SocketInode.Struct}, {object.Inode.Struct, object.ProcInode.Struct}} {
 		part, whole := s[within[0]], s[within[1]]
 		if whole != 0 && part >= whole {
 			t.Errorf("struct %s (%d bytes) is part of %s (%d bytes)", within[0], part, within[1], whole)

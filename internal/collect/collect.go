@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,8 +15,6 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	"github.com/eptop/eptop/internal/epoll"
-	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/slab"
@@ -34,6 +33,9 @@ type Options struct {
 	// ProcRoot and SysRoot are the mount points of procfs and sysfs, or captured
 	// trees.
 	ProcRoot, SysRoot string
+	// Source is where files, watches and sockets come from: SourceProc, SourceBPF, or
+	// SourceAuto, the better of those that work here ("" is that too).
+	Source string
 	// MaxStall is the share of wall time that looking may hold the lock of one
 	// epoll instance, above 0 up to 1.
 	MaxStall float64
@@ -51,31 +53,22 @@ type Options struct {
 type Collector struct {
 	opts   Options
 	now    func() time.Time
-	fds    *fdinfo.FS
-	reader fdinfo.Reader
+	source source
 	proc   procfs.FS
 	slab   *slab.FS
 	zone   *zone.FS
 	place  *placement.FS
 	live   bool // ProcRoot is the procfs of this kernel
 
-	host      hostInfo
-	structs   structSizes
-	modules   modules
-	layouts   layouts
-	perNode   map[string]cacheNodes // by name in slabinfo
-	users     map[int]string
-	pids      []int
-	processes map[int]*process
-	instances []*instance
-	nextGroup time.Time
-	regroup   bool // an instance was found to be two
-	openBytes int  // kernel memory behind the files that are kept open
-	sockets   sockets
-	byHolder  map[holderKey]*instance
-	scratch   []epoll.Watch
-	lastCPU   time.Duration
-	lastLook  time.Time
+	host       hostInfo
+	structs    structSizes
+	modules    modules
+	layouts    layouts
+	perNode    map[string]cacheNodes // by name in slabinfo
+	users      map[int]string
+	placements map[int]placed // by PID, of the processes that were asked for last
+	lastCPU    time.Duration
+	lastLook   time.Time
 }
 
 // lookShare is the share of wall time that all listing and reading of a dashboard
@@ -91,7 +84,7 @@ func New(opts Options) (*Collector, error) {
 	if opts.MaxStall <= 0 || opts.MaxStall > 1 {
 		return nil, fmt.Errorf("max stall %g is not above 0 and up to 1", opts.MaxStall)
 	}
-	fds, err := fdinfo.NewFS(opts.ProcRoot)
+	source, err := newSource(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +96,11 @@ func New(opts Options) (*Collector, error) {
 		opts.Sweep = DefaultSweep
 	}
 	c := &Collector{
-		opts: opts, now: time.Now, fds: fds, proc: proc,
+		opts: opts, now: time.Now, source: source, proc: proc,
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
 		place: placement.NewFS(opts.ProcRoot),
 		live:  isProcfs(opts.ProcRoot),
-		users: map[int]string{}, processes: map[int]*process{}, byHolder: map[holderKey]*instance{},
+		users: map[int]string{},
 	}
 	c.structs.load(opts.SysRoot)
 	return c, nil
@@ -116,12 +109,13 @@ func New(opts Options) (*Collector, error) {
 // Close gives back the files that are kept open between looks.
 func (c *Collector) Close() {
 	<-c.structs.done
-	for _, in := range c.instances {
-		in.close()
-	}
-	if c.sockets.namespaces != nil {
-		c.sockets.namespaces.Close()
-	}
+	c.source.close()
+}
+
+// Attach checks that a process can be looked into, before anybody waits for it.
+// The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
+func (c *Collector) Attach(pid int) error {
+	return c.source.attach(&look{Collector: c, start: c.now()}, pid)
 }
 
 // Live tells whether it looks at this machine, and not at a captured tree.
@@ -132,60 +126,43 @@ func isProcfs(root string) bool {
 	return unix.Statfs(root, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
 }
 
-// Focus is what a look should see first and in any case.
-type Focus struct {
-	// PIDs are processes to include whether they hold epolls or not.
-	PIDs []int
-	// Fresh lists every process again, as far as the cost of its last listing
-	// allows.
-	Fresh bool
-	// Load reads the limits that a load would run into.
-	Load bool
-	// Caches are slab caches, as slabinfo names them, of which the objects are wanted
-	// for each node, besides those that costs are made of. AllCaches is all of them.
-	Caches    []string
-	AllCaches bool
-	// Quiet lists no fds, reads no epolls and dumps no sockets: what is known of them
-	// stays, and the kernel allocates nothing for the look. It is for the time in
-	// which the load generator's connections are measured. A first look is never
-	// quiet.
-	Quiet bool
-}
-
-// Look reads the machine once. It fails only where the processes themselves
-// cannot be listed; every other source that fails is named in Sample.Sources.
-func (c *Collector) Look(focus Focus) (*model.Sample, error) {
+// Look reads the machine once. It fails where the processes themselves cannot be
+// listed, and with ctx.Err() where ctx ends before it has read everything; every other
+// source that fails is named in Sample.Sources.
+func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample, error) {
 	start := c.now()
 	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
-	c.lastLook = start
-	if err := l.processTable(); err != nil {
+	if err := c.source.look(ctx, &l); err != nil {
 		return nil, err
 	}
-	l.fdinfoSource(l.timed(func() {
-		l.listFDs()
-		l.groupInstances()
-		l.readInstances()
-	}))
-	l.dumpSockets()
-	l.memory()
-	l.hostFacts()
-	if focus.Load {
-		l.loadLimits()
+	if err := inTurn(ctx, l.sockstat, l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
+		return nil, err
 	}
-	l.fillProcesses()
+	c.lastLook = start
 	s.Time = c.now()
 	s.Took = s.Time.Sub(start)
 	c.cost(s)
 	return s, nil
 }
 
+// inTurn takes the steps of a look, and stops between two of them once ctx has ended.
+func inTurn(ctx context.Context, steps ...func()) error {
+	for _, step := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		step()
+	}
+	return nil
+}
+
 // look is one look under way.
 type look struct {
 	*Collector
 	sample *model.Sample
-	focus  Focus
+	focus  model.Focus
 	start  time.Time
 	budget time.Duration // 0: no bound
 }

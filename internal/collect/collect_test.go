@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ func newCollector(t testing.TB, change func(*Options)) *Collector {
 
 func snapshotOf(t testing.TB, c *Collector, pids ...int) *model.Snapshot {
 	t.Helper()
-	s, err := c.Look(Focus{PIDs: pids})
+	s, err := c.Look(t.Context(), model.Focus{PIDs: pids})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +70,9 @@ func TestLookFindsExactlyTheWatches(t *testing.T) {
 	}
 }
 
+// throughProc is what a collector remembers of /proc.
+func throughProc(c *Collector) *procSource { return c.source.(*procSource) }
+
 func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	c := newCollector(t, nil)
 	w := start(t, "shared:101", 0)
@@ -79,8 +83,8 @@ func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	}
 	// The sums are over instances, of which the two processes have this one together.
 	instances := 0
-	for _, in := range c.instances {
-		if in.counts.Watches == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
+	for _, in := range throughProc(c).instances {
+		if len(in.watches) == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
 			instances++
 		}
 	}
@@ -117,14 +121,14 @@ func TestAQuietLookDisturbsNothing(t *testing.T) {
 	c := newCollector(t, nil)
 	clock := time.Now()
 	c.now = func() time.Time { return clock }
-	before, err := c.Look(Focus{Quiet: true}) // the first one never is
+	before, err := c.Look(t.Context(), model.Focus{Quiet: true}) // the first one never is
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted(t, model.New(before), w.pids[0], 5)
 	clock = clock.Add(time.Hour) // all is due
 	later := start(t, "watches:7", 0)
-	quiet, err := c.Look(Focus{Quiet: true, Fresh: true})
+	quiet, err := c.Look(t.Context(), model.Focus{Quiet: true, Fresh: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +216,7 @@ func TestAReusedPIDIsAnotherProcess(t *testing.T) {
 	s := snapshotOf(t, c)
 	counted(t, s, w.pids[0], 5)
 	// The same number with another start time: what is known must not go on.
-	p := c.processes[w.pids[0]]
+	p := throughProc(c).processes[w.pids[0]]
 	p.startTicks--
 	p.dirIno++
 	p.comm = "the old one"
@@ -234,7 +238,7 @@ func TestAnEndedProcessIsForgotten(t *testing.T) {
 	if s.Process(pid) != nil {
 		t.Errorf("still there: %+v", s.Process(pid))
 	}
-	for _, in := range c.instances {
+	for _, in := range throughProc(c).instances {
 		if len(in.holders) == 1 && in.holders[0].PID == pid {
 			t.Errorf("its epoll is still counted: %+v", in)
 		}
@@ -341,6 +345,28 @@ func TestTreeWithoutEverything(t *testing.T) {
 	}
 	if s.ConnectionCost.TCP4.Known || s.Epoll.MaxUserWatches.Known || len(s.Walls) != 0 {
 		t.Errorf("numbers out of nothing: %+v", s)
+	}
+}
+
+// TestLookEnds: a look that nobody waits for any more stops at its next step, and the
+// one after it is whole.
+func TestLookEnds(t *testing.T) {
+	c := newCollector(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := 0
+	step := func() { ran++; cancel() }
+	if err := inTurn(ctx, step, step); !errors.Is(err, context.Canceled) || ran != 1 {
+		t.Errorf("%d steps ran: %v", ran, err)
+	}
+	if s, err := c.Look(ctx, model.Focus{}); !errors.Is(err, context.Canceled) || s != nil {
+		t.Errorf("a look after its end: %v, %v", s, err)
+	}
+	s, err := c.Look(t.Context(), model.Focus{Quiet: true}) // the first whole one never is
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Guest.FDsListed == 0 {
+		t.Error("no fds are listed after a look that was ended")
 	}
 }
 

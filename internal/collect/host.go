@@ -118,7 +118,6 @@ func (l *look) hostFacts() {
 	var err4, err5 error
 	l.sample.UnusedDentries, err4 = l.optionalNumber("sys/fs/dentry-state", 1)
 	l.sample.AllInodes, err5 = l.optionalNumber("sys/fs/inode-nr", 0)
-	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
 	for _, other := range []error{err2, err3, err4, err5} {
 		if err == nil {
 			err = other

@@ -24,7 +24,6 @@ type instance struct {
 	holders    []epoll.Holder // the oldest process first
 	comparable bool
 	watches    []epoll.Watch
-	counts     model.Counts
 	state      model.State
 	problem    string
 	readTook   time.Duration
@@ -50,7 +49,7 @@ func (in *instance) close() {
 // It takes some n log n calls of kcmp(2), so with thousands of epolls the next
 // grouping waits in proportion to what the last one took; a holder that is new
 // appears with it.
-func (l *look) groupInstances() {
+func (l procLook) groupInstances() {
 	if !l.regroup && (l.start.Before(l.nextGroup) || !l.holdersChanged()) {
 		return
 	}
@@ -90,7 +89,7 @@ func (l *look) groupInstances() {
 
 // holdersChanged reports whether a process that holds or held epolls was listed
 // in this look, or has ended.
-func (l *look) holdersChanged() bool {
+func (l procLook) holdersChanged() bool {
 	for _, pid := range l.pids {
 		p := l.processes[pid]
 		if p != nil && len(p.listing.Epolls) > 0 && !p.listedAt.Before(l.start) {
@@ -111,7 +110,7 @@ func (l *look) holdersChanged() bool {
 
 // adopt makes a group of holders an instance, the one that a holder was already
 // known to belong to where there is one.
-func (l *look) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
+func (l procLook) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
 	holders := slices.Clone(g.Holders)
 	slices.SortFunc(holders, func(a, b epoll.Holder) int {
 		return cmp.Or(cmp.Compare(l.processes[a.PID].startTicks, l.processes[b.PID].startTicks),
@@ -137,7 +136,7 @@ func (l *look) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instanc
 	return in
 }
 
-func (l *look) key(h epoll.Holder) holderKey {
+func (l procLook) key(h epoll.Holder) holderKey {
 	key := holderKey{pid: h.PID, fd: int32(h.FD)}
 	if p := l.processes[h.PID]; p != nil {
 		key.startTicks = p.startTicks
@@ -147,7 +146,7 @@ func (l *look) key(h epoll.Holder) holderKey {
 
 // readInstances reads the watches of those that are due, those of the focused
 // processes first, then the oldest.
-func (l *look) readInstances() {
+func (l procLook) readInstances() {
 	l.instances = slices.DeleteFunc(l.instances, l.ended)
 	l.openBytes = 0
 	for _, in := range l.instances {
@@ -175,14 +174,14 @@ func (l *look) readInstances() {
 	for _, in := range l.instances {
 		l.sample.Instances = append(l.sample.Instances, model.InstanceSample{
 			Holders: in.holders, SharingKnown: in.comparable, State: in.state, Problem: in.problem,
-			Counts: in.counts, List: in.watches, ReadTook: in.readTook, ReadAt: in.readAt, NextRead: in.nextRead,
+			List: in.watches, ReadTook: in.readTook, ReadAt: in.readAt, NextRead: in.nextRead,
 		})
 	}
 }
 
 // ended reports whether the processes of all holders are gone, and gives back what
 // was kept for the instance.
-func (l *look) ended(in *instance) bool {
+func (l procLook) ended(in *instance) bool {
 	for _, h := range in.holders {
 		if l.processes[h.PID] != nil && l.byHolder[l.key(h)] == in {
 			return false
@@ -192,12 +191,12 @@ func (l *look) ended(in *instance) bool {
 	return true
 }
 
-func (l *look) focusedInstance(in *instance) bool {
+func (l procLook) focusedInstance(in *instance) bool {
 	return slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return l.focused(h.PID) })
 }
 
 // read reads an instance's watches, unless all its holders are gone.
-func (l *look) read(in *instance) {
+func (l procLook) read(in *instance) {
 	watches, stall, err := l.readWatches(in)
 	if err == nil && !l.still(in, len(watches)) {
 		err = fs.ErrNotExist
@@ -205,7 +204,7 @@ func (l *look) read(in *instance) {
 	in.readAt = l.now()
 	if err != nil {
 		in.close()
-		in.watches, in.counts = nil, model.Counts{}
+		in.watches = nil
 		in.state, in.problem = stateOf(err), err.Error()
 		if in.state == model.Absent {
 			in.problem = "its holders are gone"
@@ -222,7 +221,7 @@ func (l *look) read(in *instance) {
 
 // still reports whether the fds of an instance still are that epoll: a number can
 // be closed and opened as something else without a change in the count of fds.
-func (l *look) still(in *instance, watches int) bool {
+func (l procLook) still(in *instance, watches int) bool {
 	via := in.holders[0]
 	if watches == 0 {
 		// Any other file's fdinfo has no watches either.
@@ -242,7 +241,7 @@ func (l *look) still(in *instance, watches int) bool {
 
 // readWatches reads through the file that is open, or else through the first of
 // the holders that still is there.
-func (l *look) readWatches(in *instance) (watches []epoll.Watch, stall time.Duration, err error) {
+func (l procLook) readWatches(in *instance) (watches []epoll.Watch, stall time.Duration, err error) {
 	if in.file != nil {
 		if slices.Contains(in.holders, in.via) {
 			watches, stall, err = l.reader.ReadFile(in.file, l.scratch[:0])
@@ -264,7 +263,7 @@ func (l *look) readWatches(in *instance) (watches []epoll.Watch, stall time.Dura
 	return watches, stall, err
 }
 
-func (l *look) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watch, took time.Duration, err error) {
+func (l procLook) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watch, took time.Duration, err error) {
 	file, err := l.fds.OpenEpoll(h.PID, h.FD)
 	if err != nil {
 		return nil, 0, err
@@ -289,7 +288,7 @@ const (
 
 // judge tells which watches are stale. The lock is held for it too, so it gets
 // no more time than the read took.
-func (l *look) judge(in *instance, watches []epoll.Watch, read time.Duration) time.Duration {
+func (l procLook) judge(in *instance, watches []epoll.Watch, read time.Duration) time.Duration {
 	views := make([]fdinfo.View, 0, len(in.holders))
 	for _, h := range in.holders {
 		v := fdinfo.View{Holder: h}
@@ -303,13 +302,12 @@ func (l *look) judge(in *instance, watches []epoll.Watch, read time.Duration) ti
 
 // keep stores watches. Those of idle connections are the same as last time, and
 // then the old ones stay, so that nothing is left for the garbage collector.
-func (l *look) keep(in *instance, watches []epoll.Watch) {
+func (l procLook) keep(in *instance, watches []epoll.Watch) {
 	if slices.Equal(watches, in.watches) && in.watches != nil {
 		l.scratch = watches
 		return
 	}
 	in.watches = slices.Clone(watches)
-	in.counts = model.Count(watches)
 	l.scratch = watches
 	if cap(l.scratch) > keepScratch {
 		l.scratch = nil

@@ -10,18 +10,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/maybe"
-	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/model"
 )
 
 // loadLimits reads the limits of eptop itself, the processes it would start and the
-// network namespace it is in. A captured tree has none of these to plan a load on.
+// network namespace it is in, where they are wanted. A captured tree has none of these
+// to plan a load on.
 func (l *look) loadLimits() {
-	if !l.live {
+	if !l.live || !l.focus.Limits {
 		return
 	}
-	out := &l.sample.LoadLimits
-	out.UID = os.Getuid()
+	out := model.LoadLimits{UID: os.Getuid()}
 	var errs []error
 	number := func(to *maybe.Of[int64], name string, field int) {
 		n, err := l.number(name, field)
@@ -47,14 +48,15 @@ func (l *look) loadLimits() {
 			out.MostTasks = pids
 		}
 		out.Tasks = l.tasks()
-		limit, ok, err := sock.ReadCgroupLimit(l.opts.ProcRoot, os.Getpid())
+		limit, err := cgroup.ReadLimit(l.opts.ProcRoot, os.Getpid())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
-		if ok {
-			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(limit.Used)), maybe.Some(int64(limit.Limit))
+		if c, ok := limit.Get(); ok {
+			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(c.UsedBytes)), maybe.Some(int64(c.MostBytes))
 		}
 	})
+	l.sample.LoadLimits = maybe.Some(out)
 	l.source("load_limits", took, errors.Join(errs...))
 }
 

@@ -17,7 +17,9 @@ import (
 	"github.com/eptop/eptop/internal/dmi"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // structSizes are the sizes from BTF. They do not change while the kernel runs,
@@ -212,7 +214,7 @@ func (l *look) wantedCaches() map[string]bool {
 	if err != nil {
 		return wanted
 	}
-	for _, name := range model.CostCaches() {
+	for _, name := range object.CostCaches() {
 		if shown, ok := names.ShownAs(name); ok {
 			wanted[shown] = true
 		}
@@ -236,7 +238,7 @@ func (l *look) timed(f func()) time.Duration {
 }
 
 func (l *look) readProtocols() {
-	protocols, err := l.Collector.slab.Protocols()
+	protocols, err := sock.ReadProtocols(l.opts.ProcRoot)
 	l.layouts.protocolsErr = err
 	l.layouts.protocols = make(map[string]int64, len(protocols))
 	for _, p := range protocols {
@@ -256,7 +258,7 @@ func (l *look) readLayouts() {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	for _, name := range model.CostCaches() {
+	for _, name := range object.CostCaches() {
 		a, err := l.Collector.slab.Attrs(name)
 		if err != nil {
 			problems.add(err)
@@ -266,23 +268,21 @@ func (l *look) readLayouts() {
 			problems = append(problems, fmt.Errorf("the objects in a slab are shown to root only: %w", fs.ErrPermission))
 		}
 		layout := model.Layout{
-			RequestedBytes: int64(a.RequestedBytes), SlotBytes: int64(a.ObjectBytes),
-			SlabBytes: int64(a.PagesPerSlab) * int64(page), ObjsPerSlab: int64(a.ObjsPerSlab),
+			RequestedBytes: maybe.When(int64(a.RequestedBytes.Value), a.RequestedBytes.Known), SlotBytes: int64(a.ObjectBytes),
+			SlabBytes:   maybe.When(int64(a.PagesPerSlab.Value)*int64(page), a.PagesPerSlab.Known),
+			ObjsPerSlab: maybe.When(int64(a.ObjsPerSlab.Value), a.ObjsPerSlab.Known), Reclaimable: a.Reclaimable,
 		}
 		if shown, ok := names.ShownAs(name); ok {
 			layout.ShownAs = shown
-		}
-		if a.Reclaimable != slab.Unknown {
-			layout.Reclaimable = maybe.Some(a.Reclaimable == slab.Yes)
 		}
 		byName[name] = layout
 	}
 	for i := range l.sample.Caches {
 		c := &l.sample.Caches[i]
-		if _, ok := byName[c.Name]; !ok && slices.Contains(model.CostCaches(), c.Name) {
+		if _, ok := byName[c.Name]; !ok && slices.Contains(object.CostCaches(), c.Name) {
 			byName[c.Name] = model.Layout{
 				ShownAs: c.Name, SlotBytes: int64(c.ObjectBytes),
-				SlabBytes: int64(c.SlabBytes(page)), ObjsPerSlab: int64(c.ObjsPerSlab),
+				SlabBytes: maybe.Some(int64(c.SlabBytes(page))), ObjsPerSlab: maybe.Some(int64(c.ObjsPerSlab)),
 			}
 		}
 	}

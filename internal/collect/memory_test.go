@@ -137,35 +137,35 @@ func TestARefreshReadsOnlyTheCachesOnScreen(t *testing.T) {
 	})
 	c.now = func() time.Time { return clock }
 	opened := tr.watchOpens()
-	look := func(focus Focus) *model.Snapshot {
+	look := func(focus model.Focus) *model.Snapshot {
 		t.Helper()
-		s, err := c.Look(focus)
+		s, err := c.Look(t.Context(), focus)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return model.New(s)
 	}
-	look(Focus{})
+	look(model.Focus{})
 	if n := len(opened()); n < 3*200 {
 		t.Errorf("the first look read %d attributes of 203 caches, which are read once", n)
 	}
 	costs := map[string]int{
 		"TCP/objects": 1, "TCP/slabs": 1, "dentry/objects": 1, "dentry/slabs": 1, ":A-0002368/objects": 1, ":A-0002368/slabs": 1,
 	}
-	screen := Focus{Caches: []string{"cache-7", "cache-9", "TCP", "pid", "no such cache"}}
+	screen := model.Focus{Caches: []string{"cache-7", "cache-9", "TCP", "pid", "no such cache"}}
 	onScreen := map[string]int{"cache-7/objects": 1, "cache-7/slabs": 1, "cache-9/objects": 1, "cache-9/slabs": 1}
 	for _, step := range []struct {
 		name  string
 		after time.Duration
-		focus Focus
+		focus model.Focus
 		want  map[string]int
 	}{
-		{"at once", 0, Focus{}, map[string]int{}},
+		{"at once", 0, model.Focus{}, map[string]int{}},
 		{"the Slab view opens", time.Second, screen, onScreen},
 		{"a second later", time.Second, screen, map[string]int{}},
 		{"when the counts are old", 3 * time.Second, screen, costs},
 		{"and those on screen", time.Second, screen, onScreen},
-		{"another view", nodesEvery, Focus{}, costs},
+		{"another view", nodesEvery, model.Focus{}, costs},
 	} {
 		clock = clock.Add(step.after)
 		s := look(step.focus)
@@ -193,7 +193,7 @@ func TestOneNodeNeedsNoReading(t *testing.T) {
 	})
 	snapshotOf(t, c)
 	opened := tr.watchOpens()
-	s, err := c.Look(Focus{AllCaches: true})
+	s, err := c.Look(t.Context(), model.Focus{AllCaches: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func BenchmarkSlabAndZones(b *testing.B) {
 					c.slab, c.layouts, c.perNode = slab.NewFS("/proc", "/sys"), layouts{}, nil
 				}
 				clock = clock.Add(nodesEvery)
-				l := look{Collector: c, sample: &model.Sample{}, focus: Focus{AllCaches: first}, start: clock}
+				l := look{Collector: c, sample: &model.Sample{}, focus: model.Focus{AllCaches: first}, start: clock}
 				if err := unix.Getrusage(unix.RUSAGE_SELF, &before); err != nil {
 					b.Fatal(err)
 				}

@@ -1,13 +1,10 @@
 package collect
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/placement"
@@ -28,42 +25,55 @@ const (
 
 // placed is what is remembered of where a process was.
 type placed struct {
-	sample maybe.Of[model.PlacementSample]
-	next   time.Time
-	// distinct are its sockets without duplicates, as of that dump and listing.
-	distinct model.Held
-	turn     int
-	at       time.Time
+	started time.Time // of the process: its PID may be used again
+	sample  maybe.Of[model.PlacementSample]
+	next    time.Time
 }
 
-// placed tells where a process is, absent on a machine with one node.
-func (l *look) placed(p *process) maybe.Of[model.PlacementSample] {
+// fillPlacements adds where the processes are that were asked for. There is nothing
+// to add on a machine with one node.
+func (l *look) fillPlacements() {
+	before := l.placements
+	l.placements = map[int]placed{}
 	if len(l.sample.Nodes.Nodes) < 2 {
-		return maybe.Of[model.PlacementSample]{}
+		return
 	}
-	at := &p.placement
-	if l.start.Before(at.next) {
-		return at.sample
+	for i := range l.sample.Processes {
+		p := &l.sample.Processes[i]
+		if p.Kernel || !l.focused(p.PID) {
+			continue
+		}
+		at := before[p.PID]
+		if !at.started.Equal(p.Started) || !l.start.Before(at.next) {
+			at = l.locate(p)
+		}
+		l.placements[p.PID] = at
+		p.Placement = at.sample
 	}
+}
+
+// locate finds out where a process is.
+func (l *look) locate(p *model.ProcessSample) placed {
 	began := l.now()
-	s, err := l.readPlacement(p)
-	at.sample = maybe.Of[model.PlacementSample]{Value: s, Known: err == nil}
+	s, err := l.readPlacement(p.PID)
 	now := l.now()
-	at.next = now.Add(time.Duration(float64(now.Sub(began)) / min(placementShare, l.opts.MaxStall)))
-	return at.sample
+	return placed{
+		started: p.Started, sample: maybe.When(s, err == nil),
+		next: now.Add(time.Duration(float64(now.Sub(began)) / min(placementShare, l.opts.MaxStall))),
+	}
 }
 
 // readPlacement reads where a process is. What the kernel does not tell is left out.
-func (l *look) readPlacement(p *process) (s model.PlacementSample, err error) {
+func (l *look) readPlacement(pid int) (s model.PlacementSample, err error) {
 	s.At = l.now()
-	if s.Allowed, err = l.place.Allowed(p.pid); err != nil && placement.Gone(err) {
+	if s.Allowed, err = l.place.Allowed(pid); err != nil && placement.Gone(err) {
 		return s, err
 	}
-	if s.Threads, err = l.place.Threads(p.pid, maxThreads, s.Allowed); err != nil {
+	if s.Threads, err = l.place.Threads(pid, maxThreads, s.Allowed); err != nil {
 		return s, err
 	}
-	memory, err := l.place.Memory(p.pid, maxResident)
-	s.Memory = maybe.Of[[]placement.NodeBytes]{Value: memory, Known: err == nil}
+	memory, err := l.place.Memory(pid, maxResident)
+	s.Memory = maybe.When(memory, err == nil)
 	switch {
 	case err == nil:
 	case errors.Is(err, placement.ErrTooLarge):
@@ -75,21 +85,5 @@ func (l *look) readPlacement(p *process) (s model.PlacementSample, err error) {
 	default:
 		s.MemoryProblem = err.Error()
 	}
-	if len(l.sockets.networks) > 0 && p.listed && !p.denied {
-		s.Held = maybe.Some(l.distinctSockets(p))
-	}
 	return s, nil
-}
-
-// distinctSockets counts a process's sockets once each: several of its fds may refer
-// to one, and the slab has one object for them.
-func (l *look) distinctSockets(p *process) model.Held {
-	at := &p.placement
-	if at.turn != l.sockets.turn || !at.at.Equal(p.listedAt) {
-		fds := slices.DeleteFunc(slices.Clone(p.listing.FDs), func(fd epoll.FD) bool { return fd.Kind != epoll.KindSocket })
-		slices.SortFunc(fds, func(a, b epoll.FD) int { return cmp.Compare(a.Ino, b.Ino) })
-		fds = slices.CompactFunc(fds, func(a, b epoll.FD) bool { return a.Ino == b.Ino })
-		at.distinct, at.turn, at.at = model.NewHeld(fds, l.sockets.networks), l.sockets.turn, p.listedAt
-	}
-	return at.distinct
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
@@ -40,12 +41,6 @@ type process struct {
 	nextList time.Time
 	denied   bool
 	problem  string
-
-	held     model.Held // its sockets, as of that dump and that listing
-	heldTurn int
-	heldAt   time.Time
-
-	placement placed
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
@@ -54,7 +49,7 @@ const pfKthread = 0x00200000
 // processTable brings the known processes up to date: new ones are identified,
 // ended ones forgotten, and a PID that was given to another process in between
 // becomes another process.
-func (l *look) processTable() error {
+func (l procLook) processTable() error {
 	pids, err := l.fds.PIDs(l.pids[:0])
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
@@ -75,7 +70,7 @@ func (l *look) processTable() error {
 
 // refresh looks at one process with a single stat call where nothing changed.
 // Who it is matters only once it turns out to hold an epoll.
-func (l *look) refresh(pid int) *process {
+func (l procLook) refresh(pid int) *process {
 	st, err := l.fds.StatFDs(pid)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil
@@ -86,8 +81,8 @@ func (l *look) refresh(pid int) *process {
 	}
 	p.dirIno = st.Ino
 	p.count = maybe.Of[int64]{}
-	if st.CountKnown && err == nil {
-		p.count = maybe.Some(int64(st.Count))
+	if err == nil {
+		p.count = maybe.When(int64(st.Count.Value), st.Count.Known)
 	}
 	return p
 }
@@ -95,7 +90,7 @@ func (l *look) refresh(pid int) *process {
 // sameProcess tells whether a PID still is the process it was, when the inode of
 // its directory is another one now: the kernel drops inodes under memory
 // pressure too.
-func (l *look) sameProcess(p *process) bool {
+func (l procLook) sameProcess(p *process) bool {
 	if !p.identified {
 		return false
 	}
@@ -105,7 +100,7 @@ func (l *look) sameProcess(p *process) bool {
 
 // identify reads who a process is. It is read again with each listing, for a
 // process can change it: exec gives it another name, setuid another user.
-func (l *look) identify(p *process) error {
+func (l procLook) identify(p *process) error {
 	proc, err := l.proc.Proc(p.pid)
 	if err != nil {
 		return err
@@ -134,7 +129,7 @@ func (l *look) identify(p *process) error {
 }
 
 // due reports whether a process's fds should be listed in this look.
-func (l *look) due(p *process) bool {
+func (l procLook) due(p *process) bool {
 	switch {
 	case p.count.Known && p.count.Value == 0:
 		return false // a kernel thread, or one that has closed everything
@@ -153,7 +148,7 @@ func (l *look) due(p *process) bool {
 
 // listFDs lists the fds of the processes that are due: the focused first, then
 // those whose listing is oldest.
-func (l *look) listFDs() {
+func (l procLook) listFDs() {
 	var due []*process
 	for _, pid := range l.pids {
 		if p := l.processes[pid]; p != nil && l.due(p) {
@@ -171,10 +166,11 @@ func (l *look) listFDs() {
 }
 
 // list lists one process and notes what that cost.
-func (l *look) list(p *process) {
-	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, p.listing)
+func (l procLook) list(p *process) {
+	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, l.scratchFDs)
 	now := l.now()
-	p.listing, p.listed, p.listedAt = listing, true, now
+	l.keepListing(p, listing)
+	p.listed, p.listedAt = true, now
 	p.countAt = p.count.Value
 	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
 	p.denied, p.problem = false, ""
@@ -195,14 +191,33 @@ func (l *look) list(p *process) {
 	default:
 		p.problem = err.Error()
 	}
-	p.listing.FDs, p.listing.Epolls, p.listing.Sockets = p.listing.FDs[:0], p.listing.Epolls[:0], 0
+	p.listing = fdinfo.Listing{Took: listing.Took}
+}
+
+// keepListing stores a listing. Samples have the fds of the one before, which
+// therefore stay as they are; those of most processes are the same again, and then
+// nothing is left for the garbage collector.
+func (l procLook) keepListing(p *process, listing fdinfo.Listing) {
+	l.scratchFDs = listing
+	switch large := cap(listing.FDs) > keepScratch; {
+	case slices.Equal(listing.FDs, p.listing.FDs):
+		listing.FDs, listing.Epolls = p.listing.FDs, p.listing.Epolls
+		if large {
+			l.scratchFDs = fdinfo.Listing{}
+		}
+	case large:
+		l.scratchFDs = fdinfo.Listing{}
+	default:
+		listing.FDs, listing.Epolls = slices.Clone(listing.FDs), slices.Clone(listing.Epolls)
+	}
+	p.listing = listing
 }
 
 // listShare is the share of wall time that listing one process may take.
 const listShare = 0.01
 
 // fdinfoSource says how much of the processes and epolls could be looked into.
-func (l *look) fdinfoSource(took time.Duration) {
+func (l procLook) fdinfoSource(took time.Duration) {
 	denied, listed := 0, 0
 	for _, p := range l.processes {
 		if !p.listed {
@@ -231,7 +246,7 @@ func (l *look) fdinfoSource(took time.Duration) {
 
 // fillProcesses puts those that hold epolls or sockets, or were asked for, into the
 // sample.
-func (l *look) fillProcesses() {
+func (l procLook) fillProcesses() {
 	holds := map[int]bool{}
 	for _, in := range l.instances {
 		for _, h := range in.holders {
@@ -250,34 +265,20 @@ func (l *look) fillProcesses() {
 			l.sample.UserNames[uid] = l.userName(uid)
 		}
 		s := model.ProcessSample{
-			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid),
+			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid), Kernel: p.kernel,
 			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
-		}
-		if l.focused(pid) && !p.kernel {
-			s.Placement = l.placed(p)
 		}
 		if p.kernel {
 			s.Problem = ErrKernelThread.Error()
 		} else if p.listed && !p.denied && p.problem == "" {
-			s.Sockets = maybe.Some(int64(p.listing.Sockets))
-			if !p.count.Known && !p.listing.Truncated {
-				s.FDs = maybe.Some(int64(len(p.listing.FDs))) // as old as the listing
-			}
-			if len(l.sockets.networks) > 0 {
-				s.Held = maybe.Some(p.held)
-			}
-			if p.listing.Truncated {
-				s.FDsSeen = maybe.Some(int64(len(p.listing.FDs)))
-			}
+			s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
 		}
 		l.sample.Processes = append(l.sample.Processes, s)
 	}
 }
 
-// Attach checks that a process can be looked into, before anybody waits for it.
-// The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
-func (c *Collector) Attach(pid int) error {
-	l := look{Collector: c, start: c.now()}
+// attach finds out whether a process can be looked into.
+func (l procLook) attach(pid int) error {
 	p := &process{pid: pid}
 	err := l.identify(p)
 	switch {
@@ -288,8 +289,8 @@ func (c *Collector) Attach(pid int) error {
 	case p.kernel:
 		return fmt.Errorf("pid %d (%s) %w", pid, p.comm, ErrKernelThread)
 	}
-	if _, err := c.fds.List(pid, 1, fdinfo.Listing{}); errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("pid %d (%s, user %s) %w%s", pid, p.comm, c.userName(p.uid), ErrDenied, advice())
+	if _, err := l.fds.List(pid, 1, fdinfo.Listing{}); errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("pid %d (%s, user %s) %w%s", pid, p.comm, l.userName(p.uid), ErrDenied, advice())
 	} else if err != nil {
 		return fmt.Errorf("pid %d: %w", pid, ErrGone)
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 )
@@ -16,7 +15,7 @@ import (
 type sockets struct {
 	namespaces *sock.Namespaces
 	networks   []model.NetworkSample
-	turn       int // counts the dumps
+	owners     map[int]bool // the users that sockets belong to
 	incomplete bool
 	at, next   time.Time
 	took       time.Duration
@@ -33,7 +32,7 @@ const (
 
 // dumpSockets asks the kernel for all sockets of all namespaces that a known process
 // with sockets is in, unless the last dump was so costly that it has to wait.
-func (l *look) dumpSockets() {
+func (l procLook) dumpSockets() {
 	s := &l.sockets
 	waiting := l.sample.Guest.ListingsWaiting > 0
 	// A dump before all processes were listed has missed their namespaces.
@@ -41,27 +40,20 @@ func (l *look) dumpSockets() {
 		s.incomplete = waiting
 		began := l.now()
 		l.dumpNamespaces()
-		s.turn++
 		s.at = l.now()
 		s.took = s.at.Sub(began)
 		s.next = s.at.Add(time.Duration(float64(s.took) / socketShare))
 	}
-	for i := range s.networks {
-		if v := s.networks[i].Survey; v != nil {
-			for uid := range v.UIDs {
-				l.sample.UserNames[uid] = l.userName(uid)
-			}
-		}
+	for uid := range s.owners {
+		l.sample.UserNames[uid] = l.userName(uid)
 	}
 	l.sample.Networks, l.sample.SocketsAt, l.sample.SocketsNext = s.networks, s.at, s.next
 	l.source("sock_diag", s.took, s.err)
-	l.sockstat()
-	l.join()
 }
 
-func (l *look) dumpNamespaces() {
+func (l procLook) dumpNamespaces() {
 	s := &l.sockets
-	s.networks, s.err = []model.NetworkSample{}, nil
+	s.networks, s.owners, s.err = []model.NetworkSample{}, map[int]bool{}, nil
 	if !l.live {
 		l.dumped("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
 		return
@@ -95,7 +87,7 @@ func (l *look) dumpNamespaces() {
 }
 
 // leftOut names a namespace whose sockets are in no sum, once.
-func (l *look) leftOut(pid int, err error, left map[string]bool) {
+func (l procLook) leftOut(pid int, err error, left map[string]bool) {
 	id := "of pid " + fmt.Sprint(pid)
 	if ns, err := l.sockets.namespaces.ID(pid); err == nil {
 		id = ns.String()
@@ -107,7 +99,7 @@ func (l *look) leftOut(pid int, err error, left map[string]bool) {
 }
 
 // dumped takes one namespace's table and says which families are missing in it.
-func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
+func (l procLook) dumped(id string, pid int, own bool, t *sock.Table) {
 	s := &l.sockets
 	n := model.NetworkSample{ID: id, Own: own, PID: pid, Table: t, State: model.OK}
 	for _, o := range t.Outcomes {
@@ -136,49 +128,11 @@ func (l *look) dumped(id string, pid int, own bool, t *sock.Table) {
 	}
 	if n.State != model.OK && t.Len() == 0 {
 		n.Table = nil // nothing is known, which is not the same as no sockets
-	} else {
-		n.Survey = model.NewSurvey(t)
+	}
+	for g := range t.Groups() {
+		if g.HasUID {
+			s.owners[int(g.UID)] = true
+		}
 	}
 	s.networks = append(s.networks, n)
-}
-
-// sockstat reads the kernel's own sums, which say nothing of structures.
-func (l *look) sockstat() {
-	start := l.now()
-	st, err := sock.ReadSockstat(l.opts.ProcRoot)
-	if err == nil {
-		l.sample.Sockstat = maybe.Some(st)
-		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
-			l.sample.TCPMem = maybe.Some(marks)
-		}
-	}
-	l.source("sockstat", l.now().Sub(start), err)
-	if len(l.focus.PIDs) == 1 {
-		l.cgroup(l.focus.PIDs[0])
-	}
-}
-
-// cgroup reads what the memory cgroup of the attached process is charged.
-func (l *look) cgroup(pid int) {
-	m, err := sock.ReadCgroupMemory(l.opts.ProcRoot, pid)
-	if err != nil {
-		return
-	}
-	amount := func(a sock.Amount) maybe.Of[int64] {
-		return maybe.Of[int64]{Value: int64(a.Bytes), Known: a.Known}
-	}
-	l.sample.Cgroup = maybe.Some(model.Cgroup{
-		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.Kernel), SlabBytes: amount(m.Slab), SockBytes: amount(m.Sock),
-	})
-}
-
-// join finds the sockets of each process, again only where the dump or the listing
-// of its fds is another one.
-func (l *look) join() {
-	for _, p := range l.processes {
-		if p.listing.Sockets == 0 || p.heldTurn == l.sockets.turn && p.heldAt.Equal(p.listedAt) {
-			continue
-		}
-		p.held, p.heldTurn, p.heldAt = model.NewHeld(p.listing.FDs, l.sockets.networks), l.sockets.turn, p.listedAt
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // captured are tables of QEMU machines; ref has what dmidecode printed there.
@@ -21,7 +23,7 @@ func TestCaptured(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []Module{{Locator: "DIMM 0", SizeBytes: size[tree], Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
+		want := []Module{{Locator: "DIMM 0", SizeBytes: maybe.Some(size[tree]), Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tree, diff)
 		}

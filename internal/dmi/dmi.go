@@ -23,6 +23,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // ErrMalformed is wrapped by every error about the table's content, as opposed to
@@ -49,15 +51,15 @@ type Module struct {
 
 	// Empty: the firmware says that nothing is in the slot.
 	Empty bool
-	// SizeBytes is 0 where the slot is empty or the firmware does not know.
-	SizeBytes uint64
+	// SizeBytes is absent where the slot is empty or the firmware does not know.
+	SizeBytes maybe.Of[uint64]
 
 	Type       string // "DDR5"; empty where the firmware says unknown
 	FormFactor string // "DIMM"; empty where the firmware says unknown
 
 	// SpeedMTs is what the module can do and ConfiguredMTs what it runs at, in
-	// million transfers a second; 0 where the firmware does not know.
-	SpeedMTs, ConfiguredMTs uint32
+	// million transfers a second; absent where the firmware does not know.
+	SpeedMTs, ConfiguredMTs maybe.Of[uint32]
 
 	Manufacturer, PartNumber string
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // TestDmidecode compares with dmidecode, which reads the same tables from a dump:
@@ -128,23 +130,23 @@ func set(m *Module, name, value string) (err error) {
 	return err
 }
 
-func mts(s string) (uint32, error) {
+func mts(s string) (maybe.Of[uint32], error) {
 	if s == "" {
-		return 0, nil
+		return maybe.Of[uint32]{}, nil
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(s, " MT/s"), 10, 32)
-	return uint32(n), err
+	return maybe.Some(uint32(n)), err
 }
 
-func size(s string) (uint64, error) {
+func size(s string) (absent maybe.Of[uint64], err error) {
 	number, unit, _ := strings.Cut(s, " ")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return 0, err
+		return absent, err
 	}
 	shift, ok := map[string]int{"kB": 10, "MB": 20, "GB": 30, "TB": 40}[unit]
 	if !ok {
-		return 0, fmt.Errorf("unit %q", unit)
+		return absent, fmt.Errorf("unit %q", unit)
 	}
-	return n << shift, nil
+	return maybe.Some(n << shift), nil
 }

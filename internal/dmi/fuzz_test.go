@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // FuzzParse feeds arbitrary entry points and tables: no panic, no endless walk, no
@@ -32,8 +34,8 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d modules in %d bytes", len(modules), len(table))
 		}
 		for _, m := range modules {
-			if m.Empty && m.SizeBytes != 0 {
-				t.Errorf("an empty slot of %d bytes", m.SizeBytes)
+			if m.Empty && m.SizeBytes.Known {
+				t.Errorf("an empty slot of %d bytes", m.SizeBytes.Value)
 			}
 		}
 		if err != nil && err.Error() == "" {
@@ -62,20 +64,23 @@ func FuzzDevice(f *testing.F) {
 			t.Fatalf("%d modules, %v", len(got), err)
 		}
 		want := Module{Locator: locator, Bank: bank, FormFactor: "DIMM", Type: got[0].Type}
+		var bytes uint64
 		switch {
 		case size == 0:
 			want.Empty = true
 		case size == 0xffff: // unknown
 		case size == 0x7fff:
-			want.SizeBytes = uint64(extended&0x7fffffff) * 1048576
+			bytes = uint64(extended&0x7fffffff) * 1048576
 		case size > 0x7fff:
-			want.SizeBytes = uint64(size-0x8000) * 1024
+			bytes = uint64(size-0x8000) * 1024
 		default:
-			want.SizeBytes = uint64(size) * 1048576
+			bytes = uint64(size) * 1048576
 		}
-		if want.SpeedMTs = uint32(speed); speed == 0xffff {
-			want.SpeedMTs = extendedSpeed & 0x7fffffff
+		mts := uint32(speed)
+		if speed == 0xffff {
+			mts = extendedSpeed & 0x7fffffff
 		}
+		want.SizeBytes, want.SpeedMTs = maybe.When(bytes, bytes > 0), maybe.When(mts, mts > 0)
 		if got[0] != want {
 			t.Errorf("got %+v, want %+v", got[0], want)
 		}

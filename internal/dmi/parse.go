@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/u-root/u-root/pkg/smbios"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Lengths of structures by DSP0134.
@@ -115,25 +117,23 @@ func module(t *smbios.Table) (Module, error) {
 	if d.FormFactor != smbios.MemoryDeviceFormFactorUnknown && d.FormFactor != 0 {
 		m.FormFactor = d.FormFactor.String()
 	}
-	if d.Size != sizeUnknown {
-		m.SizeBytes = d.GetSizeBytes()
+	if n := d.GetSizeBytes(); d.Size != sizeUnknown && n > 0 {
+		m.SizeBytes = maybe.Some(n)
 	}
 	return m, nil
 }
 
 // speed is in million transfers a second; 0xffff points to a field of 32 bits.
-func speed(t *smbios.Table, mts uint16, extended int) uint32 {
-	switch mts {
-	case speedUnknown:
-		return 0
-	case speedExtended:
+func speed(t *smbios.Table, mts uint16, extended int) maybe.Of[uint32] {
+	n := uint32(mts)
+	if mts == speedExtended {
 		v, err := t.GetDWordAt(extended)
 		if err != nil {
-			return 0
+			return maybe.Of[uint32]{}
 		}
-		return v & 0x7fffffff // bit 31 is reserved
+		n = v & 0x7fffffff // bit 31 is reserved
 	}
-	return uint32(mts)
+	return maybe.When(n, n != speedUnknown)
 }
 
 // typeName is the type as dmidecode writes it. u-root does not know the newest.

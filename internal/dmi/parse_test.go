@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
@@ -17,8 +19,8 @@ func TestParse(t *testing.T) {
 		formFactor: 9, kind: 0x22, speed: 4800, configured: 4400,
 	}
 	fullModule := Module{
-		Locator: "DIMM_A1", Bank: "P0 CHANNEL A", Manufacturer: "Micron", PartNumber: "18ASF2G72", SizeBytes: 64 << 30, Type: "DDR5",
-		FormFactor: "DIMM", SpeedMTs: 4800, ConfiguredMTs: 4400,
+		Locator: "DIMM_A1", Bank: "P0 CHANNEL A", Manufacturer: "Micron", PartNumber: "18ASF2G72", SizeBytes: maybe.Some[uint64](64 << 30), Type: "DDR5",
+		FormFactor: "DIMM", SpeedMTs: maybe.Some[uint32](4800), ConfiguredMTs: maybe.Some[uint32](4400),
 	}
 	for _, tt := range []struct {
 		name string
@@ -32,22 +34,22 @@ func TestParse(t *testing.T) {
 			Module{Locator: "DIMM_A2", Bank: "P0 CHANNEL A", Empty: true, FormFactor: "DIMM"},
 		},
 		{"size unknown", device{locator: "X", size: 0xffff, kind: 0x1a, formFactor: 2}, 0, Module{Locator: "X", Type: "DDR4"}},
-		{"size in MB", device{size: 512, kind: 0x07, formFactor: 1}, 0, Module{SizeBytes: 512 << 20, Type: "RAM", FormFactor: "Other"}},
-		{"size in kB", device{size: 0x8000 | 256, kind: 0x0f, formFactor: 3}, 0, Module{SizeBytes: 256 << 10, Type: "SDRAM", FormFactor: "SIMM"}},
+		{"size in MB", device{size: 512, kind: 0x07, formFactor: 1}, 0, Module{SizeBytes: maybe.Some[uint64](512 << 20), Type: "RAM", FormFactor: "Other"}},
+		{"size in kB", device{size: 0x8000 | 256, kind: 0x0f, formFactor: 3}, 0, Module{SizeBytes: maybe.Some[uint64](256 << 10), Type: "SDRAM", FormFactor: "SIMM"}},
 		{
 			"extended speeds", device{size: 1024, kind: 0x23, formFactor: 11, speed: 0xffff, configured: 0xffff, extendedSpeed: 70_000, extendedConfigured: 1<<31 | 66_000}, 0,
-			Module{SizeBytes: 1 << 30, Type: "LPDDR5", FormFactor: "Row of chips", SpeedMTs: 70_000, ConfiguredMTs: 66_000},
+			Module{SizeBytes: maybe.Some[uint64](1 << 30), Type: "LPDDR5", FormFactor: "Row of chips", SpeedMTs: maybe.Some[uint32](70_000), ConfiguredMTs: maybe.Some[uint32](66_000)},
 		},
 		{
 			"extended speed cut away", device{size: 1024, kind: 0x1a, formFactor: 9, speed: 0xffff, extendedSpeed: 70_000}, 0x28,
-			Module{SizeBytes: 1 << 30, Type: "DDR4", FormFactor: "DIMM"},
+			Module{SizeBytes: maybe.Some[uint64](1 << 30), Type: "DDR4", FormFactor: "DIMM"},
 		},
 		{
 			"SMBIOS 2.1", device{locator: "J1", bank: "BANK0", size: 64, kind: 0x0f, formFactor: 9, speed: 100}, 0x15,
-			Module{Locator: "J1", Bank: "BANK0", SizeBytes: 64 << 20, Type: "SDRAM", FormFactor: "DIMM"},
+			Module{Locator: "J1", Bank: "BANK0", SizeBytes: maybe.Some[uint64](64 << 20), Type: "SDRAM", FormFactor: "DIMM"},
 		},
-		{"a type of the future", device{size: 64, kind: 0x77, formFactor: 9}, 0, Module{SizeBytes: 64 << 20, Type: "0x77", FormFactor: "DIMM"}},
-		{"escape sequences", device{locator: "\x1b[2J\xff", size: 64, kind: 7, formFactor: 9}, 0, Module{Locator: "\x1b[2J\xff", SizeBytes: 64 << 20, Type: "RAM", FormFactor: "DIMM"}},
+		{"a type of the future", device{size: 64, kind: 0x77, formFactor: 9}, 0, Module{SizeBytes: maybe.Some[uint64](64 << 20), Type: "0x77", FormFactor: "DIMM"}},
+		{"escape sequences", device{locator: "\x1b[2J\xff", size: 64, kind: 7, formFactor: 9}, 0, Module{Locator: "\x1b[2J\xff", SizeBytes: maybe.Some[uint64](64 << 20), Type: "RAM", FormFactor: "DIMM"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			table := join(structure(1, 1, make([]byte, 23), "QEMU", "Standard PC"), tt.dev.bytes(0x1100, tt.len), endOfTable())

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 func TestPIDs(t *testing.T) {
@@ -41,7 +42,7 @@ func TestStatFDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DirStat{Count: before.Count + 1, CountKnown: true, Ino: before.Ino}
+	want := DirStat{Count: maybe.Some(before.Count.Value + 1), Ino: before.Ino}
 	if diff := cmp.Diff(want, after); diff != "" {
 		t.Error(diff)
 	}
@@ -251,7 +252,7 @@ func lookAsStranger() error {
 		}
 	}
 	d, err := f.StatFDs(parent)
-	if err != nil || d.CountKnown && d.Count == 0 {
+	if err != nil || d.Count == maybe.Some(0) {
 		return fmt.Errorf("%+v, %w", d, err)
 	}
 	instances := f.NewInstances()

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // FS is a procfs tree: the kernel's own, that of another PID namespace, or one
@@ -108,11 +110,10 @@ func (f *FS) PIDs(dst []int) ([]int, error) {
 
 // DirStat is what one stat call tells of the descriptors of a process.
 type DirStat struct {
-	// Count is the number of open descriptors, absent where CountKnown is false.
-	// It needs no privilege: any user may ask it of any process he can see.
-	Count int
-	// CountKnown is false before Linux 6.2 and for a captured tree.
-	CountKnown bool
+	// Count is the number of open descriptors, absent before Linux 6.2 and for a
+	// captured tree. It needs no privilege: any user may ask it of any process he can
+	// see.
+	Count maybe.Of[int]
 	// Ino is the inode number of /proc/PID/fd. The kernel drops the inodes of a
 	// process when it ends (proc_flush_pid()), so the same number under the same
 	// PID proves the same process. Another number proves nothing, because unused
@@ -128,11 +129,7 @@ func (f *FS) StatFDs(pid int) (DirStat, error) {
 	if err := ignoringEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
 		return DirStat{}, pathError("stat", path, err)
 	}
-	d := DirStat{CountKnown: f.countsFDs, Ino: st.Ino}
-	if f.countsFDs {
-		d.Count = int(st.Size)
-	}
-	return d, nil
+	return DirStat{Count: maybe.When(int(st.Size), f.countsFDs), Ino: st.Ino}, nil
 }
 
 func (f *FS) path(pid int, name string) string {

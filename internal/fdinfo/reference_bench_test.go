@@ -186,7 +186,7 @@ func BenchmarkLive(b *testing.B) {
 	b.Run("StatFDs", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if d, err := f.StatFDs(os.Getpid()); err != nil || d.CountKnown && d.Count < n {
+			if d, err := f.StatFDs(os.Getpid()); err != nil || d.Count.Known && d.Count.Value < n {
 				b.Fatalf("%+v, %v", d, err)
 			}
 		}

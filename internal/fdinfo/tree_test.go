@@ -69,7 +69,7 @@ func TestCapturedTree(t *testing.T) {
 		t.Error(diff)
 	}
 	d, err := f.StatFDs(42)
-	if err != nil || d.CountKnown || d.Ino == 0 {
+	if err != nil || d.Count.Known || d.Ino == 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	l, err := f.List(42, 0, Listing{})

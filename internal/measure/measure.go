@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
@@ -53,20 +54,10 @@ type Experiment struct {
 	last     reading
 	warmUp   int64
 	problem  string
-	opened   opened
+	opened   loadgen.Status // when the opening had ended, kept after all is closed
 	drain    drain
 	fitted   *model.Measurement // of so many readings
 	fittedOf int
-}
-
-// opened is what the opening was like, kept after all is closed.
-type opened struct {
-	peak              int64
-	took              time.Duration
-	perSecond         float64
-	workers           int
-	workerBytes       int64
-	stoppedBy, reason string
 }
 
 // drain is how closing all went.
@@ -105,8 +96,9 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 // may use is left: beyond its limit the kernel kills.
 func CgroupGuard(floor float64) loadgen.Guard {
 	return func() (wall, reason string) {
-		l, limited, err := sock.ReadCgroupLimit("/proc", os.Getpid())
-		if err == nil && limited && float64(l.Limit-l.Used) < floor*float64(l.Limit) {
+		limit, err := cgroup.ReadLimit("/proc", os.Getpid())
+		l, limited := limit.Get()
+		if err == nil && limited && float64(l.MostBytes-l.UsedBytes) < floor*float64(l.MostBytes) {
 			return "cgroup", fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
 		}
 		return "", ""
@@ -344,10 +336,7 @@ func (e *Experiment) note() {
 	st := e.gen.Status()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.opened.peak = st.Peak
-	e.opened.took, e.opened.perSecond = st.OpenTook, st.PerSecond
-	e.opened.workers, e.opened.workerBytes = len(st.Workers), st.WorkerBytes
-	e.opened.stoppedBy, e.opened.reason = st.StoppedBy, st.Reason
+	e.opened = st
 }
 
 const (
@@ -397,8 +386,8 @@ func (e *Experiment) read() (reading, error) {
 	}
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
 	if st, err := sock.ReadSockstat("/proc"); err == nil {
-		r.foreign, r.waiting = float64(st.TCP.Alloc), float64(st.TCP.TimeWait)
-		r.any = float64(st.Used - r.have.Sockets - r.have.Connects)
+		r.foreign, r.waiting = float64(st.TCP.Alloc.Value), float64(st.TCP.TimeWait.Value)
+		r.any = float64(st.Used.Value - r.have.Sockets - r.have.Connects)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}
@@ -409,8 +398,8 @@ func (e *Experiment) read() (reading, error) {
 		e.caches = newCacheList(cs, os.Getpagesize())
 	}
 	r.objects = e.caches.objects(cs)
-	if m, err := sock.ReadCgroupMemory("/proc", os.Getpid()); err == nil && m.Kernel.Known {
-		r.cgroup, r.charged = float64(m.Kernel.Bytes), true
+	if m, err := cgroup.ReadMemory("/proc", os.Getpid()); err == nil && m.KernelBytes.Known {
+		r.cgroup, r.charged = float64(m.KernelBytes.Value), true
 	}
 	return r, nil
 }

@@ -31,7 +31,7 @@ func kernel(tb testing.TB) *model.Snapshot {
 		tb.Fatal(err)
 	}
 	defer c.Close()
-	s, err := c.Look(collect.Focus{Load: true})
+	s, err := c.Look(tb.Context(), model.Focus{Limits: true})
 	if err != nil {
 		tb.Fatal(err)
 	}

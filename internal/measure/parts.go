@@ -6,6 +6,7 @@ import (
 
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
 )
 
 // stage is a system call that makes a connection.
@@ -74,7 +75,7 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 		return nil
 	}
 	var out []known
-	add := func(p model.Part, at stageSet, charged bool) {
+	add := func(p model.Part, at stageSet) {
 		if p.ShownAs == "" {
 			p.ShownAs = p.Cache
 		}
@@ -88,30 +89,36 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 				return
 			}
 		}
-		out = append(out, known{names: []string{p.Cache}, shownAs: p.ShownAs, stages: at, charged: charged})
+		out = append(out, known{names: []string{p.Cache}, shownAs: p.ShownAs, stages: at, charged: isCharged(p.Cache)})
 	}
 	if end, ok := snap.ConnectionCost.Of(plan.Family); ok {
 		for i, p := range end.Parts {
 			if i == 0 {
 				// The server's socket is made when the client connects, its file when it
 				// is accepted.
-				add(p, setOf(stageSocket, stageConnect), true)
+				add(p, setOf(stageSocket, stageConnect))
 				continue
 			}
-			add(p, setOf(stageSocket, stageAccept), !strings.HasPrefix(p.Cache, "lsm_"))
+			add(p, setOf(stageSocket, stageAccept))
 		}
 	}
 	if plan.Family != loadgen.UNIX {
-		for _, p := range snap.BindBuckets() {
-			add(p, setOf(stageConnect), true)
+		for _, p := range snap.BindBuckets {
+			add(p, setOf(stageConnect))
 		}
 	}
 	if w, ok := snap.Epoll.Cost.Get(); ok && plan.Watch != loadgen.WatchNone {
 		for _, p := range w.Parts {
-			add(p, setOf(stageWatch), p.Cache != "ep_head")
+			add(p, setOf(stageWatch))
 		}
 	}
 	return out
+}
+
+// isCharged reports whether the memory cgroup keeps a note for each object of a cache.
+func isCharged(cache string) bool {
+	k, _ := object.OfCache(cache)
+	return !k.Uncharged
 }
 
 // sharesCache tells whether another known part is in the same cache.
@@ -129,7 +136,7 @@ func bufferCaches(plan model.LoadPlan, snap *model.Snapshot) map[string]bool {
 	for i := range snap.Slab {
 		c := &snap.Slab[i]
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
-			if strings.HasPrefix(name, "skbuff_") {
+			if object.IsBuffer(name) {
 				out[c.Name] = true
 			}
 		}

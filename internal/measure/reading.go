@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/slab"
 )
 
@@ -69,13 +70,13 @@ func (l *cacheList) of(parts []known) []int {
 // the security module's part of an inode.
 func ofFiles(cache string) bool {
 	switch cache {
-	case "sock_inode_cache", "lsm_inode_cache":
+	case object.SocketInode.Cache, object.LSMInode.Cache:
 		return false
 	}
-	return cache == "inode_cache" || strings.HasSuffix(cache, "_inode_cache") || strings.HasSuffix(cache, "_inode")
+	return cache == object.Inode.Cache || strings.HasSuffix(cache, "_inode_cache") || strings.HasSuffix(cache, "_inode")
 }
 
-var besideAnInode = []string{"dentry", "lsm_inode_cache"}
+var besideAnInode = []string{object.Dentry.Cache, object.LSMInode.Cache}
 
 func (l *cacheList) objects(cs []slab.Cache) []float64 {
 	out := make([]float64, len(l.names))

@@ -14,6 +14,27 @@ const freshFor = 200 * time.Millisecond
 // mostPoints bounds what a chart is given.
 const mostPoints = 240
 
+// Status is how far the connections are.
+func (e *Experiment) Status() model.LoadStatus {
+	st := e.gen.Status()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.adjusted(st)
+}
+
+// adjusted describes a moment of the generator as one of the experiment.
+func (e *Experiment) adjusted(st loadgen.Status) model.LoadStatus {
+	st.Wanted = max(0, e.target-st.GivenUp)
+	// Between two steps the generator rests, the experiment does not.
+	if st.Phase == loadgen.Holding && !e.settled && st.Wanted > st.Open {
+		st.Phase = loadgen.Opening
+	}
+	if st.Phase == loadgen.Opening && st.PerSecond > 0 {
+		st.Left = time.Duration(min(float64(max(0, st.Wanted-st.Open))/st.PerSecond, 1e9) * float64(time.Second))
+	}
+	return st
+}
+
 // Load is how far the experiment is and what it has found.
 func (e *Experiment) Load() *model.Load {
 	st := e.gen.Status()
@@ -28,17 +49,9 @@ func (e *Experiment) Load() *model.Load {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := &model.Load{Plan: e.plan, Time: time.Now(), Status: st, Problem: e.problem, Found: e.found(st)}
+	l := &model.Load{Plan: e.plan, Time: time.Now(), Status: e.adjusted(st), Problem: e.problem, Found: e.found(st)}
 	if l.Problem == "" {
 		l.Problem = problem
-	}
-	l.Wanted = max(0, e.target-st.GivenUp)
-	// Between two steps the generator rests, the experiment does not.
-	if l.Phase == loadgen.Holding && !e.settled && l.Wanted > st.Open {
-		l.Phase = loadgen.Opening
-	}
-	if l.Phase == loadgen.Opening && st.PerSecond > 0 {
-		l.Left = time.Duration(min(float64(max(0, l.Wanted-st.Open))/st.PerSecond, 1e9) * float64(time.Second))
 	}
 	if e.base.objects == nil {
 		return l
@@ -92,11 +105,9 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 		e.fitted, e.fittedOf = e.fit(), len(e.readings)
 	}
 	m := *e.fitted
-	m.Connections, m.Opened, m.Failed, m.Lost = e.plan.Connections, max(st.Peak, e.opened.peak), st.Failed, st.Lost
-	m.Failures, m.LastLoss = st.Failures, st.LastLoss
-	m.OpenSeconds, m.PerSecond = e.opened.took.Seconds(), e.opened.perSecond
-	m.Workers, m.WorkerRSSBytes = e.opened.workers, e.opened.workerBytes
-	m.StoppedBy, m.Reason = e.opened.stoppedBy, e.opened.reason
+	m.Opening = model.NewOpening(e.plan, m.Kernel, e.opened, st)
+	m.Workers, m.WorkerRSSBytes = len(e.opened.Workers), e.opened.WorkerBytes
+	m.StoppedBy, m.Reason = e.opened.StoppedBy, e.opened.Reason
 	if e.drain.done && e.base.objects != nil {
 		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), rounded(max(0, e.drain.left))
 		m.DrainSeconds = e.drain.took.Seconds()
@@ -106,8 +117,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 
 func (e *Experiment) fit() *model.Measurement {
 	m := &model.Measurement{
-		Schema: model.MeasureSchema, Family: string(e.plan.Family), Watch: string(e.plan.Watch),
-		FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
+		Schema: model.MeasureSchema, FolkloreBytes: model.FolkloreBytes, Readings: len(e.readings), WarmUpConnections: e.warmUp,
 	}
 	if e.expected != nil {
 		m.Kernel = e.expected.Host.Kernel

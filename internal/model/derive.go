@@ -8,20 +8,22 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 )
 
-// derive makes of a sample what it means. It reads nothing and keeps nothing but
-// the sample's watches.
-func derive(s *Sample) *Snapshot {
+// derive makes of a sample what it means.
+func (d *Deriver) derive(s *Sample) *Snapshot {
 	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes}
-	b := builder{sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
+	b := builder{Deriver: d, sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
 	b.watch, b.headBytes = costs.watch()
 	b.instance = costs.instance()
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		b.processes[p.PID] = p
-		for _, ino := range p.Held.Value.Listening {
-			b.listening[ino] = append(b.listening[ino], p.PID)
+		if h := d.holdings[p.PID]; h != nil {
+			for _, ino := range h.Listening {
+				b.listening[ino] = append(b.listening[ino], p.PID)
+			}
 		}
 	}
 	snap := &Snapshot{
@@ -37,11 +39,10 @@ func derive(s *Sample) *Snapshot {
 	sockets := &socketCosts{sizes: costs, known: map[SocketObject]maybe.Of[Cost]{}}
 	b.socketCosts = sockets
 	snap.Sockets = b.sockets(sockets)
-	snap.networks = s.Networks
-	snap.Load, snap.limits, snap.openFiles, snap.maxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
-	for _, p := range []part{bindPort[0], bindAddress[0]} {
+	snap.Load, snap.LoadLimits, snap.OpenFiles, snap.MaxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
+	for _, p := range []object.Kind{object.BindPort, object.BindAddress} {
 		if got, ok := costs.part(p); ok {
-			snap.bindBuckets = append(snap.bindBuckets, got)
+			snap.BindBuckets = append(snap.BindBuckets, got)
 		}
 	}
 	b.epoll(snap)
@@ -53,7 +54,9 @@ func derive(s *Sample) *Snapshot {
 	return snap
 }
 
+// builder makes one Snapshot.
 type builder struct {
+	*Deriver
 	sample    *Sample
 	processes map[int]*ProcessSample
 	listening map[uint32][]int // the processes that hold a listening socket, by its inode
@@ -84,7 +87,11 @@ func (b *builder) epoll(snap *Snapshot) {
 		if in.State != OK {
 			t.Unread++
 		}
-		t.Watches += in.Counts.Watches
+		if in.State == Absent {
+			t.Waiting++
+		}
+		counts := b.countsOf(in)
+		t.Watches += counts.Watches
 		who := b.charged(in)
 		if !who.uid.Known {
 			continue
@@ -102,8 +109,8 @@ func (b *builder) epoll(snap *Snapshot) {
 			u.Unread++
 			continue
 		}
-		u.Watches += in.Counts.Watches
-		if bytes, ok := b.watchBytes(in.Counts).Get(); ok {
+		u.Watches += counts.Watches
+		if bytes, ok := b.watchBytes(counts).Get(); ok {
 			u.WatchBytes = maybe.Some(u.WatchBytes.Value + bytes)
 		}
 	}
@@ -165,22 +172,14 @@ func (b *builder) processRows() []Process {
 	for i := range b.sample.Processes {
 		p := &b.sample.Processes[i]
 		at[p.PID] = len(rows)
-		k := KernelBytes{}
-		if held, ok := p.Held.Get(); ok {
-			if held.Sockets > 0 || held.Missing == 0 {
-				k.Sockets, _ = b.structBytes(&held.Tally)
-				k.Buffers = buffers(&held.Tally)
-			}
-			if held.Missing > 0 {
-				k.LeavesOut = append(k.LeavesOut, many(held.Missing, "socket")+" that no dump had")
-			}
-		}
-		rows = append(rows, Process{
-			KernelBytes: k, EndsHere: p.Held.Value.EndsHere,
+		row := Process{
 			PID: p.PID, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started,
-			FDs: p.FDs, Sockets: p.Sockets, FDsSeen: p.FDsSeen, Nofile: p.Nofile,
-			ListedAge: b.age(p.ListedAt), Problem: p.Problem, Epolls: []Epoll{},
-		})
+			FDs: p.FDs, Nofile: p.Nofile, ListedAge: b.age(p.ListedAt), Problem: p.Problem, Epolls: []Epoll{},
+		}
+		if h := b.holdings[p.PID]; h != nil {
+			b.addHolding(&row, p, h)
+		}
+		rows = append(rows, row)
 	}
 	for i := range b.sample.Instances {
 		in := &b.sample.Instances[i]
@@ -208,6 +207,30 @@ func (b *builder) processRows() []Process {
 	return rows
 }
 
+// addHolding adds what a process's list of fds says.
+func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
+	row.Sockets = maybe.Some(h.Sockets + h.Missing)
+	seen := maybe.Some(int64(len(h.files)))
+	switch {
+	case p.Truncated:
+		row.FDsSeen = seen
+	case !row.FDs.Known:
+		row.FDs = seen // as old as the list
+	}
+	if len(b.sample.Networks) == 0 {
+		return
+	}
+	row.EndsHere = h.EndsHere
+	k := &row.KernelBytes
+	if h.Sockets > 0 || h.Missing == 0 {
+		k.Sockets, _ = b.structBytes(&h.Tally)
+		k.Buffers = buffers(&h.Tally)
+	}
+	if h.Missing > 0 {
+		k.LeavesOut = append(k.LeavesOut, many(h.Missing, "socket")+" that no dump had")
+	}
+}
+
 func (b *builder) age(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
@@ -221,13 +244,13 @@ const maxShared = 32
 
 func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll {
 	e := Epoll{
-		FD: h.FD, State: in.State, Problem: in.Problem, Counts: in.Counts,
+		FD: h.FD, State: in.State, Problem: in.Problem, Counts: b.countsOf(in),
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
 		SharingUnknown: !in.SharingKnown, List: in.List,
 	}
 	e.ChargedUID, e.ChargedSure, e.ChargedWhy = who.uid, who.sure, who.why
 	if in.State == OK {
-		e.Bytes = b.watchBytes(in.Counts)
+		e.Bytes = b.watchBytes(e.Counts)
 	}
 	e.SharedCount = len(in.Holders) - 1
 	for _, other := range in.Holders[:min(len(in.Holders), maxShared+1)] {
@@ -240,9 +263,10 @@ func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll 
 
 func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	p.Instances++
-	p.Watches += in.Counts.Watches
+	counts := b.countsOf(in)
+	p.Watches += counts.Watches
 	k := &p.KernelBytes
-	if bytes, ok := b.watchBytes(in.Counts).Get(); ok && in.State == OK {
+	if bytes, ok := b.watchBytes(counts).Get(); ok && in.State == OK {
 		k.Watches = maybe.Some(k.Watches.Value + bytes)
 	}
 	if c, ok := b.instance.Get(); ok {
@@ -250,6 +274,9 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	}
 	if in.State != OK {
 		p.Unread++
+	}
+	if in.State == Absent {
+		p.Waiting++
 	}
 }
 

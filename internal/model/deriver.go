@@ -1,13 +1,170 @@
 package model
 
+import (
+	"slices"
+
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/sock"
+)
+
 // Deriver makes a Snapshot of each Sample, one after the other: what a look means
 // depends on the looks before it too. It does no I/O and reads no clock; the Samples
 // carry their times. The zero Deriver has seen no look. It is not safe for concurrent
 // use; the Snapshots it made are.
-type Deriver struct{}
+//
+// What a look did not read anew is the same memory in its Sample as in the one before:
+// a table of sockets, a list of fds or of watches. What followed from it is kept then.
+type Deriver struct {
+	tables   []*sock.Table           // of the last look
+	round    int                     // counts the changes of tables
+	surveys  map[*sock.Table]*survey // by table
+	holdings map[int]*holding        // by PID
+	counts   map[*epoll.Watch]Counts // of the long lists of watches, by their first
+	past     past
+}
 
-// Derive says what a look means.
-func (d *Deriver) Derive(s *Sample) *Snapshot { return derive(s) }
+// Derive says what a look means. The Snapshot keeps the Sample's watches and sockets,
+// which must not change any more.
+func (d *Deriver) Derive(s *Sample) *Snapshot {
+	d.survey(s.Networks)
+	d.join(s)
+	d.count(s.Instances)
+	snap := d.derive(s)
+	snap.Judge()
+	d.past.add(snap)
+	return snap
+}
 
 // New says what a single look means, with none before it.
 func New(s *Sample) *Snapshot { return new(Deriver).Derive(s) }
+
+// survey surveys the tables of sockets that are new.
+func (d *Deriver) survey(networks []NetworkSample) {
+	tables := make([]*sock.Table, len(networks))
+	surveys := make(map[*sock.Table]*survey, len(networks))
+	for i := range networks {
+		t := networks[i].Table
+		tables[i] = t
+		if t == nil {
+			continue
+		}
+		if surveys[t] = d.surveys[t]; surveys[t] == nil {
+			surveys[t] = newSurvey(t)
+		}
+	}
+	if !slices.Equal(tables, d.tables) {
+		d.round++
+	}
+	d.tables, d.surveys = tables, surveys
+}
+
+// holding is a process's files joined with the sockets.
+type holding struct {
+	files []epoll.FD // of this listing
+	round int        // and these tables
+	held
+	// distinct counts each socket once, however many fds the process has for it; nil
+	// while nobody needed it.
+	distinct *held
+}
+
+// join finds the sockets of each process.
+func (d *Deriver) join(s *Sample) {
+	holdings := make(map[int]*holding, len(s.Processes))
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		files, listed := p.Files.Get()
+		if !listed {
+			continue
+		}
+		h := d.holdings[p.PID]
+		if h == nil || h.round != d.round || !sameMemory(h.files, files) {
+			h = &holding{files: files, round: d.round, held: d.heldBy(files)}
+		}
+		holdings[p.PID] = h
+	}
+	d.holdings = holdings
+}
+
+// distinctOf counts a process's sockets once each.
+func (d *Deriver) distinctOf(pid int) (held, bool) {
+	h := d.holdings[pid]
+	if h == nil || len(d.tables) == 0 {
+		return held{}, false
+	}
+	if h.distinct == nil {
+		one := d.heldBy(distinctSockets(h.files))
+		h.distinct = &one
+	}
+	return *h.distinct, true
+}
+
+// longList is from how many watches on their counts are kept between looks.
+const longList = 256
+
+// count sums up the long lists of watches that are new.
+func (d *Deriver) count(instances []InstanceSample) {
+	counts := map[*epoll.Watch]Counts{}
+	for i := range instances {
+		list := instances[i].List
+		if len(list) < longList {
+			continue
+		}
+		c, known := d.counts[&list[0]]
+		if !known || c.Watches != int64(len(list)) {
+			c = countWatches(list)
+		}
+		counts[&list[0]] = c
+	}
+	d.counts = counts
+}
+
+// countsOf sums up the watches of an instance that were read.
+func (d *Deriver) countsOf(in *InstanceSample) Counts {
+	switch {
+	case in.State != OK:
+		return Counts{}
+	case len(in.List) < longList:
+		return countWatches(in.List)
+	}
+	return d.counts[&in.List[0]]
+}
+
+// sameMemory reports whether two lists are the same one.
+func sameMemory[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// countWatches sums up watches.
+func countWatches(watches []epoll.Watch) Counts {
+	c := Counts{Watches: int64(len(watches))}
+	for i := range watches {
+		w := &watches[i]
+		m := w.Mask
+		if m&epoll.ET != 0 {
+			c.ET++
+		}
+		if m&epoll.OneShot != 0 {
+			c.OneShot++
+			if m.Disarmed() {
+				c.Disarmed++
+			}
+		}
+		if m&epoll.Exclusive != 0 {
+			c.Exclusive++
+		}
+		if m&epoll.Wakeup != 0 {
+			c.Wakeup++
+		}
+		switch w.Link {
+		case epoll.Stale:
+			c.Stale++
+		case epoll.Unproven:
+			c.Unproven++
+		}
+		if w.Kind == epoll.KindEpoll {
+			c.Nested++
+		}
+	}
+	return c
+}

@@ -32,7 +32,7 @@ func LoadWatches() []LoadWatch { return loadgen.Watches() }
 
 // LoadPlan is what the load generator is to open.
 type LoadPlan struct {
-	Connections int64
+	Connections int64 `json:"connections"`
 	loadgen.Config
 }
 
@@ -54,7 +54,7 @@ func (p LoadPlan) Check() error {
 // Load is eptop's load generator at one moment, and what it has shown so far of
 // what a connection costs.
 type Load struct {
-	Plan LoadPlan `json:"-"`
+	Plan LoadPlan `json:"plan"`
 	// Time is when it was looked at.
 	Time time.Time `json:"time"`
 	loadgen.Status
@@ -76,18 +76,15 @@ type LoadPoint struct {
 	Bytes       int64 `json:"bytes"`
 }
 
-// MeasureSchema names the shape of a Measurement's JSON.
-const MeasureSchema = "eptop.measure/1"
-
-// Measurement is what the experiment has found: the JSON of `eptop measure`. A
-// connection is a loopback pair with both ends on this host, the server's watched.
-// Bytes are of slab memory, an object's share of its slab's waste counted.
-type Measurement struct {
-	Schema string `json:"schema"`
+// Opening is what was to be opened, on which kernel, and how that went: the part that
+// the results of `eptop load` and `eptop measure` share.
+type Opening struct {
 	Kernel string `json:"kernel,omitempty"`
 	Family string `json:"family"`
 	Watch  string `json:"watch"`
 
+	// Connections were wanted; Opened were open together at most. Failed counts
+	// attempts, Lost the connections that ended with a worker.
 	Connections int64 `json:"connections"`
 	Opened      int64 `json:"opened"`
 	Failed      int64 `json:"failed"`
@@ -98,6 +95,28 @@ type Measurement struct {
 	LastLoss    string           `json:"last_loss,omitempty"`
 	OpenSeconds float64          `json:"open_seconds"`
 	PerSecond   float64          `json:"per_second"`
+}
+
+// NewOpening describes how a plan was opened. opened is the load when the opening had
+// ended: its pace is that of the opening alone. last is the load now: what fails or is
+// lost later counts too.
+func NewOpening(plan LoadPlan, kernel string, opened, last LoadStatus) Opening {
+	return Opening{
+		Kernel: kernel, Family: string(plan.Family), Watch: string(plan.Watch),
+		Connections: plan.Connections, Opened: max(opened.Peak, last.Peak), Failed: last.Failed, Lost: last.Lost,
+		Failures: last.Failures, LastLoss: last.LastLoss, OpenSeconds: opened.OpenTook.Seconds(), PerSecond: opened.PerSecond,
+	}
+}
+
+// MeasureSchema names the shape of a Measurement's JSON.
+const MeasureSchema = "eptop.measure/1"
+
+// Measurement is what the experiment has found: the JSON of `eptop measure`. A
+// connection is a loopback pair with both ends on this host, the server's watched.
+// Bytes are of slab memory, an object's share of its slab's waste counted.
+type Measurement struct {
+	Schema string `json:"schema"`
+	Opening
 
 	// BytesPerConnection is a slope over Readings readings, CI95Bytes half of its
 	// 95 % interval. It adds up the Parts that a connection is known to be made of;
@@ -201,18 +220,8 @@ const LoadSchema = "eptop.load/1"
 
 // LoadResult is what became of a load: the JSON of `eptop load`.
 type LoadResult struct {
-	Schema      string           `json:"schema"`
-	Kernel      string           `json:"kernel,omitempty"`
-	Family      string           `json:"family"`
-	Watch       string           `json:"watch"`
-	Connections int64            `json:"connections"`
-	Opened      int64            `json:"opened"`
-	Failed      int64            `json:"failed"`
-	Lost        int64            `json:"lost"`
-	Failures    map[string]int64 `json:"failures,omitempty"`
-	LastLoss    string           `json:"last_loss,omitempty"`
-	OpenSeconds float64          `json:"open_seconds"`
-	PerSecond   float64          `json:"per_second"`
+	Schema string `json:"schema"`
+	Opening
 	// OpenAtEnd are those that were open when the closing began.
 	OpenAtEnd int64 `json:"open_at_end"`
 	// HeldSeconds is from the last opening to the first closing.

@@ -14,7 +14,7 @@ func signed(n maybe.Of[uint64]) maybe.Of[int64] {
 }
 
 func zones(in zone.Zoneinfo) []Zone {
-	out := make([]Zone, 0, len(in.Zones))
+	var out []Zone
 	for i := range in.Zones {
 		z := &in.Zones[i]
 		out = append(out, Zone{
@@ -36,11 +36,12 @@ func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
 	out := make([]Node, 0, len(in.Nodes))
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
+		m := n.Meminfo.Value
 		node := Node{
-			ID: n.ID, CPUs: maybe.Of[string]{Value: n.CPUList, Known: n.CPUsKnown}, Distances: n.Distances,
-			MemTotalBytes: signed(n.Meminfo.Get("MemTotal")), MemFreeBytes: signed(n.Meminfo.Get("MemFree")),
-			SlabReclaimableBytes:   signed(n.Meminfo.Get("SReclaimable")),
-			SlabUnreclaimableBytes: signed(n.Meminfo.Get("SUnreclaim")),
+			ID: n.ID, CPUs: n.CPUList, Distances: n.Distances,
+			MemTotalBytes: signed(m.Get("MemTotal")), MemFreeBytes: signed(m.Get("MemFree")),
+			SlabReclaimableBytes:   signed(m.Get("SReclaimable")),
+			SlabUnreclaimableBytes: signed(m.Get("SUnreclaim")),
 			Meminfo:                meminfo(n.Meminfo), Numastat: numastat(n.Numastat),
 		}
 		out = append(out, withStats(node, info.Node(n.ID)))
@@ -48,12 +49,12 @@ func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
 	return out
 }
 
-func meminfo(in zone.Meminfo) map[string]int64 {
+func meminfo(in maybe.Of[zone.Meminfo]) map[string]int64 {
 	if !in.Known {
 		return nil
 	}
-	out := make(map[string]int64, len(in.Lines))
-	for _, l := range in.Lines {
+	out := make(map[string]int64, len(in.Value.Lines))
+	for _, l := range in.Value.Lines {
 		if l.Value <= math.MaxInt64 {
 			out[l.Name] = int64(l.Value)
 		}
@@ -61,8 +62,9 @@ func meminfo(in zone.Meminfo) map[string]int64 {
 	return out
 }
 
-func numastat(in zone.Numastat) *Numastat {
-	if !in.Known {
+func numastat(read maybe.Of[zone.Numastat]) *Numastat {
+	in, ok := read.Get()
+	if !ok {
 		return nil
 	}
 	n := func(v uint64) int64 { return int64(min(v, math.MaxInt64)) }
@@ -141,13 +143,13 @@ func withStats(n Node, stats zone.NodeStats) Node {
 }
 
 func modules(in []dmi.Module) []MemoryModule {
-	known := func(n uint64) maybe.Of[int64] { return maybe.When(int64(min(n, math.MaxInt64)), n > 0) }
+	speed := func(mts maybe.Of[uint32]) maybe.Of[int64] { return maybe.When(int64(mts.Value), mts.Known) }
 	var out []MemoryModule
 	for i := range in {
 		m := &in[i]
 		out = append(out, MemoryModule{
-			Locator: m.Locator, Bank: m.Bank, Empty: m.Empty, SizeBytes: known(m.SizeBytes), Type: m.Type, FormFactor: m.FormFactor,
-			SpeedMTs: known(uint64(m.SpeedMTs)), ConfiguredMTs: known(uint64(m.ConfiguredMTs)),
+			Locator: m.Locator, Bank: m.Bank, Empty: m.Empty, SizeBytes: signed(m.SizeBytes), Type: m.Type, FormFactor: m.FormFactor,
+			SpeedMTs: speed(m.SpeedMTs), ConfiguredMTs: speed(m.ConfiguredMTs),
 			Manufacturer: m.Manufacturer, PartNumber: m.PartNumber,
 		})
 	}

@@ -17,7 +17,7 @@ import (
 // layouts618 is Linux 6.18 on x86-64 as its /sys/kernel/slab has it.
 func layouts618() map[string]Layout {
 	l := func(shown string, slot, slab, objs int64, reclaimable bool) Layout {
-		return Layout{ShownAs: shown, RequestedBytes: slot, SlotBytes: slot, SlabBytes: slab, ObjsPerSlab: objs, Reclaimable: maybe.Some(reclaimable)}
+		return Layout{ShownAs: shown, RequestedBytes: maybe.Some(slot), SlotBytes: slot, SlabBytes: maybe.Some(slab), ObjsPerSlab: maybe.Some(objs), Reclaimable: maybe.Some(reclaimable)}
 	}
 	return map[string]Layout{
 		"TCP":              l("TCP", 2368, 32768, 13, false),
@@ -123,7 +123,7 @@ func TestCount(t *testing.T) {
 	w[6].Link = epoll.Unproven
 	w[7].Kind = epoll.KindEpoll
 	want := Counts{Watches: 8, ET: 2, OneShot: 2, Disarmed: 1, Exclusive: 1, Wakeup: 1, Stale: 1, Unproven: 1, Nested: 1}
-	if diff := cmp.Diff(want, Count(w)); diff != "" {
+	if diff := cmp.Diff(want, countWatches(w)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -134,13 +134,13 @@ func sample() *Sample {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	read := func(holders []epoll.Holder, n int) InstanceSample {
 		w := watches(n)
-		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, Counts: Count(w), List: w, ReadAt: now.Add(-time.Second)}
+		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, List: w, ReadAt: now.Add(-time.Second)}
 	}
 	return &Sample{
 		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
 		MaxUserWatches: maybe.Some[int64](1000), OpenFiles: maybe.Some[int64](100), MaxFiles: maybe.Some[int64](100_000),
 		Processes: []ProcessSample{
-			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Sockets: maybe.Some[int64](100), Nofile: maybe.Some[int64](1024), ListedAt: now},
+			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Nofile: maybe.Some[int64](1024), ListedAt: now},
 			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](5), Nofile: maybe.Some[int64](1024), ListedAt: now},
 			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: maybe.Some[int64](9), Nofile: maybe.Some[int64](10), ListedAt: now},
 		},
@@ -159,8 +159,8 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 		t.Errorf("totals = %+v", s.Epoll)
 	}
 	want := []User{
-		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800)},
-		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456)},
+		{UID: 33, User: "www", Instances: 1, Watches: 100, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800), Level: LevelOK},
+		{UID: 1000, User: "me", Instances: 2, Watches: 7, Unread: 1, Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456), Level: LevelOK},
 	}
 	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
 		t.Error(diff)
@@ -207,7 +207,7 @@ func TestChargedUser(t *testing.T) {
 
 func TestNestedWatchesNeedNoHead(t *testing.T) {
 	s := sample()
-	s.Instances[1].Counts.Nested = 2
+	s.Instances[1].List[0].Kind, s.Instances[1].List[1].Kind = epoll.KindEpoll, epoll.KindEpoll
 	if got := New(s).Process(20).Epolls[0].Bytes; got != maybe.Some[int64](7*208-2*16) {
 		t.Errorf("bytes = %+v", got)
 	}
@@ -248,7 +248,7 @@ func TestNodesWithoutSysfs(t *testing.T) {
 }
 
 func TestCaches(t *testing.T) {
-	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: 2304, ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: slab.No}}, 4096)
+	got := caches([]slab.Cache{{Name: "TCP", ActiveObjs: 20, Objs: 26, ObjectBytes: 2368, RequestedBytes: maybe.Some[uint32](2304), ObjsPerSlab: 13, PagesPerSlab: 8, Slabs: 2, Reclaimable: maybe.Some(false)}}, 4096)
 	want := []Cache{{
 		Name: "TCP", Aliases: []string{}, Objects: 26, Active: 20, SlotBytes: 2368, ObjectBytes: maybe.Some[int64](2304), BytesPerObject: 2521, ObjsPerSlab: 13,
 		PagesPerSlab: 8, Slabs: 2, Bytes: 65536, UnusedBytes: 65536 - 20*2368, Reclaimable: maybe.Some(false),
@@ -304,14 +304,14 @@ func TestTarget(t *testing.T) {
 	}
 	// Before Linux 4.13 there is no inode, and nothing is known of the file.
 	b, _ = json.Marshal((&Snapshot{}).Target(epoll.Watch{TFD: 1, Mask: epoll.OneShot}))
-	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["unproven","disarmed"]}`; string(b) != want {
+	if want := `{"fd":1,"events":["ONESHOT"],"mask":1073741824,"data":"0x0","notes":["disarmed","unproven"]}`; string(b) != want {
 		t.Errorf("target = %s\nwant     %s", b, want)
 	}
 }
 
 func TestUnreadWatchesAreNotZero(t *testing.T) {
 	s := sample()
-	s.Instances[1].State, s.Instances[1].Counts = Failed, Counts{}
+	s.Instances[1].State, s.Instances[1].List = Failed, nil
 	snap := New(s)
 	if k := snap.Process(20).KernelBytes; k.Watches.Known {
 		t.Errorf("watches that could not be read take %d bytes", k.Watches.Value)

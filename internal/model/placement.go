@@ -20,9 +20,7 @@ type PlacementSample struct {
 	// Memory is absent where MemoryProblem says why.
 	Memory        maybe.Of[[]placement.NodeBytes]
 	MemoryProblem string
-	// Held are its sockets, each once however many fds it has.
-	Held maybe.Of[Held]
-	At   time.Time
+	At            time.Time
 }
 
 // Placement is where a process is on a machine with several NUMA nodes: which its
@@ -85,17 +83,17 @@ func (b *builder) placements(snap *Snapshot) {
 			continue
 		}
 		if at, ok := p.Placement.Get(); ok {
-			snap.Processes[i].Placement = b.placement(&at, snap)
+			snap.Processes[i].Placement = b.placement(p.PID, &at, snap)
 		}
 	}
 }
 
-func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
+func (b *builder) placement(pid int, at *PlacementSample, snap *Snapshot) *Placement {
 	out := &Placement{
-		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs, MemsAllowed: at.Allowed.Mems,
+		Threads: at.Threads.Seen, ThreadsMore: at.Threads.More, ThreadsMoved: at.Threads.Moved, CPUsAllowed: at.Allowed.CPUs.Value, MemsAllowed: at.Allowed.Mems.Value,
 		MemoryProblem: at.MemoryProblem, Warnings: []PlacementWarning{}, Age: b.age(at.At),
 	}
-	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs + "\n"))
+	allowed, errAllowed := zone.ParseList([]byte(at.Allowed.CPUs.Value + "\n"))
 	for i := range b.sample.Nodes.Nodes {
 		n := &b.sample.Nodes.Nodes[i]
 		row := NodePlacement{Node: n.ID}
@@ -104,7 +102,7 @@ func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 				row.Threads += on.Threads
 			}
 		}
-		if errAllowed == nil && at.Allowed.CPUs != "" && n.CPUsKnown {
+		if errAllowed == nil && at.Allowed.CPUs.Known && n.CPUList.Known {
 			row.MayRun = maybe.Some(slices.ContainsFunc(allowed, func(cpu int) bool { return slices.Contains(n.CPUs, cpu) }))
 		}
 		if memory, ok := at.Memory.Get(); ok {
@@ -118,7 +116,7 @@ func (b *builder) placement(at *PlacementSample, snap *Snapshot) *Placement {
 		out.Nodes = append(out.Nodes, row)
 	}
 	var objects socketObjects
-	if held, ok := at.Held.Get(); ok {
+	if held, ok := b.distinctOf(pid); ok {
 		objects = out.boundSockets(&held, snap.Slab)
 	}
 	out.warn(snap.Nodes, objects)
@@ -136,14 +134,14 @@ type socketObjects struct {
 
 // boundSockets bounds the process's sockets on each node from the objects that the
 // caches of its kinds of sockets have there.
-func (p *Placement) boundSockets(held *Held, caches []Cache) (sum socketObjects) {
+func (p *Placement) boundSockets(held *held, caches []Cache) (sum socketObjects) {
 	own := map[*Cache]int64{} // its objects in a cache, which several kinds may share
 	for i, n := range held.Objects {
 		o := objectKinds[i]
 		if n == 0 || o.Body != sock.BodyFull {
 			continue
 		}
-		name := objectParts(o)[0].cache
+		name := ownObject(o).Cache
 		at := slices.IndexFunc(caches, func(c Cache) bool { return c.Name == name || slices.Contains(c.Aliases, name) })
 		if at < 0 || len(caches[at].Nodes) == 0 {
 			continue

@@ -12,22 +12,26 @@ import (
 	"github.com/eptop/eptop/internal/zone"
 )
 
-// held are that many sockets of a kind.
-func held(counts map[sock.Kind]int64) Held {
-	var h Held
+// heldSockets are that many sockets of a kind.
+func heldSockets(counts map[sock.Kind]int64) *held {
+	var h held
 	for kind, n := range counts {
 		*h.Objects.of(SocketObject{Kind: kind, Body: sock.BodyFull, Open: true}) = n
 	}
-	return h
+	return &h
 }
 
 // place builds the placement of a process on two nodes, 0 with CPU 0 and 5 with CPU
 // 1, a distance of 21 apart.
-func place(at PlacementSample, caches []Cache) *Placement {
-	b := builder{sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
-		{ID: 0, CPUs: []int{0}, CPUList: "0", CPUsKnown: true}, {ID: 5, CPUs: []int{1}, CPUList: "1", CPUsKnown: true},
+func place(at PlacementSample, own *held, caches []Cache) *Placement {
+	const pid = 42
+	b := builder{Deriver: &Deriver{}, sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
+		{ID: 0, CPUs: []int{0}, CPUList: maybe.Some("0")}, {ID: 5, CPUs: []int{1}, CPUList: maybe.Some("1")},
 	}}}}
-	return b.placement(&at, &Snapshot{Slab: caches, Nodes: []Node{{ID: 0, Distances: []int{10, 21}}, {ID: 5, Distances: []int{21, 10}}}})
+	if own != nil {
+		b.tables, b.holdings = []*sock.Table{nil}, map[int]*holding{pid: {distinct: own}}
+	}
+	return b.placement(pid, &at, &Snapshot{Slab: caches, Nodes: []Node{{ID: 0, Distances: []int{10, 21}}, {ID: 5, Distances: []int{21, 10}}}})
 }
 
 func onCPU(cpu int) placement.Threads {
@@ -63,7 +67,7 @@ func TestSocketBounds(t *testing.T) {
 		{"no caches", map[sock.Kind]int64{sock.TCP4: 1}, nil, maybe.Of[int64]{}, bounds{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := place(PlacementSample{Threads: onCPU(0), Held: maybe.Some(held(tt.own))}, tt.caches)
+			got := place(PlacementSample{Threads: onCPU(0)}, heldSockets(tt.own), tt.caches)
 			if got.Sockets != tt.total {
 				t.Errorf("bounds are of %+v sockets, want %+v", got.Sockets, tt.total)
 			}
@@ -83,30 +87,31 @@ func TestPlacementWarnings(t *testing.T) {
 	memory := func(a, b uint64) maybe.Of[[]placement.NodeBytes] {
 		return maybe.Some([]placement.NodeBytes{{Node: 0, Bytes: a}, {Node: 5, Bytes: b}})
 	}
-	four := maybe.Some(held(map[sock.Kind]int64{sock.TCP4: 4}))
+	four := heldSockets(map[sock.Kind]int64{sock.TCP4: 4})
 	for _, tt := range []struct {
 		name   string
 		at     PlacementSample
+		own    *held
 		caches []Cache
 		want   []string // "!" before what is proven
 	}{
-		{"at home", PlacementSample{Threads: onCPU(1), Memory: memory(24, 76), Held: four}, []Cache{objects("TCP", 0, 4)}, nil},
-		{"memory away", PlacementSample{Threads: onCPU(1), Memory: memory(26, 74)}, nil, []string{"!26 % of its memory is on node 0, where none of its threads last ran, 2.1 × as far from node 5 as its own memory."}},
-		{"sockets away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 3, 1)}, []string{"!At least 3 of its 4 sockets are on node 0"}},
-		{"all sockets away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 5, 0)}, []string{"!All of its 4 sockets are on node 0"}},
-		{"sockets perhaps away", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 90, 10)}, []string{"Only 10 % of such socket objects"}},
-		{"sockets spread evenly", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 50, 50)}, nil},
-		{"no room at home", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 90, 2)}, []string{"!At least 2 of its 4 sockets are on node 0"}},
-		{"fewer objects than sockets", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 2, 1)}, []string{"!At least 2 of its 4 sockets are on node 0"}},
-		{"most are at home", PlacementSample{Threads: onCPU(1), Held: four}, []Cache{objects("TCP", 10, 90)}, nil},
+		{"at home", PlacementSample{Threads: onCPU(1), Memory: memory(24, 76)}, four, []Cache{objects("TCP", 0, 4)}, nil},
+		{"memory away", PlacementSample{Threads: onCPU(1), Memory: memory(26, 74)}, nil, nil, []string{"!26 % of its memory is on node 0, where none of its threads last ran, 2.1 × as far from node 5 as its own memory."}},
+		{"sockets away", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 3, 1)}, []string{"!At least 3 of its 4 sockets are on node 0"}},
+		{"all sockets away", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 5, 0)}, []string{"!All of its 4 sockets are on node 0"}},
+		{"sockets perhaps away", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 90, 10)}, []string{"Only 10 % of such socket objects"}},
+		{"sockets spread evenly", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 50, 50)}, nil},
+		{"no room at home", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 90, 2)}, []string{"!At least 2 of its 4 sockets are on node 0"}},
+		{"fewer objects than sockets", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 2, 1)}, []string{"!At least 2 of its 4 sockets are on node 0"}},
+		{"most are at home", PlacementSample{Threads: onCPU(1)}, four, []Cache{objects("TCP", 10, 90)}, nil},
 		{"a thread on each", PlacementSample{
-			Threads: placement.Threads{Seen: 2, OnCPU: []placement.CPUThreads{{CPU: 0, Threads: 1}, {CPU: 1, Threads: 1}}}, Memory: memory(90, 10), Held: four,
-		}, []Cache{objects("TCP", 90, 10)}, nil},
-		{"on a CPU of no node", PlacementSample{Threads: onCPU(7), Memory: memory(90, 10), Held: four}, []Cache{objects("TCP", 90, 10)}, nil},
-		{"nothing known", PlacementSample{}, nil, nil},
+			Threads: placement.Threads{Seen: 2, OnCPU: []placement.CPUThreads{{CPU: 0, Threads: 1}, {CPU: 1, Threads: 1}}}, Memory: memory(90, 10),
+		}, four, []Cache{objects("TCP", 90, 10)}, nil},
+		{"on a CPU of no node", PlacementSample{Threads: onCPU(7), Memory: memory(90, 10)}, four, []Cache{objects("TCP", 90, 10)}, nil},
+		{"nothing known", PlacementSample{}, nil, nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := place(tt.at, tt.caches).Warnings
+			got := place(tt.at, tt.own, tt.caches).Warnings
 			if len(got) != len(tt.want) {
 				t.Fatalf("%+v, want %q", got, tt.want)
 			}
@@ -125,7 +130,7 @@ func TestPlacementAllowed(t *testing.T) {
 	for list, want := range map[string][2]maybe.Of[bool]{
 		"0": {maybe.Some(true), maybe.Some(false)}, "0-1": {maybe.Some(true), maybe.Some(true)}, "3": {maybe.Some(false), maybe.Some(false)}, "": {}, "x": {},
 	} {
-		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: list}}, nil)
+		got := place(PlacementSample{Allowed: placement.Allowed{CPUs: maybe.When(list, list != "")}}, nil, nil)
 		if diff := cmp.Diff(want, [2]maybe.Of[bool]{got.Nodes[0].MayRun, got.Nodes[1].MayRun}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", list, diff)
 		}

@@ -13,21 +13,25 @@ import (
 // LoadLimits are the limits of this host and of eptop itself that only the load
 // generator runs into.
 type LoadLimits struct {
-	UID int
+	UID int `json:"uid"`
 	// Nofile is eptop's hard RLIMIT_NOFILE.
-	Nofile maybe.Of[int64]
+	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
 	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
-	PortLow, PortHigh maybe.Of[int64]
+	PortLow  maybe.Of[int64] `json:"port_low,omitzero"`
+	PortHigh maybe.Of[int64] `json:"port_high,omitzero"`
 	// Backlog is net.core.somaxconn.
-	Backlog maybe.Of[int64]
+	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
 	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
-	Tasks, MostTasks maybe.Of[int64]
+	Tasks     maybe.Of[int64] `json:"tasks,omitzero"`
+	MostTasks maybe.Of[int64] `json:"tasks_limit,omitzero"`
 	// Conntrack is the number of tracked connections; absent where conntrack is not
 	// loaded.
-	Conntrack, MostConntrack maybe.Of[int64]
-	// CgroupUsed and CgroupLimit are of the memory cgroup eptop is in, the limit the
-	// smallest of it and its ancestors; absent where there is none.
-	CgroupUsed, CgroupLimit maybe.Of[int64]
+	Conntrack     maybe.Of[int64] `json:"conntrack,omitzero"`
+	MostConntrack maybe.Of[int64] `json:"conntrack_limit,omitzero"`
+	// CgroupUsed and CgroupLimit are bytes of the memory cgroup eptop is in, the limit
+	// the smallest of it and its ancestors; absent where there is none.
+	CgroupUsed  maybe.Of[int64] `json:"cgroup_used_bytes,omitzero"`
+	CgroupLimit maybe.Of[int64] `json:"cgroup_limit_bytes,omitzero"`
 }
 
 // Preflight is how far this machine lets a load go.
@@ -67,7 +71,7 @@ const (
 // Preflight reckons how far this machine lets p go. Used and limits are from the
 // Snapshot's time, and the expected costs are the Snapshot's.
 func (s *Snapshot) Preflight(p LoadPlan) Preflight {
-	f := preflight{snap: s, plan: p, out: Preflight{Walls: []Wall{}}}
+	f := preflight{snap: s, limits: s.LoadLimits.Value, plan: p, out: Preflight{Walls: []Wall{}}}
 	f.pairs()
 	f.cost()
 	f.memory()
@@ -92,13 +96,14 @@ func (f Preflight) Short(p LoadPlan) (Wall, bool) {
 }
 
 type preflight struct {
-	snap *Snapshot
-	plan LoadPlan
-	out  Preflight
+	snap   *Snapshot
+	limits LoadLimits
+	plan   LoadPlan
+	out    Preflight
 }
 
 func (f *preflight) wall(w Wall) {
-	w.ConnectionsLeft = max(0, w.ConnectionsLeft)
+	w.ConnectionsLeft, w.Level = max(0, w.ConnectionsLeft), levelOf(w.Share())
 	f.out.Walls = append(f.out.Walls, w)
 }
 
@@ -111,7 +116,7 @@ func (f *preflight) cost() {
 	}
 	n, origin := 2*end.Bytes, weakest(Derived, end.Origin)
 	if f.plan.Family != loadgen.UNIX {
-		for _, b := range f.snap.bindBuckets {
+		for _, b := range f.snap.BindBuckets {
 			n += b.Bytes
 		}
 	}
@@ -155,7 +160,7 @@ func (f *preflight) memory() {
 			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
 		})
 	}
-	l := &f.snap.limits
+	l := &f.limits
 	used, ok1 := l.CgroupUsed.Get()
 	limit, ok2 := l.CgroupLimit.Get()
 	if ok1 && ok2 {
@@ -171,7 +176,7 @@ func floorOf(p LoadPlan, bytes int64) int64 { return int64(p.Floor * float64(byt
 
 // pairs is how many pairs of workers it takes.
 func (f *preflight) pairs() {
-	nofile, ok := f.snap.limits.Nofile.Get()
+	nofile, ok := f.limits.Nofile.Get()
 	if !ok {
 		return
 	}
@@ -187,9 +192,9 @@ func (f *preflight) pairs() {
 // files are the limits of open files: of the host, and of a process, which further
 // workers get around until no more processes can be started. It also has the ports.
 func (f *preflight) files() {
-	l := &f.snap.limits
-	if open, ok := f.snap.openFiles.Get(); ok {
-		if most, ok := f.snap.maxFiles.Get(); ok && most <= 1<<62 {
+	l := &f.limits
+	if open, ok := f.snap.OpenFiles.Get(); ok {
+		if most, ok := f.snap.MaxFiles.Get(); ok && most <= 1<<62 {
 			f.wall(Wall{
 				Name: "file_max", Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
 				RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
@@ -247,11 +252,11 @@ func (f *preflight) watches() {
 		return
 	}
 	w := Wall{
-		Name: "user_watches", Limit: most, Scope: fmt.Sprintf("uid %d", f.snap.limits.UID),
+		Name: "user_watches", Limit: most, Scope: fmt.Sprintf("uid %d", f.limits.UID),
 		RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(most)), Origin: Derived,
 	}
 	for _, u := range f.snap.Epoll.Users {
-		if u.UID == f.snap.limits.UID {
+		if u.UID == f.limits.UID {
 			w.Used, w.Scope = u.Watches, "user "+u.User
 		}
 	}
@@ -282,8 +287,8 @@ func (f *preflight) tcpMem() {
 // conntrack tracks connections over loopback too, one entry for both ends, where a
 // rule asks for it. One that tracks nothing now is no wall.
 func (f *preflight) conntrack() {
-	used, ok1 := f.snap.limits.Conntrack.Get()
-	most, ok2 := f.snap.limits.MostConntrack.Get()
+	used, ok1 := f.limits.Conntrack.Get()
+	most, ok2 := f.limits.MostConntrack.Get()
 	if !ok1 || !ok2 || most == 0 || f.plan.Family == loadgen.UNIX {
 		return
 	}
@@ -296,11 +301,6 @@ func (f *preflight) conntrack() {
 		RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
 	})
 }
-
-// BindBuckets are what the kernel keeps for a local port in use, one for the port and
-// one for the port and address; a client has both, a server's end shares its
-// listener's.
-func (s *Snapshot) BindBuckets() []Part { return s.bindBuckets }
 
 // Of is the cost of one end of a family.
 func (c ConnectionCosts) Of(family LoadFamily) (Cost, bool) {

@@ -18,12 +18,12 @@ func ready() *Snapshot {
 			Users: []User{{UID: 33, User: "www", Watches: 7}, {UID: 0, User: "root", Watches: 1000}},
 		},
 		ConnectionCost: ConnectionCosts{TCP4: cost(3829), TCP6: cost(3829), Unix: cost(2478)},
-		bindBuckets:    []Part{{Bytes: 128}, {Bytes: 128}},
-		openFiles:      maybe.Some[int64](1000), maxFiles: maybe.Some[int64](2_000_000),
-		limits: LoadLimits{
+		BindBuckets:    []Part{{Bytes: 128}, {Bytes: 128}},
+		OpenFiles:      maybe.Some[int64](1000), MaxFiles: maybe.Some[int64](2_000_000),
+		LoadLimits: maybe.Some(LoadLimits{
 			Nofile: maybe.Some[int64](20_000), PortLow: maybe.Some[int64](32768), PortHigh: maybe.Some[int64](60999), Backlog: maybe.Some[int64](4096),
 			Tasks: maybe.Some[int64](200), MostTasks: maybe.Some[int64](32768),
-		},
+		}),
 	}
 }
 
@@ -92,24 +92,24 @@ func TestPreflightByPlan(t *testing.T) {
 		},
 		"cgroup": {
 			snap: func(s *Snapshot) {
-				s.limits.CgroupUsed, s.limits.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
+				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
 			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
 		},
 		"conntrack": {
 			snap: func(s *Snapshot) {
-				s.limits.Conntrack, s.limits.MostConntrack = maybe.Some[int64](62), maybe.Some[int64](262)
+				s.LoadLimits.Value.Conntrack, s.LoadLimits.Value.MostConntrack = maybe.Some[int64](62), maybe.Some[int64](262)
 			},
 			bytes: 8122, with: "conntrack", left: 200,
 		},
 		"conntrack that tracks nothing": {
 			snap: func(s *Snapshot) {
-				s.limits.Conntrack, s.limits.MostConntrack = maybe.Some[int64](0), maybe.Some[int64](262)
+				s.LoadLimits.Value.Conntrack, s.LoadLimits.Value.MostConntrack = maybe.Some[int64](0), maybe.Some[int64](262)
 			},
 			bytes: 8122, absent: "conntrack", note: "conntrack is loaded and tracks nothing",
 		},
 		"few ports": {
 			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
-			snap: func(s *Snapshot) { s.limits.PortHigh = maybe.Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
+			snap: func(s *Snapshot) { s.LoadLimits.Value.PortHigh = maybe.Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
 		},
 		"watches beyond the limit": {
 			snap: func(s *Snapshot) { s.Epoll.MaxUserWatches = maybe.Some[int64](10) }, bytes: 8122, with: "user_watches", left: 0,

@@ -73,7 +73,7 @@ type Sample struct {
 	// Load is the load generator; nil where none was started.
 	Load *Load
 	// LoadLimits are read when a load is planned.
-	LoadLimits LoadLimits
+	LoadLimits maybe.Of[LoadLimits]
 }
 
 // ProcessSample is one process as it was found.
@@ -85,14 +85,17 @@ type ProcessSample struct {
 	UID, RealUID int
 	User         string
 	Started      time.Time
-	FDs          maybe.Of[int64]
-	FDsSeen      maybe.Of[int64]
-	Sockets      maybe.Of[int64]
-	Nofile       maybe.Of[int64]
-	ListedAt     time.Time
-	Problem      string
-	// Held are the process's sockets, absent where sockets were not looked at.
-	Held maybe.Of[Held]
+	// Kernel: it is a kernel thread.
+	Kernel bool
+	// FDs counts its open fds now, where the kernel counts them (since Linux 6.2).
+	FDs maybe.Of[int64]
+	// Files are its fds as of ListedAt, absent where they were not listed or may not
+	// be. Truncated: it has more.
+	Files     maybe.Of[[]epoll.FD]
+	Truncated bool
+	Nofile    maybe.Of[int64]
+	ListedAt  time.Time
+	Problem   string
 	// Placement is there for processes that were asked for, on machines with several
 	// nodes.
 	Placement maybe.Of[PlacementSample]
@@ -106,7 +109,6 @@ type InstanceSample struct {
 	SharingKnown bool
 	State        State
 	Problem      string
-	Counts       Counts
 	List         []epoll.Watch
 	ReadTook     time.Duration
 	ReadAt       time.Time
@@ -118,51 +120,20 @@ type InstanceSample struct {
 type Layout struct {
 	// ShownAs is the name slabinfo counts it under.
 	ShownAs string
-	// RequestedBytes is the size asked for, of a merged cache the largest of all;
-	// 0 where only root may know.
-	RequestedBytes int64
+	// RequestedBytes is the size asked for, of a merged cache the largest of all.
+	// Absent where only root may know.
+	RequestedBytes maybe.Of[int64]
 	// SlotBytes is what an object takes in a slab, with its alignment.
 	SlotBytes int64
-	// SlabBytes is the size of one slab of ObjsPerSlab objects; 0 where only root
+	// SlabBytes is the size of one slab of ObjsPerSlab objects. Absent where only root
 	// may know.
-	SlabBytes, ObjsPerSlab int64
+	SlabBytes, ObjsPerSlab maybe.Of[int64]
 	Reclaimable            maybe.Of[bool]
 }
 
 // bytes is what one object takes with its share of the slab's waste, rounded
 // to the nearest byte.
-func (l Layout) bytes() int64 { return (l.SlabBytes + l.ObjsPerSlab/2) / l.ObjsPerSlab }
-
-// Count sums up the watches of one instance.
-func Count(watches []epoll.Watch) Counts {
-	c := Counts{Watches: int64(len(watches))}
-	for i := range watches {
-		w := &watches[i]
-		m := w.Mask
-		if m&epoll.ET != 0 {
-			c.ET++
-		}
-		if m&epoll.OneShot != 0 {
-			c.OneShot++
-			if m.Disarmed() {
-				c.Disarmed++
-			}
-		}
-		if m&epoll.Exclusive != 0 {
-			c.Exclusive++
-		}
-		if m&epoll.Wakeup != 0 {
-			c.Wakeup++
-		}
-		switch w.Link {
-		case epoll.Stale:
-			c.Stale++
-		case epoll.Unproven:
-			c.Unproven++
-		}
-		if w.Kind == epoll.KindEpoll {
-			c.Nested++
-		}
-	}
-	return c
+func (l Layout) bytes() maybe.Of[int64] {
+	n := max(l.ObjsPerSlab.Value, 1)
+	return maybe.When((l.SlabBytes.Value+n/2)/n, l.SlabBytes.Known && l.ObjsPerSlab.Value > 0)
 }

@@ -2,9 +2,9 @@ package model
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/slab"
 )
 
@@ -25,22 +25,19 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 		SlotBytes: int64(c.ObjectBytes), BytesPerObject: int64(c.BytesPerObject(pageBytes)),
 		ObjsPerSlab: int64(c.ObjsPerSlab), PagesPerSlab: int64(c.PagesPerSlab),
 		Slabs: int64(c.Slabs), ActiveSlabs: int64(c.ActiveSlabs),
-		Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)),
+		Bytes: int64(c.Bytes(pageBytes)), UnusedBytes: int64(c.UnusedBytes(pageBytes)), Reclaimable: c.Reclaimable,
 	}
 	// Where the kernel fell back to smaller slabs, Bytes is too high, and so are the ends.
 	row.FreeBytes = min((row.Objects-row.Active)*row.SlotBytes, row.UnusedBytes)
 	row.PaddingBytes = row.UnusedBytes - row.FreeBytes
-	if c.RequestedBytes > 0 {
-		row.ObjectBytes = maybe.Some(int64(c.RequestedBytes))
+	if requested, ok := c.RequestedBytes.Get(); ok {
+		row.ObjectBytes = maybe.Some(int64(requested))
 		row.PaddingBytes += row.Active * max(0, row.SlotBytes-row.ObjectBytes.Value)
 	}
 	if row.Aliases == nil {
 		row.Aliases = []string{}
 	}
-	row.Network = NetworkName(c.Name) || slices.ContainsFunc(c.Aliases, NetworkName)
-	if c.Reclaimable != slab.Unknown {
-		row.Reclaimable = maybe.Some(c.Reclaimable == slab.Yes)
-	}
+	row.Network = object.IsNetwork(c.Name) || slices.ContainsFunc(c.Aliases, object.IsNetwork)
 	if c.PerNode != nil {
 		row.Nodes = make([]NodeObjects, 0, len(c.PerNode)) // read, perhaps of none
 	}
@@ -48,23 +45,6 @@ func cache(c *slab.Cache, pageBytes int) Cache {
 		row.Nodes = append(row.Nodes, NodeObjects{Node: n.Node, Objects: int64(n.Objs)})
 	}
 	return row
-}
-
-// networkNames are caches behind sockets and epoll; networkPrefixes begin the
-// names of more.
-var (
-	networkNames = []string{
-		"AF_VSOCK", "MPTCP", "MPTCPv6", "PACKET", "PING", "PINGv6", "RAW", "RAWv6", "SCTP", "SCTPv6", "TCP", "TCPv6", "UDP", "UDPv6",
-		"dentry", "ep_head", "filp", "inet_peer_cache", "lsm_file_cache", "lsm_inode_cache", "nf_conntrack", "sock_inode_cache",
-		"tcp_bind_bucket", "tcp_bind2_bucket",
-	}
-	networkPrefixes = []string{"UNIX", "UDP-", "UDPLITE", "eventpoll_", "request_sock_", "skbuff_", "tw_sock_"}
-)
-
-// NetworkName reports whether a cache of that name is behind sockets or epoll.
-func NetworkName(name string) bool {
-	return slices.Contains(networkNames, name) ||
-		slices.ContainsFunc(networkPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // SumSlab sums up the caches, all or those behind sockets and epoll; absent where

@@ -37,8 +37,10 @@ type Snapshot struct {
 	SlabNetwork maybe.Of[SlabTotals] `json:"slab_network_totals,omitzero"`
 	Nodes       []Node               `json:"nodes,omitempty"`
 	// NodesGone are the numbers of nodes that went away while Nodes were read.
-	NodesGone []int  `json:"nodes_gone,omitempty"`
-	Zones     []Zone `json:"zones,omitempty"`
+	NodesGone []int `json:"nodes_gone,omitempty"`
+	// NodeNotes are sentences on what the numbers of nodes and zones mean.
+	NodeNotes []string `json:"node_notes,omitempty"`
+	Zones     []Zone   `json:"zones,omitempty"`
 	// MemoryModules are the firmware's slots, empty ones included, in its order.
 	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
 	Walls         []Wall         `json:"walls,omitempty"`
@@ -46,11 +48,18 @@ type Snapshot struct {
 	// Load is eptop's own load generator; nil where none was started.
 	Load *Load `json:"load,omitempty"`
 
-	networks []NetworkSample
-	// What only Preflight needs.
-	bindBuckets         []Part
-	openFiles, maxFiles maybe.Of[int64]
-	limits              LoadLimits
+	// BindBuckets are what the kernel keeps for a local TCP port in use, one for the
+	// port and one for the port and address. A client's end has both, a server's shares
+	// its listener's.
+	BindBuckets []Part `json:"bind_buckets,omitempty"`
+	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
+	OpenFiles maybe.Of[int64] `json:"open_files,omitzero"`
+	MaxFiles  maybe.Of[int64] `json:"max_files,omitzero"`
+	// LoadLimits are what a load would run into; absent where they were not read.
+	LoadLimits maybe.Of[LoadLimits] `json:"load_limits,omitzero"`
+
+	// History is what the looks before it and this one saw.
+	History History `json:"-"`
 }
 
 // Host is the machine.
@@ -64,6 +73,11 @@ type Host struct {
 	// SReclaimableBytes and SUnreclaimBytes are /proc/meminfo's slab halves.
 	SReclaimableBytes maybe.Of[int64] `json:"slab_reclaimable_bytes,omitzero"`
 	SUnreclaimBytes   maybe.Of[int64] `json:"slab_unreclaimable_bytes,omitzero"`
+}
+
+// SlabBytes is all slab memory, of both kinds.
+func (h *Host) SlabBytes() maybe.Of[int64] {
+	return maybe.When(h.SReclaimableBytes.Value+h.SUnreclaimBytes.Value, h.SReclaimableBytes.Known && h.SUnreclaimBytes.Known)
 }
 
 // Guest is what looking cost: eptop is a guest on the machine it looks at.
@@ -95,10 +109,11 @@ type EpollTotals struct {
 	Instances      int             `json:"instances"`
 	Watches        int64           `json:"watches"`
 	// Unread counts the instances whose watches could not be read (yet); the
-	// sums leave them out.
-	Unread int                 `json:"instances_unread"`
-	Users  []User              `json:"users"`
-	Cost   maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
+	// sums leave them out. Waiting of them wait for their first read.
+	Unread  int                 `json:"instances_unread"`
+	Waiting int                 `json:"instances_waiting"`
+	Users   []User              `json:"users"`
+	Cost    maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
 }
 
 // User is one user's share of fs.epoll.max_user_watches.
@@ -115,6 +130,8 @@ type User struct {
 	// pays: the kernel charges the user who created an instance, and /proc
 	// shows only who holds it now.
 	Unsure int `json:"instances_unsure"`
+	// Level is that of Watches against Limit.
+	Level Level `json:"level,omitempty"`
 }
 
 // Process is one process that holds epoll instances, or that was asked for.
@@ -136,12 +153,16 @@ type Process struct {
 	// Instances counts distinct instances; two fds of one instance are one.
 	Instances int   `json:"instances"`
 	Watches   int64 `json:"watches"`
-	// Unread counts the instances whose watches are not known (yet).
+	// Unread counts the instances whose watches are not known (yet); Waiting of them
+	// wait for their first read.
 	Unread      int         `json:"instances_unread"`
+	Waiting     int         `json:"instances_waiting"`
 	KernelBytes KernelBytes `json:"kernel_bytes"`
 	Epolls      []Epoll     `json:"epolls"`
 	// Nofile is the soft RLIMIT_NOFILE.
 	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
+	// NofileLevel is that of FDs against Nofile.
+	NofileLevel Level `json:"nofile_level,omitempty"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`
 	// Placement is where it is on a machine with several nodes, for a process that was
@@ -341,6 +362,17 @@ type Cache struct {
 	// UncountedNames are the names that share the cache and whose objects nobody
 	// counts.
 	UncountedNames []string `json:"uncounted_names,omitempty"`
+	// Growth is the cache's over the last seconds; absent before the second look.
+	Growth maybe.Of[Growth] `json:"growth,omitzero"`
+	// History is Active at the last looks, the oldest first: a number for each of the
+	// last of Snapshot.History.Times.
+	History []int64 `json:"-"`
+}
+
+// Growth is how fast a cache grows, negative where it shrinks.
+type Growth struct {
+	ObjectsPerSecond float64 `json:"objects_per_second"` // active ones
+	BytesPerSecond   float64 `json:"bytes_per_second"`   // of whole slabs
 }
 
 // Explained is how many active objects ExplainedBy counts, false where nothing was
@@ -477,4 +509,5 @@ type Wall struct {
 	Scope           string `json:"scope"`
 	RaiseWith       string `json:"raise_with"`
 	Origin          Origin `json:"origin"`
+	Level           Level  `json:"level,omitempty"`
 }

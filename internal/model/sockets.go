@@ -8,6 +8,7 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -16,7 +17,9 @@ type Sockets struct {
 	TCP TCPTotals `json:"tcp"`
 	// TCPMem are tcp_mem's marks, of buffers over all namespaces.
 	TCPMem maybe.Of[TCPMem] `json:"tcp_mem_bytes,omitzero"`
-	Total  int64            `json:"total"`
+	// TCPMemState is where the buffers are among these marks.
+	TCPMemState TCPMemState `json:"tcp_mem_state,omitempty"`
+	Total       int64       `json:"total"`
 	// EndsHere counts the sockets whose other end is on this host too: a loopback
 	// connection is two of them.
 	EndsHere int64 `json:"ends_here"`
@@ -39,6 +42,24 @@ type Sockets struct {
 	ByRemote   []SocketGroup      `json:"by_remote"`
 	ByUser     []SocketGroup      `json:"by_user"`
 	Cgroup     maybe.Of[Cgroup]   `json:"cgroup,omitzero"`
+	// Tables are the sockets one by one, of each namespace that is in the sums.
+	Tables []SocketTable `json:"-"`
+}
+
+// SocketTable is the sockets of one network namespace.
+type SocketTable struct {
+	Namespace string
+	Table     *sock.Table
+	// Here marks those whose other end is in the table too.
+	Here sock.Ends
+}
+
+// tables are those of s, none where sockets were not looked at.
+func (s *Sockets) tables() []SocketTable {
+	if s == nil {
+		return nil
+	}
+	return s.Tables
 }
 
 // TCPTotals are the kernel's own sums of /proc/net/sockstat, and the states.
@@ -90,6 +111,8 @@ type SocketGroup struct {
 	// Waiting of Backlog connections wait in a listener's accept queue.
 	Waiting maybe.Of[int64] `json:"accept_queue,omitzero"`
 	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
+	// QueueState says how full that queue is.
+	QueueState QueueState `json:"accept_queue_state,omitempty"`
 	// PIDs hold the listening socket.
 	PIDs []int `json:"pids,omitempty"`
 }
@@ -106,11 +129,11 @@ type Cgroup struct {
 
 // NetworkSample is the sockets of one network namespace.
 type NetworkSample struct {
-	ID     string
-	Own    bool
-	PID    int // a process in it, 0 for eptop's own
+	ID  string
+	Own bool
+	PID int // a process in it, 0 for eptop's own
+	// Table is nil where nothing is known of its sockets, which is not the same as none.
 	Table  *sock.Table
-	Survey *Survey
 	State  State
 	Detail string
 }
@@ -131,42 +154,42 @@ func (c *socketCosts) cost(o SocketObject) maybe.Of[Cost] {
 	return got
 }
 
-func objectParts(o SocketObject) []part {
-	var cache, object, proto string
+// ownObject is the socket's own structure, or what stands in for it.
+func ownObject(o SocketObject) object.Kind {
+	v6 := o.Kind == sock.TCP6
+	switch {
+	case o.Body == sock.BodyTimeWait && v6:
+		return object.TimeWaitV6
+	case o.Body == sock.BodyTimeWait:
+		return object.TimeWait
+	case o.Body == sock.BodyRequest && v6:
+		return object.RequestV6
+	case o.Body == sock.BodyRequest:
+		return object.Request
+	}
 	switch o.Kind {
 	case sock.TCP4:
-		cache, object, proto = "TCP", "tcp_sock", "TCP"
+		return object.TCP
 	case sock.TCP6:
-		cache, object, proto = "TCPv6", "tcp6_sock", "TCPv6"
+		return object.TCPv6
 	case sock.UDP4:
-		cache, object, proto = "UDP", "udp_sock", "UDP"
+		return object.UDP
 	case sock.UDP6:
-		cache, object, proto = "UDPv6", "udp6_sock", "UDPv6"
+		return object.UDPv6
 	case sock.UnixStream:
-		cache, object, proto = "UNIX-STREAM", "unix_sock", "UNIX-STREAM"
-	default:
-		cache, object, proto = "UNIX", "unix_sock", "UNIX"
+		return object.UNIXStream
 	}
-	suffix := ""
-	if o.Kind == sock.TCP6 {
-		suffix = "v6"
-	}
-	switch o.Body {
-	case sock.BodyTimeWait:
-		return []part{{cache: "tw_sock_TCP" + suffix, object: "tcp_timewait_sock"}}
-	case sock.BodyRequest:
-		return []part{{cache: "request_sock_TCP" + suffix, object: "tcp_request_sock"}}
-	}
-	if !o.Open {
-		return []part{{cache: cache, object: object, proto: proto}}
-	}
-	return socketParts(cache, object, proto)
+	return object.UNIX
 }
 
-var (
-	bindPort    = []part{{cache: "tcp_bind_bucket", object: "inet_bind_bucket"}}
-	bindAddress = []part{{cache: "tcp_bind2_bucket", object: "inet_bind2_bucket"}} // since Linux 6.1
-)
+// objectParts are all objects of a socket.
+func objectParts(o SocketObject) []object.Kind {
+	own := ownObject(o)
+	if o.Body != sock.BodyFull || !o.Open {
+		return []object.Kind{own}
+	}
+	return object.WithFile(own)
+}
 
 // structBytes is what the slab holds for the sockets of a tally, and how much of
 // that counts as reclaimable, which is absent where the kernel does not say.
@@ -192,10 +215,10 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64])
 		}
 	}
 	for _, b := range []struct {
-		parts []part
-		n     int64
-	}{{bindPort, t.BindPorts}, {bindAddress, t.BindAddresses}} {
-		cost, _ := c.sum(b.parts)
+		kind object.Kind
+		n    int64
+	}{{object.BindPort, t.BindPorts}, {object.BindAddress, t.BindAddresses}} {
+		cost, _ := c.sum([]object.Kind{b.kind})
 		add(cost, b.n) // a kernel without them has none
 	}
 	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: told}
@@ -219,7 +242,7 @@ func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 // sockets makes the host's picture of all namespaces.
 func (b *builder) sockets(costs *socketCosts) *Sockets {
 	s := b.sample
-	if !slices.ContainsFunc(s.Networks, func(n NetworkSample) bool { return n.Survey != nil }) {
+	if !slices.ContainsFunc(s.Networks, func(n NetworkSample) bool { return n.Table != nil }) {
 		return nil
 	}
 	out := &Sockets{
@@ -236,7 +259,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
-		if v := n.Survey; v != nil {
+		if v := b.surveys[n.Table]; v != nil {
+			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
 			ns.Sockets = v.All.Sockets
 			merge(&all, &v.All)
 			for name, t := range v.States {
@@ -245,8 +269,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			for uid, t := range v.UIDs {
 				merge(tallyOf(users, uid), t)
 			}
-			b.listeners(out, n, costs)
-			remotes(out, n, costs)
+			b.listeners(out, n, v, costs)
+			remotes(out, n, v, costs)
 		}
 		if n.Detail != "" {
 			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
@@ -301,14 +325,10 @@ func merge(t, other *Tally) {
 func tcpTotals(s *Sample) TCPTotals {
 	out := TCPTotals{States: map[string]int64{}}
 	if st, ok := s.Sockstat.Get(); ok {
-		known := func(n int64) maybe.Of[int64] { return maybe.Of[int64]{Value: n, Known: n >= 0} }
-		out.InUse, out.Orphan, out.TimeWait, out.Alloc = known(st.TCP.InUse), known(st.TCP.Orphan), known(st.TCP.TimeWait), known(st.TCP.Alloc)
-		if st.TCP.InUse >= 0 && st.TCP6InUse >= 0 {
-			out.InUse = maybe.Some(st.TCP.InUse + st.TCP6InUse)
-		}
-		if st.TCP.MemPages >= 0 {
-			out.MemBytes = maybe.Some(st.TCP.MemPages * s.Host.PageBytes)
-		}
+		// Without IPv6 its sum is absent, and adds nothing.
+		out.InUse = maybe.When(st.TCP.InUse.Value+st.TCP6InUse.Value, st.TCP.InUse.Known)
+		out.Orphan, out.TimeWait, out.Alloc = st.TCP.Orphan, st.TCP.TimeWait, st.TCP.Alloc
+		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes, st.TCP.MemPages.Known)
 	}
 	for i := range s.Networks {
 		if t := s.Networks[i].Table; t != nil {
@@ -333,8 +353,10 @@ func (b *builder) unseen() []string {
 		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
 	}
 	missing := int64(0)
-	for i := range b.sample.Processes {
-		missing += b.sample.Processes[i].Held.Value.Missing
+	if len(b.sample.Networks) > 0 {
+		for _, h := range b.holdings {
+			missing += h.Missing
+		}
 	}
 	if missing > 0 {
 		out = append(out, many(missing, "socket")+" that processes hold and no dump had: of other families, only bound, or of a namespace without processes")
@@ -358,9 +380,9 @@ func (g *SocketGroup) in(n *NetworkSample) {
 	}
 }
 
-func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) {
-	for i := range n.Survey.Listeners {
-		l := &n.Survey.Listeners[i]
+func (b *builder) listeners(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
+	for i := range v.Listeners {
+		l := &v.Listeners[i]
 		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
 		g.Waiting, g.Backlog = l.Waiting, l.Backlog
 		g.in(n)
@@ -375,15 +397,15 @@ func (b *builder) listeners(out *Sockets, n *NetworkSample, costs *socketCosts) 
 	}
 }
 
-func remotes(out *Sockets, n *NetworkSample, costs *socketCosts) {
-	for i := range n.Survey.Remotes {
-		r := &n.Survey.Remotes[i]
+func remotes(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
+	for i := range v.Remotes {
+		r := &v.Remotes[i]
 		g := costs.group(r.Addr.String(), "", &r.Tally)
 		g.in(n)
 		out.ByRemote = append(out.ByRemote, g)
 	}
-	if n.Survey.OtherRemotes.Sockets > 0 {
-		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &n.Survey.OtherRemotes))
+	if v.OtherRemotes.Sockets > 0 {
+		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &v.OtherRemotes))
 	}
 }
 
@@ -403,16 +425,27 @@ type WatchedSocket struct {
 	Drops    maybe.Of[int64] `json:"drops"`
 }
 
+// AcceptQueue is how many connections wait on a listener, of how many that may; absent
+// of other sockets.
+func (w *WatchedSocket) AcceptQueue() (waiting, backlog maybe.Of[int64]) {
+	if w.State != sock.StateListen.String() {
+		return waiting, backlog
+	}
+	if w.SendQueue.Value > 0 {
+		backlog = w.SendQueue
+	}
+	return w.RecvQueue, backlog
+}
+
 // SocketOf joins a watch to its socket, by the inode that both know.
 func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
 	if w.Kind != epoll.KindSocket || !w.HasInode {
 		return WatchedSocket{}, false
 	}
-	for n := range s.networks {
-		if t := s.networks[n].Table; t != nil {
-			if i, ok := t.Find(w.Ino); ok {
-				return watchedSocket(t, i, s.networks[n].Survey.ends.Here(i)), true
-			}
+	for i := range s.Sockets.tables() {
+		t := &s.Sockets.Tables[i]
+		if row, ok := t.Table.Find(w.Ino); ok {
+			return watchedSocket(t.Table, row, t.Here.Here(row)), true
 		}
 	}
 	return WatchedSocket{}, false

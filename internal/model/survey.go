@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
 )
@@ -82,17 +81,17 @@ func (t *Tally) add(s *sock.Socket, n int64, open bool) {
 	}
 }
 
-// Survey is what one pass over the sockets of a namespace finds.
-type Survey struct {
+// survey is what one pass over the sockets of a namespace finds.
+type survey struct {
 	All    Tally
 	States map[string]*Tally // by state, "tcp ESTABLISHED"
 	// UIDs are the owners of the sockets that have one.
 	UIDs map[int]*Tally
 	// Listeners are the listening sockets with the connections accepted on them.
-	Listeners []Listener
+	Listeners []listener
 	// Remotes are the other ends' addresses, those with the most sockets first.
 	// Beyond maxRemotes addresses, OtherRemotes has the rest.
-	Remotes      []Remote
+	Remotes      []remote
 	OtherRemotes Tally
 
 	ends sock.Ends
@@ -104,9 +103,9 @@ type Survey struct {
 	ports   [1 << 16 / 64]uint64 // a bit for each port that a listener has
 }
 
-// Listener is what listens on one address or name: one socket, or several that share
+// listener is what listens on one address or name: one socket, or several that share
 // it (SO_REUSEPORT).
-type Listener struct {
+type listener struct {
 	Kind  sock.Kind
 	Local string
 	Inos  []uint32
@@ -124,17 +123,17 @@ type listenerKey struct {
 	name  string
 }
 
-// Remote is one address that sockets are connected to.
-type Remote struct {
+// remote is one address that sockets are connected to.
+type remote struct {
 	Addr netip.Addr
 	Tally
 }
 
 const maxRemotes = 10_000
 
-// NewSurvey makes one pass over a table.
-func NewSurvey(t *sock.Table) *Survey {
-	v := &Survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{}, owners: make([]uint64, (t.Len()+63)/64)}
+// newSurvey makes one pass over a table.
+func newSurvey(t *sock.Table) *survey {
+	v := &survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{}, owners: make([]uint64, (t.Len()+63)/64)}
 	v.listeners(t)
 	v.groups(t)
 	v.ends = t.Ends()
@@ -153,7 +152,7 @@ func NewSurvey(t *sock.Table) *Survey {
 			tallyOf(v.UIDs, int(s.UID)).attach(port, address, here)
 		}
 		if s.Remote.Port() != 0 {
-			one(v.remote(remotes, s.Remote.Addr().Unmap()))
+			one(v.remoteTally(remotes, s.Remote.Addr().Unmap()))
 		}
 		listener := v.listenerOf(&s)
 		if listener >= 0 {
@@ -164,9 +163,9 @@ func NewSurvey(t *sock.Table) *Survey {
 		}
 	}
 	for a, tally := range remotes {
-		v.Remotes = append(v.Remotes, Remote{a, *tally})
+		v.Remotes = append(v.Remotes, remote{a, *tally})
 	}
-	slices.SortFunc(v.Remotes, func(a, b Remote) int {
+	slices.SortFunc(v.Remotes, func(a, b remote) int {
 		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), a.Addr.Compare(b.Addr))
 	})
 	v.serving = nil
@@ -175,7 +174,7 @@ func NewSurvey(t *sock.Table) *Survey {
 
 // groups sums up what the table keeps once for many sockets. Which of them have an
 // inode it does not: they are taken for open, and the few that are not are put right.
-func (v *Survey) groups(t *sock.Table) {
+func (v *survey) groups(t *sock.Table) {
 	for g, n := range t.Groups() {
 		v.All.add(&g, int64(n), g.Body == sock.BodyFull)
 		tallyOf(v.States, stateName(&g)).add(&g, int64(n), g.Body == sock.BodyFull)
@@ -237,7 +236,7 @@ func tallyOf[K comparable](m map[K]*Tally, key K) *Tally {
 	return m[key]
 }
 
-func (v *Survey) remote(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally {
+func (v *survey) remoteTally(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally {
 	if len(remotes) >= maxRemotes && remotes[a] == nil {
 		return &v.OtherRemotes
 	}
@@ -245,7 +244,7 @@ func (v *Survey) remote(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally {
 }
 
 // listeners finds the listening sockets.
-func (v *Survey) listeners(t *sock.Table) {
+func (v *survey) listeners(t *sock.Table) {
 	for i := range t.Len() {
 		if brief := t.Brief(i); brief.State != sock.StateListen {
 			continue
@@ -255,7 +254,7 @@ func (v *Survey) listeners(t *sock.Table) {
 		at, known := v.serving[key]
 		if !known {
 			at = len(v.Listeners)
-			l := Listener{Kind: s.Kind, Local: s.Name}
+			l := listener{Kind: s.Kind, Local: s.Name}
 			if !s.Kind.IsUnix() {
 				l.Local = s.Local.String()
 				v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
@@ -278,7 +277,7 @@ func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr()
 // listenerOf is the listener on whose address or name a socket is, -1 for a client.
 // An accepted connection is of its listener's kind: over IPv4 on an IPv6 listener it
 // is an IPv6 socket with IPv4-mapped addresses.
-func (v *Survey) listenerOf(s *sock.Socket) int {
+func (v *survey) listenerOf(s *sock.Socket) int {
 	key := listenerKey{kind: s.Kind, local: s.Local, name: s.Name}
 	switch s.Kind {
 	case sock.TCP4, sock.TCP6:
@@ -348,48 +347,4 @@ func (b *bindBuckets) add(s *sock.Socket) (port, address int64) {
 	}
 	b.more[hash] = struct{}{}
 	return 0, 1
-}
-
-// Held is what a process holds of the sockets in the tables.
-type Held struct {
-	Tally
-	// Missing are the sockets that no table has: of other families, or of a namespace
-	// that was not looked into.
-	Missing int64
-	// Listening are the inodes of those that listen.
-	Listening []uint32
-}
-
-// NewHeld joins a process's fds with the sockets of all namespaces.
-func NewHeld(fds []epoll.FD, networks []NetworkSample) Held {
-	var t Held
-	for i := range fds {
-		if fds[i].Kind != epoll.KindSocket {
-			continue
-		}
-		found := false
-		for n := range networks {
-			table, survey := networks[n].Table, networks[n].Survey
-			if table == nil {
-				continue
-			}
-			at, ok := table.Find(fds[i].Ino)
-			if !ok {
-				continue
-			}
-			s := table.Brief(at)
-			t.add(&s, 1, true)
-			own := int64(survey.owners[at/64] >> (at % 64) & 1)
-			t.attach(own, own, survey.ends.Here(at))
-			if s.State == sock.StateListen {
-				t.Listening = append(t.Listening, uint32(fds[i].Ino))
-			}
-			found = true
-			break
-		}
-		if !found {
-			t.Missing++
-		}
-	}
-	return t
 }

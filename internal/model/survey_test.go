@@ -17,7 +17,7 @@ import (
 
 // tcpTable makes a table of lines as /proc/net/tcp has them: "local remote state
 // inode", addresses as the kernel prints them.
-func tcpTable(t *testing.T, lines ...string) *sock.Table {
+func tcpTable(t testing.TB, lines ...string) *sock.Table {
 	t.Helper()
 	text := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 	for i, line := range lines {
@@ -48,7 +48,7 @@ const (
 	nobody  = "00000000:0000"
 )
 
-func mixed(t *testing.T) *sock.Table {
+func mixed(t testing.TB) *sock.Table {
 	return tcpTable(t,
 		server+" "+nobody+" 0A 100",      // LISTEN
 		server+" "+clientA+" 01 101",     // accepted
@@ -62,7 +62,7 @@ func mixed(t *testing.T) *sock.Table {
 }
 
 func TestSurvey(t *testing.T) {
-	v := NewSurvey(mixed(t))
+	v := newSurvey(mixed(t))
 	count := func(body sock.Body, open bool) int64 {
 		return *v.All.Objects.of(SocketObject{sock.TCP4, body, open})
 	}
@@ -106,7 +106,9 @@ func TestHeld(t *testing.T) {
 		{Num: 5, Kind: epoll.KindSocket, Ino: 999}, {Num: 6, Kind: epoll.KindPipe, Ino: 102},
 	}
 	table := mixed(t)
-	h := NewHeld(fds, []NetworkSample{{State: Denied}, {Table: table, Survey: NewSurvey(table)}})
+	var d Deriver
+	d.survey([]NetworkSample{{State: Denied}, {Table: table}})
+	h := d.heldBy(fds)
 	if h.Sockets != 2 || h.Missing != 1 || !cmp.Equal(h.Listening, []uint32{100}) || h.EndsHere != 1 {
 		t.Errorf("held = %+v", h)
 	}
@@ -116,13 +118,13 @@ func TestSocketSums(t *testing.T) {
 	s := sample()
 	table := mixed(t)
 	s.Networks = []NetworkSample{
-		{ID: "net:[1]", Own: true, Table: table, Survey: NewSurvey(table), State: OK},
+		{ID: "net:[1]", Own: true, Table: table, State: OK},
 		{ID: "net:[2]", PID: 20, State: Denied, Detail: "may not be entered"},
 	}
-	s.Processes[0].Held = maybe.Some(NewHeld([]epoll.FD{{Kind: epoll.KindSocket, Ino: 100}, {Kind: epoll.KindSocket, Ino: 999}}, s.Networks))
-	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: 4096, ObjsPerSlab: 16, Reclaimable: maybe.Some(false)}
-	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
-	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: 4096, ObjsPerSlab: 32, Reclaimable: maybe.Some(false)}
+	s.Processes[0].Files = maybe.Some([]epoll.FD{{Kind: epoll.KindSocket, Ino: 100}, {Kind: epoll.KindSocket, Ino: 999}})
+	s.Layouts["tw_sock_TCP"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](16), Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind_bucket"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32), Reclaimable: maybe.Some(false)}
+	s.Layouts["tcp_bind2_bucket"] = Layout{SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32), Reclaimable: maybe.Some(false)}
 	snap := New(s)
 	k := snap.Sockets
 	if want := int64(5*3829 + 2*2521 + 256 + 5*128 + 6*128); k.StructBytes != maybe.Some(want) || k.Total != 8 {
@@ -159,15 +161,15 @@ func TestSocketSums(t *testing.T) {
 // over IPv4 to an IPv6 one only if that takes IPv4, and listeners that share an address
 // are one row.
 func TestListenersOfBothFamilies(t *testing.T) {
-	listener := func(kind sock.Kind, addr string, dual bool) sock.Socket {
+	listening := func(kind sock.Kind, addr string, dual bool) sock.Socket {
 		return sock.Socket{Kind: kind, State: sock.StateListen, Local: netip.MustParseAddrPort(addr), DualStack: dual, HasMem: true}
 	}
-	v := &Survey{serving: map[listenerKey]int{}}
+	v := &survey{serving: map[listenerKey]int{}}
 	for i, l := range []sock.Socket{
-		listener(sock.TCP4, "0.0.0.0:80", false), listener(sock.TCP6, "[::]:80", false), listener(sock.TCP6, "[::]:81", true),
+		listening(sock.TCP4, "0.0.0.0:80", false), listening(sock.TCP6, "[::]:80", false), listening(sock.TCP6, "[::]:81", true),
 		{Kind: sock.UnixStream, State: sock.StateListen, Name: "/run/x"},
 	} {
-		v.Listeners = append(v.Listeners, Listener{dual: l.DualStack})
+		v.Listeners = append(v.Listeners, listener{dual: l.DualStack})
 		v.serving[listenerKey{kind: l.Kind, local: l.Local, name: l.Name}] = i
 		v.ports[l.Local.Port()/64] |= 1 << (l.Local.Port() % 64)
 	}
@@ -198,7 +200,7 @@ func TestListenersOfBothFamilies(t *testing.T) {
 }
 
 func TestListenersThatShareAnAddressAreOneRow(t *testing.T) {
-	v := NewSurvey(tcpTable(t, server+" "+nobody+" 0A 100", server+" "+nobody+" 0A 101", server+" "+clientA+" 01 102"))
+	v := newSurvey(tcpTable(t, server+" "+nobody+" 0A 100", server+" "+nobody+" 0A 101", server+" "+clientA+" 01 102"))
 	if len(v.Listeners) != 1 || v.Listeners[0].Sockets != 3 || !cmp.Equal(v.Listeners[0].Inos, []uint32{100, 101}) {
 		t.Errorf("listeners = %+v", v.Listeners)
 	}

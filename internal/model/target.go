@@ -10,12 +10,11 @@ import (
 // Target is a watch as programs read it, joined with its socket.
 func (s *Snapshot) Target(w epoll.Watch) Target {
 	t := newTarget(w)
-	if so, ok := s.SocketOf(w); ok {
+	so, ok := s.SocketOf(w)
+	t.Notes = NotesOf(&w, &so).Words()
+	if ok {
 		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local, so.Peer
 		t.RecvQueue, t.SendQueue, t.BufferBytes = so.RecvQueue, so.SendQueue, so.Buffers
-		if so.PeerHere {
-			t.Notes = append(t.Notes, "peer on this host")
-		}
 	}
 	return t
 }
@@ -23,7 +22,7 @@ func (s *Snapshot) Target(w epoll.Watch) Target {
 func newTarget(w epoll.Watch) Target {
 	t := Target{
 		FD: int(w.TFD), Events: w.Mask.Events(), Mask: uint32(w.Mask),
-		Data: "0x" + strconv.FormatUint(w.Data, 16), Notes: Notes(w),
+		Data: "0x" + strconv.FormatUint(w.Data, 16),
 	}
 	if w.Kind != epoll.KindUnknown {
 		t.Kind = w.Kind.String()
@@ -32,19 +31,4 @@ func newTarget(w epoll.Watch) Target {
 		t.Ino, t.Sdev = maybe.Some(w.Ino), maybe.Some(w.Sdev)
 	}
 	return t
-}
-
-// Notes are what is remarkable about a watch: stale, unproven, disarmed.
-func Notes(w epoll.Watch) []string {
-	var notes []string
-	switch w.Link {
-	case epoll.Stale:
-		notes = append(notes, "stale")
-	case epoll.Unproven:
-		notes = append(notes, "unproven")
-	}
-	if w.Mask.Disarmed() {
-		notes = append(notes, "disarmed")
-	}
-	return notes
 }

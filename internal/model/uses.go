@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/eptop/eptop/internal/maybe"
-	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/object"
 )
 
 // explain adds to the caches whose their active objects are, as far as that was
@@ -87,19 +87,19 @@ func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 	if e.Unread == 0 || e.Watches > 0 {
 		nested := int64(0)
 		for i := range b.sample.Instances {
-			nested += b.sample.Instances[i].Counts.Nested
+			nested += b.countsOf(&b.sample.Instances[i]).Nested
 		}
-		use(s, at, Use{Cache: "eventpoll_epi", For: "watches", Objects: e.Watches, Origin: Measured, LeavesOut: gaps})
-		use(s, at, Use{Cache: "eventpoll_pwq", For: "watches", Objects: e.Watches, Origin: Derived,
+		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: e.Watches, Origin: Measured, LeavesOut: gaps})
+		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: e.Watches, Origin: Derived,
 			LeavesOut: slices.Concat(gaps, []string{"the second of files with two wait queues (some terminals)"})})
-		use(s, at, Use{Cache: headCache, For: "watched files", Objects: e.Watches - nested, Origin: Derived,
+		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: e.Watches - nested, Origin: Derived,
 			LeavesOut: slices.Concat(gaps, []string{"that a file which several epolls watch has one, not one for each watch"})})
 	}
-	if n, ok := b.sample.StructBytes["eventpoll"]; ok {
+	if n, ok := b.sample.StructBytes[object.Eventpoll.Struct]; ok {
 		// With random kmalloc caches (CONFIG_RANDOM_KMALLOC_CACHES) nobody knows which.
 		random := slices.ContainsFunc(s.Slab, func(c Cache) bool { return strings.HasPrefix(c.Name, "kmalloc-rnd-") })
-		if name, _, ok := kmallocLayout(n, b.sizes.layouts); ok && !random {
-			use(s, at, Use{Cache: name, For: "epoll instances", Objects: int64(e.Instances), Origin: Derived, LeavesOut: b.instanceGaps(s)})
+		if name, ok := object.KmallocCache(n); ok && !random {
+			use(s, at, Use{Cache: name, For: object.Eventpoll.For, Objects: int64(e.Instances), Origin: Derived, LeavesOut: b.instanceGaps(s)})
 		}
 	}
 }
@@ -111,30 +111,6 @@ func (b *builder) instanceGaps(s *Snapshot) []string {
 	return []string{"epolls of " + processes(s.Hidden) + " whose fds may not be listed"}
 }
 
-// socketCache is where a socket's own structure lies.
-func socketCache(o SocketObject) (cache, what string) {
-	cache = objectParts(o)[0].cache
-	switch o.Body {
-	case sock.BodyTimeWait:
-		return cache, "TIME_WAIT"
-	case sock.BodyRequest:
-		return cache, "half-open connections"
-	}
-	switch o.Kind {
-	case sock.TCP4:
-		return cache, "TCP sockets over IPv4"
-	case sock.TCP6:
-		return cache, "TCP sockets over IPv6"
-	case sock.UDP4:
-		return cache, "UDP sockets over IPv4"
-	case sock.UDP6:
-		return cache, "UDP sockets over IPv6"
-	case sock.UnixStream:
-		return cache, "UNIX stream sockets"
-	}
-	return cache, "UNIX datagram and seqpacket sockets"
-}
-
 // socketUses are the structures of sockets and their bind buckets.
 func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 	if b.tally == nil {
@@ -143,9 +119,10 @@ func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 	gaps := b.socketGaps()
 	var found []Use
 	for i, n := range b.tally.Objects {
-		cache, what := socketCache(objectKinds[i])
-		if _, ok := at[cache]; !ok && cache == "UNIX-STREAM" {
-			cache = "UNIX" // one cache for both until Linux 5.14
+		own := ownObject(objectKinds[i])
+		cache, what := own.Cache, own.For
+		if _, ok := at[cache]; !ok && own == object.UNIXStream {
+			cache = object.UNIX.Cache // one cache for both until Linux 5.14
 		}
 		at := slices.IndexFunc(found, func(u Use) bool { return u.Cache == cache && u.For == what })
 		if at < 0 {
@@ -157,8 +134,8 @@ func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 	for _, u := range found {
 		use(s, at, u)
 	}
-	use(s, at, Use{Cache: bindPort[0].cache, For: "local TCP ports in use", Objects: b.tally.BindPorts, Origin: Derived, LeavesOut: gaps})
-	use(s, at, Use{Cache: bindAddress[0].cache, For: "local TCP addresses in use", Objects: b.tally.BindAddresses, Origin: Derived, LeavesOut: gaps})
+	use(s, at, Use{Cache: object.BindPort.Cache, For: object.BindPort.For, Objects: b.tally.BindPorts, Origin: Derived, LeavesOut: gaps})
+	use(s, at, Use{Cache: object.BindAddress.Cache, For: object.BindAddress.For, Objects: b.tally.BindAddresses, Origin: Derived, LeavesOut: gaps})
 }
 
 func (b *builder) socketGaps() []string {
@@ -183,20 +160,20 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 			}
 		}
 		gaps := append([]string{"sockets of other families (netlink, packet, …)"}, b.socketGaps()...)
-		for _, cache := range []string{partInode.cache, partLSMInode.cache, partDentry.cache, partFile.cache, partLSMFile.cache} {
-			use(s, at, Use{Cache: cache, For: "open sockets", Objects: sockets, Origin: Derived, Pins: true, LeavesOut: gaps})
+		for _, k := range []object.Kind{object.SocketInode, object.LSMInode, object.Dentry, object.File, object.LSMFile} {
+			use(s, at, Use{Cache: k.Cache, For: object.SocketInode.For, Objects: sockets, Origin: Derived, Pins: true, LeavesOut: gaps})
 		}
 	}
-	for _, cache := range []string{partDentry.cache, partFile.cache, partLSMFile.cache} {
-		use(s, at, Use{Cache: cache, For: "epoll instances", Objects: instances, Origin: Derived, Pins: true, LeavesOut: b.instanceGaps(s)})
+	for _, k := range []object.Kind{object.Dentry, object.File, object.LSMFile} {
+		use(s, at, Use{Cache: k.Cache, For: object.Eventpoll.For, Objects: instances, Origin: Derived, Pins: true, LeavesOut: b.instanceGaps(s)})
 	}
 	if files, ok := b.sample.OpenFiles.Get(); ok {
 		what := "other open files"
 		if b.tally == nil {
 			what = "other open files, sockets among them"
 		}
-		for _, cache := range []string{partFile.cache, partLSMFile.cache} {
-			use(s, at, Use{Cache: cache, For: what, Objects: max(0, files-sockets-instances), Origin: Derived,
+		for _, k := range []object.Kind{object.File, object.LSMFile} {
+			use(s, at, Use{Cache: k.Cache, For: what, Objects: max(0, files-sockets-instances), Origin: Derived,
 				LeavesOut: []string{"files that the kernel is about to free (fs.file-nr has the open ones)"}})
 		}
 	}
@@ -205,12 +182,12 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 		if b.tally == nil {
 			what = "other inodes, sockets' among them"
 		}
-		use(s, at, Use{Cache: partLSMInode.cache, For: what, Objects: max(0, inodes-sockets), Origin: Derived})
+		use(s, at, Use{Cache: object.LSMInode.Cache, For: what, Objects: max(0, inodes-sockets), Origin: Derived})
 	}
 	if unused, ok := b.sample.UnusedDentries.Get(); ok {
-		use(s, at, Use{Cache: partDentry.cache, For: "cached names nobody holds, which a shrinker can free", Objects: unused, Origin: Measured})
+		use(s, at, Use{Cache: object.Dentry.Cache, For: "cached names nobody holds, which a shrinker can free", Objects: unused, Origin: Measured})
 	}
 	if n, ok := b.sample.AllProcesses.Get(); ok {
-		use(s, at, Use{Cache: "signal_cache", For: "processes", Objects: n, Origin: Derived, LeavesOut: []string{"processes outside eptop's PID namespace"}})
+		use(s, at, Use{Cache: object.Signal.Cache, For: object.Signal.For, Objects: n, Origin: Derived, LeavesOut: []string{"processes outside eptop's PID namespace"}})
 	}
 }

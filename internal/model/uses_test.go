@@ -14,29 +14,28 @@ import (
 
 // explained makes a sample with the sockets of mixed and caches merged as Linux
 // 6.18 does it, each with 200 active objects.
-func explained(t *testing.T) *Sample {
+func explained(t testing.TB) *Sample {
 	s := sample()
 	s.Networks = []NetworkSample{{Own: true, Table: mixed(t), State: OK}}
-	s.Networks[0].Survey = NewSurvey(s.Networks[0].Table)
 	s.Layouts, s.StructBytes = layouts618(), structs618()
 	s.Host.PageBytes = 4096
-	cache := func(name string, object, perSlab, pages uint32, reclaimable slab.Answer, aliases ...string) {
+	cache := func(name string, object, perSlab, pages uint32, reclaimable bool, aliases ...string) {
 		s.Caches = append(s.Caches, slab.Cache{
 			Name: name, Aliases: aliases, ActiveObjs: 200, Objs: 210, ObjectBytes: object, ObjsPerSlab: perSlab, PagesPerSlab: pages,
-			ActiveSlabs: 20, Slabs: 20, Reclaimable: reclaimable,
+			ActiveSlabs: 20, Slabs: 20, Reclaimable: maybe.Some(reclaimable),
 		})
 	}
-	cache("TCP", 2368, 13, 8, slab.No)
-	cache("tw_sock_TCP", 256, 16, 1, slab.No)
-	cache("sock_inode_cache", 832, 19, 4, slab.Yes)
-	cache("dentry", 192, 21, 1, slab.Yes)
-	cache("filp", 192, 21, 1, slab.No)
-	cache("eventpoll_epi", 128, 32, 1, slab.No, "fib6_node", "pte_list_desc", "tcp_bind2_bucket", "tcp_bind_bucket")
-	cache("anon_vma_chain", 64, 64, 1, slab.No, "eventpoll_pwq")
-	cache("signal_cache", 1152, 28, 8, slab.No, "UNIX")
-	cache("lsm_inode_cache", 32, 128, 1, slab.No)
-	cache("kmalloc-256", 256, 16, 1, slab.No)
-	cache("ext4_inode_cache", 1128, 14, 4, slab.Yes)
+	cache("TCP", 2368, 13, 8, false)
+	cache("tw_sock_TCP", 256, 16, 1, false)
+	cache("sock_inode_cache", 832, 19, 4, true)
+	cache("dentry", 192, 21, 1, true)
+	cache("filp", 192, 21, 1, false)
+	cache("eventpoll_epi", 128, 32, 1, false, "fib6_node", "pte_list_desc", "tcp_bind2_bucket", "tcp_bind_bucket")
+	cache("anon_vma_chain", 64, 64, 1, false, "eventpoll_pwq")
+	cache("signal_cache", 1152, 28, 8, false, "UNIX")
+	cache("lsm_inode_cache", 32, 128, 1, false)
+	cache("kmalloc-256", 256, 16, 1, false)
+	cache("ext4_inode_cache", 1128, 14, 4, true)
 	return s
 }
 
@@ -98,7 +97,7 @@ func TestNothingIsExplainedByWhatWasNotCounted(t *testing.T) {
 	s := explained(t)
 	s.Networks = nil
 	for i := range s.Instances {
-		s.Instances[i].State, s.Instances[i].Counts = Absent, Counts{}
+		s.Instances[i].State, s.Instances[i].List = Absent, nil
 	}
 	snap := New(s)
 	for name, want := range map[string]string{

@@ -30,6 +30,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // ErrMalformed is wrapped by every error about a file's content, as opposed to a
@@ -124,10 +126,10 @@ func Gone(err error) bool {
 }
 
 // Allowed is what a process may use, each as the kernel's short list ("0-3,8");
-// empty where the kernel does not say.
+// absent where the kernel does not say.
 type Allowed struct {
-	CPUs string // <Cpus_allowed_list>, of the main thread: affinity and cpuset
-	Mems string // <Mems_allowed_list>: the nodes that its cpuset lets it allocate on
+	CPUs maybe.Of[string] // <Cpus_allowed_list>, of the main thread: affinity and cpuset
+	Mems maybe.Of[string] // <Mems_allowed_list>: the nodes that its cpuset lets it allocate on
 }
 
 // Allowed reads what a process may use.
@@ -151,20 +153,25 @@ func ParseAllowed(b []byte) Allowed {
 			break // cut: the list may lack its end
 		}
 		if v, ok := bytes.CutPrefix(line, []byte("Cpus_allowed_list:")); ok {
-			out.CPUs = string(bytes.TrimSpace(v))
+			out.CPUs = parseShortList(v)
 		} else if v, ok := bytes.CutPrefix(line, []byte("Mems_allowed_list:")); ok {
-			out.Mems = string(bytes.TrimSpace(v))
+			out.Mems = parseShortList(v)
 		}
 	}
 	return out
 }
 
+func parseShortList(b []byte) maybe.Of[string] {
+	list := string(bytes.TrimSpace(b))
+	return maybe.When(list, list != "")
+}
+
 // may tells whether a CPU is in a short list; one that says nothing allows all.
-func may(list string, cpu int) bool {
-	if list == "" {
+func may(list maybe.Of[string], cpu int) bool {
+	if !list.Known {
 		return true
 	}
-	for part := range strings.SplitSeq(list, ",") {
+	for part := range strings.SplitSeq(list.Value, ",") {
 		from, to, isRange := strings.Cut(part, "-")
 		if !isRange {
 			to = from

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // stat is a thread's line with that command and CPU, 52 fields as the kernel prints.
@@ -49,7 +51,7 @@ func TestParseProcessor(t *testing.T) {
 
 func TestParseAllowed(t *testing.T) {
 	for in, want := range map[string]Allowed{
-		"Name:\tx\nCpus_allowed:\tf\nCpus_allowed_list:\t0-3,8\nMems_allowed:\t1\nMems_allowed_list:\t0\n": {"0-3,8", "0"},
+		"Name:\tx\nCpus_allowed:\tf\nCpus_allowed_list:\t0-3,8\nMems_allowed:\t1\nMems_allowed_list:\t0\n": {maybe.Some("0-3,8"), maybe.Some("0")},
 		"Name:\tx\n":                {},
 		"Cpus_allowed_list:\t0-3,8": {}, // cut: 8 may have been 80
 		"Mems_allowed_list:\t\n":    {},
@@ -192,7 +194,7 @@ func TestThreadsMoved(t *testing.T) {
 	}
 	write(t, root, "42/task/46/stat", stat("x", 3)) // its status is not asked for
 	write(t, root, "42/task/47/stat", stat("x", 5)) // its status is gone
-	got, err := NewFS(root).Threads(42, 10, Allowed{CPUs: "3"})
+	got, err := NewFS(root).Threads(42, 10, Allowed{CPUs: maybe.Some("3")})
 	want := Threads{Seen: 6, Moved: 2, OnCPU: []CPUThreads{{0, 2}, {3, 1}, {5, 1}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -201,7 +203,7 @@ func TestThreadsMoved(t *testing.T) {
 
 func TestMay(t *testing.T) {
 	for list, want := range map[string]bool{"": true, "2": true, "0-3": true, "0,2": true, "0,4-5": false, "1": false, "x": true, "3-": true} {
-		if got := may(list, 2); got != want {
+		if got := may(maybe.When(list, list != ""), 2); got != want {
 			t.Errorf("may(%q, 2) = %v", list, got)
 		}
 	}
@@ -279,7 +281,7 @@ func TestLive(t *testing.T) {
 	}
 	defer func() { _ = in.Close(); _ = child.Wait() }()
 	allowed, err := f.Allowed(child.Process.Pid)
-	if err != nil || allowed.CPUs != strconv.Itoa(cpu) || allowed.Mems == "" {
+	if err != nil || allowed.CPUs != maybe.Some(strconv.Itoa(cpu)) || !allowed.Mems.Known {
 		t.Errorf("allowed %+v, %v; want CPU %d", allowed, err, cpu)
 	}
 	got, err := f.Threads(child.Process.Pid, 10, allowed)

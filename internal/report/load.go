@@ -63,7 +63,7 @@ func LoadText(w io.Writer, r *model.LoadResult) error {
 	t := &text{w: bufio.NewWriter(w)}
 	t.line("%s of %s opened over %s in %s, %s a second, by %s", units.Count(r.Opened), units.Many(r.Connections, "connection"), r.Family,
 		seconds(r.OpenSeconds), units.Count(int64(r.PerSecond)), workers(r.Workers, r.WorkerRSSBytes))
-	t.trouble(r.StoppedBy, r.Reason, r.Failed, r.Failures, r.Lost, r.LastLoss)
+	t.trouble(r.Opening, r.StoppedBy, r.Reason)
 	if r.Echoes > 0 {
 		t.line("%s echoes came back", units.Count(r.Echoes))
 	}
@@ -88,19 +88,19 @@ func workers(n int, bytes int64) string {
 func seconds(s float64) string { return units.Duration(time.Duration(s * float64(time.Second))) }
 
 // trouble says what went wrong, one line for each thing.
-func (t *text) trouble(stoppedBy, reason string, failed int64, failures map[string]int64, lost int64, lastLoss string) {
+func (t *text) trouble(o model.Opening, stoppedBy, reason string) {
 	if stoppedBy != "" {
 		t.line("stopped by %s: %s", stoppedBy, clean(cmp.Or(reason, "no reason given")))
 	}
-	if failed > 0 {
+	if o.Failed > 0 {
 		var parts []string
-		for _, name := range slices.Sorted(maps.Keys(failures)) {
-			parts = append(parts, fmt.Sprintf("%s %s", name, units.Count(failures[name])))
+		for _, name := range slices.Sorted(maps.Keys(o.Failures)) {
+			parts = append(parts, fmt.Sprintf("%s %s", name, units.Count(o.Failures[name])))
 		}
-		t.line("%s failed: %s", units.Many(failed, "attempt"), strings.Join(parts, ", "))
+		t.line("%s failed: %s", units.Many(o.Failed, "attempt"), strings.Join(parts, ", "))
 	}
-	if lost > 0 || lastLoss != "" {
-		t.line("%s lost with their worker: %s", units.Many(lost, "connection"), clean(lastLoss))
+	if o.Lost > 0 || o.LastLoss != "" {
+		t.line("%s lost with their worker: %s", units.Many(o.Lost, "connection"), clean(o.LastLoss))
 	}
 }
 
@@ -123,7 +123,7 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 	}
 	t.title("%s of %s opened in %s, %s a second, by %s", units.Count(m.Opened), units.Many(m.Connections, "connection"),
 		seconds(m.OpenSeconds), units.Count(int64(m.PerSecond)), workers(m.Workers, m.WorkerRSSBytes))
-	t.trouble(m.StoppedBy, m.Reason, m.Failed, m.Failures, m.Lost, m.LastLoss)
+	t.trouble(m.Opening, m.StoppedBy, m.Reason)
 	t.drained(m)
 	if len(m.Projection) > 0 {
 		var parts []string

@@ -34,7 +34,7 @@ func snapshot() *model.Snapshot {
 	}, LeavesOut: []string{"dentry"}}
 	epoll := func(fd int) model.Epoll {
 		return model.Epoll{
-			FD: fd, State: model.OK, Counts: model.Count(list), Bytes: maybe.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
+			FD: fd, State: model.OK, Counts: model.Counts{Watches: 3, ET: 1, OneShot: 1, Disarmed: 1, Stale: 1, Unproven: 1}, Bytes: maybe.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
 			SharedWith: []epoll.Holder{{PID: 43, FD: 4}}, ChargedUID: maybe.Some(33), ChargedSure: true, List: list,
 		}
 	}

@@ -8,33 +8,30 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Attr is what /sys/kernel/slab/NAME says of a cache that does not change
 // while it lives (but RequestedBytes, which may grow). Root reads it from the
 // attributes. Everyone else learns the first two from the name of the
-// directory, if the cache can be merged (FromLink), and the others are 0.
+// directory, if the cache can be merged (FromLink), and the others are absent.
 type Attr struct {
 	// ObjectBytes is slab_size: bytes from one object to the next in a slab,
 	// as Cache.ObjectBytes.
 	ObjectBytes uint32
 	// Reclaimable is reclaim_account, as Cache.Reclaimable.
-	Reclaimable Answer
+	Reclaimable maybe.Of[bool]
 	// RequestedBytes is object_size: what the creator of the cache asked for,
 	// of a merged cache the largest, as Cache.RequestedBytes. Needs root.
-	RequestedBytes uint32
+	RequestedBytes maybe.Of[uint32]
 	// ObjsPerSlab is objs_per_slab, as Cache.ObjsPerSlab. Needs root.
-	ObjsPerSlab uint32
+	ObjsPerSlab maybe.Of[uint32]
 	// PagesPerSlab is 2 to the power of order, as Cache.PagesPerSlab. Needs root.
-	PagesPerSlab uint32
+	PagesPerSlab maybe.Of[uint32]
 	// FromLink is true when the attributes were denied and the sizes come from
 	// the name of the directory.
 	FromLink bool
-}
-
-// BytesPerObject is as Cache.BytesPerObject; 0 when FromLink.
-func (a Attr) BytesPerObject(pageBytes int) uint64 {
-	return Cache{ObjsPerSlab: a.ObjsPerSlab, PagesPerSlab: a.PagesPerSlab}.BytesPerObject(pageBytes)
 }
 
 // parseLinkName reads the name of a directory that create_unique_id() in
@@ -54,7 +51,7 @@ func parseLinkName(id string) (Attr, bool) {
 	if why != "" || n == 0 {
 		return Attr{}, false
 	}
-	return Attr{ObjectBytes: uint32(n), Reclaimable: answer(strings.ContainsRune(flags, 'a')), FromLink: true}, true
+	return Attr{ObjectBytes: uint32(n), Reclaimable: maybe.Some(strings.ContainsRune(flags, 'a')), FromLink: true}, true
 }
 
 // Attrs returns the sizes of the cache that serves name, which may be an
@@ -62,7 +59,7 @@ func parseLinkName(id string) (Attr, bool) {
 // fs.ErrNotExist: no such cache, or no /sys/kernel/slab. fs.ErrPermission: not
 // root, and the cache is one that is never merged (TCP, dentry), so that its
 // directory's name holds no size; struct sizes are then in
-// /proc/net/protocols (FS.Protocols) and in the kernel's BTF.
+// /proc/net/protocols and in the kernel's BTF.
 func (f *FS) Attrs(name string) (Attr, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,17 +139,17 @@ func (f *FS) attr(id string, set attrSet) (Attr, error) {
 const maxOrder = 20
 
 func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
-	var reclaim, order uint32
+	var requested, objs, reclaim, order uint32
 	want := []struct {
 		file  string
 		limit uint64
 		to    *uint32
 		in    attrSet
 	}{
-		{"object_size", math.MaxUint32, &a.RequestedBytes, basicAttrs},
+		{"object_size", math.MaxUint32, &requested, basicAttrs},
 		{"slab_size", math.MaxUint32, &a.ObjectBytes, basicAttrs},
 		{"reclaim_account", 1, &reclaim, basicAttrs},
-		{"objs_per_slab", math.MaxUint32, &a.ObjsPerSlab, allAttrs},
+		{"objs_per_slab", math.MaxUint32, &objs, allAttrs},
 		{"order", maxOrder, &order, allAttrs},
 	}
 	link, linked := parseLinkName(id)
@@ -166,12 +163,12 @@ func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 		}
 		*w.to = uint32(n)
 	}
-	a.Reclaimable = answer(reclaim == 1)
+	a.RequestedBytes, a.Reclaimable = maybe.Some(requested), maybe.Some(reclaim == 1)
 	if linked {
 		a.ObjectBytes, a.Reclaimable = link.ObjectBytes, link.Reclaimable
 	}
 	if set == allAttrs {
-		a.PagesPerSlab = 1 << order
+		a.ObjsPerSlab, a.PagesPerSlab = maybe.Some(objs), maybe.Some(uint32(1)<<order)
 	}
 	return a, nil
 }

@@ -1,5 +1,7 @@
 package slab
 
+import "github.com/eptop/eptop/internal/maybe"
+
 // Cache is one line of /proc/slabinfo: a slab cache, which may serve several
 // names (Aliases). Reading it needs root.
 type Cache struct {
@@ -39,12 +41,12 @@ type Cache struct {
 	// RequestedBytes is what the creator of the cache asked for
 	// (kmem_cache.object_size, the attribute object_size): the struct's size.
 	// For a merged cache it is the largest of all creators' since boot, so it
-	// is not the size of each alias. 0: not known.
-	RequestedBytes uint32
+	// is not the size of each alias. Absent where sysfs does not say.
+	RequestedBytes maybe.Of[uint32]
 	// Reclaimable says whether the cache's pages count as SReclaimable
 	// (SLAB_RECLAIM_ACCOUNT), which promises that a shrinker can free them: it
-	// cannot while a live object pins them.
-	Reclaimable Answer
+	// cannot while a live object pins them. Absent most often for lack of root.
+	Reclaimable maybe.Of[bool]
 
 	// AttrErr is why the two above are not known although sysfs has the cache: an
 	// attribute that is denied or malformed. nil where they are, and where the
@@ -85,31 +87,4 @@ func (c Cache) UnusedBytes(pageBytes int) uint64 {
 	all := c.Bytes(pageBytes)
 	used := min(c.ActiveObjs, c.Objs) * uint64(c.ObjectBytes)
 	return all - min(used, all)
-}
-
-// Answer is yes, no, or not known.
-type Answer uint8
-
-// Unknown is the zero value: nobody could tell, most often for lack of root.
-const (
-	Unknown Answer = iota
-	No
-	Yes
-)
-
-func (a Answer) String() string {
-	switch a {
-	case No:
-		return "no"
-	case Yes:
-		return "yes"
-	}
-	return "unknown"
-}
-
-func answer(yes bool) Answer {
-	if yes {
-		return Yes
-	}
-	return No
 }

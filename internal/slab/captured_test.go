@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 const capturedPageBytes = 4096
@@ -70,23 +73,24 @@ func checkPartition(t *testing.T, names *Names, caches []Cache) {
 }
 
 func TestCapturedAttrs(t *testing.T) {
+	n := maybe.Some[uint32]
 	for tree, want := range map[string]map[string]Attr{
 		"6.1-1": {
-			"TCP":           {ObjectBytes: 2304, RequestedBytes: 2280, ObjsPerSlab: 14, PagesPerSlab: 8},
-			"eventpoll_epi": {ObjectBytes: 128, RequestedBytes: 128, ObjsPerSlab: 32, PagesPerSlab: 1, Reclaimable: No},
-			"filp":          {ObjectBytes: 256, RequestedBytes: 256, ObjsPerSlab: 16, PagesPerSlab: 1, Reclaimable: No},
+			"TCP":           {ObjectBytes: 2304, RequestedBytes: n(2280), ObjsPerSlab: n(14), PagesPerSlab: n(8)},
+			"eventpoll_epi": {ObjectBytes: 128, RequestedBytes: n(128), ObjsPerSlab: n(32), PagesPerSlab: n(1), Reclaimable: no},
+			"filp":          {ObjectBytes: 256, RequestedBytes: n(256), ObjsPerSlab: n(16), PagesPerSlab: n(1), Reclaimable: no},
 		},
 		"6.12-4": {
-			"TCP":     {ObjectBytes: 2432, RequestedBytes: 2368, ObjsPerSlab: 13, PagesPerSlab: 8},
-			"ep_head": {ObjectBytes: 24, RequestedBytes: 24, ObjsPerSlab: 170, PagesPerSlab: 1, Reclaimable: No},
+			"TCP":     {ObjectBytes: 2432, RequestedBytes: n(2368), ObjsPerSlab: n(13), PagesPerSlab: n(8)},
+			"ep_head": {ObjectBytes: 24, RequestedBytes: n(24), ObjsPerSlab: n(170), PagesPerSlab: n(1), Reclaimable: no},
 		},
 	} {
 		tr := captured(t, tree)
 		for name, want := range want {
 			// The lists do not have this attribute; a merged cache's is in its link.
-			if want.Reclaimable == Unknown {
+			if !want.Reclaimable.Known {
 				tr.cache(name, "reclaim_account", "0")
-				want.Reclaimable = No
+				want.Reclaimable = no
 			}
 			got, err := tr.fs().Attrs(name)
 			if err != nil {
@@ -154,7 +158,7 @@ func TestCapturedLoad(t *testing.T) {
 	for _, name := range capturedTrees() {
 		t.Run(name, func(t *testing.T) {
 			f := captured(t, name).fs()
-			protocols, err := f.Protocols()
+			protocols, err := sock.ReadProtocols("../sock/testdata/" + name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +166,7 @@ func TestCapturedLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var tcp Protocol
+			var tcp sock.Protocol
 			for _, p := range protocols {
 				if p.Name == "TCP" {
 					tcp = p

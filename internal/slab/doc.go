@@ -1,7 +1,7 @@
 // Package slab reads what the kernel's slab allocator says about itself: the
 // caches of /proc/slabinfo, the true names that SLUB merged into them
-// (/sys/kernel/slab), objects for each NUMA node, and the sizes and counts of
-// sockets in /proc/net/protocols. It was checked on Linux 6.1, 6.12 and 6.18.
+// (/sys/kernel/slab), and objects for each NUMA node. It was checked on Linux 6.1, 6.12
+// and 6.18.
 //
 // One cache in /proc/slabinfo, printed by cache_show() in mm/slab_common.c:
 //
@@ -27,7 +27,7 @@
 // /proc/slabinfo and every attribute in /sys/kernel/slab/NAME are mode 0400
 // (SLABINFO_RIGHTS in mm/slab_common.c, SLAB_ATTR_RO in mm/slub.c). Listing
 // /sys/kernel/slab and reading its links is open to all, and the target of a
-// link holds the object's size and flags. /proc/net/protocols is open to all.
+// link holds the object's size and flags.
 //
 // Errors are of three kinds, told apart by errors.Is: [io/fs.ErrNotExist] (the
 // kernel has no such file), [io/fs.ErrPermission] (root only) and

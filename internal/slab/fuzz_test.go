@@ -91,35 +91,11 @@ func FuzzSlabinfoBytes(f *testing.F) {
 	})
 }
 
-// FuzzProtocols renders a line as proto_seq_printf() in net/core/sock.c does,
-// parses it and compares.
-func FuzzProtocols(f *testing.F) {
-	f.Add("TCP", uint32(2304), int32(202), int64(5), true, true)
-	f.Add("UNIX-STREAM", uint32(1<<32-1), int32(-1<<31), int64(-1<<63+1), false, false)
-	f.Fuzz(func(t *testing.T, name string, size uint32, sockets int32, memory int64, press, slab bool) {
-		if !printable(name) || strings.Contains(name, " ") || memory == -1<<63 {
-			return
-		}
-		want := Protocol{Name: name, SockBytes: size, Sockets: int64(sockets), MemoryPages: memory, Slab: slab}
-		word := map[bool]string{true: "yes", false: "no"}
-		text := fmt.Sprintf("%-9s %4d %6d  %6d   %-3s %6d   %-3s  %-10s  %2c %2c\n",
-			name, size, sockets, memory, word[press], 192, word[slab], "kernel", 'y', 'n')
-		got, err := ParseProtocols([]byte("protocol  size sockets  memory press maxhdr  slab module     cl co\n" + text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff([]Protocol{want}, got); diff != "" {
-			t.Errorf("parsed (-rendered +parsed):\n%s", diff)
-		}
-	})
-}
-
 // FuzzSmallFiles feeds any bytes to the parsers of small files.
 func FuzzSmallFiles(f *testing.F) {
 	f.Add([]byte("832 N0=208 N3=624\n"))
 	f.Add([]byte("3 N0=5 N1=18446744073709551614\n"))
 	f.Add([]byte(":aA-0000064"))
-	f.Add([]byte("TCP 2304 2 0 no 192 yes kernel y n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		counts, err := parseNodeCounts(b)
 		if err != nil && !errors.Is(err, ErrMalformed) {
@@ -133,9 +109,6 @@ func FuzzSmallFiles(f *testing.F) {
 		}
 		if total, why := parseUint([]byte(firstField(b[:max(len(b)-1, 0)])), 1<<64-1); err == nil && (why != "" || sum != total) {
 			t.Errorf("nodes have %d of %d (%s)", sum, total, why)
-		}
-		if _, err := ParseProtocols(b); err != nil && !errors.Is(err, ErrMalformed) {
-			t.Errorf("protocols: error of another kind: %v", err)
 		}
 		if a, ok := parseLinkName(string(b)); ok && (a.ObjectBytes == 0 || b[0] != ':') {
 			t.Errorf("link %+v", a)

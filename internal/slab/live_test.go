@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // live returns the running kernel's allocator and its caches.
@@ -53,11 +56,11 @@ func TestLiveAttrs(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if a.ObjectBytes != c.ObjectBytes || a.ObjsPerSlab != c.ObjsPerSlab || a.PagesPerSlab != c.PagesPerSlab {
+		if a.ObjectBytes != c.ObjectBytes || a.ObjsPerSlab != maybe.Some(c.ObjsPerSlab) || a.PagesPerSlab != maybe.Some(c.PagesPerSlab) {
 			t.Errorf("%s: slabinfo has objects of %d bytes, %d on %d pages; sysfs %+v", c.Name, c.ObjectBytes, c.ObjsPerSlab, c.PagesPerSlab, a)
 		}
-		if c.RequestedBytes == 0 || c.RequestedBytes > c.ObjectBytes || c.Reclaimable == Unknown {
-			t.Errorf("%s: requested %d of %d bytes, reclaimable %v", c.Name, c.RequestedBytes, c.ObjectBytes, c.Reclaimable)
+		if n := c.RequestedBytes.Value; n == 0 || n > c.ObjectBytes || !c.Reclaimable.Known {
+			t.Errorf("%s: requested %+v of %d bytes, reclaimable %+v", c.Name, c.RequestedBytes, c.ObjectBytes, c.Reclaimable)
 		}
 		if c.Objs > c.Slabs*uint64(c.ObjsPerSlab) {
 			t.Errorf("%s: %d objects on %d slabs of %d", c.Name, c.Objs, c.Slabs, c.ObjsPerSlab)
@@ -86,7 +89,7 @@ func TestLiveLinkNames(t *testing.T) {
 			t.Errorf("%s: %d bytes in the link, %d in slab_size (%v)", c.Name, link.ObjectBytes, size, err)
 		}
 		reclaim, err := f.readNumber(filepath.Join(dir, "reclaim_account"), 1)
-		if err != nil || answer(reclaim == 1) != link.Reclaimable {
+		if err != nil || maybe.Some(reclaim == 1) != link.Reclaimable {
 			t.Errorf("%s: reclaimable %v in the link, %d in reclaim_account (%v)", c.Name, link.Reclaimable, reclaim, err)
 		}
 	}
@@ -102,12 +105,12 @@ func TestLiveLinkNames(t *testing.T) {
 func TestLiveMeminfo(t *testing.T) {
 	const tolerance = 0.03
 	_, caches := live(t)
-	got := make(map[Answer]uint64)
+	got := make(map[maybe.Of[bool]]uint64)
 	for _, c := range caches {
 		got[c.Reclaimable] += c.Bytes(os.Getpagesize())
 	}
-	if got[Unknown] != 0 {
-		t.Errorf("%d bytes in caches of which it is not known whether they are reclaimable", got[Unknown])
+	if got[maybe.Of[bool]{}] != 0 {
+		t.Errorf("%d bytes in caches of which it is not known whether they are reclaimable", got[maybe.Of[bool]{}])
 	}
 	for line := range strings.Lines(readFile(t, "/proc/meminfo")) {
 		var key string
@@ -119,9 +122,9 @@ func TestLiveMeminfo(t *testing.T) {
 		var have uint64
 		switch key {
 		case "SReclaimable:":
-			have = got[Yes]
+			have = got[yes]
 		case "SUnreclaim:":
-			have, atLeast = got[No], 0
+			have, atLeast = got[no], 0
 		default:
 			continue
 		}
@@ -276,15 +279,15 @@ func TestLiveSockets(t *testing.T) {
 	if objs < atLeast {
 		t.Errorf("%d sockets, and %d objects of TCP on the nodes", sockets, objs)
 	}
-	protocols, err := f.Protocols()
+	protocols, err := sock.ReadProtocols("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range protocols {
 		if p.Name == "TCP" {
 			t.Logf("net/protocols: %+v", p)
-			if p.SockBytes != after.RequestedBytes {
-				t.Errorf("a TCP socket has %d bytes in net/protocols and %d in object_size", p.SockBytes, after.RequestedBytes)
+			if maybe.Some(p.SockBytes) != after.RequestedBytes {
+				t.Errorf("a TCP socket has %d bytes in net/protocols and %+v in object_size", p.SockBytes, after.RequestedBytes)
 			}
 		}
 	}
@@ -307,7 +310,7 @@ func TestLiveAsNobody(t *testing.T) {
 		if _, err := f.Caches(); !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("slabinfo: %v, want a denial", err)
 		}
-		protocols, err := f.Protocols()
+		protocols, err := sock.ReadProtocols("/proc")
 		if err != nil || len(protocols) == 0 {
 			t.Errorf("net/protocols: %d protocols, %v", len(protocols), err)
 		}
@@ -322,7 +325,7 @@ func TestLiveAsNobody(t *testing.T) {
 				}
 				continue
 			}
-			if err != nil || a.ObjectBytes == 0 || !a.FromLink || a.Reclaimable != No {
+			if err != nil || a.ObjectBytes == 0 || !a.FromLink || a.Reclaimable != no {
 				t.Errorf("%s: %+v, %v", name, a, err)
 			}
 		}

@@ -68,11 +68,11 @@ func TestParseLinkName(t *testing.T) {
 		want Attr
 		ok   bool
 	}{
-		{":0000184", Attr{ObjectBytes: 184, Reclaimable: No, FromLink: true}, true},
-		{":A-0000064", Attr{ObjectBytes: 64, Reclaimable: No, FromLink: true}, true},
-		{":aA-0000032", Attr{ObjectBytes: 32, Reclaimable: Yes, FromLink: true}, true},
-		{":at-0000104", Attr{ObjectBytes: 104, Reclaimable: Yes, FromLink: true}, true}, // before Linux 4.15
-		{":12345678", Attr{ObjectBytes: 12345678, Reclaimable: No, FromLink: true}, true},
+		{":0000184", Attr{ObjectBytes: 184, Reclaimable: no, FromLink: true}, true},
+		{":A-0000064", Attr{ObjectBytes: 64, Reclaimable: no, FromLink: true}, true},
+		{":aA-0000032", Attr{ObjectBytes: 32, Reclaimable: yes, FromLink: true}, true},
+		{":at-0000104", Attr{ObjectBytes: 104, Reclaimable: yes, FromLink: true}, true}, // before Linux 4.15
+		{":12345678", Attr{ObjectBytes: 12345678, Reclaimable: no, FromLink: true}, true},
 		{"TCP", Attr{}, false},
 		{"", Attr{}, false},
 		{":", Attr{}, false},
@@ -84,40 +84,5 @@ func TestParseLinkName(t *testing.T) {
 		if got != tc.want || ok != tc.ok {
 			t.Errorf("%q: %+v, %v", tc.in, got, ok)
 		}
-	}
-}
-
-func TestParseProtocols(t *testing.T) {
-	const (
-		header = "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br ha uh gp em\n"
-		tcp    = "TCP       2304    202       5   no     192   yes  kernel      y  y  y  y  y  y  y  y  y  y  y  y  n  y  y  y  y  y\n"
-		packet = "PACKET    1600      0      -1   NI       0   no   kernel      n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n\n"
-	)
-	want := []Protocol{
-		{Name: "TCP", SockBytes: 2304, Sockets: 202, MemoryPages: 5, Slab: true},
-		{Name: "PACKET", SockBytes: 1600, MemoryPages: -1},
-	}
-	for _, tc := range []struct {
-		name, in string
-		want     []Protocol
-		err      string
-	}{
-		{name: "two", in: header + tcp + packet, want: want},
-		{name: "a capability more", in: header + tcp[:len(tcp)-1] + "  y  y\n" + packet, want: want},
-		{name: "no capabilities", in: tcp[:60] + "\n" + packet, want: want},
-		{name: "one bad line", in: header + tcp + "UDP 1344\n" + packet, want: want, err: `net/protocols line 3: a column is missing: "UDP 1344"`},
-		{name: "cut", in: header + tcp + packet + packet[:50], want: want, err: "line 4: cut before its newline"},
-		{name: "too large", in: header + "TCP 4294967296 0 0 no 192 yes kernel\n", err: "number too large"},
-		{name: "too negative", in: header + "TCP 1 -9223372036854775809 0 no 192 yes kernel\n", err: "number too large"},
-		{name: "no answer", in: header + "TCP 1 0 0 no 192 maybe kernel\n", err: "neither yes nor no"},
-		{name: "nothing", in: header, err: "no line of a protocol"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := ParseProtocols([]byte(tc.in))
-			checkError(t, err, tc.err)
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("protocols (-want +got):\n%s", diff)
-			}
-		})
 	}
 }

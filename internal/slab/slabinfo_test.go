@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 const (
@@ -13,6 +15,9 @@ const (
 	header  = "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n"
 	tcpLine = "TCP                   24     26   2368   13    8 : tunables    0    0    0 : slabdata      2      3      0\n"
 )
+
+// yes and no are what a cache may answer; the zero value is that nobody knows.
+var yes, no = maybe.Some(true), maybe.Some(false)
 
 var tcp = Cache{Name: "TCP", ActiveObjs: 24, Objs: 26, ObjectBytes: 2368, ObjsPerSlab: 13, PagesPerSlab: 8, ActiveSlabs: 2, Slabs: 3}
 

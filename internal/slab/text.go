@@ -54,16 +54,3 @@ func parseUint(b []byte, limit uint64) (n uint64, why string) {
 	}
 	return n, ""
 }
-
-// parseInt parses decimal digits with an optional minus sign.
-func parseInt(b []byte) (n int64, why string) {
-	negative := len(b) > 0 && b[0] == '-'
-	if negative {
-		b = b[1:]
-	}
-	u, why := parseUint(b, 1<<63-1)
-	if negative {
-		return -int64(u), why
-	}
-	return int64(u), why
-}

@@ -91,7 +91,7 @@ func readFile(t testing.TB, path string) string {
 // capturedTrees are virtual machines with a known load, see ref/ in each.
 func capturedTrees() []string { return []string{"6.1-1", "6.1-2-nomerge", "6.12-4"} }
 
-// captured lays out a captured machine: its slabinfo and protocols, and its
+// captured lays out a captured machine: its slabinfo, and its
 // /sys/kernel/slab, whose links a file tree cannot hold, from the two lists
 // that were made of it.
 func captured(t testing.TB, name string) tree {
@@ -99,7 +99,6 @@ func captured(t testing.TB, name string) tree {
 	from := filepath.Join("testdata", name)
 	tr := newTree(t)
 	tr.write("proc/slabinfo", readFile(t, from+"/proc/slabinfo"), 0o400)
-	tr.write("proc/net/protocols", readFile(t, from+"/proc/net/protocols"), 0o444)
 	links := make(map[string]string)
 	for line := range strings.Lines(readFile(t, from+"/ref/slab_names.txt")) {
 		link, id, isLink := strings.Cut(strings.TrimSpace(line), " -> ")

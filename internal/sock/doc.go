@@ -1,7 +1,7 @@
 // Package sock reads sockets: the state, the addresses, the queues and the
 // memory of every TCP, UDP and UNIX socket of a network namespace, through
 // NETLINK_SOCK_DIAG, and beside it what the kernel sums up itself
-// (/proc/net/sockstat, tcp_mem, the memory cgroup).
+// (/proc/net/sockstat, /proc/net/protocols, tcp_mem).
 //
 // [Conn.Dump] asks for one dump a family. The kernel answers with a struct
 // inet_diag_msg a socket, filled by inet_sk_diag_fill() in net/ipv4/inet_diag.c,

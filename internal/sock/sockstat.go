@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/procfs"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Sockstat is the kernel's own sums, /proc/net/sockstat and sockstat6, printed by
@@ -19,50 +21,45 @@ import (
 //	TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 91
 //
 // They mix two scopes, of which the fields say theirs. The buffers are all they
-// know: what the sockets' structures take is not in them. A value that is absent is
-// -1.
+// know: what the sockets' structures take is not in them.
 type Sockstat struct {
 	// Used is all sockets of every family, accepted or not (of the namespace).
-	Used int64
+	Used maybe.Of[int64]
 	// TCP and UDP are over IPv4 alone for InUse, over both for the rest.
 	TCP TCPStat
 	UDP ProtoStat
 	// TCP6InUse and UDP6InUse are of IPv6 (of the namespace). Absent on a kernel
 	// without IPv6.
-	TCP6InUse int64
-	UDP6InUse int64
+	TCP6InUse maybe.Of[int64]
+	UDP6InUse maybe.Of[int64]
 	// RawInUse and Raw6InUse are raw sockets (of the namespace).
-	RawInUse  int64
-	Raw6InUse int64
+	RawInUse  maybe.Of[int64]
+	Raw6InUse maybe.Of[int64]
 	// FragBytes and Frag6Bytes are packets waiting for their other fragments, in
 	// bytes (of the namespace).
-	FragBytes  int64
-	Frag6Bytes int64
+	FragBytes  maybe.Of[int64]
+	Frag6Bytes maybe.Of[int64]
 }
 
 // TCPStat is the line TCP of sockstat.
 type TCPStat struct {
-	InUse    int64 // full sockets in the hash tables, over IPv4 (of the namespace)
-	TimeWait int64 // TIME_WAIT structures, IPv4 and IPv6 (of the namespace)
-	Orphan   int64 // sockets without a descriptor (of all namespaces)
-	Alloc    int64 // all TCP sockets, bound or not (of all namespaces)
-	MemPages int64 // buffers charged to tcp_mem, in pages (of all namespaces)
+	InUse    maybe.Of[int64] // full sockets in the hash tables, over IPv4 (of the namespace)
+	TimeWait maybe.Of[int64] // TIME_WAIT structures, IPv4 and IPv6 (of the namespace)
+	Orphan   maybe.Of[int64] // sockets without a descriptor (of all namespaces)
+	Alloc    maybe.Of[int64] // all TCP sockets, bound or not (of all namespaces)
+	MemPages maybe.Of[int64] // buffers charged to tcp_mem, in pages (of all namespaces)
 }
 
 // ProtoStat is the line UDP of sockstat.
 type ProtoStat struct {
-	InUse    int64 // sockets with a port, over IPv4 (of the namespace)
-	MemPages int64 // buffers charged to udp_mem, in pages (of all namespaces)
+	InUse    maybe.Of[int64] // sockets with a port, over IPv4 (of the namespace)
+	MemPages maybe.Of[int64] // buffers charged to udp_mem, in pages (of all namespaces)
 }
 
 // ReadSockstat reads the sums for a namespace: dir is "/proc" for this program's
 // own, "/proc/PID" for that of a process. No privilege is needed.
 func ReadSockstat(dir string) (Sockstat, error) {
-	const absent = -1
-	s := Sockstat{
-		Used: absent, TCP: TCPStat{absent, absent, absent, absent, absent}, UDP: ProtoStat{absent, absent},
-		TCP6InUse: absent, UDP6InUse: absent, RawInUse: absent, Raw6InUse: absent, FragBytes: absent, Frag6Bytes: absent,
-	}
+	var s Sockstat
 	f, err := procfs.NewFS(dir)
 	if err != nil {
 		return s, fmt.Errorf("sockstat: %w", err)
@@ -79,7 +76,7 @@ func ReadSockstat(dir string) (Sockstat, error) {
 	if err == nil {
 		s.add(v6)
 	}
-	if s.TCP.InUse == absent {
+	if !s.TCP.InUse.Known {
 		return s, fmt.Errorf("%w: sockstat: no line of TCP", ErrMalformed)
 	}
 	return s, nil
@@ -93,9 +90,9 @@ func sockstatError(err error) error {
 }
 
 func (s *Sockstat) add(n *procfs.NetSockstat) {
-	set := func(to *int64, from *int) {
+	set := func(to *maybe.Of[int64], from *int) {
 		if from != nil {
-			*to = int64(*from)
+			*to = maybe.Some(int64(*from))
 		}
 	}
 	set(&s.Used, n.Used)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // writeTree writes files below a directory of the test.
@@ -33,9 +35,10 @@ func TestSockstat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n := maybe.Some[int64]
 	want := Sockstat{
-		Used: 152031, TCP: TCPStat{152005, 7, 3, 152009, 372}, UDP: ProtoStat{5, 6},
-		TCP6InUse: 8, UDP6InUse: 9, RawInUse: 1, Raw6InUse: 10, FragBytes: 4096,
+		Used: n(152031), TCP: TCPStat{n(152005), n(7), n(3), n(152009), n(372)}, UDP: ProtoStat{n(5), n(6)},
+		TCP6InUse: n(8), UDP6InUse: n(9), RawInUse: n(1), Raw6InUse: n(10), FragBytes: n(4096), Frag6Bytes: n(0),
 	}
 	diff(t, want, got)
 	// Without IPv6 its numbers are absent.
@@ -43,7 +46,8 @@ func TestSockstat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.TCP6InUse, want.UDP6InUse, want.Raw6InUse, want.Frag6Bytes = -1, -1, -1, -1
+	absent := maybe.Of[int64]{}
+	want.TCP6InUse, want.UDP6InUse, want.Raw6InUse, want.Frag6Bytes = absent, absent, absent, absent
 	diff(t, want, got)
 }
 
@@ -106,13 +110,14 @@ func TestSockstatAsDump(t *testing.T) {
 			timeWait += int64(count)
 		}
 	}
-	diff(t, map[Kind]int64{TCP4: stat.TCP.InUse, TCP6: stat.TCP6InUse, UDP4: stat.UDP.InUse, UDP6: stat.UDP6InUse}, map[Kind]int64{
-		TCP4: inUse[TCP4], TCP6: inUse[TCP6], UDP4: inUse[UDP4], UDP6: inUse[UDP6]})
-	if timeWait != stat.TCP.TimeWait {
-		t.Errorf("%d in TIME_WAIT structures, sockstat says %d", timeWait, stat.TCP.TimeWait)
+	known := maybe.Some[int64]
+	diff(t, map[Kind]maybe.Of[int64]{TCP4: stat.TCP.InUse, TCP6: stat.TCP6InUse, UDP4: stat.UDP.InUse, UDP6: stat.UDP6InUse}, map[Kind]maybe.Of[int64]{
+		TCP4: known(inUse[TCP4]), TCP6: known(inUse[TCP6]), UDP4: known(inUse[UDP4]), UDP6: known(inUse[UDP6])})
+	if maybe.Some(timeWait) != stat.TCP.TimeWait {
+		t.Errorf("%d in TIME_WAIT structures, sockstat says %+v", timeWait, stat.TCP.TimeWait)
 	}
-	if stat.TCP.Alloc < inUse[TCP4]+inUse[TCP6] {
-		t.Errorf("%d allocated on the whole machine, %d are here", stat.TCP.Alloc, inUse[TCP4]+inUse[TCP6])
+	if stat.TCP.Alloc.Value < inUse[TCP4]+inUse[TCP6] {
+		t.Errorf("%d allocated on the whole machine, %d are here", stat.TCP.Alloc.Value, inUse[TCP4]+inUse[TCP6])
 	}
 	if own, err := ReadMarks("/proc", "tcp_mem"); err != nil || own.LowPages == 0 || own.HighPages < own.PressurePages {
 		t.Errorf("%+v, %v", own, err)
@@ -132,7 +137,7 @@ func TestBufferBytesAsSockstat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ours, stat.TCP.MemPages * int64(os.Getpagesize())
+		return ours, stat.TCP.MemPages.Value * int64(os.Getpagesize())
 	}
 	for try := 1; ; try++ {
 		oursBefore, theirsBefore := sums()

@@ -12,6 +12,7 @@ import (
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
 )
 
@@ -21,18 +22,13 @@ const (
 	leastHeight = 15
 )
 
-// area is a rectangle of the screen, in cells.
-type area struct{ x, y, w, h int }
-
-func (a area) holds(x, y int) bool { return x >= a.x && x < a.x+a.w && y >= a.y && y < a.y+a.h }
-
 // layout is all of the root's arithmetic: the first line, the tabs, the view,
 // the status line.
-func (m *Model) layout() (head, tabs, body, status area) {
-	head = area{0, 0, m.w, 1}
-	tabs = area{0, 1, m.w, 1}
-	body = area{0, 2, m.w, max(0, m.h-3)}
-	status = area{0, m.h - 1, m.w, 1}
+func (m *Model) layout() (head, tabs, body, status view.Area) {
+	head = view.Area{X: 0, Y: 0, W: m.w, H: 1}
+	tabs = view.Area{X: 0, Y: 1, W: m.w, H: 1}
+	body = view.Area{X: 0, Y: 2, W: m.w, H: max(0, m.h-3)}
+	status = view.Area{X: 0, Y: m.h - 1, W: m.w, H: 1}
 	return head, tabs, body, status
 }
 
@@ -42,7 +38,7 @@ func (m *Model) resize(w, h int) {
 	m.w, m.h = w, h
 	_, _, body, _ := m.layout()
 	for _, v := range m.views {
-		v.SetSize(body.w, body.h)
+		v.SetSize(body.W, body.H)
 	}
 }
 
@@ -68,11 +64,11 @@ func (m *Model) draw() string {
 		return strings.Join(draw.Exact(draw.Wrap(text, m.w), m.w, m.h), "\n")
 	}
 	head, tabs, body, status := m.layout()
-	view := m.here().View()
-	if o, ok := m.modal.(boxed); ok {
-		view = strings.Join(o.box().over(m.pens, strings.Split(view, "\n"), body.w), "\n")
+	shown := m.here().View()
+	if o, ok := m.modal.(view.Boxed); ok {
+		shown = strings.Join(o.Box().Over(m.pens, strings.Split(shown, "\n"), body.W), "\n")
 	}
-	return strings.Join([]string{m.drawHead(head.w), m.drawTabs(tabs.w), view, m.drawStatus(status.w)}, "\n")
+	return strings.Join([]string{m.drawHead(head.W), m.drawTabs(tabs.W), shown, m.drawStatus(status.W)}, "\n")
 }
 
 // drawHead draws the first line: the machine on the left, the looking on the
@@ -132,7 +128,7 @@ func (m *Model) lookingWords() []string {
 		return []string{rhythm}
 	}
 	source := "proc"
-	if src, ok := sourceOf(m.snap, "bpf"); ok && src.State == model.OK {
+	if src, ok := view.SourceOf(m.snap, "bpf"); ok && src.State == model.OK {
 		source = "bpf"
 	}
 	g := m.snap.Guest
@@ -151,12 +147,12 @@ func seconds(d time.Duration) string {
 }
 
 // tabSpans is the tab line: where each tab starts and ends.
-func (m *Model) tabSpans() []area {
+func (m *Model) tabSpans() []view.Area {
 	x := 0
-	spans := make([]area, len(m.tabs))
+	spans := make([]view.Area, len(m.tabs))
 	for i, t := range m.tabs {
 		w := draw.Width(t.key+" "+t.title) + 2
-		spans[i] = area{x, 1, w, 1}
+		spans[i] = view.Area{X: x, Y: 1, W: w, H: 1}
 		x += w + 1
 	}
 	return spans
@@ -183,7 +179,7 @@ func (m *Model) drawTabs(w int) string {
 func (m *Model) drawStatus(w int) string {
 	p := m.pens
 	tell := ""
-	if t, ok := m.here().(teller); ok {
+	if t, ok := m.here().(view.Teller); ok {
 		tell = t.Tell()
 	}
 	right := p.Muted.Ink(cell.Clean(tell))
@@ -230,7 +226,7 @@ func (m *Model) hints(w int) string {
 }
 
 // hinted leaves out of the hints what everybody tries anyway.
-func hinted(b key.Binding, k keyMap) bool {
+func hinted(b key.Binding, k view.KeyMap) bool {
 	for _, arrow := range []key.Binding{k.Up, k.Down, k.Left, k.Right} {
 		if b.Help().Key == arrow.Help().Key {
 			return false
@@ -252,11 +248,11 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 		return nil
 	}
 	at := msg.Mouse()
-	if o, ok := m.modal.(boxed); ok {
+	if o, ok := m.modal.(view.Boxed); ok {
 		switch msg := msg.(type) {
 		case tea.MouseWheelMsg:
 			step := map[tea.MouseButton]int{tea.MouseWheelUp: -3, tea.MouseWheelDown: 3}
-			o.box().scroll(step[msg.Button])
+			o.Box().Scroll(step[msg.Button])
 		case tea.MouseClickMsg:
 			m.modal = nil
 		}
@@ -265,23 +261,23 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 	_, tabs, body, _ := m.layout()
 	switch msg := msg.(type) {
 	case tea.MouseClickMsg:
-		if tabs.holds(at.X, at.Y) && msg.Button == tea.MouseLeft {
+		if tabs.Holds(at.X, at.Y) && msg.Button == tea.MouseLeft {
 			for i, span := range m.tabSpans() {
-				if span.holds(at.X, at.Y) {
-					m.status = statusMsg{}
+				if span.Holds(at.X, at.Y) {
+					m.status = view.StatusMsg{}
 					m.tab(i)
 				}
 			}
 			return nil
 		}
-		if body.holds(at.X, at.Y) {
-			m.status = statusMsg{}
-			msg.X, msg.Y = at.X-body.x, at.Y-body.y
+		if body.Holds(at.X, at.Y) {
+			m.status = view.StatusMsg{}
+			msg.X, msg.Y = at.X-body.X, at.Y-body.Y
 			return m.here().Update(msg)
 		}
 	case tea.MouseWheelMsg:
-		if body.holds(at.X, at.Y) {
-			msg.X, msg.Y = at.X-body.x, at.Y-body.y
+		if body.Holds(at.X, at.Y) {
+			msg.X, msg.Y = at.X-body.X, at.Y-body.Y
 			return m.here().Update(msg)
 		}
 	}

@@ -1,10 +1,14 @@
 package ui
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // keyChecks says for every key of the help what it must have done. r stands on
@@ -42,7 +46,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 		for len(r.focuses) > 0 {
 			last = <-r.focuses
 		}
-		return last.Sweep
+		return last.Fresh
 	},
 	"go to a PID": func(r *rig, press func()) bool {
 		press()
@@ -74,7 +78,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 	"reverse the order":     func(r *rig, press func()) bool { press(); return r.shows("WATCHES▲") && r.row() == 640 },
 	"follow the row": func(r *rig, press func()) bool {
 		press()
-		s := fixtureShared()
+		s := viewtest.Shared()
 		s.Processes[6].Watches = 1 // 7428 goes to the end
 		r.snap = s
 		r.keys("r")
@@ -103,19 +107,19 @@ func (r *rig) shows(texts ...string) bool {
 
 // row is the PID under the cursor of Processes.
 func (r *rig) row() int {
-	t := r.m.views[1].(*processes).table
-	i, ok := t.Row()
-	if !ok {
-		return 0
+	pid, _, _ := strings.Cut(strings.TrimSpace(r.cursor()), " ")
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		r.t.Fatalf("no PID under the cursor: %q\n%s", r.cursor(), r.screen())
 	}
-	return t.Source().(processRows).at(i).PID
+	return n
 }
 
 // TestEveryKeyOfTheHelp presses each key that the help of Processes lists, in
 // each of its spellings, and looks whether it did what the help says.
 func TestEveryKeyOfTheHelp(t *testing.T) {
-	keys := newKeyMap()
-	for _, b := range append(keys.everywhere(), keys.Keys.Help()...) {
+	keys := view.NewKeyMap()
+	for _, b := range append(keys.Everywhere(), keys.Keys.Help()...) {
 		for _, k := range b.Keys() {
 			t.Run(b.Help().Desc+" "+k, func(t *testing.T) {
 				t.Parallel()
@@ -123,7 +127,7 @@ func TestEveryKeyOfTheHelp(t *testing.T) {
 				if !ok {
 					t.Fatalf("nobody says what %q must do", b.Help().Desc)
 				}
-				r := newRig(t, fixtureShared())
+				r := newRig(t, viewtest.Shared())
 				r.keys("2", "j", "j", "j", "j")
 				if !check(r, func() { r.keys(k) }) {
 					t.Errorf("%s does not %q:\n%s", k, b.Help().Desc, r.screen())
@@ -136,7 +140,7 @@ func TestEveryKeyOfTheHelp(t *testing.T) {
 // TestKeysOfEveryViewAreInTheHelp: what a view says of its keys, the help shows.
 func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 	for _, tab := range []string{"1", "2", "3", "4", "5", "6"} {
-		r := newRig(t, fixtureShared(), func(o *Options) { o.Loader = &fakeLoader{} })
+		r := newRig(t, viewtest.Shared(), func(o *Options) { o.Loader = &viewtest.Loader{} })
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 60})
 		r.keys(tab)
 		keys := r.m.here().Keys()
@@ -148,7 +152,7 @@ func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 }
 
 func TestKeysOfMissingViews(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	for k, title := range map[string]string{"7": "Findings"} {
 		r.keys(k)
 		r.sees("this version of eptop has no " + title + " view yet")
@@ -161,9 +165,9 @@ func TestKeysOfMissingViews(t *testing.T) {
 // TestTheTabLeavesAProcess: the key and the tab of Processes go from a process to
 // the list of them.
 func TestTheTabLeavesAProcess(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	tab := r.m.tabSpans()[1]
-	for _, leave := range []tea.Msg{stroke("2"), tea.MouseClickMsg{X: tab.x + 1, Y: tab.y, Button: tea.MouseLeft}} {
+	for _, leave := range []tea.Msg{viewtest.Stroke("2"), tea.MouseClickMsg{X: tab.X + 1, Y: tab.Y, Button: tea.MouseLeft}} {
 		r.keys("2", "enter")
 		r.settle()
 		if r.m.attached() == 0 {
@@ -177,7 +181,7 @@ func TestTheTabLeavesAProcess(t *testing.T) {
 }
 
 func TestEscNeverQuits(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.keys("2", "enter")
 	r.settle()
 	for range 20 {
@@ -190,7 +194,7 @@ func TestEscNeverQuits(t *testing.T) {
 }
 
 func TestPromptRefuses(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	for _, bad := range []string{"", "x", "0", "99999999"} {
 		r.keys("p")
 		for _, c := range bad {
@@ -211,7 +215,7 @@ func TestPromptRefuses(t *testing.T) {
 
 // TestOverlayScrolls goes to the end of the help, which is longer than 24 lines.
 func TestOverlayScrolls(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.keys("2", "?")
 	if r.shows("Mouse") {
 		t.Fatal("the help needs no scrolling")
@@ -233,7 +237,7 @@ func TestOverlayScrolls(t *testing.T) {
 }
 
 func TestMouse(t *testing.T) {
-	r := newRig(t, fixtureShared())
+	r := newRig(t, viewtest.Shared())
 	click := func(x, y int) { r.send(tea.MouseClickMsg{X: x, Y: y, Button: tea.MouseLeft}); r.settle() }
 	at := func(text string) (x, y int) {
 		for y, line := range strings.Split(r.screen(), "\n") {
@@ -261,9 +265,8 @@ func TestMouse(t *testing.T) {
 		t.Error("a second click on a row does not open it")
 	}
 	click(at("16 socket"))
-	one := r.m.views[1].(*processes).one
-	if row, _ := one.watches.Row(); row != 6 || !one.onWatches {
-		t.Errorf("a click on a watch selects row %d", row)
+	if !strings.Contains(r.status(), "row 7 of 23") {
+		t.Errorf("a click on a watch selects %q", r.status())
 	}
 	click(at("16 socket"))
 	r.sees("Watch of fd 16 in epoll 4")
@@ -272,14 +275,14 @@ func TestMouse(t *testing.T) {
 		t.Error("a click does not close the box")
 	}
 	r.send(tea.MouseWheelMsg{X: 10, Y: 20, Button: tea.MouseWheelDown})
-	if row, _ := one.watches.Row(); row < 3 {
-		t.Errorf("the wheel leaves the cursor on %d", row)
+	if r.shows("row 1 of 23") || r.shows("row 2 of 23") || r.shows("row 3 of 23") {
+		t.Errorf("the wheel leaves the cursor at %q", r.status())
 	}
 }
 
 // TestTypingGetsEveryKey: while a filter is typed, q is a letter.
 func TestTypingGetsEveryKey(t *testing.T) {
-	r := newRig(t, fixtureRich())
+	r := newRig(t, viewtest.Rich())
 	r.keys("2", "/", "q", "2", "?", "space", "e")
 	r.settle()
 	if r.quit || r.m.modal != nil || r.m.look.frozen {

@@ -6,21 +6,14 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
 )
-
-// driver is the view that drives the load generator.
-type driver interface {
-	// Drive hands the generator over; n connections are opened at once, 0 for none.
-	Drive(l Loader, n int64)
-	// Open is how many connections there are, which would end with eptop.
-	Open() int64
-}
 
 // lend hands the load generator to the view that drives it.
 func (m *Model) lend() {
 	for i, v := range m.views {
-		d, ok := v.(driver)
+		d, ok := v.(view.Driver)
 		if !ok || m.opts.Loader == nil {
 			continue
 		}
@@ -34,7 +27,7 @@ func (m *Model) lend() {
 // holds is how many connections of eptop's own are open.
 func (m *Model) holds() int64 {
 	for _, v := range m.views {
-		if d, ok := v.(driver); ok {
+		if d, ok := v.(view.Driver); ok {
 			return d.Open()
 		}
 	}
@@ -44,7 +37,7 @@ func (m *Model) holds() int64 {
 // planning: the limits of a load are of interest. The first look reads them too, so
 // that the view knows them when it comes on screen.
 func (m *Model) planning() bool {
-	_, ok := m.here().(driver)
+	_, ok := m.here().(view.Driver)
 	return ok || m.snap == nil
 }
 
@@ -52,10 +45,10 @@ func (m *Model) planning() bool {
 // more by Ctrl-C it does not ask again.
 func (m *Model) quit() tea.Cmd {
 	open := m.holds()
-	if _, asked := m.modal.(*question); asked || open == 0 || m.tooSmall() {
+	if _, asked := m.modal.(*view.Question); asked || open == 0 || m.tooSmall() {
 		return tea.Quit
 	}
-	m.modal = newQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nThey are eptop's own, held by its worker processes, and end with it. "+
+	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nThey are eptop's own, held by its worker processes, and end with it. "+
 		"To look at other views meanwhile needs no quitting: the load goes on.", units.Many(open, "connection")), tea.Quit)
 	return nil
 }
@@ -65,7 +58,7 @@ const pollEvery = 200 * time.Millisecond
 
 // poll reads what the view on screen wants to know before the next look.
 func (m *Model) poll() tea.Cmd {
-	p, ok := m.here().(poller)
+	p, ok := m.here().(view.Poller)
 	if !ok || m.look.frozen {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
 )
 
 // intervals are the steps of + and -.
@@ -42,38 +43,32 @@ const lookingText = "looking…"
 // lookedMsg is the answer to a look, dueMsg the end of a wait.
 type (
 	lookedMsg struct {
-		focus Focus
-		snap  *model.Snapshot
-		err   error
+		attached int // the process that was looked at, or 0
+		snap     *model.Snapshot
+		err      error
 	}
 	dueMsg struct{ turn int }
 )
 
-// attacher is the view that shows one process.
-type attacher interface {
-	// Attach shows a process; passing: Esc goes back to the view before
-	// instead of the list. Attached is its PID, or 0.
-	Attach(pid int, passing bool)
-	Attached() int
-	// Answered is called before SetSnapshot with the PID that was looked at.
-	Answered(pid int)
-}
-
 // start takes a look, unless one is under way.
-func (m *Model) start(sweep bool) tea.Cmd {
+func (m *Model) start(fresh bool) tea.Cmd {
 	if m.opts.Look == nil {
 		return nil
 	}
 	if m.look.underway {
-		m.look.again = m.look.again || sweep
+		m.look.again = m.look.again || fresh
 		return nil
 	}
 	m.disarm()
 	m.look.underway = true
 	flight := make(chan struct{})
 	m.look.flight = flight
-	focus := Focus{PID: m.attached(), Sweep: sweep, Load: m.planning()}
-	if c, ok := m.here().(cacher); ok {
+	focus := Focus{Fresh: fresh, Limits: m.planning()}
+	attached := m.attached()
+	if attached != 0 {
+		focus.PIDs = []int{attached}
+	}
+	if c, ok := m.here().(view.Cacher); ok {
 		focus.Caches = c.Caches()
 	}
 	ctx, look := m.ctx, m.opts.Look
@@ -81,18 +76,18 @@ func (m *Model) start(sweep bool) tea.Cmd {
 		defer close(flight)
 		defer func() {
 			if r := recover(); r != nil {
-				msg = lookedMsg{focus: focus, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
+				msg = lookedMsg{attached: attached, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
 			}
 		}()
 		snap, err := look(ctx, focus)
-		return lookedMsg{focus: focus, snap: snap, err: err}
+		return lookedMsg{attached: attached, snap: snap, err: err}
 	}
 }
 
 // attached is the PID of the process on screen.
 func (m *Model) attached() int {
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			return a.Attached()
 		}
 	}
@@ -116,7 +111,7 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 		return m.start(true)
 	}
 	if m.status.Text == lookingText {
-		m.status = statusMsg{}
+		m.status = view.StatusMsg{}
 	}
 	return m.arm()
 }
@@ -125,8 +120,8 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
-		if a, ok := v.(attacher); ok {
-			a.Answered(msg.focus.PID)
+		if a, ok := v.(view.Attacher); ok {
+			a.Answered(msg.attached)
 		}
 		v.SetSnapshot(msg.snap)
 	}
@@ -177,7 +172,7 @@ func (m *Model) due(msg dueMsg) tea.Cmd {
 // again is the key r: everything afresh, now. Frozen, it shows this one look.
 func (m *Model) again() tea.Cmd {
 	m.look.once = m.look.frozen
-	m.status = statusMsg{Text: lookingText}
+	m.status = view.StatusMsg{Text: lookingText}
 	return m.start(true)
 }
 
@@ -186,7 +181,7 @@ func (m *Model) freeze() tea.Cmd {
 	m.look.frozen = !m.look.frozen
 	if m.look.frozen {
 		m.disarm()
-		m.status = statusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
+		m.status = view.StatusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
 		return nil
 	}
 	return m.start(false)
@@ -214,7 +209,7 @@ func (m *Model) interval(step int) tea.Cmd {
 		text += ": no step beyond that"
 	}
 	m.look.delay = next
-	m.status = statusMsg{Text: text}
+	m.status = view.StatusMsg{Text: text}
 	if m.look.underway {
 		return nil
 	}
@@ -238,7 +233,7 @@ func (m *Model) openProcess(pid int) tea.Cmd {
 // attach brings the view of one process on screen.
 func (m *Model) attach(pid int) {
 	for i, v := range m.views {
-		if a, ok := v.(attacher); ok {
+		if a, ok := v.(view.Attacher); ok {
 			a.Attach(pid, m.active != i)
 			m.show(i)
 		}
@@ -253,22 +248,22 @@ func (m *Model) write() tea.Cmd {
 	snap, save := m.snap, m.opts.Save
 	switch {
 	case save == nil:
-		m.status = statusMsg{Text: "this eptop cannot write files", Bad: true}
+		m.status = view.StatusMsg{Text: "this eptop cannot write files", Bad: true}
 		return nil
 	case snap == nil:
-		m.status = statusMsg{Text: "nothing to write yet", Bad: true}
+		m.status = view.StatusMsg{Text: "nothing to write yet", Bad: true}
 		return nil
 	}
 	return func() (msg tea.Msg) {
 		defer func() {
 			if r := recover(); r != nil {
-				msg = statusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
+				msg = view.StatusMsg{Text: fmt.Sprintf("writing went wrong inside eptop: %v", r), Bad: true}
 			}
 		}()
 		path, err := save(snap)
 		if err != nil {
-			return statusMsg{Text: "not written: " + err.Error(), Bad: true}
+			return view.StatusMsg{Text: "not written: " + err.Error(), Bad: true}
 		}
-		return statusMsg{Text: "written to " + path}
+		return view.StatusMsg{Text: "written to " + path}
 	}
 }

@@ -2,94 +2,94 @@ package ui
 
 import (
 	"reflect"
+	"sync"
 	"time"
-	"unsafe"
 
 	tea "charm.land/bubbletea/v2"
 )
 
-// pace is how often Bubble Tea's renderer wakes up to see whether there is a frame
-// to draw. Its ticker runs as fast for a screen that nobody touches as for one that
-// is being scrolled: at 60 frames a second that took 1 % of a core on a virtual
-// machine, more than all of eptop's looking. So it is fast while there is input, and
-// slow enough for the next look otherwise.
+// pace sets how often Bubble Tea's renderer wakes up to see whether there is a frame
+// to draw: often while there is input, a few times a second at rest.
+//
+// The renderer wakes up for as long as the program runs, whether or not anything
+// changes. At framesPerSecond that costs more of a core than all of eptop's looking,
+// and at a rate that costs little a key shows too late. tea.WithFPS sets one rate for
+// the whole run, and no message makes the renderer draw at once. Giving the terminal
+// back and taking it again would change the rate, but it clears the screen, loses the
+// input that was read so far, and may stop the renderer for good
+// (github.com/charmbracelet/bubbletea/issues/1778). So pace takes the renderer's
+// ticker out of the program, a field that is not exported.
+//
+// This file waits for Bubble Tea to wake up only when there is a frame to draw:
+// github.com/charmbracelet/bubbletea/pull/1776 and pull/1796. With either of them,
+// tea.WithFPS(framesPerSecond) does all that pace does.
 type pace struct {
-	ticker *time.Ticker // nil: it could not be had, the pace stays what it was
-	input  time.Time    // the last one
-	slow   bool
-	armed  bool // a settledMsg is to come
+	program *tea.Program
+	ticker  *time.Ticker // nil until the program runs, and where it is not found
+	rest    *time.Timer  // runs until there was no input for a while
+
+	mu    sync.Mutex
+	input time.Time // the last one
+	slow  bool
 }
 
-// settledMsg comes when there may have been no input for a while.
-type settledMsg struct{}
-
 const (
+	// framesPerSecond is the pace while there is input: a key shows on the next
+	// frame, within 11 ms. It is the pace at all times where the ticker is not found.
+	framesPerSecond = 90
+
 	fastFrame = time.Second / framesPerSecond
 	slowFrame = time.Second / 4
 	// settle is how long after the last input the pace stays fast.
 	settle = 2 * time.Second
 )
 
-// newPace finds the program's ticker, which is not exported, and nil before the
-// program runs.
-func newPace(p *tea.Program) pace {
-	field := reflect.ValueOf(p).Elem().FieldByName("ticker")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[*time.Ticker]() {
-		return pace{}
-	}
-	return pace{ticker: (*time.Ticker)(unsafe.Pointer(field.Pointer()))}
-}
-
-// saw sets the pace for one message. It returns when a settledMsg should come, or 0
-// for no other: there is one on its way at most.
-func (p *pace) saw(msg tea.Msg, now time.Time) (in time.Duration) {
-	if p.ticker == nil {
-		return 0
+// follow adapts the pace to a message that came in. Outside Run, pace is nil.
+func (p *pace) follow(msg tea.Msg) {
+	if p == nil {
+		return
 	}
 	switch msg.(type) {
-	case tea.KeyMsg, tea.MouseMsg, tea.PasteMsg, tea.WindowSizeMsg, tea.ResumeMsg:
-		p.input = now
-		if p.slow {
-			p.slow = false
-			p.ticker.Reset(fastFrame)
-		}
-	case settledMsg:
-		p.armed = false
-		if now.Sub(p.input) >= settle {
-			// Coming back from Ctrl-Z, Bubble Tea sets its own pace, and the
-			// ResumeMsg after it counts as input: slow is never left wrong.
-			p.slow = true
-			p.ticker.Reset(slowFrame)
+	case tea.KeyMsg, tea.MouseMsg, tea.PasteMsg, tea.WindowSizeMsg:
+	case tea.ResumeMsg: // Bubble Tea has set its own pace: slow is never left wrong
+	default:
+		return
+	}
+	if p.ticker == nil {
+		if p.ticker = findTicker(p.program); p.ticker == nil {
+			return
 		}
 	}
-	if p.slow || p.armed || p.input.IsZero() {
-		return 0
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.input = time.Now()
+	if p.slow {
+		p.slow = false
+		p.ticker.Reset(fastFrame)
 	}
-	p.armed = true
-	return settle - now.Sub(p.input)
+	if p.rest == nil {
+		p.rest = time.AfterFunc(settle, p.slowDown)
+	} else {
+		p.rest.Reset(settle)
+	}
 }
 
-// keepPace tells the renderer's pace of a message.
-func (m *Model) keepPace(msg tea.Msg) tea.Cmd {
-	if m.program == nil {
+// slowDown sets the pace at rest, unless there was input since the timer ran out.
+func (p *pace) slowDown() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.input) >= settle {
+		p.slow = true
+		p.ticker.Reset(slowFrame)
+	}
+}
+
+// findTicker returns the ticker of a program's renderer. It is nil before the program
+// runs, and in a Bubble Tea that keeps it elsewhere.
+func findTicker(p *tea.Program) *time.Ticker {
+	field := reflect.ValueOf(p).Elem().FieldByName("ticker")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[*time.Ticker]() {
 		return nil
 	}
-	if m.pace.ticker == nil {
-		m.pace = newPace(m.program)
-	}
-	in := m.pace.saw(msg, time.Now())
-	if in <= 0 {
-		return nil
-	}
-	ctx := m.ctx
-	return func() tea.Msg {
-		end, stop := timer(in)
-		defer stop()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-end:
-			return settledMsg{}
-		}
-	}
+	return (*time.Ticker)(field.UnsafePointer())
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -13,7 +14,7 @@ import (
 func TestPaceFindsTheTicker(t *testing.T) {
 	m := New(Options{})
 	p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(discard{}), tea.WithoutSignalHandler())
-	m.program = p
+	m.pace = &pace{program: p}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	m.ctx = ctx
@@ -31,32 +32,57 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 func TestPace(t *testing.T) {
-	p := pace{ticker: time.NewTicker(time.Hour)}
-	defer p.ticker.Stop()
-	start := time.Now()
-	for i, step := range []struct {
-		msg  tea.Msg
-		at   time.Duration
-		slow bool
-		in   time.Duration
-	}{
-		{lookedMsg{}, 0, false, 0}, // nobody has touched anything yet
-		{tea.WindowSizeMsg{}, time.Second, false, settle},
-		{tea.KeyPressMsg{Code: 'j'}, 2 * time.Second, false, 0}, // one is on its way
-		{lookedMsg{}, 2*time.Second + time.Millisecond, false, 0},
-		{settledMsg{}, time.Second + settle, false, time.Second},
-		{settledMsg{}, 2*time.Second + settle, true, 0},
-		{lookedMsg{}, time.Hour, true, 0},
-		{tea.MouseWheelMsg{}, 2 * time.Hour, false, settle},
-		{settledMsg{}, 2*time.Hour + settle, true, 0}, // without any look
-		{tea.ResumeMsg{}, 3 * time.Hour, false, settle},
-	} {
-		in := p.saw(step.msg, start.Add(step.at))
-		if p.slow != step.slow || in != step.in {
-			t.Errorf("step %d: slow is %v, the next in %v", i, p.slow, in)
+	synctest.Test(t, func(t *testing.T) {
+		p := &pace{ticker: time.NewTicker(fastFrame)}
+		defer p.ticker.Stop()
+		start := time.Now()
+		for i, step := range []struct {
+			at   time.Duration
+			msg  tea.Msg // nil: none, only look at the pace
+			next time.Duration
+		}{
+			{settle, nil, fastFrame}, // nobody has touched anything yet
+			{settle, lookedMsg{}, fastFrame},
+			{4 * settle, nil, fastFrame},
+			{10 * time.Second, tea.WindowSizeMsg{}, fastFrame},
+			{11 * time.Second, tea.KeyPressMsg{Code: 'j'}, fastFrame},
+			{11*time.Second + settle - 3*fastFrame, nil, fastFrame},
+			{11*time.Second + settle, nil, slowFrame}, // without any look
+			{time.Hour, lookedMsg{}, slowFrame},
+			{2 * time.Hour, tea.MouseWheelMsg{}, fastFrame},
+			{2*time.Hour + settle, nil, slowFrame},
+			{3 * time.Hour, tea.ResumeMsg{}, fastFrame},
+			{4 * time.Hour, tea.PasteMsg{}, fastFrame},
+		} {
+			time.Sleep(time.Until(start.Add(step.at)))
+			synctest.Wait()
+			if step.msg != nil {
+				p.follow(step.msg)
+			}
+			if next := p.frame(); next != step.next {
+				t.Errorf("step %d: a frame takes %v, want %v", i, next, step.next)
+			}
 		}
+	})
+}
+
+// frame is the time between two ticks, rounded: the ticks may lie anywhere.
+func (p *pace) frame() time.Duration {
+	select { // one that was due
+	case <-p.ticker.C:
+	default:
 	}
-	if in := (&pace{}).saw(tea.KeyPressMsg{}, start); in != 0 {
-		t.Errorf("without a ticker there is a next in %v", in)
+	first := <-p.ticker.C
+	return (<-p.ticker.C).Sub(first)
+}
+
+// TestPaceHasNoTicker follows messages before the program runs, and outside Run.
+func TestPaceHasNoTicker(t *testing.T) {
+	p := &pace{program: tea.NewProgram(New(Options{}))}
+	p.follow(tea.KeyPressMsg{})
+	if p.ticker != nil || p.rest != nil {
+		t.Error("there is a pace without a ticker")
 	}
+	p = nil
+	p.follow(tea.KeyPressMsg{})
 }

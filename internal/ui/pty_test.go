@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
 // childEnv makes the test binary be the dashboard: its value says how the
@@ -41,7 +42,7 @@ func child(how string) int {
 			if how == "panic" {
 				panic("a collector's mistake")
 			}
-			s := fixtureRich()
+			s := viewtest.Rich()
 			s.Host.Hostname = "pid-" + strconv.Itoa(os.Getpid()) + "-"
 			return s, nil
 		},

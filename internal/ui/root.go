@@ -1,3 +1,9 @@
+// Package ui is the interactive dashboard: one Bubble Tea model, the root, and the
+// tabs under which it shows the views, each of them a package of its own.
+//
+// Size, theme and snapshots go to every view, keys and the mouse only to the one on
+// screen. Nothing in Init, Update or View reads a file: looking at the machine is the
+// one function Options.Look, and it runs in a command.
 package ui
 
 import (
@@ -11,19 +17,11 @@ import (
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
 	"github.com/eptop/eptop/internal/ui/theme"
+	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// Focus is what a look should see in any case.
-type Focus struct {
-	// PID is the process on screen, 0 for none.
-	PID int
-	// Sweep asks for everything afresh, whatever was kept from earlier looks.
-	Sweep bool
-	// Caches are the slab caches on screen.
-	Caches []string
-	// Load asks for the limits that a load would run into.
-	Load bool
-}
+// Focus is what a look should see in any case: the process on screen and its caches.
+type Focus = model.Focus
 
 // Options is what the dashboard is started with.
 type Options struct {
@@ -41,7 +39,7 @@ type Options struct {
 	// Version is eptop's own.
 	Version string
 	// Loader drives the load generator; nil where none can be started.
-	Loader Loader
+	Loader view.Loader
 	// Load is how many connections to open at once; 0 is none.
 	Load int64
 }
@@ -51,10 +49,10 @@ type Options struct {
 type Model struct {
 	opts Options
 	ctx  context.Context
-	keys keyMap
+	keys view.KeyMap
 	tabs []tab // those with a view
 
-	views  []view // one for each of tabs
+	views  []view.View // one for each of tabs
 	active int
 	before []int // the views Esc goes back to, the last one last
 
@@ -67,18 +65,17 @@ type Model struct {
 
 	snap   *model.Snapshot
 	look   looking
-	status statusMsg
-	modal  modal // what lies over the view, or nil
+	status view.StatusMsg
+	modal  view.Modal // what lies over the view, or nil
 
-	program *tea.Program // nil outside Run
-	pace    pace
+	pace *pace // nil outside Run
 
 	frame string // the last frame; empty when something changed since
 }
 
 // New returns the dashboard. Its Init takes the first look.
 func New(opts Options) *Model {
-	m := &Model{opts: opts, ctx: context.Background(), keys: newKeyMap(), dark: true, profile: colorprofile.TrueColor}
+	m := &Model{opts: opts, ctx: context.Background(), keys: view.NewKeyMap(), dark: true, profile: colorprofile.TrueColor}
 	m.look.after = timer
 	m.look.delay = min(max(opts.Delay, intervals[0]), intervals[len(intervals)-1])
 	for _, t := range tabs() {
@@ -102,7 +99,7 @@ func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.
 // keys that work everywhere, then to the view.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
-	paced := m.keepPace(msg)
+	m.pace.follow(msg)
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -117,17 +114,16 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.looked(msg)
 	case dueMsg:
 		cmd = m.due(msg)
-	case settledMsg: // it was for the pace
-	case statusMsg:
+	case view.StatusMsg:
 		m.status = msg
-	case overlayMsg:
-		m.modal = newOverlay(msg.Title, msg.Lines)
+	case view.OverlayMsg:
+		m.modal = view.NewOverlay(msg.Title, msg.Lines)
 		if msg.Lines == nil {
-			m.modal = newOverlay(msg.Title, paragraphs(msg.Text))
+			m.modal = view.NewOverlay(msg.Title, view.Paragraphs(msg.Text))
 		}
-	case openProcessMsg:
+	case view.OpenProcessMsg:
 		cmd = m.openProcess(msg.PID)
-	case thawMsg:
+	case view.ThawMsg:
 		if m.look.frozen {
 			cmd = m.freeze()
 		}
@@ -145,14 +141,14 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Batch(cmds...)
 	}
 	m.ask()
-	return m, tea.Batch(cmd, paced, m.pending(), m.poll())
+	return m, tea.Batch(cmd, m.pending(), m.poll())
 }
 
 // pending collects what the views started.
 func (m *Model) pending() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, v := range m.views {
-		if c, ok := v.(commander); ok {
+		if c, ok := v.(view.Commander); ok {
 			cmds = append(cmds, c.Pending())
 		}
 	}
@@ -161,7 +157,7 @@ func (m *Model) pending() tea.Cmd {
 
 // ask puts the question of the view on screen over it.
 func (m *Model) ask() {
-	if a, ok := m.here().(asker); ok {
+	if a, ok := m.here().(view.Asker); ok {
 		if q := a.Question(); q != nil {
 			m.modal = q
 		}
@@ -169,11 +165,11 @@ func (m *Model) ask() {
 }
 
 // here is the view on screen.
-func (m *Model) here() view { return m.views[m.active] }
+func (m *Model) here() view.View { return m.views[m.active] }
 
 // pressed routes a key.
 func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
-	m.status = statusMsg{}
+	m.status = view.StatusMsg{}
 	switch {
 	case msg.String() == "ctrl+c":
 		return m.quit()
@@ -197,18 +193,18 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 
 // capturing reports whether the view is being typed into.
 func (m *Model) capturing() bool {
-	c, ok := m.here().(capturer)
+	c, ok := m.here().(view.Capturer)
 	return ok && c.Capturing()
 }
 
 // claimed reports whether a key means something else to the view than everywhere.
 func (m *Model) claimed(msg tea.KeyPressMsg) bool {
-	c, ok := m.here().(claimer)
+	c, ok := m.here().(view.Claimer)
 	return ok && c.Claims(msg)
 }
 
 func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
-	next, cmd, handled := m.modal.pressed(msg, m.keys)
+	next, cmd, handled := m.modal.Pressed(msg, m.keys)
 	m.modal = next
 	if !handled && key.Matches(msg, m.keys.Quit) {
 		return m.quit()
@@ -231,10 +227,10 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	case key.Matches(msg, k.Quit):
 		return m.quit(), true
 	case key.Matches(msg, k.Help):
-		m.modal = newOverlay("Keys", m.help)
+		m.modal = view.NewOverlay("Keys", m.help)
 	case key.Matches(msg, k.Explain):
 		title, text := m.here().Explain()
-		m.modal = newOverlay(title, paragraphs(text))
+		m.modal = view.NewOverlay(title, view.Paragraphs(text))
 	case key.Matches(msg, k.Next):
 		m.show((m.active + 1) % len(m.views))
 	case key.Matches(msg, k.Prev):
@@ -271,7 +267,7 @@ func (m *Model) jump(name string) bool {
 	}
 	for _, t := range tabs() {
 		if t.key == name {
-			m.status = statusMsg{Text: "this version of eptop has no " + t.title + " view yet", Bad: true}
+			m.status = view.StatusMsg{Text: "this version of eptop has no " + t.title + " view yet", Bad: true}
 			return true
 		}
 	}
@@ -281,7 +277,7 @@ func (m *Model) jump(name string) bool {
 // tab brings the view of a tab on screen; one that is there already steps out of
 // whatever was opened in it.
 func (m *Model) tab(i int) {
-	if s, ok := m.views[i].(stepper); ok && i == m.active {
+	if s, ok := m.views[i].(view.Stepper); ok && i == m.active {
 		s.Outside()
 	}
 	m.show(i)
@@ -301,7 +297,7 @@ func (m *Model) show(i int) {
 
 // back closes what the view has open, or goes to the view before.
 func (m *Model) back() {
-	if b, ok := m.here().(backer); ok && b.Back() {
+	if b, ok := m.here().(view.Backer); ok && b.Back() {
 		return
 	}
 	if n := len(m.before); n > 0 {
@@ -312,12 +308,12 @@ func (m *Model) back() {
 // mark hands the snapshot on screen to the views that compare with a mark.
 func (m *Model) mark() {
 	if m.snap == nil {
-		m.status = statusMsg{Text: "nothing to mark yet", Bad: true}
+		m.status = view.StatusMsg{Text: "nothing to mark yet", Bad: true}
 		return
 	}
 	for _, v := range m.views {
-		if k, ok := v.(marker); ok {
-			m.status = statusMsg{Text: k.Mark(m.snap)}
+		if k, ok := v.(view.Marker); ok {
+			m.status = view.StatusMsg{Text: k.Mark(m.snap)}
 		}
 	}
 }

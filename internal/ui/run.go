@@ -16,11 +16,6 @@ import (
 // ErrInterrupted is what Run returns when a signal ended it.
 var ErrInterrupted = errors.New("interrupted")
 
-// framesPerSecond is the renderer's pace while there is input: a key shows on the
-// next frame, within 11 ms. It is the pace at all times where pace does not find the
-// renderer's ticker.
-const framesPerSecond = 90
-
 // Run shows the dashboard until it is quit, ctx ends or a signal comes. The
 // terminal is left as it was found, after a panic too.
 func Run(ctx context.Context, opts Options) error {
@@ -35,7 +30,7 @@ func Run(ctx context.Context, opts Options) error {
 		settings = append(settings, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	p := tea.NewProgram(m, settings...)
-	m.program = p
+	m.pace = &pace{program: p}
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)

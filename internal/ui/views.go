@@ -1,22 +1,32 @@
 package ui
 
+import (
+	"github.com/eptop/eptop/internal/ui/load"
+	"github.com/eptop/eptop/internal/ui/nodes"
+	"github.com/eptop/eptop/internal/ui/overview"
+	"github.com/eptop/eptop/internal/ui/processes"
+	"github.com/eptop/eptop/internal/ui/slab"
+	"github.com/eptop/eptop/internal/ui/sockets"
+	"github.com/eptop/eptop/internal/ui/view"
+)
+
 // tab is one entry of the tab line: the key that shows it, and its view.
 type tab struct {
 	key   string
 	title string
-	make  func(keyMap) view // nil: this version has no such view
+	make  func(view.KeyMap) view.View // nil: this version has no such view
 }
 
 // tabs lists the tab line from left to right. A view without a maker keeps
 // its key: pressing it says that this version has no such view.
 func tabs() []tab {
 	return []tab{
-		{key: "1", title: "Overview", make: newOverview},
-		{key: "2", title: "Processes", make: newProcesses},
-		{key: "3", title: "Sockets", make: newSockets},
-		{key: "4", title: "Slab", make: newSlab},
-		{key: "5", title: "Nodes", make: newNodes},
-		{key: "6", title: "Load", make: newLoad},
+		{key: "1", title: "Overview", make: overview.New},
+		{key: "2", title: "Processes", make: processes.New},
+		{key: "3", title: "Sockets", make: sockets.New},
+		{key: "4", title: "Slab", make: slab.New},
+		{key: "5", title: "Nodes", make: nodes.New},
+		{key: "6", title: "Load", make: load.New},
 		{key: "7", title: "Findings"},
 	}
 }

@@ -40,7 +40,7 @@ func TestCapturedHardware(t *testing.T) {
 				}
 				node := fmt.Sprintf("node %d ", n.ID)
 				got[node+"cpus"] = strings.Join(cpus, " ")
-				got[node+"size"] = fmt.Sprintf("%d MB", n.Meminfo.MemTotalBytes>>20)
+				got[node+"size"] = fmt.Sprintf("%d MB", n.Meminfo.Value.MemTotalBytes>>20)
 				got[node+"distances"] = strings.Join(distances, " ")
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -88,8 +88,8 @@ func TestCapturedNumastat(t *testing.T) {
 			memory := readColumns(t, root+"/ref/numastat-m.txt", len(nodes.Nodes)+1)
 			for i, n := range nodes.Nodes {
 				for name, got := range map[string]uint64{
-					"numa_hit": n.Numastat.Hit, "numa_miss": n.Numastat.Miss, "numa_foreign": n.Numastat.Foreign,
-					"interleave_hit": n.Numastat.InterleaveHit, "local_node": n.Numastat.LocalNode, "other_node": n.Numastat.OtherNode,
+					"numa_hit": n.Numastat.Value.Hit, "numa_miss": n.Numastat.Value.Miss, "numa_foreign": n.Numastat.Value.Foreign,
+					"interleave_hit": n.Numastat.Value.InterleaveHit, "local_node": n.Numastat.Value.LocalNode, "other_node": n.Numastat.Value.OtherNode,
 				} {
 					want, err := strconv.ParseUint(counters[name][i], 10, 64)
 					// The tools ran in the guest after the tree was copied, and the
@@ -98,7 +98,7 @@ func TestCapturedNumastat(t *testing.T) {
 						t.Errorf("node %d: %s is %d, numastat had %s shortly after", n.ID, name, got, counters[name][i])
 					}
 				}
-				if got, want := fmt.Sprintf("%.2f", float64(n.Meminfo.MemTotalBytes)/(1<<20)), memory["MemTotal"][i]; got != want {
+				if got, want := fmt.Sprintf("%.2f", float64(n.Meminfo.Value.MemTotalBytes)/(1<<20)), memory["MemTotal"][i]; got != want {
 					t.Errorf("node %d: MemTotal is %s MiB, numastat -m has %s", n.ID, got, want)
 				}
 			}
@@ -156,8 +156,8 @@ func TestCapturedZones(t *testing.T) {
 				t.Fatalf("%d zones and %d statistics of %d nodes, want 5 zones a node", len(info.Zones), len(info.Nodes), len(nodes.Nodes))
 			}
 			for _, n := range nodes.Nodes {
-				if got := info.ManagedPages(n.ID) * capturedPageBytes; got != n.Meminfo.MemTotalBytes {
-					t.Errorf("node %d: zones manage %d bytes, meminfo has %d", n.ID, got, n.Meminfo.MemTotalBytes)
+				if got := info.ManagedPages(n.ID) * capturedPageBytes; got != n.Meminfo.Value.MemTotalBytes {
+					t.Errorf("node %d: zones manage %d bytes, meminfo has %d", n.ID, got, n.Meminfo.Value.MemTotalBytes)
 				}
 				for _, name := range []string{"nr_slab_reclaimable", "nr_slab_unreclaimable"} {
 					if got := info.Node(n.ID).Get(name); !got.Known {

@@ -82,8 +82,8 @@ func TestLiveNodes(t *testing.T) {
 		if len(n.Distances) != len(nodes.Nodes) || n.Distances[i] != 10 {
 			t.Errorf("node %d: distances %v, want 10 to itself", n.ID, n.Distances)
 		}
-		if n.HasMemory != (n.Meminfo.MemTotalBytes > 0) {
-			t.Errorf("node %d: has memory %t, MemTotal %d", n.ID, n.HasMemory, n.Meminfo.MemTotalBytes)
+		if n.HasMemory != (n.Meminfo.Value.MemTotalBytes > 0) {
+			t.Errorf("node %d: has memory %t, MemTotal %d", n.ID, n.HasMemory, n.Meminfo.Value.MemTotalBytes)
 		}
 	}
 	b, err := os.ReadFile("/sys/devices/system/cpu/online")
@@ -125,7 +125,7 @@ func TestLiveManaged(t *testing.T) {
 		steady := true
 		for _, n := range nodes.Nodes {
 			steady = steady && before.ManagedPages(n.ID) == after.ManagedPages(n.ID)
-			want[n.ID] = n.Meminfo.MemTotalBytes
+			want[n.ID] = n.Meminfo.Value.MemTotalBytes
 			got[n.ID] = before.ManagedPages(n.ID) * page
 		}
 		if !steady {
@@ -156,7 +156,7 @@ func BenchmarkRead(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if nodes, err := f.Nodes(); err != nil || len(nodes.Nodes) != len(nodes.Online) || nodes.Nodes[0].Meminfo.MemTotalBytes == 0 {
+			if nodes, err := f.Nodes(); err != nil || len(nodes.Nodes) != len(nodes.Online) || nodes.Nodes[0].Meminfo.Value.MemTotalBytes == 0 {
 				b.Fatalf("%d nodes, error %v", len(nodes.Nodes), err)
 			}
 		}

@@ -8,9 +8,6 @@ import (
 
 // Meminfo is a node's memory, from nodeN/meminfo.
 type Meminfo struct {
-	// Known is false where the file is absent; then nothing else is set.
-	Known bool
-
 	MemTotalBytes uint64 // <MemTotal>: what the buddy allocator got; 0 on a node without memory
 	MemFreeBytes  uint64 // <MemFree>
 
@@ -49,7 +46,7 @@ const maxMemory = 1 << 57
 //	Node 0 MemTotal:        3893460 kB
 //	Node 0 HugePages_Total:     0
 func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error) {
-	out := Meminfo{Known: true, Lines: make([]MeminfoLine, 0, 48)}
+	out := Meminfo{Lines: make([]MeminfoLine, 0, 48)}
 	l := newLines(file, b)
 	for l.next() {
 		if !l.whole {

@@ -20,7 +20,7 @@ func TestParseMeminfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Meminfo{
-		Known: true, MemTotalBytes: 3893460 << 10, MemFreeBytes: 3303032 << 10,
+		MemTotalBytes: 3893460 << 10, MemFreeBytes: 3303032 << 10,
 		SReclaimableBytes: maybe.Some[uint64](122232 << 10),
 		Lines: []MeminfoLine{
 			{"MemTotal", 3893460 << 10, true},
@@ -62,7 +62,7 @@ func TestParseMeminfoMalformed(t *testing.T) {
 func TestParseNumastat(t *testing.T) {
 	const whole = "numa_hit 1\nnuma_miss 2\nnuma_foreign 3\ninterleave_hit 4\nlocal_node 5\nother_node 6\nnuma_new 7\n"
 	got, err := parseNumastat("numastat", []byte(whole))
-	if want := (Numastat{true, 1, 2, 3, 4, 5, 6}); err != nil || got != want {
+	if want := (Numastat{1, 2, 3, 4, 5, 6}); err != nil || got != want {
 		t.Errorf("%+v, error %v; want %+v", got, err, want)
 	}
 	for in, want := range map[string]string{
@@ -118,8 +118,8 @@ func FuzzNodeBytes(f *testing.F) {
 				t.Errorf("error %v, want ErrMalformed", err)
 			}
 		}
-		if mem.Known != (err1 == nil) || num.Known != (err2 == nil) {
-			t.Errorf("known beside an error: %v, %v", err1, err2)
+		if err1 != nil && mem.Lines != nil || err2 != nil && num != (Numastat{}) {
+			t.Errorf("values beside an error: %v, %v", err1, err2)
 		}
 	})
 }

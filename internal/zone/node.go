@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Node is one NUMA node: a group of CPUs, memory, or both.
@@ -18,18 +20,18 @@ type Node struct {
 	ID int
 
 	// CPUs are the numbers of the node's online CPUs, and CPUList the same in
-	// the kernel's short form ("0-3,8"). Both are empty on a node without CPUs,
-	// and where CPUsKnown is false since cpulist could not be had.
-	CPUs      []int
-	CPUList   string
-	CPUsKnown bool
+	// the kernel's short form ("0-3,8"). Both are empty on a node without CPUs.
+	// Where cpulist could not be had CPUList is absent, and CPUs is empty too.
+	CPUs    []int
+	CPUList maybe.Of[string]
 
 	// HasMemory tells a node with memory, from has_memory, or where an older
 	// kernel lacks that file from MemTotal.
 	HasMemory bool
 
-	Meminfo  Meminfo
-	Numastat Numastat
+	// Each is absent where its file is.
+	Meminfo  maybe.Of[Meminfo]
+	Numastat maybe.Of[Numastat]
 
 	// Distances is how far each node of [Nodes.Nodes] is, in that order: the
 	// kernel's row without those that went away. It is empty where the kernel
@@ -123,7 +125,7 @@ func (f *FS) nodes(online []int) (Nodes, error) {
 		if err != nil {
 			errs = append(errs, err)
 		}
-		node.HasMemory = node.Meminfo.MemTotalBytes > 0
+		node.HasMemory = node.Meminfo.Value.MemTotalBytes > 0
 		if known {
 			node.HasMemory = slices.Contains(hasMemory, id)
 		}
@@ -160,18 +162,19 @@ func (f *FS) node(id, online int) (Node, error) {
 	})
 	errs = append(errs, err)
 	if err == nil && cpus != nil {
-		out.CPUsKnown = true
-		out.CPUList = f.names.of(bytes.TrimSuffix(cpus, []byte{'\n'}))
+		out.CPUList = maybe.Some(f.names.of(bytes.TrimSuffix(cpus, []byte{'\n'})))
 	}
 
-	_, err = f.nodeFile(id, "meminfo", func(file string, b []byte) (err error) {
-		out.Meminfo, err = parseMeminfo(file, b, id, f.names)
+	_, err = f.nodeFile(id, "meminfo", func(file string, b []byte) error {
+		m, err := parseMeminfo(file, b, id, f.names)
+		out.Meminfo = maybe.When(m, err == nil)
 		return err
 	})
 	errs = append(errs, err)
 
-	_, err = f.nodeFile(id, "numastat", func(file string, b []byte) (err error) {
-		out.Numastat, err = parseNumastat(file, b)
+	_, err = f.nodeFile(id, "numastat", func(file string, b []byte) error {
+		n, err := parseNumastat(file, b)
+		out.Numastat = maybe.When(n, err == nil)
 		return err
 	})
 	errs = append(errs, err)

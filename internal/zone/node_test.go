@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // tree makes a sysfs below a temporary directory. The paths are relative to
@@ -63,8 +65,8 @@ func TestNodesOfAllKinds(t *testing.T) {
 		{5, 0, "", true, 4000 << 10, []int{31, 31, 10}},
 	} {
 		n, ok := nodes.Node(want.id)
-		if !ok || !n.CPUsKnown || len(n.CPUs) != want.cpus || n.CPUList != want.list || n.HasMemory != want.memory ||
-			n.Meminfo.MemTotalBytes != want.bytes || !slices.Equal(n.Distances, want.distances) || !n.Numastat.Known {
+		if !ok || len(n.CPUs) != want.cpus || n.CPUList != maybe.Some(want.list) || n.HasMemory != want.memory ||
+			n.Meminfo.Value.MemTotalBytes != want.bytes || !slices.Equal(n.Distances, want.distances) || !n.Numastat.Known {
 			t.Errorf("%+v, want %+v", n, want)
 		}
 	}
@@ -82,7 +84,7 @@ func TestNodesAbsentFiles(t *testing.T) {
 	if err != nil || len(nodes.Nodes) != 2 || nodes.Possible != nil {
 		t.Fatalf("%+v, error %v", nodes, err)
 	}
-	if n := nodes.Nodes[0]; !n.HasMemory || n.CPUs != nil || n.CPUsKnown || n.Numastat.Known || n.Distances != nil {
+	if n := nodes.Nodes[0]; !n.HasMemory || n.CPUs != nil || n.CPUList.Known || n.Numastat.Known || n.Distances != nil {
 		t.Errorf("%+v, want memory alone", n)
 	}
 	if n := nodes.Nodes[1]; n.HasMemory || n.Meminfo.Known || len(n.CPUs) != 1 {
@@ -148,7 +150,7 @@ func TestNodesDamaged(t *testing.T) {
 		if len(first.CPUs) != 1 || !first.Meminfo.Known || !first.Numastat.Known || len(first.Distances) != 2 {
 			t.Errorf("%s: node 0 suffered: %+v", name, first)
 		}
-		if second.CPUsKnown == strings.HasSuffix(name, "cpulist") || strings.HasSuffix(name, "distance") && second.Distances != nil || strings.HasSuffix(name, "numastat") && second.Numastat.Known {
+		if second.CPUList.Known == strings.HasSuffix(name, "cpulist") || strings.HasSuffix(name, "distance") && second.Distances != nil || strings.HasSuffix(name, "numastat") && second.Numastat.Known {
 			t.Errorf("%s: kept what was damaged: %+v", name, second)
 		}
 	}

@@ -4,9 +4,6 @@ package zone
 // since boot, from nodeN/numastat. It stands still while the sysctl
 // vm.numa_stat is 0 (since 4.15).
 type Numastat struct {
-	// Known is false where the file is absent; then nothing else is set.
-	Known bool
-
 	Hit           uint64 // <numa_hit>: wanted here and got here
 	Miss          uint64 // <numa_miss>: wanted elsewhere, got here
 	Foreign       uint64 // <numa_foreign>: wanted here, got elsewhere
@@ -17,7 +14,7 @@ type Numastat struct {
 
 // parseNumastat parses nodeN/numastat, six lines such as "numa_hit 924109".
 func parseNumastat(file string, b []byte) (Numastat, error) {
-	out := Numastat{Known: true}
+	var out Numastat
 	counters := [...]struct {
 		name string
 		to   *uint64

@@ -1,0 +1,306 @@
+// Package cgroup reads what a memory cgroup is charged for kernel memory and sockets,
+// and how near it is to its limit: the files memory.stat, memory.current and memory.max
+// of version 2 and their like of version 1 (mm/memcontrol.c and mm/memcontrol-v1.c in
+// the kernel). Which directory is a process's comes from /proc/PID/cgroup and the mounts
+// in /proc/self/mountinfo. Checked on Linux 6.18.
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
+
+// ErrMalformed is wrapped by every error about a file's content, as opposed to a file
+// that could not be read.
+var ErrMalformed = errors.New("malformed")
+
+// Memory is what the memory cgroup of a process is charged for kernel memory and
+// sockets: the cross-check of what sockets are said to cost. It covers all processes
+// of the cgroup and its children, and all kernel memory they caused, sockets or not.
+// An object is charged to the cgroup that made it, even after the process moved. What
+// the kernel does not report is absent.
+type Memory struct {
+	// Version is 1 or 2. The root cgroup reports on the host.
+	Version int
+	// Dir is the directory of the cgroup.
+	Dir string
+
+	// KernelBytes is all kernel memory: kernel in memory.stat (v2, since Linux 5.18),
+	// memory.kmem.usage_in_bytes (v1).
+	KernelBytes maybe.Of[uint64]
+	// SlabBytes is slab in memory.stat (v2). SlabReclaimableBytes is the part of it
+	// whose caches are marked reclaimable: inodes and dentries, those of live sockets
+	// too.
+	SlabBytes            maybe.Of[uint64]
+	SlabReclaimableBytes maybe.Of[uint64]
+	// SockBytes is buffers of sockets: sock in memory.stat (v2),
+	// memory.kmem.tcp.usage_in_bytes (v1, where it counts TCP alone, and nothing
+	// until a limit was set: 0 is absent).
+	SockBytes maybe.Of[uint64]
+}
+
+// ReadMemory reads the memory cgroup of a process. proc is where procfs is. It is
+// fs.ErrNotExist when the process ended, when no memory controller is there or
+// mounted, or when its cgroup is outside what this program can see; fs.ErrPermission
+// when it may not be read.
+func ReadMemory(proc string, pid int) (Memory, error) {
+	version, dir, err := find(proc, pid)
+	if err != nil {
+		return Memory{}, err
+	}
+	m := Memory{Version: version, Dir: dir}
+	if version == 1 {
+		return m, m.readV1()
+	}
+	return m, m.readV2()
+}
+
+// find returns the directory of a process's memory cgroup.
+func find(proc string, pid int) (version int, dir string, err error) {
+	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
+	if errors.Is(err, unix.ESRCH) { // the process ended between open and read
+		err = fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	if err != nil {
+		return 0, "", err
+	}
+	return memoryCgroup(cgroups, mounts)
+}
+
+// Limit is the memory limit that a process's cgroup comes to first: its own or
+// an ancestor's, the one with the least room.
+type Limit struct {
+	// UsedBytes is memory.current (v1: memory.usage_in_bytes) without the file pages
+	// that were not used of late (inactive_file): the kernel takes these before it
+	// kills anybody.
+	UsedBytes uint64
+	// MostBytes is memory.max (v1: memory.limit_in_bytes).
+	MostBytes uint64
+}
+
+// noLimit is where the limits begin that stand for none: v1 prints the largest number
+// of whole pages.
+const noLimit = 1 << 60
+
+// files are the names of the files of a version.
+type files struct{ used, limit, inactive string }
+
+var filesOf = map[int]files{
+	1: {"memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"},
+	2: {"memory.current", "memory.max", "inactive_file"},
+}
+
+// ReadLimit reads the limit that a process comes to first, absent where there is
+// none. Its errors are those of ReadMemory.
+func ReadLimit(proc string, pid int) (nearest maybe.Of[Limit], err error) {
+	version, own, err := find(proc, pid)
+	if err != nil {
+		return nearest, err
+	}
+	files := filesOf[version]
+	for dir := own; dir != "/" && dir != "."; dir = path.Dir(dir) {
+		most, err := readAmount(path.Join(dir, files.limit))
+		if errors.Is(err, fs.ErrNotExist) {
+			break // the root cgroup, which has no limit, or above it
+		}
+		if err != nil {
+			return nearest, err
+		}
+		if !most.Known || most.Value >= noLimit {
+			continue
+		}
+		used, err := files.readUsed(dir)
+		if err != nil {
+			return nearest, err
+		}
+		l := Limit{UsedBytes: min(used, most.Value), MostBytes: most.Value}
+		if !nearest.Known || l.MostBytes-l.UsedBytes < nearest.Value.MostBytes-nearest.Value.UsedBytes {
+			nearest = maybe.Some(l)
+		}
+	}
+	return nearest, nil
+}
+
+func (f files) readUsed(dir string) (uint64, error) {
+	current, err := readAmount(path.Join(dir, f.used))
+	if err != nil {
+		return 0, err
+	}
+	used := current.Value
+	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(stat)) {
+		if key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); key == f.inactive {
+			n, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%w: %s: %q: %w", ErrMalformed, path.Join(dir, "memory.stat"), line, err)
+			}
+			return used - min(n, used), nil
+		}
+	}
+	return used, nil
+}
+
+// readAmount reads a file with one number, absent where it says "max".
+func readAmount(name string) (n maybe.Of[uint64], err error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return n, err
+	}
+	text := string(bytes.TrimSpace(b))
+	if text == "max" {
+		return n, nil
+	}
+	number, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return n, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
+	}
+	return maybe.Some(number), nil
+}
+
+func (m *Memory) readV1() error {
+	found := false
+	for name, to := range map[string]*maybe.Of[uint64]{
+		"memory.kmem.usage_in_bytes":     &m.KernelBytes,
+		"memory.kmem.tcp.usage_in_bytes": &m.SockBytes,
+	} {
+		n, err := readAmount(path.Join(m.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		*to, found = n, true
+	}
+	if m.SockBytes.Value == 0 {
+		m.SockBytes = maybe.Of[uint64]{}
+	}
+	if !found {
+		return &fs.PathError{Op: "open", Path: path.Join(m.Dir, "memory.kmem.usage_in_bytes"), Err: fs.ErrNotExist}
+	}
+	return nil
+}
+
+func (m *Memory) readV2() error {
+	name := path.Join(m.Dir, "memory.stat")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		var to *maybe.Of[uint64]
+		switch key {
+		case "kernel":
+			to = &m.KernelBytes
+		case "slab":
+			to = &m.SlabBytes
+		case "slab_reclaimable":
+			to = &m.SlabReclaimableBytes
+		case "sock":
+			to = &m.SockBytes
+		default:
+			continue
+		}
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %q: %w", ErrMalformed, name, line, err)
+		}
+		*to = maybe.Some(n)
+	}
+	return nil
+}
+
+// memoryCgroup finds the directory of the memory cgroup in the text of
+// /proc/PID/cgroup and /proc/self/mountinfo. The controller is either in a hierarchy
+// of version 1 or in that of version 2.
+func memoryCgroup(cgroups, mounts []byte) (version int, dir string, err error) {
+	var v2 string
+	found := false
+	for line := range strings.Lines(string(cgroups)) {
+		// hierarchy-ID:controller-list:cgroup-path
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(parts) != 3 {
+			return 0, "", fmt.Errorf("%w: cgroup: %q", ErrMalformed, line)
+		}
+		if hasWord(parts[1], "memory") {
+			dir, err := cgroupDir(parts[2], mounts, func(m mount) bool {
+				return m.fsType == "cgroup" && hasWord(m.options, "memory")
+			})
+			return 1, dir, err
+		}
+		if parts[0] == "0" {
+			v2, found = parts[2], true
+		}
+	}
+	if !found {
+		return 0, "", fmt.Errorf("no memory cgroup: %w", fs.ErrNotExist)
+	}
+	dir, err = cgroupDir(v2, mounts, func(m mount) bool { return m.fsType == "cgroup2" })
+	return 2, dir, err
+}
+
+// cgroupDir returns the directory of a cgroup below the mount of its hierarchy, which
+// may show a part of it only.
+func cgroupDir(cgroup string, mounts []byte, want func(mount) bool) (string, error) {
+	cgroup = strings.TrimSuffix(cgroup, " (deleted)")
+	for line := range strings.Lines(string(mounts)) {
+		m, ok := parseMount(line)
+		if !ok || !want(m) || strings.HasPrefix(cgroup, "/..") {
+			continue
+		}
+		rest, below := strings.CutPrefix(cgroup, strings.TrimSuffix(m.root, "/"))
+		if below && (rest == "" || rest[0] == '/') {
+			return path.Join(m.point, rest), nil
+		}
+	}
+	return "", fmt.Errorf("cgroup %q is below no mount of its hierarchy: %w", cgroup, fs.ErrNotExist)
+}
+
+// mount is what is wanted of a line of mountinfo, see proc_pid_mountinfo(5).
+type mount struct{ root, point, fsType, options string }
+
+func parseMount(line string) (m mount, ok bool) {
+	// 36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/root rw,errors=continue
+	before, after, ok := strings.Cut(line, " - ")
+	first, last := strings.Fields(before), strings.Fields(after)
+	if !ok || len(first) < 5 || len(last) < 3 {
+		return m, false
+	}
+	return mount{unescape(first[3]), unescape(first[4]), last[0], last[2]}, true
+}
+
+// unescape undoes mangle_path(): space, tab, newline and backslash are octal.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
+
+// hasWord reports whether a list of words separated by commas has one.
+func hasWord(list, word string) bool {
+	for w := range strings.SplitSeq(list, ",") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}

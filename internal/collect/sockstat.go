@@ -1,0 +1,37 @@
+package collect
+
+import (
+	"github.com/eptop/eptop/internal/cgroup"
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// sockstat reads the kernel's own sums, which say nothing of structures.
+func (l *look) sockstat() {
+	start := l.now()
+	st, err := sock.ReadSockstat(l.opts.ProcRoot)
+	if err == nil {
+		l.sample.Sockstat = maybe.Some(st)
+		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
+			l.sample.TCPMem = maybe.Some(marks)
+		}
+	}
+	l.source("sockstat", l.now().Sub(start), err)
+}
+
+// cgroup reads what the memory cgroup of the attached process is charged.
+func (l *look) cgroup() {
+	if len(l.focus.PIDs) != 1 {
+		return
+	}
+	pid := l.focus.PIDs[0]
+	m, err := cgroup.ReadMemory(l.opts.ProcRoot, pid)
+	if err != nil {
+		return
+	}
+	amount := func(a maybe.Of[uint64]) maybe.Of[int64] { return maybe.When(int64(a.Value), a.Known) }
+	l.sample.Cgroup = maybe.Some(model.Cgroup{
+		PID: pid, Version: m.Version, Dir: m.Dir, KernelBytes: amount(m.KernelBytes), SlabBytes: amount(m.SlabBytes), SockBytes: amount(m.SockBytes),
+	})
+}

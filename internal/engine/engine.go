@@ -1,0 +1,223 @@
+// Package engine holds what a program needs to look at the machine again and again: a
+// collector, the Deriver that gives its Samples a meaning, and a load of eptop's own.
+// They belong together: a look while connections are opened must not disturb what is
+// measured, and a load is planned from what a look has found.
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/measure"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// Options say where to look, how gently, and what to keep of it.
+type Options struct {
+	collect.Options
+	// PIDs are the only processes of every Snapshot; without any, none is left out.
+	// New fails where one of them cannot be looked at.
+	PIDs []int
+	// User is the UID whose processes alone are kept, and those of a look's Focus.
+	// It is of no effect beside PIDs.
+	User maybe.Of[int]
+	// Once says that there will be one look: the memory it takes is not given back
+	// before the end.
+	Once bool
+}
+
+// Engine looks at the machine and drives one load. Its methods may be called from any
+// goroutine.
+type Engine struct {
+	opts Options
+	// life ends with Close, and every look with it.
+	life context.Context
+	end  context.CancelFunc
+	// load is the latest, nil before the first. It is read without mu: how far a load
+	// is can be asked while a slow look is under way.
+	load atomic.Pointer[load]
+
+	mu        sync.Mutex // held by one look, or by one start of a load
+	collector *collect.Collector
+	deriver   model.Deriver
+	looked    bool
+}
+
+// Why no load is started.
+var (
+	ErrLoading = errors.New("a load is open already: drain it first")
+	ErrClosed  = errors.New("eptop is about to end")
+)
+
+// New checks where to look, and that opts.PIDs can be looked at.
+func New(opts Options) (*Engine, error) {
+	c, err := collect.New(opts.Options)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, collector: c}
+	e.life, e.end = context.WithCancel(context.Background())
+	for _, pid := range opts.PIDs {
+		if err := e.Attach(pid); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+	}
+	return e, nil
+}
+
+// Attach checks that a process can be looked at, before anybody waits for it. Its
+// errors are those of collect.Collector.Attach.
+func (e *Engine) Attach(pid int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.collector.Attach(pid)
+}
+
+// Live reports whether it looks at this machine, and not at a captured tree: a load can
+// be opened on the former alone.
+func (e *Engine) Live() bool { return e.collector.Live() }
+
+// Look looks at the machine once. It may return a Snapshot and an error: then a process
+// of the focus is not in the Snapshot, and the error says why. Once ctx ends, or the
+// engine is closed, Look returns the context's error at the next step of the look.
+// Looks are quiet while connections are opened or closed, whatever the focus says: what
+// is being measured is not to be disturbed.
+func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.life, cancel)()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := cmp.Or(ctx.Err(), e.life.Err()); err != nil {
+		return nil, err // the collector may be closed
+	}
+	focus.PIDs = slices.Concat(e.opts.PIDs, focus.PIDs)
+	load := e.load.Load()
+	focus.Quiet = focus.Quiet || load != nil && changing(load.Status())
+	sample, err := e.collector.Look(ctx, focus)
+	if err != nil {
+		return nil, err
+	}
+	sample.Load = e.Load()
+	snap := e.deriver.Derive(sample)
+	if !e.looked && !e.opts.Once {
+		// The type information of a whole kernel is large and not needed again.
+		debug.FreeOSMemory()
+	}
+	e.looked = true
+	for _, pid := range focus.PIDs {
+		if err == nil && snap.Process(pid) == nil {
+			err = e.collector.Attach(pid)
+		}
+	}
+	return e.restrict(snap, focus), err
+}
+
+// restrict leaves out the processes that are not wanted.
+func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapshot {
+	user, one := e.opts.User.Get()
+	switch {
+	case len(e.opts.PIDs) > 0:
+		return snap.Restrict(func(p *model.Process) bool { return slices.Contains(e.opts.PIDs, p.PID) })
+	case one:
+		return snap.Restrict(func(p *model.Process) bool { return p.UID == user || slices.Contains(focus.PIDs, p.PID) })
+	}
+	return snap
+}
+
+// Start opens what plan says, and measures it meanwhile. The load before must be
+// drained. Start looks at the machine for what connections take on this kernel; it does
+// not wait for connections.
+func (e *Engine) Start(plan model.LoadPlan) error {
+	if err := e.startable(plan); err != nil {
+		return err
+	}
+	costs, err := e.Look(e.life, model.Focus{Limits: true})
+	if err != nil {
+		return err
+	}
+	_, err = e.begin(plan, func() (opener, error) { return measure.Start(plan, costs) })
+	return err
+}
+
+// startable says why plan cannot be started now.
+func (e *Engine) startable(plan model.LoadPlan) error {
+	if err := plan.Check(); err != nil {
+		return err
+	}
+	if e.life.Err() != nil {
+		return ErrClosed
+	}
+	if load := e.load.Load(); load != nil && loaded(load.Status()) {
+		return ErrLoading
+	}
+	return nil
+}
+
+// begin makes what open opens the load of the engine, in place of a drained one.
+func (e *Engine) begin(plan model.LoadPlan, open func() (opener, error)) (opener, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.startable(plan); err != nil {
+		return nil, err
+	}
+	if err := e.closeLoad(); err != nil {
+		return nil, err
+	}
+	o, err := open()
+	if err != nil {
+		return nil, err
+	}
+	e.load.Store(&load{o})
+	// Close may have looked for a load just before.
+	if e.life.Err() != nil {
+		return nil, errors.Join(ErrClosed, o.Close())
+	}
+	return o, nil
+}
+
+// Set makes n the number of connections that are to be open.
+func (e *Engine) Set(n int64) {
+	if l := e.load.Load(); l != nil {
+		l.Set(n)
+	}
+}
+
+// Load returns how far the load is; nil before the first start.
+func (e *Engine) Load() *model.Load {
+	if l := e.load.Load(); l != nil {
+		return l.Load()
+	}
+	return nil
+}
+
+// Close ends the look under way, closes all connections, and waits for the latter.
+// Nothing starts any more. It does not wait for a kernel that does not answer a look:
+// the files that the look reads from are closed with the program.
+func (e *Engine) Close() error {
+	e.end()
+	err := e.closeLoad()
+	if e.mu.TryLock() {
+		defer e.mu.Unlock()
+		e.collector.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("close connections: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) closeLoad() error {
+	if l := e.load.Load(); l != nil {
+		return l.Close()
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/eptop/eptop/internal/measure"
+	"github.com/eptop/eptop/internal/model"
+)
+
+// Run is a load from its first connection to its last: opened, held, and closed again.
+type Run struct {
+	Plan model.LoadPlan
+	// Hold is how long the connections are held; negative is until the context ends.
+	Hold     time.Duration
+	Progress Progress
+	// Every is how often Progress.Opening is called.
+	Every time.Duration
+}
+
+// Progress is told how a run goes, by one goroutine.
+type Progress interface {
+	// Planned is called before anything is opened. Its error ends the run.
+	Planned(model.LoadPlan, model.Preflight) error
+	// Opening is called again and again while connections are opened; Opened once
+	// they are, or no more can be.
+	Opening(model.LoadStatus)
+	Opened(model.LoadStatus)
+	// Lost is called when connections that were held have ended with their worker.
+	Lost(model.LoadStatus)
+	// Closing is called when the closing begins, after an interruption too.
+	Closing()
+}
+
+// RunLoad opens, holds and closes connections, and measures nothing. A run that ctx
+// has ended early has a result too, beside the context's error.
+func (e *Engine) RunLoad(ctx context.Context, r Run) (*model.LoadResult, error) {
+	p, err := e.run(ctx, r, func(*model.Snapshot) (opener, error) { return openUnmeasured(r.Plan) })
+	if p == nil {
+		return nil, err
+	}
+	return &model.LoadResult{
+		Schema: model.LoadSchema, Opening: model.NewOpening(r.Plan, p.costs.Host.Kernel, p.opened, p.held), OpenAtEnd: p.held.Open,
+		HeldSeconds: p.holding.Seconds(), DrainSeconds: p.draining.Seconds(),
+		StoppedBy: p.opened.StoppedBy, Reason: p.opened.Reason, Workers: len(p.opened.Workers), WorkerRSSBytes: p.opened.WorkerBytes,
+		Echoes: p.held.Echoes, UnreadBytes: p.held.UnreadBytes, Preflight: p.preflight,
+	}, err
+}
+
+// Measure does the same in steps, and measures what a connection costs. It fails where
+// that cannot be measured.
+func (e *Engine) Measure(ctx context.Context, r Run) (*model.Measurement, error) {
+	var x *measure.Experiment
+	p, err := e.run(ctx, r, func(costs *model.Snapshot) (_ opener, err error) {
+		if x, err = measure.Start(r.Plan, costs); err != nil {
+			return nil, err
+		}
+		if err := problem(x); err != nil {
+			return nil, errors.Join(err, x.Close())
+		}
+		return x, nil
+	})
+	if p == nil {
+		return nil, err
+	}
+	if err := problem(x); err != nil {
+		return nil, err
+	}
+	return x.Result(), err
+}
+
+func problem(x *measure.Experiment) error {
+	if text := x.Load().Problem; text != "" {
+		return errors.New(text)
+	}
+	return nil
+}
+
+// passage is how a run went.
+type passage struct {
+	costs     *model.Snapshot // of the look before it
+	preflight model.Preflight
+	opened    model.LoadStatus // when the opening had ended
+	held      model.LoadStatus // when the closing began
+	holding   time.Duration    // 0 where the opening was interrupted
+	draining  time.Duration
+}
+
+// run looks what connections take and how many will fit, opens what is planned, holds
+// it and closes it. The passage is nil where it was not gone to its end; where ctx has
+// cut it short it is there beside the error.
+func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot) (opener, error)) (*passage, error) {
+	costs, err := e.Look(ctx, model.Focus{Limits: true})
+	if err != nil {
+		return nil, err
+	}
+	p := &passage{costs: costs, preflight: costs.Preflight(r.Plan)}
+	if err := r.Progress.Planned(r.Plan, p.preflight); err != nil {
+		return nil, err
+	}
+	o, err := e.begin(r.Plan, func() (opener, error) { return open(costs) })
+	if err != nil {
+		return nil, err
+	}
+	interrupted := r.follow(ctx, o)
+	p.opened = o.Status()
+	start := time.Now()
+	if interrupted == nil {
+		r.Progress.Opened(p.opened)
+		interrupted = r.hold(ctx, o, p.opened.LastLoss)
+	}
+	p.held = o.Status()
+	if p.opened.Phase == model.LoadHolding {
+		p.holding = time.Since(start)
+	}
+	r.Progress.Closing()
+	start = time.Now()
+	o.Set(0)
+	// What an interrupted run has opened is closed before it has a result.
+	if err := o.Settled(context.WithoutCancel(ctx)); err != nil {
+		return nil, err
+	}
+	p.draining = time.Since(start)
+	return p, interrupted
+}
+
+// follow tells how far the opening is until it has ended.
+func (r Run) follow(ctx context.Context, o opener) error {
+	settled := make(chan error, 1)
+	go func() { settled <- o.Settled(ctx) }()
+	ticker := time.NewTicker(r.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-settled:
+			return err
+		case <-ticker.C:
+			r.Progress.Opening(o.Status())
+		}
+	}
+}
+
+// lossEach is how often a held load is looked at for workers that died.
+const lossEach = time.Second
+
+// hold waits as long as the connections are to be held, and reports losses after the
+// one that is known.
+func (r Run) hold(ctx context.Context, o opener, lost string) error {
+	var end <-chan time.Time
+	if r.Hold >= 0 {
+		timer := time.NewTimer(r.Hold)
+		defer timer.Stop()
+		end = timer.C
+	}
+	look := time.NewTicker(lossEach)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return nil
+		case <-look.C:
+			if s := o.Status(); s.LastLoss != lost {
+				lost = s.LastLoss
+				r.Progress.Lost(s)
+			}
+		}
+	}
+}

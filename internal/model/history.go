@@ -1,0 +1,134 @@
+package model
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
+
+// historyLen is how many looks a history keeps: five minutes at one a second.
+const historyLen = 300
+
+// History is what the last looks saw, the oldest first. Later Snapshots go on with it
+// in the same memory and leave alone what is here.
+type History struct {
+	// Times are when the looks were, the Snapshot's own the last.
+	Times []time.Time `json:"times,omitempty"`
+	// Watches are those of the whole host at the last looks: fewer than Times where no
+	// instance was read at first.
+	Watches []int64 `json:"watches,omitempty"`
+	// SlabBytes is all slab memory, as meminfo has it: fewer than Times where it was
+	// not known at first.
+	SlabBytes []int64 `json:"slab_bytes,omitempty"`
+}
+
+// Span is the time from the first of the last n looks to the last one.
+func (h *History) Span(n int) time.Duration {
+	all := len(h.Times)
+	if n = min(n, all); n < 2 {
+		return 0
+	}
+	return h.Times[all-1].Sub(h.Times[all-n])
+}
+
+// rateWindow is over how long a rate is taken.
+const rateWindow = 10 * time.Second
+
+// past is what a Deriver remembers of the looks before.
+type past struct {
+	history History
+	caches  map[cacheKey][]int64 // active objects, the oldest first
+	recent  []moment             // oldest first, no two within a second
+}
+
+// cacheKey distinguishes caches between looks: a module that was loaded again can
+// make a second cache of the same name, with larger objects as a rule.
+type cacheKey struct {
+	name string
+	slot int64
+}
+
+func (c *Cache) key() cacheKey { return cacheKey{c.Name, c.SlotBytes} }
+
+// moment is what the caches held at one look.
+type moment struct {
+	at     time.Time
+	caches map[cacheKey]cacheCount
+}
+
+type cacheCount struct{ bytes, active int64 }
+
+// add takes in a look, unless it is not later than the last one, and gives the
+// Snapshot its history.
+func (p *past) add(s *Snapshot) {
+	h := &p.history
+	if n := len(h.Times); n > 0 && !s.Time.After(h.Times[n-1]) {
+		s.History = *h
+		p.fill(s)
+		return
+	}
+	h.Times = push(h.Times, s.Time)
+	if s.Epoll.Unread < s.Epoll.Instances || s.Epoll.Instances == 0 {
+		h.Watches = push(h.Watches, s.Epoll.Watches)
+	}
+	if bytes, ok := s.Host.SlabBytes().Get(); ok {
+		h.SlabBytes = push(h.SlabBytes, bytes)
+	}
+	s.History = *h
+	p.addCaches(s)
+	p.fill(s)
+}
+
+// addCaches takes in the caches of a look. One that is gone loses its history, for a
+// history has a number for each look.
+func (p *past) addCaches(s *Snapshot) {
+	if len(s.Slab) == 0 {
+		return
+	}
+	caches := make(map[cacheKey][]int64, len(s.Slab))
+	now := moment{at: s.Time, caches: make(map[cacheKey]cacheCount, len(s.Slab))}
+	for i := range s.Slab {
+		c := &s.Slab[i]
+		now.caches[c.key()] = cacheCount{c.Bytes, c.Active}
+		if _, twice := caches[c.key()]; !twice {
+			caches[c.key()] = push(p.caches[c.key()], c.Active)
+		}
+	}
+	p.caches = caches
+	// A tenth of tolerance: looks at one a second are never exactly that.
+	if n := len(p.recent); n == 0 || s.Time.Sub(p.recent[n-1].at) >= time.Second-time.Second/10 {
+		p.recent = append(p.recent, now)
+	}
+	for len(p.recent) > 1 && s.Time.Sub(p.recent[1].at) >= rateWindow {
+		p.recent = p.recent[1:]
+	}
+}
+
+// fill gives the caches of a Snapshot their history and rates.
+func (p *past) fill(s *Snapshot) {
+	if len(p.recent) == 0 {
+		return
+	}
+	was := p.recent[0]
+	seconds := s.Time.Sub(was.at).Seconds()
+	for i := range s.Slab {
+		c := &s.Slab[i]
+		c.History = p.caches[c.key()]
+		if seconds > 0 {
+			then := was.caches[c.key()]
+			c.Growth = maybe.Some(Growth{
+				ObjectsPerSecond: float64(c.Active-then.active) / seconds,
+				BytesPerSecond:   float64(c.Bytes-then.bytes) / seconds,
+			})
+		}
+	}
+}
+
+// push appends to a history and forgets the oldest beyond historyLen. What it was
+// called with stays as it is.
+func push[T any](s []T, v T) []T {
+	if len(s) == historyLen {
+		s = s[1:]
+	}
+	return append(s, v)
+}

@@ -1,0 +1,343 @@
+// Package load is the view that plans, starts and drains a load of idle connections,
+// and shows what it costs while it is open.
+package load
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/theme"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// View drives the load generator: a form for what to open and how far this machine
+// lets it go; while connections are open how far it is, and what they turn out to
+// cost.
+type View struct {
+	keys loadKeys
+	pens *draw.Pens
+	w, h int
+
+	snap *model.Snapshot
+	// planned is the latest snapshot that knows the limits of a load.
+	planned *model.Snapshot
+
+	plan model.LoadPlan
+	run  loadRun
+	// here is what the cursor is on.
+	here loadItem
+	// typing: the field under the cursor is being typed into.
+	typing bool
+	typed  string
+	// question is to be asked.
+	question *view.Question
+
+	// What layout made of it all.
+	items  []loadItem // the stops of the cursor, from the top down
+	boxes  []draw.Box
+	cards  []loadItem // whose box it is
+	places []draw.Place
+	texts  [][]string
+	rows   map[string]loadItem // the lines that are stops of the cursor
+}
+
+// loadItem is something the cursor can be on.
+type loadItem int
+
+const (
+	itemConnections loadItem = iota
+	itemFamily
+	itemWatch
+	itemRate
+	itemActive
+	itemUnread
+	itemButton
+	// Cards. That of the form has the items above in it.
+	itemForm
+	itemTakes
+	itemWalls
+	itemCost
+	itemStages
+	itemParts
+	itemChart
+)
+
+// loadKeys are the keys of the Load view.
+type loadKeys struct {
+	view.KeyMap
+
+	Start, Drain, Type                 key.Binding
+	More, Less, ManyMore, ManyLess     key.Binding
+	FieldUp, FieldDown, Before, Behind key.Binding
+}
+
+const (
+	fewConnections  = 1_000
+	manyConnections = 10_000
+)
+
+func newLoadKeys(keys view.KeyMap) loadKeys {
+	bind := func(b key.Binding, help, desc string, more ...string) key.Binding {
+		return key.NewBinding(key.WithKeys(append(b.Keys(), more...)...), key.WithHelp(help, desc))
+	}
+	none := key.NewBinding()
+	return loadKeys{
+		KeyMap: keys,
+		Start:  bind(none, "s", "start (asks first)", "s"),
+		Drain:  bind(none, "d", "drain: close all", "d"),
+		Type:   bind(keys.Enter, "Enter", "type a number, press the button"),
+		// In other views + and - change the interval.
+		More:      bind(none, "+", "1 000 more", "+", "="),
+		Less:      bind(none, "-", "1 000 fewer", "-"),
+		ManyMore:  bind(none, ">", "10 000 more", ">"),
+		ManyLess:  bind(none, "<", "10 000 fewer", "<"),
+		FieldUp:   bind(keys.Up, "↑ k", "field or card above"),
+		FieldDown: bind(keys.Down, "↓ j", "field or card below"),
+		Before:    bind(keys.Left, "← h", "value before"),
+		Behind:    bind(keys.Right, "→ l", "value after"),
+	}
+}
+
+func New(keys view.KeyMap) view.View {
+	return &View{keys: newLoadKeys(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
+}
+
+func (v *View) Title() string { return "Load" }
+
+func (v *View) SetTheme(t theme.Theme) {
+	v.pens = draw.NewPens(t)
+	v.layout()
+}
+
+func (v *View) SetSize(w, h int) {
+	v.w, v.h = w, h
+	v.layout()
+}
+
+func (v *View) SetSnapshot(s *model.Snapshot) {
+	v.snap = s
+	if v.planned == nil || s.Preflight(v.plan).PerPair > 0 {
+		v.planned = s
+	}
+	v.run.see(s.Load)
+	v.layout()
+}
+
+// Drive hands over the generator, and opens n connections as soon as it can.
+func (v *View) Drive(l view.Loader, n int64) {
+	v.run.loader = l
+	if n > 0 {
+		v.plan.Connections = n
+		v.run.queued = true
+	}
+}
+
+// Open is how many connections would end with eptop.
+func (v *View) Open() int64 {
+	if !v.run.busy() {
+		return 0
+	}
+	if l := v.run.now; l != nil && l.Phase == model.LoadHolding {
+		return l.Open
+	} else if l != nil {
+		return max(1, l.Open)
+	}
+	return 1
+}
+
+// Pending starts what was asked for on the command line.
+func (v *View) Pending() tea.Cmd {
+	if !v.run.queued {
+		return nil
+	}
+	v.run.queued = false
+	cmd := v.run.start(v.plan)
+	v.layout()
+	return cmd
+}
+
+// Poll reads how far the load is, while it changes.
+func (v *View) Poll() tea.Cmd { return v.run.poll() }
+
+// Question hands over what is to be asked.
+func (v *View) Question() *view.Question {
+	q := v.question
+	v.question = nil
+	return q
+}
+
+func (v *View) Capturing() bool { return v.typing }
+
+// Claims: here + and - are for connections.
+func (v *View) Claims(msg tea.KeyPressMsg) bool {
+	return v.run.loader != nil && key.Matches(msg, v.keys.More, v.keys.Less)
+}
+
+func (v *View) Update(msg tea.Msg) tea.Cmd {
+	if v.run.loader == nil {
+		return nil
+	}
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		if v.typing {
+			cmd = v.typeKey(msg)
+		} else {
+			cmd = v.pressed(msg)
+		}
+	case tea.PasteMsg:
+		if v.typing {
+			v.typeText(msg.Content)
+		}
+	case tea.MouseClickMsg:
+		if msg.Button == tea.MouseLeft {
+			cmd = v.clicked(msg.X, msg.Y)
+		}
+	case loadReadMsg:
+		cmd = v.run.read(msg)
+	case loadSetMsg:
+		cmd = v.run.isSet(msg)
+	case startLoadMsg:
+		cmd = v.run.start(msg.plan)
+	default:
+		return nil
+	}
+	v.layout()
+	return cmd
+}
+
+// pressed handles a key while nothing is typed.
+func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
+	k := v.keys
+	switch {
+	case key.Matches(msg, k.FieldUp):
+		v.step(-1)
+	case key.Matches(msg, k.FieldDown):
+		v.step(1)
+	case key.Matches(msg, k.Before):
+		return v.turn(-1)
+	case key.Matches(msg, k.Behind):
+		return v.turn(1)
+	case key.Matches(msg, k.Top):
+		v.here = v.items[0]
+	case key.Matches(msg, k.Bottom):
+		v.here = v.items[len(v.items)-1]
+	case key.Matches(msg, k.More):
+		return v.add(fewConnections)
+	case key.Matches(msg, k.Less):
+		return v.add(-fewConnections)
+	case key.Matches(msg, k.ManyMore):
+		return v.add(manyConnections)
+	case key.Matches(msg, k.ManyLess):
+		return v.add(-manyConnections)
+	case key.Matches(msg, k.Start):
+		return v.start()
+	case key.Matches(msg, k.Drain):
+		return v.drain()
+	case key.Matches(msg, k.Type):
+		return v.enter()
+	}
+	return nil
+}
+
+// step moves the cursor.
+func (v *View) step(by int) {
+	at := 0
+	for i, item := range v.items {
+		if item == v.here {
+			at = i
+		}
+	}
+	v.here = v.items[min(max(0, at+by), len(v.items)-1)]
+}
+
+// enter is Enter on what the cursor is on.
+func (v *View) enter() tea.Cmd {
+	switch {
+	case v.here == itemButton && v.run.busy():
+		return v.drain()
+	case v.here == itemButton:
+		return v.start()
+	case v.here.typed():
+		v.typing, v.typed = true, ""
+	case v.here < itemButton:
+		return v.turn(1)
+	}
+	return nil
+}
+
+// clicked puts the cursor on what was clicked; a second click is Enter.
+func (v *View) clicked(x, y int) tea.Cmd {
+	i := draw.At(v.places, x, y)
+	if i < 0 || v.typing {
+		return nil
+	}
+	item := v.cards[i]
+	if at := y - v.places[i].Y - 1; at >= 0 && at < len(v.texts[i]) {
+		if row, ok := v.rows[v.texts[i][at]]; ok {
+			item = row
+		}
+	}
+	if item == itemForm {
+		return nil
+	}
+	if item == v.here || item == itemButton {
+		v.here = item
+		return v.enter()
+	}
+	v.here = item
+	return nil
+}
+
+func (v *View) View() string {
+	if v.snap == nil {
+		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
+	}
+	if v.run.loader == nil {
+		lines := []string{""}
+		for _, l := range draw.Wrap("No load can be opened from here: eptop looks at a captured tree, and not at the machine it runs on.", max(1, v.w-4)) {
+			lines = append(lines, "  "+v.pens.Warn.Ink(l))
+		}
+		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
+	}
+	here := -1
+	for i, c := range v.cards {
+		if c == v.here {
+			here = i
+		}
+	}
+	return strings.Join(v.pens.Render(v.w, v.h, here, v.boxes, v.places, v.texts), "\n")
+}
+
+// Tell is the state of the load, for the end of the status line.
+func (v *View) Tell() string {
+	l := v.run.now
+	switch {
+	case v.run.starting:
+		return "starting"
+	case l == nil:
+		return ""
+	case v.run.busy():
+		return units.Count(l.Open) + " of " + units.Count(v.run.target)
+	}
+	return string(model.LoadDrained)
+}
+
+func (v *View) Keys() []key.Binding {
+	k := v.keys
+	act, enter := k.Start, k.Type
+	if v.run.busy() {
+		act = k.Drain
+	}
+	if v.typing {
+		enter.SetHelp("Enter", "take the number (Esc: leave it)")
+	}
+	return []key.Binding{act, enter, k.More, k.Less, k.ManyMore, k.ManyLess, k.FieldUp, k.FieldDown, k.Before, k.Behind}
+}
+
+func (v *View) Explain() (title, text string) { return explainLoad(v.here, v.preflight(), v.found()) }

@@ -1,0 +1,126 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/ui/viewtest"
+)
+
+func TestLoadGolden(t *testing.T) {
+	loads := map[string]func() *model.Load{
+		"idle": nil, "opening": viewtest.LoadOpening, "holding": viewtest.LoadHolding, "stopped": viewtest.LoadStopped, "drained": viewtest.LoadDrained, "denied": viewtest.LoadDenied,
+	}
+	for name, l := range loads {
+		for _, size := range [][2]int{{60, 15}, {80, 24}, {100, 40}, {160, 50}, {140, 30}} {
+			file := fmt.Sprintf("load-%s-%dx%d", name, size[0], size[1])
+			t.Run(file, func(t *testing.T) {
+				w, h := size[0], size[1]-viewtest.ChromeLines
+				v := shown(l, w, h)
+				screen := v.View()
+				viewtest.Exactly(t, screen, w, h)
+				viewtest.Golden(t, file, screen)
+			})
+		}
+	}
+}
+
+// shown is a Load view that shows a load.
+func shown(l func() *model.Load, w, h int) *View {
+	v := New(view.NewKeyMap()).(*View)
+	v.Drive(&viewtest.Loader{}, 0)
+	v.SetSize(w, h)
+	if l == nil {
+		v.SetSnapshot(viewtest.WithLoad(nil))
+		return v
+	}
+	now := l()
+	v.run.target = now.Wanted
+	v.SetSnapshot(viewtest.WithLoad(now))
+	return v
+}
+
+// TestLoadSizes: the view has exactly its size, whatever is the matter, and no key
+// breaks that.
+func TestLoadSizes(t *testing.T) {
+	loads := []func() *model.Load{nil, viewtest.LoadOpening, viewtest.LoadHolding, viewtest.LoadStopped, viewtest.LoadDrained, viewtest.LoadDenied, func() *model.Load { return &model.Load{} }}
+	for i, l := range loads {
+		v := shown(l, 20, 8)
+		for w := 20; w <= 200; w += 3 {
+			for h := 8; h <= 60; h += 2 {
+				v.SetSize(w, h)
+				viewtest.Exactly(t, v.View(), w, h)
+			}
+		}
+		for _, k := range []string{"up", "down", "left", "right", "g", "G", "enter", "5", "x", "backspace", "esc", "+", "-", "<", ">", "s", "d", "down", "down", "down", "enter", "up"} {
+			v.Update(viewtest.Stroke(k))
+			viewtest.Exactly(t, v.View(), 200, 60)
+			if title, text := v.Explain(); title == "" || text == "" {
+				t.Fatalf("load %d explains nothing after %q", i, k)
+			}
+		}
+		for y := range 60 {
+			v.Update(tea.MouseClickMsg{X: 3 * y, Y: y, Button: tea.MouseLeft})
+			viewtest.Exactly(t, v.View(), 200, 60)
+		}
+	}
+}
+
+func TestParseNumber(t *testing.T) {
+	for text, want := range map[string]float64{"10000": 10_000, "10 000": 10_000, "10k": 10_000, "1.5M": 1_500_000, "2m": 2_000_000, "0": 0, "0.5": 0.5} {
+		if got, err := parseNumber(text); err != nil || got != want {
+			t.Errorf("parseNumber(%q) = %g, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "k", "-1", "1e9x", "NaN", "inf", "9999999999999999", "1kk"} {
+		if got, err := parseNumber(text); err == nil || math.IsNaN(got) {
+			t.Errorf("parseNumber(%q) = %g without an error", text, got)
+		}
+	}
+}
+
+// TestLoadKeysWhileStarting: what is pressed before the start has ended is sent
+// after it.
+func TestLoadKeysWhileStarting(t *testing.T) {
+	v, f := shown(nil, 160, 47), &viewtest.Loader{Answer: viewtest.LoadOpening()}
+	v.Drive(f, 0)
+	cmd := v.run.start(v.plan)
+	v.Update(viewtest.Press("+"))
+	v.Update(viewtest.Press(">"))
+	f.Expect(t)
+	finish(v, cmd)
+	f.Expect(t, "start 10000 tcp4 et rate 0 active 0 unread 0", "set 21000")
+}
+
+// TestLoadColourless: without colours the cursor and the state are told by signs.
+func TestLoadColourless(t *testing.T) {
+	v := shown(viewtest.LoadStopped, 160, 47)
+	plain := ansi.Strip(v.View())
+	for _, want := range []string{"▸ connections", "✗ stopped at 8 200 of 10 000 by file_max", "to go further: sysctl fs.file-max=4932354", "✗ 800 connections lost: the client worker 4712:", "signal: killed", "✗ 12 attempts failed: ENFILE 10, ECONNREFUSED 2"} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("the screen does not say %q:\n%s", want, plain)
+		}
+	}
+}
+
+// finish runs a command and what follows from its answer.
+func finish(v view.View, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	msg := cmd()
+	batch, ok := msg.(tea.BatchMsg)
+	if !ok {
+		finish(v, v.Update(msg))
+	}
+	for _, c := range batch {
+		finish(v, c)
+	}
+}

@@ -1,0 +1,193 @@
+package load
+
+import (
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
+)
+
+// loadRun is the load as the view knows it: what was asked for last, and the latest
+// answer. Asking and reading are commands, one of each at a time, so that what was
+// asked last is what counts.
+type loadRun struct {
+	loader view.Loader
+	now    *model.Load // nil before the first start
+	// target is how many connections were asked for last.
+	target int64
+	// queued: a start waits for the dashboard to run. starting and setting: a command
+	// is under way, setting the number sent.
+	queued, starting bool
+	setting          bool
+	sent             int64
+	polling          bool
+	// stirred: the last answer was another than the one before.
+	stirred bool
+}
+
+type (
+	// startLoadMsg is the yes to opening what plan says.
+	startLoadMsg struct{ plan model.LoadPlan }
+	// loadReadMsg is an answer of the generator; started: to a start.
+	loadReadMsg struct {
+		load    *model.Load
+		started bool
+		err     error
+	}
+	// loadSetMsg: a number was handed to the generator.
+	loadSetMsg struct{ err error }
+)
+
+// busy reports whether connections are there, or are to be.
+func (r *loadRun) busy() bool {
+	return r.starting || r.setting && r.sent > 0 || r.now != nil && (r.now.Phase != model.LoadDrained || r.now.Wanted > 0)
+}
+
+// see takes an answer, unless it is older than the last one.
+func (r *loadRun) see(l *model.Load) {
+	if l == nil || r.now != nil && l.Time.Before(r.now.Time) {
+		return
+	}
+	r.stirred = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
+	r.now = l
+	// What went with a worker is not tried again.
+	if l.GivenUp > 0 && !r.starting && !r.setting && r.sent == r.target && l.Wanted < r.target {
+		r.target, r.sent = l.Wanted, l.Wanted
+	}
+}
+
+func readings(l *model.Load) int {
+	if l.Found == nil {
+		return 0
+	}
+	return l.Found.Readings
+}
+
+// unmeasured reports whether connections are opened, and nothing is found out.
+func (r *loadRun) unmeasured() bool {
+	return r.now != nil && r.now.Problem != "" && len(r.now.Points) == 0
+}
+
+// start opens what plan says.
+func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
+	if r.busy() {
+		return nil
+	}
+	r.starting, r.target, r.sent = true, plan.Connections, plan.Connections
+	l := r.loader
+	return tea.Batch(view.Ask(view.ThawMsg{}), func() tea.Msg {
+		msg := loadReadMsg{started: true}
+		msg.err = safely("starting a load", func() error {
+			if err := l.Start(plan); err != nil {
+				return err
+			}
+			msg.load = l.Load()
+			return nil
+		})
+		return msg
+	})
+}
+
+// set makes n the number of connections.
+func (r *loadRun) set(n int64) tea.Cmd {
+	r.target = n
+	if r.starting || r.setting {
+		return nil // the answer sends it
+	}
+	return tea.Batch(view.Ask(view.ThawMsg{}), r.send())
+}
+
+func (r *loadRun) send() tea.Cmd {
+	r.setting, r.sent = true, r.target
+	l, n := r.loader, r.target
+	return func() tea.Msg {
+		return loadSetMsg{safely("changing the load", func() error {
+			l.Set(n)
+			return nil
+		})}
+	}
+}
+
+// isSet takes the answer to send.
+func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
+	r.setting, r.stirred = false, true
+	if msg.err != nil {
+		return view.Ask(view.StatusMsg{Text: msg.err.Error(), Bad: true})
+	}
+	if r.sent != r.target {
+		return r.send()
+	}
+	return nil
+}
+
+// read takes an answer to a start or a poll.
+func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
+	asked := r.target
+	if msg.started {
+		r.starting = false
+		if msg.load != nil {
+			r.now = nil // the one before is another load
+			asked = msg.load.Wanted
+		}
+	} else {
+		r.polling = false
+	}
+	r.see(msg.load)
+	switch {
+	case msg.err != nil:
+		if msg.started && r.now != nil {
+			r.target = r.now.Wanted
+		}
+		return view.Ask(view.StatusMsg{Text: "the load: " + msg.err.Error(), Bad: true})
+	case r.target != asked && !r.setting:
+		return r.send()
+	}
+	return nil
+}
+
+// poll returns the command for the next answer while there is something to wait for.
+func (r *loadRun) poll() tea.Cmd {
+	if r.polling || !r.moving() {
+		return nil
+	}
+	r.polling = true
+	l := r.loader
+	return func() tea.Msg {
+		var msg loadReadMsg
+		msg.err = safely("reading the load", func() error {
+			msg.load = l.Load()
+			return nil
+		})
+		return msg
+	}
+}
+
+// moving reports whether the next answer is likely to be another one.
+func (r *loadRun) moving() bool {
+	l := r.now
+	switch {
+	case l == nil || r.starting:
+		return false // the answer to the start comes first
+	case r.stirred, r.setting, l.Wanted != r.target:
+		return true
+	case l.Phase == model.LoadOpening, l.Phase == model.LoadDraining:
+		return true
+	case l.Phase == model.LoadDrained && l.Wanted > 0:
+		return l.Lost == 0 && l.StoppedBy == "" // its first worker is being started
+	case l.Phase == model.LoadDrained && l.Problem == "" && l.Found != nil:
+		return !l.Found.DrainedToBaseline.Known // the memory is on its way back
+	}
+	return false
+}
+
+// safely makes a panic of the generator an error.
+func safely(what string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s went wrong inside eptop: %v", what, p)
+		}
+	}()
+	return do()
+}

@@ -1,0 +1,433 @@
+package overview
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/object"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// Each function here writes the lines of one card for an inner width of w.
+// A line's Drop says how soon it goes where the screen is too low.
+
+// The lines of the parts go after that of a million connections, the last part first.
+const (
+	dropPart    = 2
+	dropMillion = 8
+)
+
+// connectionLines: what an idle connection costs, in so many parts at most.
+func (v *View) connectionLines(w, most int) []draw.Line {
+	p := v.pens
+	costs := v.snap.ConnectionCost
+	cost, ok := costs.TCP4.Get()
+	if !ok {
+		lines := view.Wrapped(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
+		return append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, view.Longest(costRest(w), "not measured here", "")), Drop: 1})
+	}
+	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, view.Longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
+	bar := max(1, costRest(w))
+	for i, part := range fewerParts(foldParts(cost.Parts), most) {
+		text := ""
+		if costRest(w) > 2 && cost.Bytes > 0 {
+			text = draw.Bar(p.Bar, bar, float64(part.Bytes)/float64(cost.Bytes))
+		}
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Text, "  "+draw.Clean(part.Cache), "", part.Bytes, text), Drop: min(dropPart+i, dropMillion-1)})
+	}
+	if len(cost.LeavesOut) > 0 {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+draw.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
+	}
+	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Strong, "watched", "+", watch.Bytes, view.Longest(costRest(w), "epi pwq head", "")), Drop: 1})
+	}
+	if costs.FolkloreBytes > 0 {
+		share := units.Count((cost.Bytes*100+costs.FolkloreBytes/2)/costs.FolkloreBytes) + " %"
+		words := view.Longest(costRest(w), "we are at "+share, "at "+share, share)
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, words), Drop: 1})
+	}
+	million := cost.Bytes
+	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
+		million += watch.Bytes
+	}
+	lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(million*1_000_000)), w), Drop: dropMillion})
+	others := []string{}
+	if c, ok := costs.TCP6.Get(); ok {
+		others = append(others, "IPv6 "+units.Count(c.Bytes)+" B")
+	}
+	if c, ok := costs.Unix.Get(); ok {
+		others = append(others, "unix "+units.Count(c.Bytes)+" B")
+	}
+	if len(others) > 0 {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit(strings.Join(others, " · ")+" an end", w)), Drop: 9})
+	}
+	return lines
+}
+
+// costRest is how many cells a cost line leaves for its bar or words.
+func costRest(w int) int { return w - costName(w) - 10 }
+
+func costName(w int) int { return max(4, min(20, max(18, w*2/5), w-9)) }
+
+// costLine is a name, a number of bytes, and a bar or words behind it.
+func (v *View) costLine(w int, pen draw.Pen, name, sign string, bytes int64, rest string) string {
+	number := units.Count(bytes) + " B"
+	nameW := costName(w)
+	if sign != "" {
+		name = draw.Spread(name, sign, nameW)
+	}
+	cells := []draw.Cell{{Text: name, W: nameW, Pen: pen}, {Text: number, W: 8, Right: true, Pen: pen}}
+	if r := costRest(w); r > 2 {
+		cells = append(cells, draw.Cell{Text: rest, W: r, Pen: v.pens.Muted})
+	}
+	return draw.Columns(w, cells...)
+}
+
+// foldParts adds the security modules' parts up into one: they are small and
+// always together.
+func foldParts(parts []model.Part) []model.Part {
+	var out []model.Part
+	lsm := -1
+	for _, p := range parts {
+		if strings.HasPrefix(p.Cache, "lsm_") {
+			if lsm >= 0 {
+				out[lsm].Bytes += p.Bytes
+				continue
+			}
+			lsm = len(out)
+			p.Cache = "lsm inode + file"
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// fewerParts adds the last parts up into one, so that at most so many are left and
+// they still come to the total; one part would say no more than the total does.
+func fewerParts(parts []model.Part, most int) []model.Part {
+	switch {
+	case len(parts) <= most:
+		return parts
+	case most < 2:
+		return nil
+	}
+	out := slices.Clone(parts[:most])
+	others := &out[most-1]
+	others.Cache = view.OthersCache
+	for _, p := range parts[most:] {
+		others.Bytes += p.Bytes
+	}
+	return out
+}
+
+// watchLines: who is how far from max_user_watches, and what a watch costs.
+func (v *View) watchLines(w int) []draw.Line {
+	p, e := v.pens, v.snap.Epoll
+	lines := []draw.Line{}
+	limit, limited := e.MaxUserWatches.Get()
+	if limited {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Spread("limit of each user", units.Count(limit), w)), Drop: 6})
+	}
+	users := slices.Clone(e.Users)
+	slices.SortStableFunc(users, func(a, b model.User) int { return cmp.Compare(b.Watches, a.Watches) })
+	unsure := 0
+	for i, u := range users[:min(len(users), 5)] {
+		unsure += u.Unsure
+		lines = append(lines, draw.Line{Text: v.userLine(w, u), Drop: min(i, 1) * (5 + i)})
+	}
+	if len(users) == 0 {
+		text := "Nobody watches anything."
+		if v.snap.Hidden > 0 {
+			text = "No epoll seen: the fds of " + units.Many(int64(v.snap.Hidden), "process") + " are hidden from this user."
+		}
+		lines = append(lines, view.Wrapped(p.Muted, w, 0, text)...)
+	}
+	if unsure > 0 {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+units.Many(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
+	}
+	if g := view.HostGap(v.snap); g.Any() {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(view.Longest(w, g.Words()...), w)), Drop: 3})
+	}
+	cost, ok := e.Cost.Get()
+	if !ok {
+		return append(lines, view.Wrapped(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
+	}
+	one, manual := units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
+	room := w - draw.Width("a watch "+one)
+	note := view.Longest(room, " (manual "+manual+")", "")
+	if c, ok := cost.ChargedBytes.Get(); ok {
+		charged := units.Count(c)
+		note = view.Longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
+	}
+	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
+	which := "all "
+	if v.snap.Hidden > 0 {
+		which = "seen "
+	}
+	now, limitText := view.AtLeast(v.snap, units.Bytes(e.Watches*cost.Bytes)), ""
+	if limited {
+		full := units.Bytes(limit * cost.Bytes)
+		limitText = view.Longest(w-draw.Width(which+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
+	}
+	return append(lines, draw.Line{Text: which + p.Strong.Ink(now) + " now" + p.Muted.Ink(limitText), Drop: 4})
+}
+
+func (v *View) userLine(w int, u model.User) string {
+	p := v.pens
+	name := draw.Clean(u.User)
+	if name == "" {
+		name = "uid " + units.Count(int64(u.UID))
+	}
+	limit, ok := u.Limit.Get()
+	count := units.Count(u.Watches)
+	if u.Unsure > 0 {
+		count += "?"
+	}
+	if u.Unread > 0 {
+		count = view.Longest(11, "≥ "+count, "≥"+count)
+	}
+	if u.Unread > 0 && u.Unread >= u.Instances {
+		count, ok = "?", false
+	}
+	if !ok || limit <= 0 {
+		return draw.Columns(w, draw.Cell{Text: name}, draw.Cell{Text: count, W: 11, Right: true, Pen: p.Strong})
+	}
+	share := float64(u.Watches) / float64(limit)
+	nameW := min(10, max(4, w/4))
+	bar := w - nameW - 11 - 7 - 3
+	cells := []draw.Cell{{Text: name, W: nameW}, {Text: count, W: 11, Right: true, Pen: p.Strong}}
+	if bar >= 2 {
+		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
+	}
+	return draw.Columns(w, append(cells, draw.Cell{Text: units.Percent(share), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
+}
+
+// wallLines: the limits in the order in which more connections run into them.
+func (v *View) wallLines(w int) []draw.Line {
+	p := v.pens
+	walls := slices.Clone(v.snap.Walls)
+	slices.SortStableFunc(walls, func(a, b model.Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
+	if len(walls) == 0 {
+		return view.Wrapped(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known.")
+	}
+	lines := []draw.Line{{Text: p.Muted.Ink(draw.Spread("", "connections left", w)), Drop: 7}}
+	leftW := 9
+	for _, wall := range walls {
+		leftW = max(leftW, draw.Width(view.ConnectionsLeft(wall)))
+	}
+	for i, wall := range walls {
+		lines = append(lines, draw.Line{Text: v.wallLine(w, leftW, wall, i == 0), Drop: min(i, 1) * (3 + i)})
+		// Half a command helps nobody: e shows the whole of it.
+		if raise := "  " + draw.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
+			lines = append(lines, draw.Line{Text: p.Muted.Ink(raise), Drop: 8})
+		}
+	}
+	return lines
+}
+
+func (v *View) wallLine(w, leftW int, wall model.Wall, first bool) string {
+	p := v.pens
+	pen := p.Text
+	if first {
+		pen = p.Strong
+	}
+	left := view.ConnectionsLeft(wall)
+	name := wallName(wall)
+	name = view.Longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ").Replace(name))
+	cells := []draw.Cell{{Text: name, Pen: pen}}
+	if bar := w - 22 - leftW - 2; bar >= 6 && wall.Limit > 0 {
+		bar = min(bar, 12)
+		share := float64(wall.Used) / float64(wall.Limit)
+		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
+	}
+	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
+}
+
+// raiseWith lists what moves each wall.
+func raiseWith(s *model.Snapshot) string {
+	text := ""
+	for _, wall := range s.Walls {
+		if wall.RaiseWith != "" {
+			text += "\n" + wallName(wall) + ": " + draw.Clean(wall.RaiseWith)
+		}
+	}
+	return text
+}
+
+// wallName says which limit it is and whose.
+func wallName(w model.Wall) string {
+	names := map[string]string{
+		"nofile": "nofile", "nr_open": "fs.nr_open", "file_max": "fs.file-max", "user_watches": "watches", "ports": "ports",
+		"tcp_mem": "tcp_mem", "memory": "memory", "cgroup": "cgroup memory", "conntrack": "conntrack",
+	}
+	name, ok := names[w.Name]
+	if !ok {
+		name = draw.Clean(w.Name)
+	}
+	if w.Scope == "" || w.Scope == "host" {
+		return name
+	}
+	return name + " of " + draw.Clean(strings.TrimPrefix(w.Scope, "user "))
+}
+
+// memoryLines: how much is left, what of it is slab, and what of that only
+// looks reclaimable.
+func (v *View) memoryLines(w int) []draw.Line {
+	p, host := v.pens, v.snap.Host
+	lines := []draw.Line{}
+	total, ok1 := host.MemTotalBytes.Get()
+	available, ok2 := host.MemAvailableBytes.Get()
+	if ok1 && ok2 && total > 0 {
+		used := 1 - float64(available)/float64(total)
+		text := units.Bytes(available) + " of " + units.Bytes(total)
+		cells := []draw.Cell{{Text: "available", W: 9}, {Text: text, Pen: p.Strong}}
+		if bar := w - 10 - draw.Width(text) - 9; bar >= 4 {
+			bar = min(bar, 16)
+			cells = []draw.Cell{{Text: "available", W: 9}, {Text: text, Pen: p.Strong}, {Text: p.Gauge(view.LimitPen(p, used), bar, used), W: bar}, {Text: units.Percent(used), W: 7, Right: true}}
+		}
+		lines = append(lines, draw.Line{Text: draw.Columns(w, cells...)})
+	} else {
+		lines = append(lines, view.Wrapped(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
+	}
+	slab, ok := slabBytes(v.snap).Get()
+	pinned, okPinned := pinnedBytes(v.snap)
+	if !ok {
+		return lines
+	}
+	text := "slab      " + p.Strong.Ink(units.Bytes(slab))
+	if !v.roomy() {
+		if okPinned {
+			text += p.Muted.Ink(", " + units.Bytes(pinned) + " pinned")
+		}
+		lines = append(lines, draw.Line{Text: text, Drop: 2})
+		if line := v.socketsInShort(w); line != "" {
+			lines = append(lines, draw.Line{Text: line, Drop: 3})
+		}
+		return lines
+	}
+	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
+	if okPinned {
+		text := "pinned    " + p.Strong.Ink(units.Bytes(pinned)) + p.Muted.Ink(" of that by sockets")
+		lines = append(lines, draw.Line{Text: text, Drop: 3})
+	}
+	return lines
+}
+
+// socketsInShort is the card of the sockets in one line.
+func (v *View) socketsInShort(w int) string {
+	s := v.snap.Sockets
+	if s == nil {
+		return ""
+	}
+	structs, buffers := view.BytesOrDash(s.StructBytes), view.BytesOrDash(s.BufferBytes)
+	rest := view.Longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
+	return draw.Fit("sockets   "+v.pens.Strong.Ink(structs)+v.pens.Muted.Ink(rest), w)
+}
+
+// socketLines: what sockets hold, structures against buffers, and what of it
+// only looks reclaimable.
+func (v *View) socketLines(w int) []draw.Line {
+	s := v.snap.Sockets
+	if s == nil {
+		return nil
+	}
+	return view.SocketMemory(v.pens, s, w)
+}
+
+// pinnedBytes is what counts as reclaimable although sockets hold it: of the
+// sockets themselves where they were looked at, else for each object of
+// sock_inode_cache the inode and its dentry.
+func pinnedBytes(s *model.Snapshot) (int64, bool) {
+	if s.Sockets != nil && s.Sockets.PinnedReclaimableBytes.Known {
+		return s.Sockets.PinnedReclaimableBytes.Value, true
+	}
+	cost, ok := s.ConnectionCost.TCP4.Get()
+	if !ok {
+		return 0, false
+	}
+	each := int64(0)
+	for _, part := range cost.Parts {
+		if rec, ok := part.Reclaimable.Get(); ok && rec {
+			each += part.Bytes
+		}
+	}
+	for _, c := range s.Slab {
+		if rec, ok := c.Reclaimable.Get(); c.Name == object.SocketInode.Cache && ok && rec && each > 0 {
+			return c.Active * each, true
+		}
+	}
+	return 0, false
+}
+
+// trendLines: watches and slab memory over the last minutes.
+func (v *View) trendLines(w int) []draw.Line {
+	p := v.pens
+	high := 1
+	if v.h >= 36 {
+		high = 2
+	}
+	chart := func(name string, values []float64, value string, drop int) []draw.Line {
+		wide := w - 8 - 1 - 10
+		if wide < 4 || len(values) == 0 {
+			return []draw.Line{{Text: draw.Spread(name, value, w), Drop: drop}}
+		}
+		lo, hi := view.ChartRange(values)
+		rows := draw.Chart(p.Bar, wide, high, values, lo, hi)
+		lines := make([]draw.Line, high)
+		for i, row := range rows {
+			cells := []draw.Cell{{W: 8}, {Text: row, W: wide}, {W: 9}}
+			if i == high-1 {
+				cells[0].Text, cells[2] = name, draw.Cell{Text: value, W: 9, Right: true, Pen: p.Strong}
+			}
+			lines[i] = draw.Line{Text: draw.Columns(w, cells...), Drop: drop}
+		}
+		return lines
+	}
+	var lines []draw.Line
+	if e := v.snap.Epoll; e.Instances > 0 || v.snap.Hidden == 0 {
+		value := view.HostWatches(v.snap)
+		if v.snap.Hidden > 0 && e.Unread == 0 {
+			value = "≥ " + value
+		}
+		lines = chart("watches", v.past.watches, value, 0)
+	}
+	if b, ok := slabBytes(v.snap).Get(); ok {
+		lines = append(lines, chart("slab", v.past.slab, units.Bytes(b), 8)...)
+	}
+	return lines
+}
+
+// missingLines: what eptop could not look at, and the commands that would let
+// it; nothing when it sees everything.
+func (v *View) missingLines(w int) []draw.Line {
+	p := v.pens
+	var lines []draw.Line
+	var remedies []string
+	for _, s := range v.snap.Sources {
+		// What a machine simply does not have hides nothing from eptop.
+		if s.State == model.OK || s.State == model.Absent && s.Remedy == "" && slices.Contains([]string{"bpf", "nodes", "dmi"}, s.Name) {
+			continue
+		}
+		detail := draw.Clean(s.Detail)
+		if detail == "" {
+			detail = string(s.State)
+		}
+		said := view.Wrapped(p.Warn, w, 6, "✗ "+s.Name+": "+detail)
+		said[0].Drop = 5
+		lines = append(lines, said...)
+		if s.Remedy != "" && !slices.Contains(remedies, s.Remedy) {
+			remedies = append(remedies, s.Remedy)
+		}
+	}
+	for _, r := range remedies {
+		lines = append(lines, draw.Line{Text: draw.Fit("to see it: "+p.Key.Ink(draw.Clean(r)), w)})
+	}
+	if len(lines) > 0 && len(remedies) == 0 {
+		lines[0].Drop = 0
+	}
+	return lines
+}

@@ -1,0 +1,41 @@
+package overview
+
+import "github.com/eptop/eptop/internal/ui/view"
+
+// explainOverview says where the numbers of a card of the Overview are from
+// and what they leave out.
+func explainOverview(c overviewCard) (title, text string) {
+	switch c {
+	case cardWatches:
+		return "Epoll watches per user", "Watches are the tfd: lines of /proc/PID/fdinfo/FD (ep_show_fdinfo in fs/eventpoll.c), an instance that several processes share counted once. " +
+			"The limit is fs.epoll.max_user_watches. It holds for the user who created the instance, over all processes and namespaces of that user; the kernel does not export its own counter, " +
+			"so a ? marks users of whom it is not certain that they pay.\n\n" +
+			"A watch is three objects: eventpoll_epi, eventpoll_pwq and, for each watched file, ep_head. The kernel reckons the limit with two of them by sizeof (charged); " +
+			"epoll(7) still says 160 bytes. The first number is what the slab allocator takes, its waste included.\n\n" +
+			"Not counted: the instance itself, processes whose fds this user may not list, and instances that could not be read or wait for their turn: then a sum has ≥ before it, and a user of whom no instance was read has a ?."
+	case cardWalls:
+		return "Which wall comes first", "Each limit, less what is used of it, over what one more watched connection needs: one fd (RLIMIT_NOFILE from /proc/PID/limits; fs.file-max), one watch (max_user_watches), " +
+			"or the kernel memory of one TCP end and its watch (MemAvailable).\n\n" +
+			"≈ marks an estimate. Memory is optimistic: no buffers are counted, none of the program's own memory, and MemAvailable holds inodes and dentries that live sockets pin. " +
+			"A connection with both ends on this host counts twice."
+	case cardMemory:
+		return "Memory", "MemTotal, MemAvailable, SReclaimable and SUnreclaim of /proc/meminfo (meminfo_proc_show in fs/proc/meminfo.c); the bar is what is not available.\n\n" +
+			"Pinned: sock_inode_cache and dentry are marked reclaimable, and the kernel counts them into MemAvailable, but a live socket holds one of each, and no pressure frees them. " +
+			"It is the sum over all sockets that were listed; where they were not, the active objects of sock_inode_cache times what an inode and a dentry take (derived), a little high on a small machine, because objects on per-CPU slabs count as active. " +
+			"Sockets: their structures and, beside them, what their buffers take; view 3 has all of it."
+	case cardSockets:
+		return view.ExplainSocketMemory()
+	case cardTrend:
+		return "The last minutes", "The watches of all instances, and SReclaimable + SUnreclaim, one value for each look since eptop started (up to 300). " +
+			"Each chart runs from its lowest to its highest value, but over at least a hundredth of the lowest, so that noise stays small; a column is the highest of the looks it stands for.\n\n" +
+			"Watches are as old as the last read of their instance: a costly instance is read rarely, and then its line moves in steps."
+	case cardMissing:
+		return "What eptop cannot see", "Each source that was denied, that this kernel does not have, or that could not be understood, and the command that would unlock it. " +
+			"Nothing that rests on it is shown as 0: it is left out, or said to be unknown."
+	}
+	return "An idle connection on this kernel", "What one end of an established TCP connection takes in kernel memory while nothing is sent: one object of each cache. " +
+		"Bytes are the pages of a slab over the objects in it (/proc/slabinfo, /sys/kernel/slab), so the slab's own waste is in them.\n\n" +
+		"measured: the allocator reports this very number. derived: computed from numbers that this kernel reports, such as objects in a slab and struct sizes in BTF. estimated: a part is an assumption.\n\n" +
+		"Not counted: buffers (none while idle), the client's bind buckets, the program's own memory, conntrack, and what no one has explained yet: on Linux 6.18 some 0.4 objects of kmalloc-192 for each pair of ends. " +
+		"On a low screen others is the rest of the parts. A loopback connection has both ends on this host. Folklore is the 3.3 KB often quoted from a 3.10-era kernel: socket_alloc, tcp_sock, dentry and file."
+}

@@ -1,0 +1,99 @@
+package overview
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/ui/viewtest"
+)
+
+// TestOverviewCursor walks from the table up into the cards and back.
+func TestOverviewCursor(t *testing.T) {
+	v := viewtest.Maker(New).Show(viewtest.Rich(), 80, 21)
+	if title, _ := v.Explain(); title != "WATCHES" {
+		t.Errorf("at first the cursor explains %q, not the table's sorted column", title)
+	}
+	for _, step := range []struct{ key, title string }{
+		{"up", "Memory"}, {"right", "Which wall comes first"}, {"up", "Epoll watches per user"},
+		{"left", "An idle connection on this kernel"}, {"down", "Memory"}, {"down", "WATCHES"},
+	} {
+		v.Update(viewtest.Press(step.key))
+		if title, _ := v.Explain(); title != step.title {
+			t.Errorf("after %s the cursor explains %q, want %q", step.key, title, step.title)
+		}
+	}
+	cmd := v.Update(viewtest.Press("enter"))
+	if cmd == nil {
+		t.Fatal("Enter opens nothing")
+	}
+	if msg, ok := cmd().(view.OpenProcessMsg); !ok || msg.PID != 7424 {
+		t.Errorf("Enter asks for %v", msg)
+	}
+}
+
+// TestOverviewTrend: the chart grows with the looks, and the same look twice
+// counts once.
+func TestOverviewTrend(t *testing.T) {
+	v := viewtest.Maker(New).Show(nil, 160, 47).(*View)
+	for i := range 2 * view.HistoryLen {
+		s := viewtest.Rich()
+		s.Time = s.Time.Add(time.Duration(i) * time.Second)
+		s.Epoll.Watches = int64(i)
+		v.SetSnapshot(s)
+		v.SetSnapshot(s)
+	}
+	if n := len(v.past.watches); n != view.HistoryLen || v.past.watches[0] != view.HistoryLen || v.past.watches[n-1] != 2*view.HistoryLen-1 {
+		t.Errorf("the history keeps %d looks, from %v", n, v.past.watches[:1])
+	}
+	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "Trend · the last 5 min") {
+		t.Errorf("no trend of five minutes:\n%s", screen)
+	}
+}
+
+// TestPartsAddUp: whatever the screen, the parts of a connection that are listed
+// come to its total, or none is listed.
+func TestPartsAddUp(t *testing.T) {
+	for _, w := range []int{60, 80, 100, 160} {
+		for h := 12; h < 50; h++ {
+			v := viewtest.Maker(New).Show(viewtest.Rich(), w, h)
+			var total, sum int64
+			inside := false
+			for line := range strings.Lines(ansi.Strip(v.View())) {
+				f := strings.Split(line, "│")
+				if len(f) < 2 {
+					continue
+				}
+				name, _, _ := strings.Cut(f[1], " B")
+				at := strings.LastIndex(name, "  ")
+				if at < 0 {
+					continue
+				}
+				n, err := strconv.ParseInt(strings.ReplaceAll(name[at+2:], " ", ""), 10, 64)
+				switch {
+				case err != nil:
+				case strings.HasPrefix(f[1], " one TCP end"):
+					total, inside = n, true
+				case inside && strings.HasPrefix(f[1], "   "):
+					sum += n
+				default:
+					inside = false
+				}
+			}
+			if sum != 0 && sum != total {
+				t.Errorf("%dx%d: the parts come to %d of %d:\n%s", w, h, sum, total, ansi.Strip(v.View()))
+			}
+			if w == 80 && h == 21 && sum == 0 {
+				t.Error("no part is listed at 80x24")
+			}
+		}
+	}
+}
+
+func TestView(t *testing.T) { viewtest.Maker(New).Check(t, "overview") }
+
+func BenchmarkFrame(b *testing.B) { viewtest.Maker(New).Benchmark(b) }

@@ -1,0 +1,195 @@
+// Package processes is the view of all processes with epoll instances or sockets, and
+// of one of them: its epoll instances, their watches, and all that is known of a watch.
+package processes
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/ui/theme"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// View is the list of all processes with epoll instances, and inside it,
+// after Enter, one of them.
+type View struct {
+	keys view.KeyMap
+	pens *draw.Pens
+	w, h int
+	snap *model.Snapshot
+
+	table *table.Model
+	one   *process
+	// passing: the process was opened from another view, and Esc goes there.
+	passing bool
+}
+
+func New(keys view.KeyMap) view.View {
+	v := &View{keys: keys, table: newProcessTable(keys.Keys), one: newProcess(keys)}
+	v.SetTheme(theme.New(true))
+	return v
+}
+
+func (v *View) Title() string {
+	if v.one.pid != 0 {
+		return v.one.Title()
+	}
+	return "Processes"
+}
+
+func (v *View) SetTheme(t theme.Theme) {
+	v.pens = draw.NewPens(t)
+	v.table.SetTheme(t)
+	v.one.SetTheme(t)
+}
+
+func (v *View) SetSize(w, h int) {
+	v.w, v.h = w, h
+	v.table.SetSize(w, h-1) // below one line of totals
+	v.one.SetSize(w, h)
+}
+
+func (v *View) SetSnapshot(s *model.Snapshot) {
+	v.snap = s
+	v.table.SetEmpty(view.NoProcess(s))
+	v.table.SetSource(processRows{s})
+	v.one.SetSnapshot(s)
+}
+
+// Attach steps into a process.
+func (v *View) Attach(pid int, passing bool) {
+	v.passing = passing
+	v.one.attach(pid, v.snap)
+}
+
+// Attached is the PID of the process stepped into, or 0.
+func (v *View) Attached() int { return v.one.pid }
+
+// Answered notes that the next snapshot was taken with this PID asked for.
+func (v *View) Answered(pid int) { v.one.asked = pid != 0 && pid == v.one.pid }
+
+func (v *View) Update(msg tea.Msg) tea.Cmd {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
+		if v.one.pid != 0 {
+			return v.one.Update(msg)
+		}
+	default:
+		v.table.Update(msg)
+		return v.one.Update(msg)
+	}
+	if click, ok := msg.(tea.MouseClickMsg); ok {
+		click.Y-- // the line of totals
+		msg = click
+	}
+	if v.table.Update(msg) == table.Opened {
+		if row, ok := v.table.Row(); ok {
+			return view.Ask(view.OpenProcessMsg{PID: v.table.Source().(processRows).at(row).PID})
+		}
+	}
+	return nil
+}
+
+func (v *View) View() string {
+	if v.one.pid != 0 {
+		return v.one.View()
+	}
+	switch {
+	case v.snap == nil:
+		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
+	case v.h < 2:
+		return strings.Join(draw.Exact([]string{v.totals()}, v.w, v.h), "\n")
+	}
+	return draw.Fit(v.totals(), v.w) + "\n" + v.table.View()
+}
+
+// totals is the line above the table: what all of it comes to, and what of it
+// is missing, the missing first where there is little room.
+func (v *View) totals() string {
+	p, s := v.pens, v.snap
+	line := p.Title.Ink(" " + units.Counted(view.HostWatches(s), "watch") + " in " + units.Many(int64(s.Epoll.Instances), "epoll instance"))
+	room := v.w - draw.Width(line)
+	add := func(pen draw.Pen, texts ...string) {
+		text := view.Longest(room-3, texts...)
+		if text == "" || draw.Width(text)+3 > room {
+			return
+		}
+		line += p.Muted.Ink(" · ") + pen.Ink(text)
+		room -= draw.Width(text) + 3
+	}
+	if s.Hidden > 0 {
+		short := units.Many(int64(s.Hidden), "process") + " hidden"
+		remedy := ""
+		if src, ok := view.SourceOf(s, "fdinfo"); ok {
+			remedy = src.Remedy
+		}
+		if remedy == "" {
+			add(p.Warn, short)
+		} else {
+			add(p.Warn, short+" from this user, to see them: "+remedy, short+": "+remedy, short)
+		}
+	}
+	if g := view.HostGap(s); g.Any() {
+		add(p.Warn, g.Words()...)
+	}
+	if cost, ok := s.Epoll.Cost.Get(); ok && !view.HostUnread(s) {
+		bytes := view.AtLeast(s, units.Bytes(cost.Bytes*s.Epoll.Watches))
+		add(p.Text, bytes+" of kernel memory", bytes)
+	}
+	add(p.Muted, "an instance that several processes share is counted once")
+	return line
+}
+
+func (v *View) Capturing() bool {
+	if v.one.pid != 0 {
+		return v.one.Capturing()
+	}
+	return v.table.Capturing()
+}
+
+// Back steps out of the process, or closes the table's filter.
+func (v *View) Back() bool {
+	if v.one.pid == 0 {
+		return v.table.Back()
+	}
+	if v.one.Back() {
+		return true
+	}
+	v.one.attach(0, v.snap)
+	return !v.passing
+}
+
+// Outside goes from a process to the list.
+func (v *View) Outside() {
+	v.one.attach(0, v.snap)
+	v.passing = false
+}
+
+func (v *View) Pending() tea.Cmd { return tea.Batch(v.table.Pending(), v.one.Pending()) }
+
+func (v *View) Tell() string {
+	if v.one.pid != 0 {
+		return v.one.Tell()
+	}
+	return v.table.Tell()
+}
+
+func (v *View) Keys() []key.Binding {
+	if v.one.pid != 0 {
+		return v.one.Keys()
+	}
+	return v.keys.Keys.Help()
+}
+
+func (v *View) Explain() (title, text string) {
+	if v.one.pid != 0 {
+		return v.one.Explain()
+	}
+	return view.ExplainColumn(v.table)
+}

@@ -1,0 +1,150 @@
+package processes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/ui/viewtest"
+)
+
+// TestManyHolders: of a thousand holders 32 are named, and all are counted.
+func TestManyHolders(t *testing.T) {
+	e := &model.Epoll{SharedCount: 1000}
+	for pid := range 32 {
+		e.SharedWith = append(e.SharedWith, epoll.Holder{PID: 100 + pid, FD: 4})
+	}
+	if got := sharedWith(e); got != "shared with 100/4, 101/4, 102/4, 997 more" {
+		t.Error(got)
+	}
+}
+
+// TestWatchesOfSockets sorts and filters watches by what their sockets tell.
+func TestWatchesOfSockets(t *testing.T) {
+	s := viewtest.Joined()
+	e := &s.Process(4242).Epolls[0]
+	m := newWatchTable(view.NewKeyMap().Keys)
+	m.SetSize(160, 60)
+	m.SetSource(newWatchRows(s, 4242, e))
+	first := func(column int, down bool) string {
+		m.SetOrder(column, down)
+		return ansi.Strip(strings.Split(m.View(), "\n")[1])
+	}
+	for _, c := range []struct {
+		column int
+		down   bool
+		want   string
+	}{
+		{watchKind, false, "epoll"}, {watchKind, true, "unix"}, {watchState, true, "LISTEN"}, {watchLocal, true, "@known23"}, {watchPeer, true, "[::1]:54321"},
+		{watchRecv, true, "4.6 kB"}, {watchSend, true, "18.0 kB"}, {watchNotes, false, "stale"},
+	} {
+		if got := first(c.column, c.down); !strings.Contains(got, c.want) {
+			t.Errorf("sorted by column %d, down %v, the first row is %q, not of %s", c.column, c.down, got, c.want)
+		}
+	}
+	// Addresses are numbers, not text: port 9000 comes before 40000.
+	if addressOf("127.0.0.1:9000").compare(addressOf("127.0.0.1:40000")) >= 0 || addressOf("9.0.0.1:1").compare(addressOf("10.0.0.1:1")) >= 0 {
+		t.Error("addresses are ordered as text")
+	}
+	m.SetOrder(-1, false)
+	for filter, rows := range map[string]int{"127.0.0.2:": 8, "udp": 1, "⌂": 8, "!⌂": 15, "ESTABLISHED": 10, "203.0.113.9": 1, "/run/known23": 1, "LISTEN": 2} {
+		m.SetFilter(filter)
+		if m.Len() != rows {
+			t.Errorf("the filter %q leaves %d rows, want %d:\n%s", filter, m.Len(), rows, ansi.Strip(m.View()))
+		}
+	}
+}
+
+// TestSameWatches: an order by what sockets tell holds until they are listed
+// again, another one as long as the watches are the same.
+func TestSameWatches(t *testing.T) {
+	s := viewtest.Joined()
+	e := &s.Process(4242).Epolls[0]
+	later := viewtest.Joined()
+	later.Sockets.Age = 0
+	a, b, c := newWatchRows(s, 4242, e), newWatchRows(s, 4242, e), newWatchRows(later, 4242, e)
+	for _, column := range []int{-1, watchFD, watchEvents, watchPeer, watchNotes} {
+		for _, filtered := range []bool{false, true} {
+			if !b.Same(a, column, filtered) {
+				t.Errorf("column %d, filtered %v: the same is not", column, filtered)
+			}
+			if got, want := c.Same(a, column, filtered), !filtered && column != watchPeer && column != watchNotes; got != want {
+				t.Errorf("column %d, filtered %v: after another dump Same = %v", column, filtered, got)
+			}
+		}
+	}
+}
+
+// BenchmarkJoin is a million watches with their sockets: a frame, a sort by an
+// address, a filter.
+func BenchmarkJoin(b *testing.B) {
+	const n = 1_000_000
+	snap := viewtest.Join(viewtest.Million(n), viewtest.TableOf(b, viewtest.ProcNetTCP(n, 100_000)))
+	e := &snap.Processes[0].Epolls[0]
+	m := newWatchTable(view.NewKeyMap().Keys)
+	m.SetSize(114, 36)
+	m.SetSource(newWatchRows(snap, 31337, e))
+	if s := ansi.Strip(m.View()); !strings.Contains(s, "ESTABLISHED") || !strings.Contains(s, "127.0.0.1:8080") {
+		b.Fatalf("not joined:\n%s", s)
+	}
+	b.Run("frame", func(b *testing.B) {
+		for b.Loop() {
+			m.SetSource(newWatchRows(snap, 31337, e))
+			m.View()
+		}
+	})
+	b.Run("sort keys", func(b *testing.B) {
+		for b.Loop() {
+			newWatchRows(snap, 31337, e).Compare(watchPeer, 0, n-1)
+		}
+	})
+	b.Run("filter text", func(b *testing.B) {
+		rows := newWatchRows(snap, 31337, e)
+		var text []byte
+		for b.Loop() {
+			for i := range n {
+				text = rows.AppendText(text[:0], i)
+			}
+		}
+	})
+	for name, ask := range map[string]func(){
+		"sort by peer": func() { m.SetOrder(watchPeer, true) }, "sort by fd": func() { m.SetOrder(watchFD, true) }, "filter": func() { m.SetFilter("10.1.2") },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				m.SetOrder(-1, false)
+				m.SetFilter("")
+				m.SetSource(newWatchRows(snap, 31337, e))
+				began := time.Now()
+				ask()
+				if d := time.Since(began); d > 10*time.Millisecond {
+					b.Fatalf("%s holds the screen up for %s", name, d)
+				}
+				for m.Busy() {
+					finishJob(m.Update, m.Pending())
+				}
+			}
+		})
+	}
+}
+
+// finishJob runs commands and hands their answers on, ticks left out.
+func finishJob[E any](update func(tea.Msg) E, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	msg := cmd()
+	if batch, ok := msg.(tea.BatchMsg); ok {
+		for _, c := range batch[:1] { // the first is the job, the second its tick
+			finishJob(update, c)
+		}
+		return
+	}
+	update(msg)
+}

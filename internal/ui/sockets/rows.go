@@ -1,0 +1,338 @@
+package sockets
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/cell"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// grouping is what sockets in one row have in common.
+type grouping int
+
+const (
+	byState grouping = iota
+	byProcess
+	byPort
+	byRemote
+	byUser
+	groupings
+)
+
+func (g grouping) String() string {
+	return [...]string{"state", "process", "port", "remote", "user"}[g]
+}
+
+// note is the one thing to know of the grouping.
+func (g grouping) note() string {
+	return [...]string{
+		"all sockets of all namespaces counted, each once",
+		"processes whose fds may be listed; a socket of two is in both",
+		"listeners, with the connections accepted on them",
+		"sockets that have another end, by its address",
+		"the owner of each socket that still has one",
+	}[g]
+}
+
+// explain says what the rows are and what they leave out.
+func (g grouping) explain() string {
+	return [...]string{
+		"By state: every socket of TCP, UDP and UNIX in the namespaces counted is in one row. TIME_WAIT and SYN_RECV are small structures without buffers, inode or owner. CLOSE of UDP and UNIX is a socket that is not connected.",
+		"By process: the sockets among the fds of each process whose fds may be listed, as of the last listing. A socket that two processes hold (after fork) is in both, and one that waits in an accept queue, that was closed (orphan) or is in TIME_WAIT is in none, so the rows do not add up to the whole.",
+		"By port: each listening socket, with the connections that were accepted on its address, itself included. A UNIX listener's connections are not told from others of its name and show as a dash. Who listens is known of processes whose fds may be listed.",
+		"By remote: sockets that are connected, by the address of their other end. Of a loopback connection both ends are here, each under the other's address. Beyond 10 000 addresses the rest is one row. UNIX sockets and those without another end are in no row.",
+		"By user: the owner of the socket (the effective user of the process that made it). Connections in an accept queue, orphans, TIME_WAIT and SYN_RECV have none and are in no row.",
+	}[g]
+}
+
+// empty says why no row is there.
+func (g grouping) empty(s *model.Snapshot) string {
+	switch g {
+	case byProcess:
+		if s.Hidden > 0 {
+			return view.NoProcess(s)
+		}
+		return "No process holds a socket."
+	case byPort:
+		return "Nothing listens."
+	case byRemote:
+		return "No socket is connected."
+	}
+	return "There is no socket in the namespaces that were looked into."
+}
+
+// socketRow is one row of any grouping. What a grouping does not know of its
+// rows is absent.
+type socketRow struct {
+	name, kind, user                            string
+	sockets, here, recv, send, drops            maybe.Of[int64]
+	structs, buffers, watches, waiting, backlog maybe.Of[int64]
+	// pids hold a listener, or are the process itself; owner names them.
+	pids  []int
+	owner string
+}
+
+func (r *socketRow) title() string {
+	if r.kind != "" {
+		return r.kind + " " + r.name
+	}
+	return r.name
+}
+
+// socketColumn is a column and how rows fill it and are ordered by it.
+type socketColumn struct {
+	table.Column
+	show    func(*socketRow) table.Cell
+	compare func(a, b *socketRow) int
+}
+
+// socketRows are the rows of a grouping.
+type socketRows struct {
+	by      grouping
+	snap    *model.Snapshot
+	columns []socketColumn
+}
+
+func newSocketRows(by grouping, s *model.Snapshot) *socketRows {
+	return &socketRows{by: by, snap: s, columns: socketColumns(by)}
+}
+
+func (r *socketRows) groups() []model.SocketGroup {
+	s := r.snap.Sockets
+	return [...][]model.SocketGroup{byState: s.ByState, byPort: s.ByPort, byRemote: s.ByRemote, byUser: s.ByUser}[r.by]
+}
+
+func (r *socketRows) Len() int {
+	if r.by == byProcess {
+		return len(r.snap.Processes)
+	}
+	return len(r.groups())
+}
+
+// at makes row i.
+func (r *socketRows) at(i int) socketRow {
+	if r.by == byProcess {
+		return rowOfProcess(&r.snap.Processes[i])
+	}
+	g := &r.groups()[i]
+	row := socketRow{
+		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
+		sockets: maybe.Some(g.Sockets), here: maybe.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
+		waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs, drops: g.Drops,
+	}
+	switch r.by {
+	case byState:
+		if kind, state, ok := strings.Cut(g.Name, " "); ok {
+			row.kind, row.name = kind, state
+		}
+	case byPort:
+		if g.Sockets == 0 { // its connections are not told from others
+			row = socketRow{name: g.Name, kind: g.Kind, waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs}
+		}
+		row.owner = r.owner(g.PIDs)
+	}
+	return row
+}
+
+func rowOfProcess(p *model.Process) socketRow {
+	row := socketRow{
+		name: strconv.Itoa(p.PID), user: p.User, owner: p.Comm, pids: []int{p.PID},
+		sockets: p.Sockets, structs: view.StructsOf(p), buffers: view.BuffersOf(p),
+	}
+	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
+		row.here = maybe.Some(p.EndsHere)
+	}
+	if p.Unread < max(1, p.Instances) {
+		row.watches = maybe.Some(p.Watches)
+	}
+	return row
+}
+
+// owner names the processes that hold a listener.
+func (r *socketRows) owner(pids []int) string {
+	if len(pids) == 0 {
+		return "?"
+	}
+	text := strconv.Itoa(pids[0])
+	if p := r.snap.Process(pids[0]); p != nil {
+		text += " " + p.Comm
+	}
+	if len(pids) > 1 {
+		text += " +" + strconv.Itoa(len(pids)-1)
+	}
+	return text
+}
+
+func (r *socketRows) Row(i int, dst []table.Cell) {
+	row := r.at(i)
+	for c := range r.columns {
+		dst[c] = r.columns[c].show(&row)
+	}
+}
+
+func (r *socketRows) Key(i int) table.Key {
+	if r.by == byProcess {
+		p := &r.snap.Processes[i]
+		return table.Key{Num: [3]uint64{uint64(p.PID), uint64(p.Started.UnixNano())}}
+	}
+	g := &r.groups()[i]
+	key := table.Key{Text: g.Kind + " " + g.Name}
+	if len(g.PIDs) > 0 {
+		key.Num[0] = uint64(g.PIDs[0])
+	}
+	return key
+}
+
+func (r *socketRows) Compare(column, i, j int) int {
+	a, b := r.at(i), r.at(j)
+	return r.columns[column].compare(&a, &b)
+}
+
+func (r *socketRows) AppendText(dst []byte, i int) []byte {
+	row := r.at(i)
+	for _, s := range []string{row.name, row.kind, row.user, row.owner, acceptQueue(&row).Text} {
+		dst = append(append(dst, s...), ' ')
+	}
+	return dst
+}
+
+// acceptQueue is how many connections wait for accept, of how many may.
+func acceptQueue(r *socketRow) table.Cell {
+	waiting, ok := r.waiting.Get()
+	if !ok {
+		return table.Cell{Text: "–", Role: table.Muted}
+	}
+	limit := "?"
+	if n, ok := r.backlog.Get(); ok {
+		limit = units.Count(n)
+	}
+	c := table.Cell{Text: units.Count(waiting) + "/" + limit}
+	switch {
+	case view.QueueFull(r.waiting, r.backlog):
+		c.Text, c.Role = "FULL "+c.Text, table.Crit
+	case waiting == 0:
+		c.Role = table.Muted
+	case r.backlog.Known && waiting*5 >= (r.backlog.Value+1)*4:
+		c.Text, c.Role = "near "+c.Text, table.Warn
+	}
+	return c
+}
+
+// maybeCount and maybeBytes write a number that may be absent; 0 steps back.
+func maybeCount(m maybe.Of[int64], role table.Role) table.Cell {
+	n, ok := m.Get()
+	if !ok {
+		return table.Cell{Text: "–", Role: table.Muted}
+	}
+	return view.QuietZero(n, role)
+}
+
+// newSocketTable is the table of a grouping, the most sockets on top.
+func newSocketTable(by grouping, keys table.Keys) *table.Model {
+	columns := socketColumns(by)
+	plain := make([]table.Column, len(columns))
+	order := 0
+	for i, c := range columns {
+		plain[i] = c.Column
+		if c.Title == "SOCKETS" {
+			order = i
+		}
+	}
+	t := table.New(plain, keys)
+	t.SetOrder(order, true)
+	return t
+}
+
+// socketColumns are the columns of a grouping.
+func socketColumns(by grouping) []socketColumn {
+	text := func(c table.Column, role table.Role, of func(*socketRow) string) socketColumn {
+		return socketColumn{
+			c, func(r *socketRow) table.Cell { return table.Cell{Text: cell.Clean(of(r)), Role: role} },
+			func(a, b *socketRow) int { return cmp.Compare(of(a), of(b)) },
+		}
+	}
+	number := func(c table.Column, role table.Role, show func(maybe.Of[int64], table.Role) table.Cell, of func(*socketRow) maybe.Of[int64]) socketColumn {
+		c.Align, c.Falling = cell.Right, true
+		return socketColumn{
+			c, func(r *socketRow) table.Cell { return show(of(r), role) },
+			func(a, b *socketRow) int { return view.CompareMaybe(of(a), of(b)) },
+		}
+	}
+	name := func(r *socketRow) string { return r.name }
+	kind := text(table.Column{Title: "KIND", Min: 6, Max: 14, Weight: 1, Rank: 6,
+		Explain: "The protocol and address family as ss names them: tcp, tcp6, udp, udp6, unix (stream), unix-dgram, unix-seqpacket."}, table.Muted, func(r *socketRow) string { return r.kind })
+	user := text(table.Column{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6, Explain: "The effective user of the process."}, table.Muted, func(r *socketRow) string { return r.user })
+	counted := number(table.Column{Title: "SOCKETS", Min: 10,
+		Explain: "How many sockets, of TCP, UDP and UNIX (sock_diag). Of a process: its fds that are sockets of any family. Not counted: namespaces that were not looked into (the card What is counted names them) and other families."},
+		table.Strong, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.sockets })
+	rest := []socketColumn{
+		counted,
+		number(table.Column{Title: "HERE", Min: 10, Rank: 5,
+			Explain: "Those whose other end is a socket of the same namespace: both ends take memory of this host. One loopback connection is two ends."},
+			table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.here }),
+		number(table.Column{Title: "STRUCTS", Min: 8, Rank: 1,
+			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},
+			table.Strong, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.structs }),
+		number(table.Column{Title: "BUFFERS", Min: 8, Rank: 2,
+			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel told of none of them."},
+			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.buffers }),
+	}
+	queues := []socketColumn{
+		number(table.Column{Title: "RXQ", Min: 8, Rank: 3,
+			Explain: "Bytes received that the process has not read (Recv-Q of ss; of UDP with the buffers' overhead, of UNIX datagrams the first). Listeners' accept queues are not in it."},
+			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.recv }),
+		number(table.Column{Title: "TXQ", Min: 8, Rank: 4,
+			Explain: "Bytes written that the other end has not acknowledged or, of UNIX, not read (Send-Q of ss). A listener's limit is not in it."},
+			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.send }),
+		number(table.Column{Title: "DROPS", Min: 6, Rank: 7,
+			Explain: "Packets thrown away since each socket was made (sk_drops): of UDP for want of buffer, of TCP for many reasons. Of a listener: connections it had no room for among them. Sockets that are gone are not counted."},
+			table.Warn, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.drops }),
+	}
+	switch by {
+	case byProcess:
+		pid := text(table.Column{Title: "PID", Min: 7, Align: cell.Right, Explain: "The process as this PID namespace numbers it."}, table.Plain, name)
+		pid.compare = func(a, b *socketRow) int { return cmp.Compare(a.pids[0], b.pids[0]) }
+		return append(append([]socketColumn{pid, user}, rest...),
+			number(table.Column{Title: "WATCHES", Min: 10, Rank: 4, Explain: "The watches of its epoll instances, of sockets and of anything else. A dash: not read (yet)."},
+				table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.watches }),
+			text(table.Column{Title: "COMMAND", Min: 15, Max: 60, Weight: 3, Rank: 1, Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."}, table.Plain, func(r *socketRow) string { return r.owner }))
+	case byPort:
+		accept := socketColumn{
+			table.Column{Title: "ACCEPTQ", Min: 16, Align: cell.Right, Falling: true, Rank: 1,
+				Explain: "Connections that wait for accept, of the backlog: what listen(2) was given, at most net.core.somaxconn. FULL: one more than the backlog waits, and new connections are dropped or time out. near: four fifths of it. A ? behind the stroke: this kernel does not tell the backlog."},
+			acceptQueue,
+			func(a, b *socketRow) int { return cmp.Or(compareShare(a, b), view.CompareMaybe(a.waiting, b.waiting)) },
+		}
+		columns := append([]socketColumn{
+			text(table.Column{Title: "LISTENS ON", Min: 18, Max: 44, Weight: 2, Explain: "The address and port, or the name of a UNIX socket (@ before an abstract one)."}, table.Strong, name), kind, accept,
+		}, rest...)
+		return append(append(columns, queues...),
+			text(table.Column{Title: "OWNER", Min: 14, Max: 40, Weight: 2, Rank: 2, Explain: "PID and name of a process that holds the listening socket, and how many more do; Enter goes there. A ?: no process whose fds may be listed."}, table.Plain,
+				func(r *socketRow) string { return r.owner }))
+	case byState:
+		first := text(table.Column{Title: "STATE", Min: 12, Max: 20, Weight: 1, Explain: "The state of the socket (include/net/tcp_states.h). UDP and UNIX sockets use ESTABLISHED (connected) and CLOSE (not connected), UNIX LISTEN too."}, table.Strong, name)
+		return append(append([]socketColumn{first, kind}, rest...), queues...)
+	case byRemote:
+		first := text(table.Column{Title: "REMOTE", Min: 18, Max: 44, Weight: 2, Explain: "The address of the other end, whatever its port; IPv4 also where it comes through an IPv6 socket."}, table.Strong, name)
+		return append(append([]socketColumn{first}, rest...), queues...)
+	}
+	first := text(table.Column{Title: "USER", Min: 12, Max: 30, Weight: 1, Explain: "The owner of the socket; a number where no process seen runs as that user."}, table.Strong, name)
+	return append(append([]socketColumn{first}, rest...), queues...)
+}
+
+// compareShare orders listeners by how full their accept queues are.
+func compareShare(a, b *socketRow) int {
+	share := func(r *socketRow) float64 {
+		if !r.waiting.Known || !r.backlog.Known {
+			return -1
+		}
+		return float64(r.waiting.Value) / float64(r.backlog.Value+1)
+	}
+	return cmp.Compare(share(a), share(b))
+}

@@ -1,0 +1,66 @@
+package view
+
+import (
+	"cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/units"
+)
+
+func CountOrDash(m maybe.Of[int64]) string {
+	if n, ok := m.Get(); ok {
+		return units.Count(n)
+	}
+	return "–"
+}
+
+func BytesOrDash(m maybe.Of[int64]) string {
+	if b, ok := m.Get(); ok {
+		return units.Bytes(b)
+	}
+	return "–"
+}
+
+func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
+	n, ok := m.Get()
+	switch {
+	case !ok:
+		return table.Cell{Text: "–", Role: table.Muted}
+	case n == 0:
+		return table.Cell{Text: "0 B", Role: table.Muted}
+	}
+	return table.Cell{Text: units.Bytes(n), Role: role}
+}
+
+// QuietZero writes a number; 0 steps back so that the others stand out.
+func QuietZero(n int64, role table.Role) table.Cell {
+	if n == 0 {
+		return table.Cell{Text: "0", Role: table.Muted}
+	}
+	return table.Cell{Text: units.Count(n), Role: role}
+}
+
+// LimitRole is limitPen for a table.
+func LimitRole(share float64) table.Role {
+	switch {
+	case share >= 0.95:
+		return table.Crit
+	case share >= 0.8:
+		return table.Warn
+	}
+	return table.Plain
+}
+
+// CompareMaybe orders what is absent below everything.
+func CompareMaybe[T cmp.Ordered](a, b maybe.Of[T]) int {
+	switch {
+	case a.Known && b.Known:
+		return cmp.Compare(a.Value, b.Value)
+	case a.Known:
+		return 1
+	case b.Known:
+		return -1
+	}
+	return 0
+}

@@ -1,0 +1,82 @@
+package view
+
+import (
+	"time"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// Stretched is from when on the wait for the next dump is worth a word.
+const Stretched = time.Second
+
+// socketMemory: structures against buffers, and what of it only looks
+// reclaimable.
+func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
+	structs, ok1 := s.StructBytes.Get()
+	buffers, ok2 := s.BufferBytes.Get()
+	line := func(name string, m maybe.Of[int64]) string {
+		value := "?"
+		if n, ok := m.Get(); ok {
+			value = units.Bytes(n)
+		}
+		cells := []draw.Cell{{Text: name, W: 10}, {Text: value, W: 9, Right: true, Pen: p.Strong}}
+		if bar := w - 10 - 9 - 7 - 3; ok1 && ok2 && structs+buffers > 0 && bar >= 3 {
+			share := float64(m.Value) / float64(structs+buffers)
+			cells = append(cells, draw.Cell{Text: p.Gauge(p.Bar, bar, share), W: bar}, draw.Cell{Text: units.Percent(share), W: 7, Right: true})
+		}
+		return draw.Columns(w, cells...)
+	}
+	lines := []draw.Line{{Text: line("structures", s.StructBytes)}, {Text: line("buffers", s.BufferBytes)}}
+	if n, ok := s.PinnedReclaimableBytes.Get(); ok {
+		head := "pinned     " + p.Strong.Ink(draw.FitRight(units.Bytes(n), 9))
+		words := Longest(w-21, `though "reclaimable", by these sockets`, `though "reclaimable"`, `"reclaimable"`, "")
+		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Warn.Ink(words), w), Drop: 2})
+	}
+	if ok1 && s.Total > 0 {
+		each := units.Count(structs / s.Total)
+		head := "a socket   " + p.Strong.Ink(draw.FitRight(each+" B", 9))
+		words := Longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
+		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
+	}
+	total := units.Many(s.Total, "socket")
+	here := units.Count(s.EndsHere) + " with their other end here"
+	text := Longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
+	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
+	if s.EndsHere > 0 {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("a loopback connection is two ends", w)), Drop: 5})
+	}
+	return lines
+}
+
+// WaitingText says how full an accept queue is.
+func WaitingText(waiting, backlog maybe.Of[int64]) string {
+	text := units.Many(waiting.Value, "connection") + " waiting, of a backlog "
+	limit, ok := backlog.Get()
+	if !ok {
+		return text + "that is not told"
+	}
+	text += "of " + units.Count(limit)
+	if QueueFull(waiting, backlog) {
+		text += ": FULL, no more is let in"
+	}
+	return text
+}
+
+// QueueFull reports whether a listener takes no more connections: the kernel
+// lets one more than the backlog wait (sk_acceptq_is_full in include/net/sock.h).
+func QueueFull(waiting, backlog maybe.Of[int64]) bool {
+	return waiting.Known && backlog.Known && waiting.Value > backlog.Value
+}
+
+// ExplainSocketMemory says where the numbers of socketMemory are from and what they
+// leave out.
+func ExplainSocketMemory() (title, text string) {
+	return "Socket memory", "Structures are what the slab holds for the sockets: sock, inode, file, dentry, security blobs and bind buckets, each kind and state with its own objects, as bytes of a slab over the objects in it. " +
+		"Buffers are what SKMEMINFO says of each socket: received and not read, written and not acknowledged, charged ahead, backlog and options.\n\n" +
+		"Pinned: inodes and dentries are in caches that the kernel counts into SReclaimable and so into MemAvailable, but no pressure frees those that a live socket holds.\n\n" +
+		"A socket whose other end is on this host counts for itself: a loopback connection is two ends and takes the memory of two.\n\n" +
+		"Not counted: epoll watches, routes, conntrack, the program's own memory, and what no one has explained yet. measured, derived and estimated are as on the Overview; a ? says that it is not known."
+}

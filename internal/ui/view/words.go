@@ -1,0 +1,73 @@
+package view
+
+import (
+	"strings"
+
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/table"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// ExplainColumn explains the column the person is on first, then the others.
+func ExplainColumn(t *table.Model) (title, text string) {
+	here := t.Column()
+	var b strings.Builder
+	b.WriteString(here.Explain)
+	b.WriteString("\n")
+	for _, c := range t.Columns() {
+		if c.Title != here.Title && c.Explain != "" {
+			b.WriteString("\n" + c.Title + ": " + c.Explain)
+		}
+	}
+	return here.Title, b.String()
+}
+
+// Longest is the first of the texts that fits into w cells, the last if none.
+func Longest(w int, texts ...string) string {
+	for _, t := range texts {
+		if draw.Width(t) <= w {
+			return t
+		}
+	}
+	return texts[len(texts)-1]
+}
+
+// Wrapped is a sentence over as many lines as it takes.
+func Wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
+	lines := AsLines(draw.Wrap(text, w))
+	for i := range lines {
+		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
+	}
+	return lines
+}
+
+func AsLines(texts []string) []draw.Line {
+	lines := make([]draw.Line, len(texts))
+	for i, t := range texts {
+		lines[i].Text = t
+	}
+	return lines
+}
+
+// LimitPen is the colour of a share of a limit; the percentage beside it says
+// the same.
+func LimitPen(p *draw.Pens, share float64) draw.Pen {
+	switch {
+	case share >= 0.95:
+		return p.Crit
+	case share >= 0.8:
+		return p.Warn
+	}
+	return p.Bar
+}
+
+func ConnectionsLeft(wall model.Wall) string {
+	if wall.Origin == model.Estimated {
+		return "≈ " + units.Count(wall.ConnectionsLeft)
+	}
+	return units.Count(wall.ConnectionsLeft)
+}
+
+// OthersCache stands for the parts that fewerParts adds up.
+const OthersCache = "others"
