@@ -29,7 +29,7 @@ build: ## one static binary, ./eptop, reproducible from its commit
 # Packages whose tests count what the whole machine holds (slab objects, sockets, files),
 # or time what thousands of sockets do: each runs alone. All other packages, new ones
 # too, run beside each other.
-ALONE ?= ./cmd/eptop ./internal/collect ./internal/fdinfo ./internal/loadgen ./internal/measure ./internal/slab ./internal/sock
+ALONE ?= ./cmd/eptop ./internal/collect ./internal/engine ./internal/fdinfo ./internal/loadgen ./internal/measure ./internal/slab ./internal/sock
 
 test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
 	CGO_ENABLED=1 $(GO) build -race $(PKG)
