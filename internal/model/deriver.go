@@ -30,9 +30,16 @@ func (d *Deriver) Derive(s *Sample) *Snapshot {
 	d.join(s)
 	d.count(s.Instances)
 	snap := d.derive(s)
-	snap.Judge()
-	d.past.add(snap)
+	d.Remember(snap)
 	return snap
+}
+
+// Remember takes a Snapshot as the next look: it fills in what follows from its numbers
+// and from those of the looks before. Derive has done it; a Snapshot that was put
+// together by hand, or that was kept without its history, needs it.
+func (d *Deriver) Remember(s *Snapshot) {
+	s.judge()
+	d.past.add(s)
 }
 
 // New says what a single look means, with none before it.

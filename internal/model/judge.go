@@ -1,9 +1,8 @@
 package model
 
-// Judge fills in what follows from the numbers of the Snapshot alone: levels of
-// limits, states of queues, sentences about nodes. Derive has done it; a Snapshot that
-// was put together by hand needs it.
-func (s *Snapshot) Judge() {
+// judge fills in what follows from the numbers of the Snapshot alone: levels of
+// limits, states of queues, sentences about nodes.
+func (s *Snapshot) judge() {
 	for i := range s.Walls {
 		s.Walls[i].Level = levelOf(s.Walls[i].Share())
 	}

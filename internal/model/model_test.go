@@ -364,3 +364,17 @@ func TestObjectsOfNoNode(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitingInstancesCountOnce: an instance that several processes share and two fds of
+// one of them waits once for its first read.
+func TestWaitingInstancesCountOnce(t *testing.T) {
+	s := sample()
+	s.Instances = []InstanceSample{
+		{Holders: []epoll.Holder{{PID: 10, FD: 4}, {PID: 11, FD: 4}, {PID: 11, FD: 9}}, State: Absent},
+		{Holders: []epoll.Holder{{PID: 20, FD: 3}}, State: Denied},
+	}
+	snap := New(s)
+	if snap.Epoll.Unread != 2 || snap.Epoll.Waiting != 1 || snap.Process(11).Waiting != 1 || snap.Process(20).Waiting != 0 {
+		t.Errorf("%+v, of pid 11 %d, of pid 20 %d wait", snap.Epoll, snap.Process(11).Waiting, snap.Process(20).Waiting)
+	}
+}

@@ -46,7 +46,7 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 		Delay: time.Second, Version: "1.0",
 		Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
 			r.focuses <- f
-			return r.snap, r.err
+			return viewtest.Looked(r.snap), r.err
 		},
 		Save: func(*model.Snapshot) (string, error) { return "/tmp/eptop-1.json", nil },
 	}

@@ -19,6 +19,9 @@ func fixtureUnread(state model.State) *model.Snapshot {
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		p.Watches, p.Unread = 0, p.Instances
+		if state == model.Absent {
+			p.Waiting = p.Unread
+		}
 		p.KernelBytes.Watches = maybe.Of[int64]{}
 		p.KernelBytes.Total = maybe.Some(p.KernelBytes.Total.Value)
 		p.KernelBytes.LeavesOut = []string{"watches"}
@@ -29,6 +32,9 @@ func fixtureUnread(state model.State) *model.Snapshot {
 	}
 	n := len(s.Processes)
 	s.Epoll.Watches, s.Epoll.Unread, s.Epoll.Instances = 0, n, n
+	if state == model.Absent {
+		s.Epoll.Waiting = n
+	}
 	for i := range s.Epoll.Users {
 		u := &s.Epoll.Users[i]
 		u.Watches, u.Unread, u.WatchBytes = 0, u.Instances, maybe.Of[int64]{}

@@ -103,6 +103,7 @@ func newLoadKeys(keys view.KeyMap) loadKeys {
 	}
 }
 
+// New returns the Load view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	return &View{keys: newLoadKeys(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
 }

@@ -46,6 +46,7 @@ const (
 	cardModules
 )
 
+// New returns the Nodes view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	return &View{keys: keys, pens: draw.NewPens(theme.New(true))}
 }

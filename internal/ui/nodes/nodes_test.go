@@ -64,68 +64,6 @@ func TestNodesDetached(t *testing.T) {
 	}
 }
 
-func TestDistanceWords(t *testing.T) {
-	ns := func(rows ...[]int) (out []model.Node) {
-		for i, d := range rows {
-			out = append(out, model.Node{ID: i, Distances: d})
-		}
-		return out
-	}
-	for _, tt := range []struct {
-		nodes []model.Node
-		want  string
-	}{
-		{ns([]int{10}), ""},
-		{ns(nil, nil), ""},
-		{ns([]int{10, 21}, []int{21, 10}), "every other 2.1 × as far"},
-		{ns([]int{10, 21, 31}, nil, []int{31, 21, 10}), "the others 2.1 to 3.1 × as far"},
-		{ns([]int{10, 10}, []int{10, 10}), ""},
-	} {
-		if got := distanceWords(tt.nodes); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
-			t.Errorf("%v: %q, want %q", tt.nodes, got, tt.want)
-		}
-	}
-}
-
-func TestMissWords(t *testing.T) {
-	node := func(id int, hit, foreign int64) model.Node {
-		return model.Node{ID: id, Numastat: &model.Numastat{Hit: hit, Foreign: foreign}}
-	}
-	for _, tt := range []struct {
-		nodes []model.Node
-		want  []string
-	}{
-		{[]model.Node{node(0, 100, 0), {ID: 1}}, nil},
-		{[]model.Node{node(0, 0, 0), node(1, 960, 40)}, nil},
-		{[]model.Node{node(0, 90, 10), node(3, 80, 20)}, []string{"20.0 % of the pages wanted on node 3 since boot came from another, for want of room; 1 more node had to refuse some too."}},
-	} {
-		if got := missWords(tt.nodes); !slices.Equal(got, tt.want) {
-			t.Errorf("%q, want %q", got, tt.want)
-		}
-	}
-}
-
-func TestPressureWords(t *testing.T) {
-	zone := func(free int64) model.Zone {
-		return viewtest.Zone(1, "Normal", free, 100, 200, 300, 400, 9000, 9000, 9000)
-	}
-	for _, tt := range []struct {
-		zones []model.Zone
-		want  []string
-	}{
-		{[]model.Zone{zone(200), zone(8000), {Node: 1, Name: "Movable"}}, nil},
-		{[]model.Zone{zone(199)}, []string{"Zone Normal of node 1 is below its low mark: kswapd reclaims memory there."}},
-		{[]model.Zone{zone(99)}, []string{"Zone Normal of node 1 is below its min mark: whoever allocates there has to reclaim memory first."}},
-	} {
-		if got := pressureWords(tt.zones); !slices.Equal(got, tt.want) {
-			t.Errorf("%q, want %q", got, tt.want)
-		}
-	}
-	if got := pressureWords(slices.Repeat([]model.Zone{zone(1)}, 9)); len(got) != 4 || got[3] != "6 more zones below low." {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestModuleSum(t *testing.T) {
 	dimm := model.MemoryModule{SizeBytes: maybe.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: maybe.Some[int64](4800), ConfiguredMTs: maybe.Some[int64](4400)}
 	for _, tt := range []struct {
@@ -169,32 +107,6 @@ func TestHomeWords(t *testing.T) {
 	} {
 		if got := homeWords(&tt.at); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.at, got, tt.want)
-		}
-	}
-}
-
-// TestNodeWords: what a node lacks, and which numbers are free; a node that went away
-// is no gap.
-func TestNodeWords(t *testing.T) {
-	node := func(id int, cpus string, total int64, distances ...int) model.Node {
-		return model.Node{ID: id, CPUs: maybe.Some(cpus), MemTotalBytes: maybe.Some(total), Distances: distances}
-	}
-	for _, tt := range []struct {
-		nodes []model.Node
-		gone  []int
-		want  []string
-	}{
-		{[]model.Node{node(0, "0", 1, 10, 31), node(2, "1", 1, 31, 10)}, []int{1}, nil},
-		{[]model.Node{node(0, "0", 1, 10, 31), node(3, "1", 1, 31, 10)}, []int{1}, []string{"There is no node 2: the numbering has a gap."}},
-		{[]model.Node{node(0, "0", 1, 10, 31, 21), node(2, "1", 0, 31, 10, 22), node(3, "", 1, 21, 22, 10)}, []int{1}, []string{
-			"Node 2 has no memory: its CPUs take it from node 3 (distance 22).",
-			"Node 3 has no CPUs: its memory is remote for every CPU.",
-		}},
-		{[]model.Node{node(0, "0", 1, 10, 31), node(1, "", 0, 31, 10)}, nil, []string{"Node 1 has neither CPUs nor memory."}},
-		{[]model.Node{{ID: 0}, {ID: 1}}, nil, nil},
-	} {
-		if got := nodeWords(tt.nodes, tt.gone); !slices.Equal(got, tt.want) {
-			t.Errorf("%q, want %q", got, tt.want)
 		}
 	}
 }

@@ -293,7 +293,7 @@ func (v *View) memoryLines(w int) []draw.Line {
 	} else {
 		lines = append(lines, view.Wrapped(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
 	}
-	slab, ok := slabBytes(v.snap).Get()
+	slab, ok := v.snap.Host.SlabBytes().Get()
 	pinned, okPinned := pinnedBytes(v.snap)
 	if !ok {
 		return lines
@@ -370,13 +370,13 @@ func (v *View) trendLines(w int) []draw.Line {
 	if v.h >= 36 {
 		high = 2
 	}
-	chart := func(name string, values []float64, value string, drop int) []draw.Line {
+	chart := func(name string, values []int64, value string, drop int) []draw.Line {
 		wide := w - 8 - 1 - 10
 		if wide < 4 || len(values) == 0 {
 			return []draw.Line{{Text: draw.Spread(name, value, w), Drop: drop}}
 		}
-		lo, hi := view.ChartRange(values)
-		rows := draw.Chart(p.Bar, wide, high, values, lo, hi)
+		points, lo, hi := view.ChartPoints(values)
+		rows := draw.Chart(p.Bar, wide, high, points, lo, hi)
 		lines := make([]draw.Line, high)
 		for i, row := range rows {
 			cells := []draw.Cell{{W: 8}, {Text: row, W: wide}, {W: 9}}
@@ -393,10 +393,10 @@ func (v *View) trendLines(w int) []draw.Line {
 		if v.snap.Hidden > 0 && e.Unread == 0 {
 			value = "≥ " + value
 		}
-		lines = chart("watches", v.past.watches, value, 0)
+		lines = chart("watches", v.snap.History.Watches, value, 0)
 	}
-	if b, ok := slabBytes(v.snap).Get(); ok {
-		lines = append(lines, chart("slab", v.past.slab, units.Bytes(b), 8)...)
+	if b, ok := v.snap.Host.SlabBytes().Get(); ok {
+		lines = append(lines, chart("slab", v.snap.History.SlabBytes, units.Bytes(b), 8)...)
 	}
 	return lines
 }

@@ -23,7 +23,6 @@ type View struct {
 	pens *draw.Pens
 	w, h int
 	snap *model.Snapshot
-	past history
 
 	deck view.Deck[overviewCard]
 }
@@ -41,6 +40,7 @@ const (
 	cardMissing
 )
 
+// New returns the Overview view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	return &View{
 		keys: keys, pens: draw.NewPens(theme.New(true)),
@@ -63,7 +63,6 @@ func (v *View) SetSize(w, h int) {
 
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
-	v.past.add(s)
 	v.deck.Table.SetSource(topRows{s})
 	v.deck.Table.SetEmpty(view.NoProcess(s))
 	v.layout()
@@ -141,7 +140,10 @@ func (v *View) roomy() bool { return v.h >= 30 }
 
 // trendTitle says how far back the chart goes.
 func (v *View) trendTitle() string {
-	if span := v.past.span(); span > 0 {
+	if v.snap == nil {
+		return ""
+	}
+	if span := v.snap.History.Span(len(v.snap.History.Times)); span > 0 {
 		return "the last " + view.RoundDuration(span)
 	}
 	return "from now on"

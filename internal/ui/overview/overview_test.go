@@ -8,6 +8,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
@@ -40,15 +41,13 @@ func TestOverviewCursor(t *testing.T) {
 // counts once.
 func TestOverviewTrend(t *testing.T) {
 	v := viewtest.Maker(New).Show(nil, 160, 47).(*View)
-	for i := range 2 * view.HistoryLen {
+	var d model.Deriver
+	for i := range 300 {
 		s := viewtest.Rich()
 		s.Time = s.Time.Add(time.Duration(i) * time.Second)
 		s.Epoll.Watches = int64(i)
+		d.Remember(s)
 		v.SetSnapshot(s)
-		v.SetSnapshot(s)
-	}
-	if n := len(v.past.watches); n != view.HistoryLen || v.past.watches[0] != view.HistoryLen || v.past.watches[n-1] != 2*view.HistoryLen-1 {
-		t.Errorf("the history keeps %d looks, from %v", n, v.past.watches[:1])
 	}
 	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "Trend · the last 5 min") {
 		t.Errorf("no trend of five minutes:\n%s", screen)

@@ -30,6 +30,7 @@ type View struct {
 	passing bool
 }
 
+// New returns the Processes view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	v := &View{keys: keys, table: newProcessTable(keys.Keys), one: newProcess(keys)}
 	v.SetTheme(theme.New(true))

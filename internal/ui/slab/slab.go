@@ -32,6 +32,7 @@ type View struct {
 	nodes int // for which the table's columns are
 }
 
+// New returns the Slab view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	v := &View{
 		keys:    keys,

@@ -42,6 +42,7 @@ const (
 	cardStates
 )
 
+// New returns the Sockets view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	v := &View{
 		keys:  keys,

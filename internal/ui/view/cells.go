@@ -8,6 +8,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
+// CountOrDash writes a count, or a dash where it is absent.
 func CountOrDash(m maybe.Of[int64]) string {
 	if n, ok := m.Get(); ok {
 		return units.Count(n)
@@ -15,6 +16,7 @@ func CountOrDash(m maybe.Of[int64]) string {
 	return "–"
 }
 
+// BytesOrDash writes bytes, or a dash where they are absent.
 func BytesOrDash(m maybe.Of[int64]) string {
 	if b, ok := m.Get(); ok {
 		return units.Bytes(b)
@@ -22,6 +24,7 @@ func BytesOrDash(m maybe.Of[int64]) string {
 	return "–"
 }
 
+// MaybeBytes is a table cell with bytes, or a muted dash where they are absent.
 func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	n, ok := m.Get()
 	switch {

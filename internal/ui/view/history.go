@@ -9,6 +9,7 @@ import (
 // HistoryLen is how many looks a history keeps: five minutes at one a second.
 const HistoryLen = 300
 
+// Push appends a value to a history and drops the oldest where HistoryLen are kept.
 func Push[T any](s []T, v T) []T {
 	if len(s) < HistoryLen {
 		return append(s, v)
@@ -27,6 +28,16 @@ func ChartRange(values []float64) (lo, hi float64) {
 	}
 	lo, hi = slices.Min(values), slices.Max(values)
 	return lo, max(hi, lo*1.01)
+}
+
+// ChartPoints are values as a chart takes them, with the range of ChartRange.
+func ChartPoints(values []int64) (points []float64, lo, hi float64) {
+	points = make([]float64, len(values))
+	for i, v := range values {
+		points[i] = float64(v)
+	}
+	lo, hi = ChartRange(points)
+	return points, lo, hi
 }
 
 // RoundDuration writes a stretch of time as a person would say it.

@@ -34,10 +34,12 @@ type Overlay struct {
 	way string
 }
 
+// NewOverlay returns a box whose text lines writes for an inner width.
 func NewOverlay(title string, lines func(*draw.Pens, int) []string) *Overlay {
 	return &Overlay{title: title, lines: lines, way: "Esc closes"}
 }
 
+// Box returns the box itself: see Boxed.
 func (o *Overlay) Box() *Overlay { return o }
 
 // Paragraphs writes a text as wrapped lines.
@@ -53,6 +55,7 @@ func Paragraphs(text string) func(*draw.Pens, int) []string {
 	}
 }
 
+// Pressed scrolls the text, or closes the box.
 func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) {
 	switch {
 	case key.Matches(msg, k.Up):
@@ -75,6 +78,7 @@ func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) 
 	return o, nil, true
 }
 
+// Scroll moves the text by so many lines, not past its ends.
 func (o *Overlay) Scroll(by int) { o.top = max(0, min(o.beyond, o.top+by)) }
 
 // Over draws the box over the lines of a view of w cells.
@@ -107,12 +111,14 @@ type Question struct {
 	yes tea.Cmd
 }
 
+// NewQuestion returns a question; its yes is run when it is answered so.
 func NewQuestion(title, text string, yes tea.Cmd) *Question {
 	q := &Question{NewOverlay(title, Paragraphs(text)), yes}
 	q.way = "y or Enter: yes · Esc: no"
 	return q
 }
 
+// Pressed answers the question, or scrolls its text.
 func (q *Question) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) {
 	switch {
 	case key.Matches(msg, k.Enter), msg.String() == "y":

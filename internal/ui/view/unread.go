@@ -11,40 +11,14 @@ import (
 type Gap struct{ Waiting, Failed int }
 
 // GapOf is what a process's sums leave out. Two fds of one instance are one.
-func GapOf(p *model.Process) Gap {
-	var g Gap
-	for i := range p.Epolls {
-		if e := &p.Epolls[i]; e.State == model.Absent && firstHolder(p.PID, e, true) {
-			g.Waiting++
-		}
-	}
-	return g.of(p.Unread)
-}
+func GapOf(p *model.Process) Gap { return Gap{Waiting: p.Waiting, Failed: p.Unread - p.Waiting} }
 
 // HostGap is what the sums over the whole host leave out.
 func HostGap(s *model.Snapshot) Gap {
-	var g Gap
-	if s.Epoll.Unread == 0 {
-		return g
-	}
-	for i := range s.Processes {
-		p := &s.Processes[i]
-		for j := range p.Epolls {
-			if e := &p.Epolls[j]; e.State == model.Absent && firstHolder(p.PID, e, false) {
-				g.Waiting++
-			}
-		}
-	}
-	return g.of(s.Epoll.Unread)
+	return Gap{Waiting: s.Epoll.Waiting, Failed: s.Epoll.Unread - s.Epoll.Waiting}
 }
 
-// of makes of the instances found waiting a gap of n in all.
-func (g Gap) of(n int) Gap {
-	g.Waiting = min(g.Waiting, n)
-	g.Failed = n - g.Waiting
-	return g
-}
-
+// Any reports whether the sum leaves out anything.
 func (g Gap) Any() bool { return g.Waiting+g.Failed > 0 }
 
 // Words name the gap, the longest first.
@@ -60,21 +34,10 @@ func (g Gap) Words() []string {
 	return []string{"without " + failed + " that could not be read and " + waiting + " not read yet", without + " not read", without}
 }
 
-// firstHolder reports whether an fd of an instance is the first of those that hold
-// it, to count the instance once: of one process's (within) or of all.
-func firstHolder(pid int, e *model.Epoll, within bool) bool {
-	for _, h := range e.SharedWith {
-		if h.PID == pid && h.FD < e.FD || !within && h.PID < pid {
-			return false
-		}
-	}
-	return true
-}
-
 // WatchesOf is the number of watches of a process as far as it is known; absent
 // where none of its instances was read.
 func WatchesOf(p *model.Process) maybe.Of[int64] {
-	return maybe.Of[int64]{Value: p.Watches, Known: !allUnread(p)}
+	return maybe.When(p.Watches, !allUnread(p))
 }
 
 // allUnread: nothing is known of any watch of the process.

@@ -42,6 +42,7 @@ func Wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
 	return lines
 }
 
+// AsLines makes lines of a card, none of which is dropped, from texts.
 func AsLines(texts []string) []draw.Line {
 	lines := make([]draw.Line, len(texts))
 	for i, t := range texts {
@@ -62,6 +63,7 @@ func LimitPen(p *draw.Pens, share float64) draw.Pen {
 	return p.Bar
 }
 
+// ConnectionsLeft writes how many connections a limit lets in, ≈ before an estimate.
 func ConnectionsLeft(wall model.Wall) string {
 	if wall.Origin == model.Estimated {
 		return "≈ " + units.Count(wall.ConnectionsLeft)

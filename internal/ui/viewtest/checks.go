@@ -35,6 +35,15 @@ func differs(name, machine string) bool {
 	return true
 }
 
+// Looked makes a Snapshot that was put together by hand what a first look gives, unless
+// it is of a later one.
+func Looked(s *model.Snapshot) *model.Snapshot {
+	if s != nil && len(s.History.Times) == 0 {
+		new(model.Deriver).Remember(s)
+	}
+	return s
+}
+
 // Maker makes a view, to be held to what is asked of every one.
 type Maker func(view.KeyMap) view.View
 
@@ -44,7 +53,7 @@ func (n Maker) Show(s *model.Snapshot, w, h int) view.View {
 	v.SetTheme(theme.New(true))
 	v.SetSize(w, h)
 	if s != nil {
-		v.SetSnapshot(s)
+		v.SetSnapshot(Looked(s))
 	}
 	return v
 }

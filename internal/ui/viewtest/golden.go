@@ -32,10 +32,10 @@ func Golden(t *testing.T, name, screen string) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; go test ./internal/ui -update writes it", err)
+		t.Fatalf("%v; go test -update in this package writes it", err)
 	}
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("%s differs (-want +got); go test ./internal/ui -update accepts it\n%s", path, diff)
+		t.Errorf("%s differs (-want +got); go test -update in this package accepts it\n%s", path, diff)
 	}
 }
 

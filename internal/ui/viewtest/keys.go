@@ -2,6 +2,7 @@ package viewtest
 
 import tea "charm.land/bubbletea/v2"
 
+// Press returns the key of a name.
 func Press(name string) tea.KeyPressMsg {
 	named := map[string]rune{
 		"up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "pgup": tea.KeyPgUp,

@@ -22,6 +22,7 @@ type Loader struct {
 	hold chan struct{}
 }
 
+// Start records the plan and returns Err.
 func (f *Loader) Start(p model.LoadPlan) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -29,6 +30,7 @@ func (f *Loader) Start(p model.LoadPlan) error {
 	return f.Err
 }
 
+// Set records n; after Block it waits.
 func (f *Loader) Set(n int64) {
 	f.mu.Lock()
 	f.calls = append(f.calls, fmt.Sprintf("set %d", n))
@@ -39,6 +41,7 @@ func (f *Loader) Set(n int64) {
 	}
 }
 
+// Load returns Answer.
 func (f *Loader) Load() *model.Load {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,6 +99,7 @@ func WithLoad(l *model.Load) *model.Snapshot {
 
 // The loads are of 10 000 connections in the machine's words.
 
+// LoadOpening is a load that has opened a third of its connections.
 func LoadOpening() *model.Load {
 	l := &model.Load{
 		Plan: model.DefaultLoadPlan(), Time: Time.Add(time.Second), AboveBytes: maybe.Some[int64](27_900_000),
@@ -111,6 +115,7 @@ func LoadOpening() *model.Load {
 	return l
 }
 
+// LoadHolding is a load that is open and measured.
 func LoadHolding() *model.Load {
 	l := LoadOpening()
 	l.Time = l.Time.Add(time.Second)
@@ -152,6 +157,7 @@ func LoadStopped() *model.Load {
 	return l
 }
 
+// LoadDrained is a load that is closed, its memory back.
 func LoadDrained() *model.Load {
 	l := LoadHolding()
 	l.Time = l.Time.Add(time.Minute)
@@ -170,6 +176,7 @@ func LoadDenied() *model.Load {
 	return l
 }
 
+// Expect fails unless the loader was asked for exactly this since the last Asked.
 func (f *Loader) Expect(t *testing.T, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, f.Asked()); diff != "" {

@@ -13,6 +13,7 @@ import (
 // The fixtures are whole machines as literal snapshots; every test of a view
 // starts from one of them. Each call makes a fresh Snapshot.
 
+// Time is when all the machines were looked at.
 var Time = time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC)
 
 // Rich is a busy machine seen by root: 6.18, one node, eight echo
@@ -326,13 +327,13 @@ func Shared() *model.Snapshot {
 		{FD: 30, State: model.Absent, NextRead: 3 * time.Second},
 		{FD: 31, State: model.Denied, Problem: "fdinfo of fd 31: permission denied"},
 	}
-	p.Instances, p.Watches, p.Unread, p.Problem = 5, 31, 2, ""
+	p.Instances, p.Watches, p.Unread, p.Waiting, p.Problem = 5, 31, 2, 1, ""
 	p.KernelBytes.LeavesOut = []string{"watches of 2 unread instances"}
 	child := Process(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
 	child.Epolls[0] = first
 	child.Epolls[0].SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
 	s.Processes = append([]model.Process{p, child}, s.Processes...)
-	s.Epoll.Unread, s.Hidden = 2, 41
+	s.Epoll.Unread, s.Epoll.Waiting, s.Hidden = 2, 1, 41
 	return s
 }
 

@@ -170,6 +170,7 @@ func OddNodes() *model.Snapshot {
 	return s
 }
 
+// Zone makes a zone; its numbers are pages.
 func Zone(node int, name string, free, low0, low, high, promo, spanned, present, managed int64) model.Zone {
 	return model.Zone{
 		Node: node, Name: name, Free: free, Boost: maybe.Some[int64](0), Min: low0, Low: low, High: high,

@@ -2,4 +2,5 @@
 
 package viewtest
 
+// RaceEnabled: see race.go.
 const RaceEnabled = false
