@@ -26,11 +26,18 @@ all: build lint test ## what CI does, but for test-vm (the default)
 build: ## one static binary, ./eptop, reproducible from its commit
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o eptop ./cmd/eptop
 
-# One package at a time: some tests count what the whole machine holds, and others
-# open thousands of sockets.
+# Packages whose tests count what the whole machine holds (slab objects, sockets, files),
+# or time what thousands of sockets do: each runs alone. All other packages, new ones
+# too, run beside each other.
+ALONE ?= ./cmd/eptop ./internal/collect ./internal/engine ./internal/fdinfo ./internal/loadgen ./internal/measure ./internal/slab ./internal/sock
+
 test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
 	CGO_ENABLED=1 $(GO) build -race $(PKG)
-	CGO_ENABLED=1 $(GO) test -race -p 1 $(TESTFLAGS) $(PKG)
+	@alone=$$($(GO) list $(ALONE)) && all=$$($(GO) list $(PKG)) || exit; failed=0; export CGO_ENABLED=1; \
+	run() { echo "$(GO) test -race $$*"; $(GO) test -race "$$@" || failed=1; }; \
+	beside=$$(echo "$$all" | grep -Fvx "$$alone"); [ -z "$$beside" ] || run $(TESTFLAGS) $$beside; \
+	counting=$$(echo "$$all" | grep -Fx "$$alone"); [ -z "$$counting" ] || run -p 1 $(TESTFLAGS) $$counting; \
+	exit $$failed
 
 test-deps: ## install what the tests need and this machine lacks (Debian)
 	@tools/test-deps test
@@ -56,8 +63,9 @@ vet: ## go vet
 fmt: ## format the code
 	gofmt -l -w cmd internal test
 
-lint: ## gofmt, vet, staticcheck and the import rules, as .golangci.yml has them
+lint: ## gofmt, vet, staticcheck and the import rules (.golangci.yml), and dead code
 	$(TOOL) golangci-lint run ./...
+	tools/deadcode tools/deadcode-allowed ./...
 
 vulncheck: ## known vulnerabilities in the dependencies (needs https://vuln.go.dev)
 	$(TOOL) govulncheck ./...

@@ -28,12 +28,6 @@ var ErrMalformed = errors.New("malformed")
 // of this name with different sizes. Do not modify it.
 type Sizes map[string]uint32
 
-// Of returns the size of a struct in bytes.
-func (s Sizes) Of(name string) (bytes uint32, ok bool) {
-	bytes, ok = s[name]
-	return bytes, ok
-}
-
 // maxFileBytes is far above any kernel's type information (5 to 10 MB) and
 // bounds what a wrong file can make Load read.
 const maxFileBytes = 256 << 20

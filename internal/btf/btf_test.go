@@ -90,10 +90,10 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(Sizes{object.Epitem.Struct: 120, object.TCP.Struct: 2304, object.File.Struct: 184}, got); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
 	}
-	if size, ok := got.Of(object.Epitem.Struct); !ok || size != 120 {
+	if size, ok := got[object.Epitem.Struct]; !ok || size != 120 {
 		t.Errorf("epitem has %d bytes (%v)", size, ok)
 	}
-	if size, ok := got.Of(object.BindAddress.Struct); ok {
+	if size, ok := got[object.BindAddress.Struct]; ok {
 		t.Errorf("a struct the kernel does not have has %d bytes", size)
 	}
 }
@@ -164,7 +164,7 @@ func FuzzLoad(f *testing.F) {
 func TestLive(t *testing.T) {
 	s := live(t)
 	for _, name := range object.Structs() {
-		size, ok := s.Of(name)
+		size, ok := s[name]
 		if !ok && name != object.EpitemsHead.Struct && name != object.BindAddress.Struct && name != object.UNIX.Struct && name != object.TCPv6.Struct && name != object.UDPv6.Struct {
 			t.Errorf("no struct %s", name)
 		}

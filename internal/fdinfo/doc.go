@@ -15,8 +15,8 @@
 // What looking costs the process that is looked at:
 //
 //   - Reading the fdinfo file of an epoll holds ep->mtx for the whole walk, so the
-//     target's epoll_ctl and epoll_wait stop meanwhile. [Reader.Read] reports
-//     that time, [FS.Judge] reports what it added, and an [EpollFile] that is
+//     target's epoll_ctl and epoll_wait stop meanwhile. [Reader.ReadFile] reports
+//     that time, [FS.JudgeShared] reports what it added, and an [EpollFile] that is
 //     kept open takes a third of it.
 //   - Listing /proc/PID/fd makes the kernel create one proc inode and one dentry
 //     a descriptor (about 920 bytes of slab). [FS.List] takes a limit, and

@@ -8,31 +8,6 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// Sharing says how many processes hold an epoll instance.
-type Sharing uint8
-
-const (
-	// SharingUnknown: kcmp(2) could not compare the holder with others.
-	SharingUnknown Sharing = iota
-	// Unshared: one process holds it, perhaps under several descriptors.
-	Unshared
-	// Shared: several processes hold it, as after a fork.
-	Shared
-)
-
-// String returns the state as a lower-case word.
-func (s Sharing) String() string {
-	switch s {
-	case SharingUnknown:
-		return "unknown"
-	case Unshared:
-		return "unshared"
-	case Shared:
-		return "shared"
-	}
-	return "invalid"
-}
-
 // Instance is one epoll instance and those who hold it.
 type Instance struct {
 	// Holders in the order they were added. It has at least one.
@@ -40,20 +15,6 @@ type Instance struct {
 	// Comparable is false where kcmp(2) refused the holder, so that it may be the
 	// same instance as another one.
 	Comparable bool
-}
-
-// Sharing tells whether several processes hold the instance, as far as the
-// holders that were added tell.
-func (i *Instance) Sharing() Sharing {
-	for _, h := range i.Holders[1:] {
-		if h.PID != i.Holders[0].PID {
-			return Shared
-		}
-	}
-	if !i.Comparable {
-		return SharingUnknown
-	}
-	return Unshared
 }
 
 // Instances groups the holders of epolls by instance. It keeps the instances in

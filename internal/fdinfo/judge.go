@@ -13,7 +13,7 @@ type View struct {
 	FDs *Listing
 }
 
-// JudgeStats says what [FS.Judge] found out and what it cost.
+// JudgeStats says what [FS.JudgeShared] found out and what it cost.
 type JudgeStats struct {
 	Current  int // watches proven to be what their descriptor is
 	Stale    int // watches whose descriptor is closed or another file
@@ -27,19 +27,11 @@ type JudgeStats struct {
 // maxVerify bounds how many watches one call asks about one by one.
 const maxVerify = 1024
 
-// Judge sets Link and Kind of every watch of the epoll that is descriptor epfd of
-// a process. watches are all that one read of its fdinfo returned, in that
-// order; l is a listing of the process's descriptors, of about the same time or
-// nil. budget bounds the time spent in kcmp(2).
-//
-// An instance that several processes hold needs [FS.JudgeShared]: a watch that one
-// of them added can look stale to another.
-func (f *FS) Judge(pid, epfd int, watches []epoll.Watch, l *Listing, budget time.Duration) JudgeStats {
-	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, watches, budget)
-}
-
-// JudgeShared is [FS.Judge] for an instance with several holders. A watch is
-// Current when it is for any of them, and Stale when it is for none.
+// JudgeShared sets Link and Kind of every watch of an epoll. views are all its
+// holders: a watch that one of them added can look stale to another. A watch is
+// Current when it is for any of them, and Stale when it is for none. watches are all
+// that one read of the epoll's fdinfo returned, in that order. budget bounds the time
+// spent in kcmp(2).
 //
 // The inode number of a socket identifies it, so a socket that the listing has
 // under the same number is Current at no cost. Everything else is a suspect and

@@ -154,13 +154,13 @@ func TestListingOfAnotherTime(t *testing.T) {
 	must(t, pair[1], nil)
 	watch(t, epfd, closed, epoll.In)
 	var r Reader
-	watches, _, err := r.Read(f, os.Getpid(), epfd, nil)
+	watches, _, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unix.Close(closed) // no duplicate: the watch goes with it
 	for name, l := range map[string]*Listing{"before": &before, "none": nil} {
-		f.Judge(os.Getpid(), epfd, watches, l, time.Minute)
+		judgeAlone(f, os.Getpid(), epfd, watches, l, time.Minute)
 		t.Log("listing:", name)
 		wantLinks(t, watches, opened, 1, 0, 0)
 		wantLinks(t, watches, closed, 0, 0, 1)
@@ -197,7 +197,7 @@ func TestWithoutBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats := f.Judge(os.Getpid(), epfd, watches, &l, 0)
+	stats := judgeAlone(f, os.Getpid(), epfd, watches, &l, 0)
 	if (stats != JudgeStats{Current: 1, Unproven: 1}) {
 		t.Errorf("%+v", stats)
 	}
@@ -277,7 +277,7 @@ func TestLongFile(t *testing.T) {
 		sum += fd
 	}
 	var r Reader
-	watches, took, err := r.Read(f, os.Getpid(), epfd, nil)
+	watches, took, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

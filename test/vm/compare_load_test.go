@@ -161,7 +161,7 @@ func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 	total := s.Host.MemTotalBytes.Value
 	c.within("sysctl", "charge of a watch", total*97/100, total*103/100, memory)
 
-	before, err := slab.ParseSlabinfo(readResult(t, dir, "idle/proc/slabinfo"))
+	before, err := new(slab.Parser).AppendCaches(nil, readResult(t, dir, "idle/proc/slabinfo"))
 	if err != nil {
 		t.Fatal(err)
 	}
