@@ -11,7 +11,7 @@ import (
 func (s *Snapshot) Target(w epoll.Watch) Target {
 	t := newTarget(w)
 	if so, ok := s.SocketOf(w); ok {
-		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local, so.Peer
+		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local.String(), so.Peer.String()
 		t.RecvQueue, t.SendQueue, t.BufferBytes = so.RecvQueue, so.SendQueue, so.Buffers
 		if so.PeerHere {
 			t.Notes = append(t.Notes, "peer on this host")
