@@ -67,7 +67,7 @@ func say(cmd *cobra.Command, text string) { fmt.Fprintln(cmd.ErrOrStderr(), text
 func holding(s loadgen.Status, hold time.Duration) string {
 	text := units.Many(s.Open, "connection") + " open"
 	if s.StoppedBy != "" {
-		text += ", stopped by " + s.StoppedBy + " (" + s.Reason + ")"
+		text += ", stopped by " + string(s.StoppedBy) + " (" + s.Reason + ")"
 	}
 	switch {
 	case hold < 0:

@@ -42,9 +42,8 @@ type Generator struct {
 }
 
 // Guard is asked again and again while connections are opened whether to go on: it
-// names the wall that is near, in the words of Status.StoppedBy, and says why; wall ""
-// goes on.
-type Guard func() (wall, reason string)
+// names the wall that is near and says why; wall "" goes on.
+type Guard func() (wall Wall, reason string)
 
 // New makes a generator that holds nothing yet; no process is started before
 // connections are wanted. Besides MemAvailable it heeds guards.

@@ -77,18 +77,18 @@ func (g *Generator) hire() {
 }
 
 // startWall is the limit behind an error of starting workers.
-func startWall(err error) string {
+func startWall(err error) Wall {
 	switch {
 	case errors.Is(err, unix.EMFILE):
-		return "nofile"
+		return WallNofile
 	case errors.Is(err, unix.ENFILE):
-		return "file_max"
+		return WallFileMax
 	case errors.Is(err, unix.EAGAIN):
-		return "tasks"
+		return WallTasks
 	case errors.Is(err, unix.ENOMEM):
-		return "memory"
+		return WallMemory
 	}
-	return "error"
+	return WallError
 }
 
 // atOnce is how many pairs open at the same time. Each keeps a client busy, and the
@@ -161,11 +161,11 @@ func (g *Generator) guard(now time.Time) {
 	g.guardAt = now
 	available, total, err := memory()
 	if err != nil {
-		g.stop("error", "the memory that is left cannot be seen: "+err.Error())
+		g.stop(WallError, "the memory that is left cannot be seen: "+err.Error())
 		return
 	}
 	if float64(available) < g.config.Floor*float64(total) {
-		g.stop("memory", fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
+		g.stop(WallMemory, fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
 		return
 	}
 	for _, guard := range g.guards {
@@ -204,7 +204,7 @@ func refused(errno unix.Errno) bool {
 	return errno == unix.ECONNREFUSED || errno == unix.ECONNRESET
 }
 
-func (g *Generator) stop(wall, reason string) {
+func (g *Generator) stop(wall Wall, reason string) {
 	g.status.StoppedBy, g.status.Reason = wall, reason
 }
 

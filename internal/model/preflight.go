@@ -151,7 +151,7 @@ func (f *preflight) memory() {
 	if ok1 && ok2 {
 		floor := floorOf(f.plan, total)
 		f.wall(Wall{
-			Name: "memory", Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
+			Name: WallMemory, Unit: UnitBytes, Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
 			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
 		})
 	}
@@ -160,7 +160,7 @@ func (f *preflight) memory() {
 	limit, ok2 := l.CgroupLimit.Get()
 	if ok1 && ok2 {
 		f.wall(Wall{
-			Name: "cgroup", Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
+			Name: WallCgroup, Unit: UnitBytes, Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
 			Scope: "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
 		})
 	}
@@ -191,7 +191,7 @@ func (f *preflight) files() {
 	if open, ok := f.snap.openFiles.Get(); ok {
 		if most, ok := f.snap.maxFiles.Get(); ok && most <= 1<<62 {
 			f.wall(Wall{
-				Name: "file_max", Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
+				Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
 				RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
 			})
 		}
@@ -203,7 +203,7 @@ func (f *preflight) files() {
 	// A pair takes some of eptop's own files.
 	pairs := max(0, nofile-ownFiles) / filesOfPair
 	f.wall(Wall{
-		Name: "nofile", Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
+		Name: WallNofile, Unit: UnitFiles, Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
 		Scope:     fmt.Sprintf("eptop and each worker; as many workers as needed, %d files of eptop for two", filesOfPair),
 		RaiseWith: fmt.Sprintf("ulimit -Hn %d", twice(nofile)), Origin: Derived,
 	})
@@ -213,7 +213,7 @@ func (f *preflight) files() {
 		n := max(0, most-tasks) / (2 * workerTasks)
 		pairs = min(pairs, n)
 		f.wall(Wall{
-			Name: "tasks", Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
+			Name: WallTasks, Unit: UnitTasks, Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
 			RaiseWith: "sysctl kernel.pid_max and kernel.threads-max", Origin: Estimated,
 		})
 	}
@@ -222,7 +222,7 @@ func (f *preflight) files() {
 	if ok1 && ok2 && f.plan.Family != loadgen.UNIX && f.out.PerPair > 0 {
 		each := loadgen.PortsOfPair(high-low+1, f.out.PerPair, f.plan.Family)
 		f.wall(Wall{
-			Name: "ports", Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
+			Name: WallPorts, Unit: UnitPorts, Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
 			Scope:     fmt.Sprintf("each pair of workers, from ports %d to %d", low, high),
 			RaiseWith: `sysctl net.ipv4.ip_local_port_range="1024 65535"`, Origin: Derived,
 		})
@@ -247,7 +247,7 @@ func (f *preflight) watches() {
 		return
 	}
 	w := Wall{
-		Name: "user_watches", Limit: most, Scope: fmt.Sprintf("uid %d", f.snap.limits.UID),
+		Name: WallUserWatches, Unit: UnitWatches, Limit: most, Scope: fmt.Sprintf("uid %d", f.snap.limits.UID),
 		RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(most)), Origin: Derived,
 	}
 	for _, u := range f.snap.Epoll.Users {
@@ -274,7 +274,7 @@ func (f *preflight) tcpMem() {
 	}
 	pages := marks.High / f.snap.Host.PageBytes
 	f.wall(Wall{
-		Name: "tcp_mem", Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
+		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
 		RaiseWith: fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2), Origin: Estimated,
 	})
 }
@@ -292,7 +292,7 @@ func (f *preflight) conntrack() {
 		return
 	}
 	f.wall(Wall{
-		Name: "conntrack", Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
+		Name: WallConntrack, Unit: UnitConnections, Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
 		RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
 	})
 }
