@@ -12,23 +12,7 @@ import (
 
 // LoadLimits are the limits of this host and of eptop itself that only the load
 // generator runs into.
-type LoadLimits struct {
-	UID int
-	// Nofile is eptop's hard RLIMIT_NOFILE.
-	Nofile maybe.Of[int64]
-	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
-	PortLow, PortHigh maybe.Of[int64]
-	// Backlog is net.core.somaxconn.
-	Backlog maybe.Of[int64]
-	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
-	Tasks, MostTasks maybe.Of[int64]
-	// Conntrack is the number of tracked connections; absent where conntrack is not
-	// loaded.
-	Conntrack, MostConntrack maybe.Of[int64]
-	// CgroupUsed and CgroupLimit are of the memory cgroup eptop is in, the limit the
-	// smallest of it and its ancestors; absent where there is none.
-	CgroupUsed, CgroupLimit maybe.Of[int64]
-}
+type LoadLimits = loadgen.Limits
 
 // Preflight is how far this machine lets a load go.
 type Preflight struct {
