@@ -149,7 +149,7 @@ func TestSocketSums(t *testing.T) {
 		t.Errorf("process = %+v", kb)
 	}
 	w, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindSocket})
-	if !ok || w.State != "ESTABLISHED" || w.Local != "127.0.0.1:8000" || w.Peer != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
+	if !ok || w.State != "ESTABLISHED" || w.Local.String() != "127.0.0.1:8000" || w.Peer.String() != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
 		t.Errorf("watched socket = %+v, %v", w, ok)
 	}
 	if _, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindPipe}); ok {

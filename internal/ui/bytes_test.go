@@ -158,4 +158,3 @@ func captured(t *testing.T, release string) collect.Options {
 	}
 	return collect.Options{ProcRoot: filepath.Join(root, "proc"), SysRoot: filepath.Join(root, "sys"), MaxStall: 1}
 }
-
