@@ -451,16 +451,19 @@ func (e SocketEnd) String() string { return string(e.AppendText(nil)) }
 // Compare orders by address and port, UNIX sockets behind all addresses, and what has no
 // end before.
 func (e SocketEnd) Compare(o SocketEnd) int {
-	class := func(e SocketEnd) int {
-		switch {
-		case e.Addr.IsValid():
+	switch {
+	case e.Addr.IsValid() && o.Addr.IsValid():
+		return e.Addr.Compare(o.Addr)
+	case e.Addr.IsValid():
+		if (o == SocketEnd{}) {
 			return 1
-		case e != SocketEnd{}:
-			return 2
 		}
-		return 0
+		return -1
+	case o.Addr.IsValid():
+		return -o.Compare(e)
 	}
-	return cmp.Or(cmp.Compare(class(e), class(o)), e.Addr.Compare(o.Addr), cmp.Compare(e.Ino, o.Ino), cmp.Compare(e.Name, o.Name))
+	// None has neither a name nor an inode number, and so comes first.
+	return cmp.Or(cmp.Compare(e.Ino, o.Ino), cmp.Compare(e.Name, o.Name))
 }
 
 // AcceptQueue is how many connections wait on a listener, of how many that may; absent

@@ -214,3 +214,19 @@ func TestPinnedMemoryIsAbsentWithoutRoot(t *testing.T) {
 		t.Errorf("structures %+v, pinned %+v", bytes, pinned)
 	}
 }
+
+// TestSocketEndOrder: no end, then addresses by number, then UNIX sockets.
+func TestSocketEndOrder(t *testing.T) {
+	at := func(addr string) SocketEnd { return SocketEnd{Addr: netip.MustParseAddrPort(addr)} }
+	order := []SocketEnd{
+		{}, at("9.0.0.1:9000"), at("9.0.0.1:40000"), at("10.0.0.1:1"), at("[::1]:1"), {Name: "/run/a"}, {Name: "@b"}, {Ino: 9}, {Ino: 10},
+	}
+	for i, a := range order {
+		for j, b := range order {
+			want := max(-1, min(1, i-j))
+			if got := a.Compare(b); got != want {
+				t.Errorf("%v beside %v: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+}

@@ -25,8 +25,9 @@ func (l *lazy[T]) of(r *watchRows, value func(i int, s *model.WatchedSocket) T) 
 // zero value.
 func joined[T any](r *watchRows, value func(i int, s *model.WatchedSocket) T) []T {
 	all := make([]T, r.Len())
+	var s model.WatchedSocket // one for all rows: value keeps none
 	for i := range all {
-		s, _ := r.socket(i)
+		s, _ = r.socket(i)
 		all[i] = value(i, &s)
 	}
 	return all
