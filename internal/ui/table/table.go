@@ -97,6 +97,14 @@ func (m *Model) SetOrder(column int, down bool) {
 // Order is the column sorted by (-1: none) and whether the largest is on top.
 func (m *Model) Order() (column int, down bool) { return m.want.column, m.want.down }
 
+// Ordered is Order with the column's title, "" for none.
+func (m *Model) Ordered() (title string, down bool) {
+	if m.want.column < 0 {
+		return "", m.want.down
+	}
+	return m.columns[m.want.column].Title, m.want.down
+}
+
 // SetFilter shows the rows with the text only; with a ! before it, all others.
 // A capital letter in it makes case matter.
 func (m *Model) SetFilter(text string) {
