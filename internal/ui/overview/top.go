@@ -14,7 +14,7 @@ var columns = []table.Column{
 	{Title: "WATCHES", Min: 10},
 	{Title: "ET%", Min: 4, Rank: 8},
 	{Title: "SOCKETS", Min: 9, Rank: 3},
-	{Title: "FDS", Min: 10, Rank: 9},
+	{Title: "FDS", Min: 11, Rank: 9},
 	{Title: "NOFILE", Min: 7, Rank: 10},
 	{Title: "STRUCTS", Min: 8, Rank: 7},
 	{Title: "BUFFERS", Min: 8, Rank: 8},

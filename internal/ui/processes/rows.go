@@ -14,7 +14,7 @@ var fields = view.ProcessFields([]table.Column{
 	{Title: "ET%", Min: 4, Rank: 6},
 	{Title: "ONESHOT", Min: 8, Rank: 9},
 	{Title: "STALE", Min: 6, Rank: 5},
-	{Title: "FDS", Min: 10, Rank: 8},
+	{Title: "FDS", Min: 11, Rank: 8},
 	{Title: "SOCKETS", Min: 10, Rank: 7},
 	{Title: "STRUCTS", Min: 8, Rank: 3},
 	{Title: "BUFFERS", Min: 8, Rank: 7},
