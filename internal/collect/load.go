@@ -15,9 +15,9 @@ import (
 	"github.com/eptop/eptop/internal/sock"
 )
 
-// loadLimits reads the limits of eptop itself, the processes it would start and the
-// network namespace it is in, where they are wanted. A captured tree has none of these
-// to plan a load on.
+// loadLimits reads the limits of eptop itself, of the processes it would start and of
+// the network namespace it is in, where they are wanted. A captured tree has no such
+// limits.
 func (l *look) loadLimits() {
 	if !l.live || !l.focus.Limits {
 		return
@@ -60,7 +60,8 @@ func (l *look) loadLimits() {
 	l.source("load_limits", took, errors.Join(errs...))
 }
 
-// tasks is how many there are: the second number of loadavg's fourth field, 1/234.
+// tasks returns how many tasks there are: the second number of loadavg's fourth field,
+// 1/234.
 func (l *look) tasks() maybe.Of[int64] {
 	fields := strings.Fields(l.line("loadavg"))
 	if len(fields) < 4 {

@@ -132,8 +132,8 @@ func TestQuietWhileOpening(t *testing.T) {
 	for phase, quiet := range map[model.LoadPhase]bool{
 		model.LoadOpening: true, model.LoadDraining: true, model.LoadHolding: false, model.LoadDrained: false,
 	} {
-		if changing(model.LoadStatus{Phase: phase}) != quiet {
-			t.Errorf("while a load is %s looks are quiet: %v", phase, changing(model.LoadStatus{Phase: phase}))
+		if isChanging(model.LoadStatus{Phase: phase}) != quiet {
+			t.Errorf("while a load is %s looks are quiet: %v", phase, isChanging(model.LoadStatus{Phase: phase}))
 		}
 	}
 	// A load that will open, and one that does: the first look is never quiet.

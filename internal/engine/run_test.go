@@ -58,7 +58,7 @@ func TestRunLoad(t *testing.T) {
 	if want := []string{"planned", "opening", "opened", "closing"}; !slices.Equal(r.told, want) {
 		t.Errorf("it told %q, want %q", r.told, want)
 	}
-	if l := e.Load(); loaded(l.Status) {
+	if l := e.Load(); isLoaded(l.Status) {
 		t.Errorf("after it: %+v", l)
 	}
 	// The next one finds the engine free.
@@ -76,7 +76,7 @@ func TestRunLoadInterrupted(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || got == nil || got.Opened != 40 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if l := e.Load(); loaded(l.Status) {
+	if l := e.Load(); isLoaded(l.Status) {
 		t.Errorf("after it: %+v", l)
 	}
 }
