@@ -198,7 +198,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 	var took []time.Duration
 	keys := []string{"j", "j", "k", "G", "g", "\x1b[6~", "j", "\x1b[5~"}
 	for i := 0; b.Loop(); i++ {
-		// What one look or a sort changes meanwhile is waited out by the drain.
+		// The drain waits out what one look or a sort changes in that time.
 		took = append(took, s.echo(keys[i%len(keys)]))
 	}
 	s.quit()

@@ -222,7 +222,7 @@ func TestSlowCall(t *testing.T) {
 	} {
 		j := judge{views: make([]viewState, 1), watches: make([]epoll.Watch, tt.watches), budget: tt.budget, calls: 1}
 		j.stats.Took = 5 * time.Millisecond
-		if got := j.exhausted(); got != tt.want {
+		if got := j.isExhausted(); got != tt.want {
 			t.Errorf("%d watches, %v: exhausted is %v, want %v", tt.watches, tt.budget, got, tt.want)
 		}
 	}

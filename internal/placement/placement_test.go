@@ -201,8 +201,8 @@ func TestThreadsMoved(t *testing.T) {
 
 func TestMay(t *testing.T) {
 	for list, want := range map[string]bool{"": true, "2": true, "0-3": true, "0,2": true, "0,4-5": false, "1": false, "x": true, "3-": true} {
-		if got := may(list, 2); got != want {
-			t.Errorf("may(%q, 2) = %v", list, got)
+		if got := mayRun(list, 2); got != want {
+			t.Errorf("mayRun(%q, 2) = %v", list, got)
 		}
 	}
 }
