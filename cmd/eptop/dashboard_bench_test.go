@@ -92,7 +92,7 @@ func (s *screen) echo(key string) time.Duration {
 	return time.Since(start)
 }
 
-// cpu is what all threads have run so far, to the nanosecond.
+// cpu returns the CPU time of all threads so far, to the nanosecond.
 func (s *screen) cpu() time.Duration {
 	s.b.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))

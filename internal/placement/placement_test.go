@@ -139,7 +139,7 @@ func FuzzArbitrary(f *testing.F) {
 		}
 		nodes, err := ParseNumaMaps(b)
 		if err != nil && nodes != nil {
-			t.Error("nodes beside an error")
+			t.Error("nodes together with an error")
 		}
 		ParseAllowed(b)
 	})
@@ -182,8 +182,8 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// TestThreadsMoved: a thread that sleeps where it may not run any more is nowhere; one
-// with an affinity of its own is where it is.
+// TestThreadsMoved: a thread that sleeps where it may not run any more is on no CPU;
+// one with an affinity of its own is where it last ran.
 func TestThreadsMoved(t *testing.T) {
 	root := t.TempDir()
 	for tid, allowed := range map[int]string{42: "3", 43: "3", 44: "0-1", 45: "7,x"} {
