@@ -25,7 +25,8 @@ func buildEptop(t *testing.T) string {
 	return path
 }
 
-// TestInterruptedLoadHasAResult: Ctrl-C closes all, prints what was, and leaves nobody.
+// TestInterruptedLoadHasAResult: Ctrl-C closes all connections, prints the result, and
+// leaves no process behind.
 func TestInterruptedLoadHasAResult(t *testing.T) {
 	eptop := buildEptop(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
@@ -67,7 +68,7 @@ func TestInterruptedLoadHasAResult(t *testing.T) {
 	}
 }
 
-// TestKilledEptopLeavesNoWorker: the workers see that it is gone.
+// TestKilledEptopLeavesNoWorker: the workers notice that eptop is gone.
 func TestKilledEptopLeavesNoWorker(t *testing.T) {
 	eptop := buildEptop(t)
 	for _, args := range [][]string{{"load", "-c", "5000"}, {"measure", "-c", "5000", "--hold", "1h"}} {
@@ -99,8 +100,7 @@ func TestKilledEptopLeavesNoWorker(t *testing.T) {
 	}
 }
 
-// readUntil reads until text has appeared, or to the end where there is none to wait
-// for.
+// readUntil reads until text has appeared, or to the end where text is empty.
 func readUntil(t *testing.T, r interface{ Read([]byte) (int, error) }, text string) string {
 	t.Helper()
 	var all []byte
@@ -118,7 +118,7 @@ func readUntil(t *testing.T, r interface{ Read([]byte) (int, error) }, text stri
 	return string(all)
 }
 
-// workersOf are the load workers of an eptop.
+// workersOf returns the load workers of an eptop.
 func workersOf(parent int) []int {
 	var out []int
 	dirs, _ := filepath.Glob("/proc/[0-9]*")

@@ -16,7 +16,7 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// long has a line for each paragraph: the help wraps it to the terminal, and the man
+// long has one line for each paragraph: the help wraps it to the terminal, and the man
 // page makes a paragraph of each line.
 var long = strings.Join([]string{
 	"eptop shows which processes hold epoll instances and sockets, how many watches each has against " +
@@ -35,7 +35,7 @@ var long = strings.Join([]string{
 	"Whom an instance is charged to is a guess from the user of its oldest holder: /proc does not show who created it.",
 }, "\n\n")
 
-// settings are the flags that all commands that look share.
+// settings are the flags that all commands share that look at the machine.
 type settings struct {
 	pids     []int
 	delay    float64
@@ -174,14 +174,14 @@ func (s *settings) lookUpUser() (maybe.Of[int], error) {
 	return maybe.Some(n), err
 }
 
-// collect is where to look and how gently. lookTime bounds a look; 0 is no bound.
+// collect returns where to look and how gently. lookTime bounds a look; 0 is no bound.
 func (s *settings) collect(lookTime time.Duration) collect.Options {
 	return collect.Options{ProcRoot: s.procRoot, SysRoot: s.sysRoot, Source: s.source, MaxStall: s.maxStall / 100, MaxFDs: s.maxFDs, LookTime: lookTime}
 }
 
 const notATerminal = "no terminal on standard output"
 
-// noDashboard says why the dashboard cannot be shown here; "" where it can.
+// noDashboard returns why the dashboard cannot be shown here; "" where it can.
 func noDashboard() string {
 	if !term.IsTerminal(os.Stdout.Fd()) {
 		return notATerminal

@@ -1,7 +1,7 @@
 // Package btf reads the exact sizes of the structs behind sockets and epoll
 // from the running kernel's own type information, /sys/kernel/btf/vmlinux
 // (CONFIG_DEBUG_INFO_BTF, since Linux 5.4; commit 341dfcf8d78e). The file is
-// mode 0444: no root needed. Checked on Linux 6.18.
+// mode 0444 and needs no root. Checked on Linux 6.18.
 //
 // A size here is sizeof(struct …). What an object costs is more: the slab
 // allocator aligns it, and the tail of a slab fits no object.
@@ -111,8 +111,8 @@ func oneSize(types []btf.Type) (size uint32, ok bool) {
 	return size, ok
 }
 
-// classify keeps what the system said about the file recognisable and calls
-// everything else malformed.
+// classify keeps the system's error about the file recognisable and calls everything
+// else malformed.
 func classify(path string, err error) error {
 	var system *fs.PathError
 	switch {

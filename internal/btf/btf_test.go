@@ -28,7 +28,7 @@ func live(t testing.TB) Sizes {
 	return s
 }
 
-// tree is a sysfs that holds only this as its type information.
+// tree makes a sysfs with only this as its type information.
 func tree(t testing.TB, raw []byte) string {
 	t.Helper()
 	root := t.TempDir()
@@ -133,7 +133,7 @@ func TestLoadMalformed(t *testing.T) {
 	}
 }
 
-// TestLoadCutAnywhere cuts the file at each byte: an error and no panic.
+// TestLoadCutAnywhere cuts the file at each byte and expects an error and no panic.
 func TestLoadCutAnywhere(t *testing.T) {
 	raw := encode(structType{"epitem", 120}, structType{"file", 184})
 	for i := range raw {
@@ -143,7 +143,7 @@ func TestLoadCutAnywhere(t *testing.T) {
 	}
 }
 
-// FuzzLoad feeds any bytes: sizes, an error, and no panic.
+// FuzzLoad feeds arbitrary bytes and expects sizes or an error, and no panic.
 func FuzzLoad(f *testing.F) {
 	f.Add(encode(structType{"epitem", 120}, structType{"file", 184}))
 	f.Add([]byte("\x9f\xeb\x01\x00"))
@@ -158,9 +158,9 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// TestLive holds the sizes against what cannot be otherwise on any kernel that
-// has BTF: every struct is there but those that came later or may be in a
-// module, and each is smaller than what it is part of.
+// TestLive checks what holds on every kernel that has BTF: every struct is there
+// except those that came later or may be in a module, and each is smaller than what it
+// is part of.
 func TestLive(t *testing.T) {
 	s := live(t)
 	for _, name := range object.Structs() {
@@ -213,7 +213,7 @@ func TestLiveCut(t *testing.T) {
 	}
 }
 
-// TestLiveKeepsNothing loads the kernel's types and wants the heap as it was.
+// TestLiveKeepsNothing loads the kernel's types and expects the heap to be as before.
 func TestLiveKeepsNothing(t *testing.T) {
 	const atMost = 256 << 10
 	live(t) // What the library keeps for good is not counted.

@@ -11,9 +11,9 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// loadLimits reads the limits of eptop itself, the processes it would start and the
-// network namespace it is in, where they are wanted. A captured tree has none of these
-// to plan a load on.
+// loadLimits reads the limits of eptop itself, of the processes it would start and of
+// the network namespace it is in, where they are wanted. A captured tree has no such
+// limits.
 func (l *look) loadLimits() {
 	if !l.live || !l.focus.Limits {
 		return

@@ -22,8 +22,8 @@ import (
 	"github.com/eptop/eptop/internal/slab"
 )
 
-// slabTree is a machine of some nodes with 200 caches besides TCP, dentry and one
-// merged of eventpoll_epi and others.
+// slabTree is a machine of some nodes. Its caches are 200 made-up ones, TCP, dentry and
+// one merged of eventpoll_epi and others.
 type slabTree struct {
 	t    *testing.T
 	root string
@@ -79,8 +79,8 @@ func (tr *slabTree) write(name, text string) {
 	}
 }
 
-// watchOpens returns a function that tells which attributes of slab caches were
-// opened since it was called last, "TCP/objects", each with how often.
+// watchOpens returns a function that returns which attributes of slab caches were
+// opened since its last call, such as "TCP/objects", each with how often.
 func (tr *slabTree) watchOpens() func() map[string]int {
 	tr.t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -185,7 +185,7 @@ func TestARefreshReadsOnlyTheCachesOnScreen(t *testing.T) {
 	}
 }
 
-// TestOneNodeNeedsNoReading: where one node has all memory slabinfo has said all.
+// TestOneNodeNeedsNoReading: where one node has all memory slabinfo says it all.
 func TestOneNodeNeedsNoReading(t *testing.T) {
 	tr := newSlabTree(t, 1)
 	c := newCollector(t, func(o *Options) {
@@ -354,8 +354,8 @@ func BenchmarkSlabAndZones(b *testing.B) {
 	}
 }
 
-// TestMalformedSlabFiles: one bad file of /sys/kernel/slab makes the source say which
-// and what is in it, at each look, and takes only its own numbers along.
+// TestMalformedSlabFiles: for one bad file of /sys/kernel/slab the source says which
+// file and what is in it, at each look, and only the numbers from that file are lost.
 func TestMalformedSlabFiles(t *testing.T) {
 	for file, want := range map[string]string{
 		"TCP/objects":           `TCP/objects: malformed: nodes are more than the sum, or number too large: "3 N0=5`,

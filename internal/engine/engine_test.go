@@ -55,7 +55,7 @@ func plan(connections int64) model.LoadPlan {
 	return p
 }
 
-// until waits for a load in a certain state.
+// until waits until a load is in a certain state.
 func (e *Engine) until(t *testing.T, what string, ok func(*model.Load) bool) *model.Load {
 	t.Helper()
 	for late := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -127,13 +127,13 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestQuietWhileOpening: what is measured is not disturbed by looking.
+// TestQuietWhileOpening: looking does not disturb what is measured.
 func TestQuietWhileOpening(t *testing.T) {
 	for phase, quiet := range map[model.LoadPhase]bool{
 		model.LoadOpening: true, model.LoadDraining: true, model.LoadHolding: false, model.LoadDrained: false,
 	} {
-		if changing(model.LoadStatus{Phase: phase}) != quiet {
-			t.Errorf("while a load is %s looks are quiet: %v", phase, changing(model.LoadStatus{Phase: phase}))
+		if isChanging(model.LoadStatus{Phase: phase}) != quiet {
+			t.Errorf("while a load is %s looks are quiet: %v", phase, isChanging(model.LoadStatus{Phase: phase}))
 		}
 	}
 	// A load that will open, and one that does: the first look is never quiet.
@@ -150,8 +150,8 @@ func TestQuietWhileOpening(t *testing.T) {
 	}
 }
 
-// TestTogether: looks, starts and what is asked of a load do not wait for one another
-// in a circle, and closing ends them all.
+// TestTogether: looks, starts and questions about a load do not deadlock, and closing
+// ends them all.
 func TestTogether(t *testing.T) {
 	e := newEngine(t, nil)
 	var all sync.WaitGroup
@@ -209,7 +209,8 @@ func TestLookEnds(t *testing.T) {
 	}
 }
 
-// TestRestrict: what is kept, and that a process of the focus stays whoever runs it.
+// TestRestrict checks which processes are kept, and that one of the focus stays
+// whoever runs it.
 func TestRestrict(t *testing.T) {
 	self, parent := os.Getpid(), os.Getppid()
 	both := model.Focus{PIDs: []int{self, parent}}
@@ -235,8 +236,8 @@ func TestRestrict(t *testing.T) {
 	}
 }
 
-// TestGone: a process that is not there is an error beside the Snapshot, and none of
-// New where it alone was wanted.
+// TestGone: a process that does not exist is an error returned with the Snapshot, and
+// an error of New where only that process was wanted.
 func TestGone(t *testing.T) {
 	const gone = 1 << 30 // beyond any pid_max
 	e := newEngine(t, nil)

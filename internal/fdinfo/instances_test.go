@@ -15,7 +15,7 @@ import (
 )
 
 // TestForkShares has a child hold an epoll of this process: one instance, whose
-// watches are stale in the eyes of the child alone.
+// watches look stale to the child only.
 func TestForkShares(t *testing.T) {
 	f := live(t)
 	epfd, other := newEpoll(t), newEpoll(t)
@@ -88,8 +88,8 @@ func TestForkShares(t *testing.T) {
 	}
 }
 
-// order is a kcmp over made-up instances: holders of the same one have the same
-// remainder of FD by kinds.
+// order is a kcmp over invented instances: holders of the same instance have the same
+// remainder of FD divided by kinds.
 type order struct {
 	kinds int
 	rank  []int
@@ -159,7 +159,7 @@ func TestInstancesDenied(t *testing.T) {
 	}
 }
 
-// TestInstancesGone has holders end while others are added.
+// TestInstancesGone ends holders while others are added.
 func TestInstancesGone(t *testing.T) {
 	o := order{kinds: 10, rank: rand.Perm(10), gone: map[epoll.Holder]bool{}}
 	in := Instances{compare: o.compare}

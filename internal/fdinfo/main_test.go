@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openDescriptors counts the open descriptors of this process. A pipe makes sure
-// that those the Go runtime keeps for its poller are among them already.
+// openDescriptors counts the open descriptors of this process. It makes a pipe first,
+// so that those the Go runtime keeps for its poller exist already.
 func openDescriptors() (int, error) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -14,9 +14,8 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// Reader reads the fdinfo files of epolls through one buffer that it keeps, so
-// that a million watches need no 80 MB of text. It is not for several goroutines
-// at once.
+// Reader reads the fdinfo files of epolls through one buffer that it keeps, so that a
+// million watches need no 80 MB of text. It is not safe for concurrent use.
 type Reader struct {
 	buf []byte
 }
@@ -30,8 +29,8 @@ const readBytes = 256 << 10
 // so that one walk under ep->mtx is enough. 15,000 watches took 8 ms instead of
 // 22 on Linux 6.18.
 //
-// It pins neither the process nor the epoll. Each read looks the descriptor up
-// again and prints what has that number at that time.
+// An open file pins neither the process nor the epoll. Each read looks the descriptor
+// up again and prints what has that number at that time.
 type EpollFile struct {
 	fd   int
 	path string
@@ -87,8 +86,8 @@ func (r *Reader) ReadFile(e *EpollFile, dst []epoll.Watch) (watches []epoll.Watc
 	return watches, took, nil
 }
 
-// readAll reads from the beginning to the end of the file, which a short read is
-// not.
+// readAll reads from the beginning to the end of the file. A short read is not the
+// end.
 func (r *Reader) readAll(file int, dst []epoll.Watch) (watches []epoll.Watch, size int, took time.Duration, err error) {
 	lines, kept := 0, 0
 	for {

@@ -46,10 +46,10 @@ func BenchmarkReferenceSscanf(b *testing.B) {
 	})
 }
 
-// BenchmarkReferenceProcfs reads the same text from a file with procfs, which
-// knows no tfd: line, and stops at 1 MiB without an error: the watches it does
-// not return, and those it does not even read, are reported. Its MB/s count what
-// it reads.
+// BenchmarkReferenceProcfs reads the same text from a file with procfs, which does not
+// know tfd: lines, and stops at 1 MiB without an error. It reports the watches that
+// procfs does not return, and those that it does not even read. Its MB/s count what
+// procfs reads.
 func BenchmarkReferenceProcfs(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, n int) {
 		text, _ := socketLines(n)

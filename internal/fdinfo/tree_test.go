@@ -55,7 +55,7 @@ var capturedServer = map[string]string{
 		"tfd:        3 events: 8000201f data:                3  pos:0 ino:67 sdev:8\n" + // as listed
 		"tfd:        4 events:       19 data:                4  pos:0 ino:68 sdev:8\n" + // another socket now
 		"tfd:        5 events:       19 data:                5  pos:0 ino:69 sdev:8\n" + // closed
-		"tfd:        8 events:       19 data:                8  pos:0 ino:1e sdev:e\n" + // not to be told
+		"tfd:        8 events:       19 data:                8  pos:0 ino:1e sdev:e\n" + // cannot be decided
 		"tfd:        9 events:       19 data:                9  pos:0 ino:38 sdev:d\n", // another pipe now
 }
 

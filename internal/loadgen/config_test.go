@@ -77,7 +77,8 @@ func TestWalls(t *testing.T) {
 	}
 }
 
-// TestUnwatchableEnd: an end that can have no watch is closed, and what is whole stays.
+// TestUnwatchableEnd: an end that can get no watch is closed, and whole connections
+// stay.
 func TestUnwatchableEnd(t *testing.T) {
 	p := &page{}
 	s := newServer(order{Config: config(), Room: 10}, p)

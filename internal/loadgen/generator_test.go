@@ -116,7 +116,7 @@ func TestStagesApart(t *testing.T) {
 	if st := open(t, g, 100); st.Have != All(100) {
 		t.Errorf("%+v", st)
 	}
-	// Down again with connections that nobody accepted.
+	// Shrink again, with connections that nobody has accepted.
 	g.SetStages(Stages{Sockets: 130, Connects: 120, Accepts: 100, Watches: 100})
 	settled(t, g)
 	if st := open(t, g, 50); st.Have != All(50) {
@@ -151,7 +151,7 @@ func TestUnread(t *testing.T) {
 	if st.UnreadBytes != 30*1000 {
 		t.Errorf("%d bytes unread, want 1000 on each of 30 idle ones", st.UnreadBytes)
 	}
-	eventually(t, "echoes beside unread bytes", func() bool { return g.Status().Echoes >= 20 })
+	eventually(t, "echoes among unread bytes", func() bool { return g.Status().Echoes >= 20 })
 	port := g.pairs[0].page.addresses[0].Load()
 	if got := receiveQueues(t, port); got != 30 {
 		t.Errorf("%d server ends have 1000 bytes to read, want 30", got)

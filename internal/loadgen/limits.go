@@ -95,14 +95,16 @@ type bounds struct {
 	perPair   int64
 	backlog   int64
 	portsEach int64
-	// portRange is for IP_LOCAL_PORT_RANGE: net.ipv4.ip_local_port_range, or 0.
+	// portRange is the value for IP_LOCAL_PORT_RANGE: net.ipv4.ip_local_port_range, or
+	// 0.
 	portRange uint32
 }
 
 const (
-	// mostPerPair bounds how much a worker that ends takes with it.
+	// mostPerPair bounds how many connections are lost when a worker dies.
 	mostPerPair = 50_000
-	// ownFDs are those a worker has for itself: its runtime's, listeners, the epoll.
+	// ownFDs are those that a worker needs for itself: its runtime's, listeners, the
+	// epoll.
 	ownFDs = 24 + maxListeners
 	// mostBacklog is what a listener asks for; somaxconn bounds it.
 	mostBacklog = 4096
@@ -134,14 +136,14 @@ func newBounds(c Config) (bounds, error) {
 	return b, nil
 }
 
-// portsEach is how many of n ports connect(2) finds fast: it looks through those of one
-// parity first, and slows down once these are taken (__inet_hash_connect in
+// portsEach returns how many of n ports connect(2) finds fast: it searches those of
+// one parity first and slows down once these are taken (__inet_hash_connect in
 // net/ipv4/inet_hashtables.c). A socket that has a range of its own takes one port
 // after the other.
 func portsEach(n int64) int64 { return max(1, n/2*9/10) }
 
-// takesRange tells whether a socket can have a range of its own (since Linux 6.3,
-// commit 91d0b78c5177).
+// takesRange reports whether a socket can have a port range of its own (since Linux
+// 6.3, commit 91d0b78c5177).
 func takesRange(r uint32) bool {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -151,8 +153,8 @@ func takesRange(r uint32) bool {
 	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(r)) == nil
 }
 
-// PortsOfPair is how many connections a pair of workers finds ports for, in a range
-// of that many.
+// PortsOfPair returns how many connections a pair of workers finds ports for, in a
+// range of that many.
 func PortsOfPair(ports, perPair int64, family Family) int64 {
 	o := order{Config: Config{Family: family}, Room: perPair, PortsEach: portsEach(ports)}
 	if family == TCP6 {

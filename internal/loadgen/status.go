@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Phase is what a generator is about.
+// Phase is what a generator is doing.
 type Phase string
 
-// The phases. Holding: all that was wanted is open, or no more can be.
+// The phases. Holding: all that was wanted is open, or no more can be opened.
 const (
 	Opening  Phase = "opening"
 	Holding  Phase = "holding"
@@ -18,44 +18,43 @@ const (
 	Drained  Phase = "drained"
 )
 
-// Status is how far a generator is.
+// Status is the state of a generator.
 type Status struct {
 	Phase Phase `json:"phase"`
-	// Wanted is what was asked for, in connections; Open are those that have come
-	// through all stages.
+	// Wanted is how many connections were asked for; Open counts those that have passed
+	// all stages.
 	Wanted int64 `json:"wanted"`
 	Open   int64 `json:"open"`
-	// Have are the connections by the stage they have reached.
+	// Have counts the connections by the stage they have reached.
 	Have Stages `json:"stages"`
-	// Peak is the most that were open.
+	// Peak is the most that were open at a time.
 	Peak int64 `json:"peak"`
-	// Failed counts attempts that failed, Lost connections that went with a worker.
+	// Failed counts attempts that failed, Lost the connections that ended with a worker.
 	Failed int64 `json:"failed"`
 	Lost   int64 `json:"lost"`
 	// GivenUp is how many of the connections asked for last are not tried again,
 	// because their worker died.
 	GivenUp int64 `json:"given_up"`
-	// LastLoss says how the last worker ended that nobody had asked to.
+	// LastLoss says how the last worker ended that ended unasked.
 	LastLoss string `json:"last_loss,omitempty"`
-	// Failures are the attempts that failed by the error's name, EMFILE.
+	// Failures counts the attempts that failed by the name of the error, such as EMFILE.
 	Failures map[string]int64 `json:"failures,omitempty"`
 	// StoppedBy names the limit that ended the opening before all were open; "" where
 	// none did.
 	StoppedBy Wall `json:"stopped_by"`
 	// Reason is the same for people.
 	Reason string `json:"stopped_reason,omitempty"`
-	// OpenTook is the time spent opening since nothing was open; PerSecond connections
-	// were opened meanwhile.
+	// OpenTook is the time spent opening since nothing was open; PerSecond is how many
+	// connections were opened per second of it.
 	OpenTook  time.Duration `json:"open_ns"`
 	PerSecond float64       `json:"per_second"`
 	// Left is how long opening the rest takes at this rate; 0 where nothing is left.
 	Left time.Duration `json:"left_ns,omitempty"`
-	// Workers are the processes, and what they have resident, their shared text
-	// counted in each.
+	// Workers are the PIDs of the workers. WorkerBytes is what they have resident, with
+	// their shared text counted in each.
 	Workers     []int `json:"worker_pids,omitempty"`
 	WorkerBytes int64 `json:"worker_rss_bytes"`
-	// Echoes counts the beats that came back, UnreadBytes what was sent to stay
-	// unread.
+	// Echoes counts the beats that came back, UnreadBytes the bytes sent to stay unread.
 	Echoes      int64 `json:"echoes"`
 	UnreadBytes int64 `json:"unread_bytes"`
 }

@@ -19,8 +19,8 @@ import (
 // Result writes a result as one line of JSON.
 func Result(w io.Writer, result any) error { return json.NewEncoder(w).Encode(result) }
 
-// PreflightText says in a line or two what a load will open, and how far this machine
-// lets it go.
+// PreflightText says in a line or two what a load will open, and how many connections
+// this machine can hold.
 func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 	t := &text{w: bufio.NewWriter(w)}
 	watch := "without watches"
@@ -57,7 +57,7 @@ func amount(w model.Wall, n int64) string {
 	return units.Count(n)
 }
 
-// LoadText writes what became of a load for people.
+// LoadText writes the result of a load for people.
 func LoadText(w io.Writer, r *model.LoadResult) error {
 	t := &text{w: bufio.NewWriter(w)}
 	t.line("%s of %s opened over %s in %s, %s a second, by %s", units.Count(r.Opened), units.Many(r.Connections, "connection"), r.Family,
@@ -116,7 +116,7 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 			m.Family, units.Count(bytes), clean(cmp.Or(m.Kernel, absent)), count(m.CI95Bytes), watched)
 		t.answers(m)
 		t.measuredParts(m)
-		t.beside(m)
+		t.notInSum(m)
 	} else {
 		t.line("What a connection takes could not be measured: %s", tooFew(m))
 	}
@@ -196,8 +196,8 @@ func (t *text) measuredParts(m *model.Measurement) {
 	t.table(rows)
 }
 
-// beside says what the sum leaves out, and what another way of counting says.
-func (t *text) beside(m *model.Measurement) {
+// notInSum says what the sum leaves out, and what another way of counting says.
+func (t *text) notInSum(m *model.Measurement) {
 	fmt.Fprintln(t.w)
 	for _, l := range m.LeavesOut {
 		t.line("left out: %s", clean(l))

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// snapshot is a server whose names are as hostile as a process can make them.
+// snapshot is of a server whose names are as hostile as a process can make them.
 func snapshot() *model.Snapshot {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	list := []epoll.Watch{
@@ -220,8 +220,8 @@ func BenchmarkJSONWatches(b *testing.B) {
 	}
 }
 
-// TestModuleNames: what the firmware wrote neither turns the line around nor fills the
-// screen.
+// TestModuleNames: a firmware's text neither changes the direction of the line nor
+// fills the screen.
 func TestModuleNames(t *testing.T) {
 	s := &model.Snapshot{MemoryModules: []model.MemoryModule{
 		{Locator: "DIMM\u202eA1\u2028\x1b[2J\u0301", Bank: strings.Repeat("ß", 3000), Type: strings.Repeat("D", 300)},
