@@ -64,7 +64,10 @@ func (m *Model) draw() string {
 		return strings.Join(draw.Exact(draw.Wrap(text, m.w), m.w, m.h), "\n")
 	}
 	head, tabs, body, status := m.layout()
-	shown := m.here().View()
+	shown := strings.Join(draw.Exact([]string{"", "  looking…"}, body.W, body.H), "\n")
+	if m.snap != nil {
+		shown = m.here().View()
+	}
 	if o, ok := m.modal.(view.Boxed); ok {
 		shown = strings.Join(o.Box().Over(m.pens, strings.Split(shown, "\n"), body.W), "\n")
 	}
@@ -179,8 +182,8 @@ func (m *Model) drawTabs(w int) string {
 func (m *Model) drawStatus(w int) string {
 	p := m.pens
 	tell := ""
-	if t, ok := m.here().(view.Teller); ok {
-		tell = t.Tell()
+	if t, ok := m.here().(view.StatusReporter); ok {
+		tell = t.Status()
 	}
 	right := p.Muted.Ink(cell.Clean(tell))
 	if q, ok := m.modal.(*prompt); ok {

@@ -13,11 +13,11 @@ import (
 // lend hands the load generator to the view that drives it.
 func (m *Model) lend() {
 	for i, v := range m.views {
-		d, ok := v.(view.Driver)
+		d, ok := v.(view.LoadDriver)
 		if !ok || m.opts.Loader == nil {
 			continue
 		}
-		d.Drive(m.opts.Loader, m.opts.Load)
+		d.SetLoader(m.opts.Loader, m.opts.Load)
 		if m.opts.Load > 0 {
 			m.show(i)
 		}
@@ -27,8 +27,8 @@ func (m *Model) lend() {
 // holds is how many connections of eptop's own are open.
 func (m *Model) holds() int64 {
 	for _, v := range m.views {
-		if d, ok := v.(view.Driver); ok {
-			return d.Open()
+		if d, ok := v.(view.LoadDriver); ok {
+			return d.OpenConnections()
 		}
 	}
 	return 0
@@ -37,7 +37,7 @@ func (m *Model) holds() int64 {
 // planning: the limits of a load are of interest. The first look reads them too, so
 // that the view knows them when it comes on screen.
 func (m *Model) planning() bool {
-	_, ok := m.here().(view.Driver)
+	_, ok := m.here().(view.LoadDriver)
 	return ok || m.snap == nil
 }
 

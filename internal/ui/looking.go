@@ -68,7 +68,7 @@ func (m *Model) start(fresh bool) tea.Cmd {
 	if attached != 0 {
 		focus.PIDs = []int{attached}
 	}
-	if c, ok := m.here().(view.Cacher); ok {
+	if c, ok := m.here().(view.CacheRequester); ok {
 		focus.Caches = c.Caches()
 	}
 	ctx, look := m.ctx, m.opts.Look
@@ -87,8 +87,8 @@ func (m *Model) start(fresh bool) tea.Cmd {
 // attached is the PID of the process on screen.
 func (m *Model) attached() int {
 	for _, v := range m.views {
-		if a, ok := v.(view.Attacher); ok {
-			return a.Attached()
+		if a, ok := v.(view.ProcessShower); ok {
+			return a.ShownPID()
 		}
 	}
 	return 0
@@ -120,8 +120,8 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
-		if a, ok := v.(view.Attacher); ok {
-			a.Answered(msg.attached)
+		if a, ok := v.(view.ProcessShower); ok {
+			a.NoteLook(msg.attached)
 		}
 		v.SetSnapshot(msg.snap)
 	}
@@ -233,8 +233,8 @@ func (m *Model) openProcess(pid int) tea.Cmd {
 // attach brings the view of one process on screen.
 func (m *Model) attach(pid int) {
 	for i, v := range m.views {
-		if a, ok := v.(view.Attacher); ok {
-			a.Attach(pid, m.active != i)
+		if a, ok := v.(view.ProcessShower); ok {
+			a.ShowProcess(pid, m.active != i)
 			m.show(i)
 		}
 	}

@@ -239,10 +239,10 @@ func TestTooSmall(t *testing.T) {
 func BenchmarkKeyEcho(b *testing.B) {
 	const n = 1_000_000
 	for _, bench := range []struct {
-		name  string
-		keys  []string
-		tells string
-	}{{"plain", nil, "of 1 000 000"}, {"sorting", []string{"s", "right", "right", "right", "enter"}, "sorting 1 000 000 rows"}, {"filtering", []string{"/", "7"}, "filtering 1 000 000 rows"}} {
+		name   string
+		keys   []string
+		status string // at the end of the line, before and after
+	}{{"plain", nil, "row 1 of 1 000 000"}, {"sorting", []string{"s", "right", "right", "right", "enter"}, "sorting 1 000 000 rows: 0 %"}, {"filtering", []string{"/", "7"}, "filtering 1 000 000 rows: 0 %"}} {
 		b.Run(bench.name, func(b *testing.B) {
 			m := New(Options{PID: 31337, Delay: time.Second})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
@@ -251,25 +251,34 @@ func BenchmarkKeyEcho(b *testing.B) {
 			for _, k := range bench.keys {
 				m.Update(viewtest.Stroke(k)) // the job is never run to its end: the old order stays
 			}
-			status := func() string {
-				lines := strings.Split(ansi.Strip(m.View().Content), "\n")
-				return lines[len(lines)-1]
+			// check fails unless the table has all the rows, is idle or busy as it should
+			// be, and the cursor is on the row of an fd.
+			check := func(when, fd string) {
+				screen := ansi.Strip(m.View().Content)
+				lines := strings.Split(screen, "\n")
+				status := strings.TrimSpace(lines[len(lines)-1])
+				row := viewtest.LineWith(screen, fmt.Sprintf("▸%7s socket", fd))
+				if !strings.HasSuffix(status, bench.status) || row == "" {
+					b.Fatalf("%s: not the row of fd %s and %q:\n%s", when, fd, bench.status, screen)
+				}
 			}
-			if !strings.Contains(status(), bench.tells) {
-				b.Fatalf("%q instead of %q", status(), bench.tells)
-			}
+			check("before the first key", "5")
 			keys := []tea.KeyPressMsg{viewtest.Stroke("down"), viewtest.Stroke("pgdown"), viewtest.Stroke("up"), viewtest.Stroke("pgup")}
 			presses := 0
-			for b.Loop() {
+			press := func() {
 				m.Update(keys[presses%len(keys)])
 				presses++
+			}
+			for b.Loop() {
+				press()
 				if frame := m.View().Content; len(frame) < 160*50 {
 					b.Fatal("no frame")
 				}
 			}
-			if presses%4 == 0 && bench.keys == nil && !strings.Contains(status(), "row 1 of") && !strings.Contains(status(), "row 2 of") {
-				b.Fatalf("the cursor is at %q", status())
+			for presses%len(keys) != 0 {
+				press()
 			}
+			check("after the last key", "5")
 		})
 	}
 }

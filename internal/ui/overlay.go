@@ -25,9 +25,9 @@ func (q *prompt) Pressed(msg tea.KeyPressMsg, k view.KeyMap) (view.Modal, tea.Cm
 	case key.Matches(msg, k.Enter):
 		pid, err := strconv.Atoi(strings.TrimSpace(q.line.Value()))
 		if err != nil || pid <= 0 || pid > 1<<22 {
-			return nil, view.Ask(view.StatusMsg{Text: strconv.Quote(q.line.Value()) + " is no PID: a number from 1 to 4194304", Bad: true}), true
+			return nil, view.Send(view.StatusMsg{Text: strconv.Quote(q.line.Value()) + " is no PID: a number from 1 to 4194304", Bad: true}), true
 		}
-		return nil, view.Ask(view.OpenProcessMsg{PID: pid}), true
+		return nil, view.Send(view.OpenProcessMsg{PID: pid}), true
 	default:
 		q.line.Update(msg)
 	}

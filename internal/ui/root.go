@@ -148,7 +148,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *Model) pending() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, v := range m.views {
-		if c, ok := v.(view.Commander); ok {
+		if c, ok := v.(view.BackgroundWorker); ok {
 			cmds = append(cmds, c.Pending())
 		}
 	}
@@ -157,8 +157,8 @@ func (m *Model) pending() tea.Cmd {
 
 // ask puts the question of the view on screen over it.
 func (m *Model) ask() {
-	if a, ok := m.here().(view.Asker); ok {
-		if q := a.Question(); q != nil {
+	if a, ok := m.here().(view.Questioner); ok {
+		if q := a.TakeQuestion(); q != nil {
 			m.modal = q
 		}
 	}
@@ -193,14 +193,14 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 
 // capturing reports whether the view is being typed into.
 func (m *Model) capturing() bool {
-	c, ok := m.here().(view.Capturer)
+	c, ok := m.here().(view.TextInput)
 	return ok && c.Capturing()
 }
 
 // claimed reports whether a key means something else to the view than everywhere.
 func (m *Model) claimed(msg tea.KeyPressMsg) bool {
-	c, ok := m.here().(view.Claimer)
-	return ok && c.Claims(msg)
+	c, ok := m.here().(view.KeyOverrider)
+	return ok && c.OverridesKey(msg)
 }
 
 func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
@@ -280,8 +280,8 @@ func (m *Model) jump(name string) bool {
 // tab brings the view of a tab on screen; one that is there already steps out of
 // whatever was opened in it.
 func (m *Model) tab(i int) {
-	if s, ok := m.views[i].(view.Stepper); ok && i == m.active {
-		s.Outside()
+	if s, ok := m.views[i].(view.HomeHandler); ok && i == m.active {
+		s.GoHome()
 	}
 	m.show(i)
 }
@@ -300,7 +300,7 @@ func (m *Model) show(i int) {
 
 // back closes what the view has open, or goes to the view before.
 func (m *Model) back() {
-	if b, ok := m.here().(view.Backer); ok && b.Back() {
+	if b, ok := m.here().(view.BackHandler); ok && b.Back() {
 		return
 	}
 	if n := len(m.before); n > 0 {

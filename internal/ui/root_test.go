@@ -209,6 +209,27 @@ func (r *rig) settle() {
 	}
 }
 
+// TestBeforeTheFirstLook: until there is a snapshot every view shows that eptop is
+// looking, and no number, whatever is pressed.
+func TestBeforeTheFirstLook(t *testing.T) {
+	r := newRig(t, nil, func(o *Options) { o.Loader = &viewtest.Loader{} })
+	for _, view := range []string{"1", "2", "3", "4", "5", "6"} {
+		for _, k := range []string{view, "up", "down", "left", "right", "g", "G", "n", "v", "m", "enter", "esc"} {
+			r.keys(k)
+			r.settle()
+			fills(t, "before the first look", r.m.View().Content, 80, 24)
+			lines := strings.Split(r.screen(), "\n")
+			body := strings.Join(lines[2:len(lines)-1], "\n")
+			if strings.Count(body, "looking…") != 1 || strings.ContainsAny(body, "0123456789") {
+				t.Fatalf("before the first look view %s shows after %s:\n%s", view, k, body)
+			}
+		}
+	}
+	r.keys("p", "4", "2", "4", "2", "enter")
+	r.settle()
+	r.sees("looking…")
+}
+
 func TestErrorsOfALook(t *testing.T) {
 	r := newRig(t, viewtest.Rich())
 	r.err, r.snap = errors.New("open /proc: too many open files"), nil

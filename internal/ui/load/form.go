@@ -76,7 +76,7 @@ func (v *View) turn(by int) tea.Cmd {
 		return v.want(int64(next(connectionSteps, float64(v.connections()), by)))
 	}
 	if v.run.busy() {
-		return view.Ask(view.StatusMsg{Text: "only the number can be changed while connections are open; d drains", Bad: true})
+		return view.Send(view.StatusMsg{Text: "only the number can be changed while connections are open; d drains", Bad: true})
 	}
 	switch v.here {
 	case itemFamily:
@@ -117,7 +117,7 @@ func (v *View) want(n int64) tea.Cmd {
 	plan := v.plan
 	plan.Connections = max(n, 1)
 	if err := plan.Check(); err != nil {
-		return view.Ask(view.StatusMsg{Text: err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
 	if v.run.busy() {
 		return v.run.set(n)
@@ -130,18 +130,18 @@ func (v *View) want(n int64) tea.Cmd {
 func (v *View) start() tea.Cmd {
 	switch err := v.plan.Check(); {
 	case v.run.busy():
-		return view.Ask(view.StatusMsg{Text: "a load is open already: + and - change it, d drains it", Bad: true})
+		return view.Send(view.StatusMsg{Text: "a load is open already: + and - change it, d drains it", Bad: true})
 	case err != nil:
-		return view.Ask(view.StatusMsg{Text: err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
-	v.question = view.NewQuestion("Open "+units.Many(v.plan.Connections, "connection")+"?", v.announce(), view.Ask(startLoadMsg{v.plan}))
+	v.question = view.NewQuestion("Open "+units.Many(v.plan.Connections, "connection")+"?", v.announce(), view.Send(startLoadMsg{v.plan}))
 	return nil
 }
 
 // drain closes all connections.
 func (v *View) drain() tea.Cmd {
 	if !v.run.busy() {
-		return view.Ask(view.StatusMsg{Text: "nothing is open", Bad: true})
+		return view.Send(view.StatusMsg{Text: "nothing is open", Bad: true})
 	}
 	return v.run.set(0)
 }
@@ -172,7 +172,7 @@ func (v *View) take() tea.Cmd {
 	}
 	n, err := parseNumber(v.line.Value())
 	if err != nil {
-		return view.Ask(view.StatusMsg{Text: err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
 	if v.here == itemConnections {
 		least := int64(1)
@@ -180,7 +180,7 @@ func (v *View) take() tea.Cmd {
 			least = 0
 		}
 		if int64(n) < least {
-			return view.Ask(view.StatusMsg{Text: "at least one connection", Bad: true})
+			return view.Send(view.StatusMsg{Text: "at least one connection", Bad: true})
 		}
 		cmd := v.want(int64(n))
 		plan := v.plan
@@ -198,7 +198,7 @@ func (v *View) take() tea.Cmd {
 		plan.UnreadBytes = int64(n)
 	}
 	if err := plan.Check(); err != nil {
-		return view.Ask(view.StatusMsg{Text: err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
 	v.plan, v.typing = plan, false
 	return nil

@@ -47,6 +47,16 @@ type View struct {
 	rows   map[string]loadItem // the lines that are stops of the cursor
 }
 
+var (
+	_ view.BackgroundWorker = (*View)(nil)
+	_ view.KeyOverrider     = (*View)(nil)
+	_ view.LoadDriver       = (*View)(nil)
+	_ view.Poller           = (*View)(nil)
+	_ view.Questioner       = (*View)(nil)
+	_ view.StatusReporter   = (*View)(nil)
+	_ view.TextInput        = (*View)(nil)
+)
+
 // loadItem is something the cursor can be on.
 type loadItem int
 
@@ -130,8 +140,8 @@ func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.layout()
 }
 
-// Drive hands over the generator, and opens n connections as soon as it can.
-func (v *View) Drive(l view.Loader, n int64) {
+// SetLoader hands over the generator, and opens n connections as soon as it can.
+func (v *View) SetLoader(l view.Loader, n int64) {
 	v.run.loader = l
 	if n > 0 {
 		v.plan.Connections = n
@@ -139,8 +149,8 @@ func (v *View) Drive(l view.Loader, n int64) {
 	}
 }
 
-// Open is how many connections would end with eptop.
-func (v *View) Open() int64 {
+// OpenConnections returns how many connections would end with eptop.
+func (v *View) OpenConnections() int64 {
 	if !v.run.busy() {
 		return 0
 	}
@@ -166,8 +176,8 @@ func (v *View) Pending() tea.Cmd {
 // Poll reads how far the load is, while it changes.
 func (v *View) Poll() tea.Cmd { return v.run.poll() }
 
-// Question hands over what is to be asked.
-func (v *View) Question() *view.Question {
+// TakeQuestion hands over what is to be asked.
+func (v *View) TakeQuestion() *view.Question {
 	q := v.question
 	v.question = nil
 	return q
@@ -175,8 +185,9 @@ func (v *View) Question() *view.Question {
 
 func (v *View) Capturing() bool { return v.typing }
 
-// Claims: here + and - are for connections.
-func (v *View) Claims(msg tea.KeyPressMsg) bool {
+// OverridesKey reports whether the key is + or -, which change the number of connections
+// here and the interval elsewhere.
+func (v *View) OverridesKey(msg tea.KeyPressMsg) bool {
 	return v.run.loader != nil && key.Matches(msg, v.keys.More, v.keys.Less)
 }
 
@@ -226,9 +237,9 @@ func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Behind):
 		return v.turn(1)
 	case key.Matches(msg, k.Top):
-		v.here = v.items[0]
+		v.step(-len(v.items))
 	case key.Matches(msg, k.Bottom):
-		v.here = v.items[len(v.items)-1]
+		v.step(len(v.items))
 	case key.Matches(msg, k.More):
 		return v.add(fewConnections)
 	case key.Matches(msg, k.Less):
@@ -247,8 +258,12 @@ func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// step moves the cursor.
+// step moves the cursor, if there is something to move it to: before the first look
+// there is not.
 func (v *View) step(by int) {
+	if len(v.items) == 0 {
+		return
+	}
 	at := 0
 	for i, item := range v.items {
 		if item == v.here {
@@ -297,9 +312,6 @@ func (v *View) clicked(x, y int) tea.Cmd {
 }
 
 func (v *View) View() string {
-	if v.snap == nil {
-		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
-	}
 	if v.run.loader == nil {
 		lines := []string{""}
 		for _, l := range draw.Wrap("No load can be opened from here: eptop looks at a captured tree, and not at the machine it runs on.", max(1, v.w-4)) {
@@ -316,8 +328,8 @@ func (v *View) View() string {
 	return strings.Join(v.pens.Render(v.w, v.h, here, v.boxes, v.places, v.texts), "\n")
 }
 
-// Tell is the state of the load, for the end of the status line.
-func (v *View) Tell() string {
+// Status is the state of the load, for the end of the status line.
+func (v *View) Status() string {
 	l := v.run.now
 	switch {
 	case v.run.starting:

@@ -35,7 +35,7 @@ func TestLoadGolden(t *testing.T) {
 // shown is a Load view that shows a load.
 func shown(l func() *model.Load, w, h int) *View {
 	v := New(view.NewKeyMap()).(*View)
-	v.Drive(&viewtest.Loader{}, 0)
+	v.SetLoader(&viewtest.Loader{}, 0)
 	v.SetSize(w, h)
 	if l == nil {
 		v.SetSnapshot(viewtest.WithLoad(nil))
@@ -90,7 +90,7 @@ func TestParseNumber(t *testing.T) {
 // after it.
 func TestLoadKeysWhileStarting(t *testing.T) {
 	v, f := shown(nil, 160, 47), &viewtest.Loader{Answer: viewtest.LoadOpening()}
-	v.Drive(f, 0)
+	v.SetLoader(f, 0)
 	cmd := v.run.start(v.plan)
 	v.Update(viewtest.Press("+"))
 	v.Update(viewtest.Press(">"))

@@ -77,7 +77,7 @@ func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
 	}
 	r.starting, r.target, r.sent = true, plan.Connections, plan.Connections
 	l := r.loader
-	return tea.Batch(view.Ask(view.ThawMsg{}), func() tea.Msg {
+	return tea.Batch(view.Send(view.ThawMsg{}), func() tea.Msg {
 		msg := loadReadMsg{started: true}
 		msg.err = safely("starting a load", func() error {
 			if err := l.Start(plan); err != nil {
@@ -96,7 +96,7 @@ func (r *loadRun) set(n int64) tea.Cmd {
 	if r.starting || r.setting {
 		return nil // the answer sends it
 	}
-	return tea.Batch(view.Ask(view.ThawMsg{}), r.send())
+	return tea.Batch(view.Send(view.ThawMsg{}), r.send())
 }
 
 func (r *loadRun) send() tea.Cmd {
@@ -114,7 +114,7 @@ func (r *loadRun) send() tea.Cmd {
 func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
 	r.setting, r.stirred = false, true
 	if msg.err != nil {
-		return view.Ask(view.StatusMsg{Text: msg.err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: msg.err.Error(), Bad: true})
 	}
 	if r.sent != r.target {
 		return r.send()
@@ -140,7 +140,7 @@ func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
 		if msg.started && r.now != nil {
 			r.target = r.now.Wanted
 		}
-		return view.Ask(view.StatusMsg{Text: "the load: " + msg.err.Error(), Bad: true})
+		return view.Send(view.StatusMsg{Text: "the load: " + msg.err.Error(), Bad: true})
 	case r.target != asked && !r.setting:
 		return r.send()
 	}

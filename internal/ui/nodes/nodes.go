@@ -34,6 +34,8 @@ type View struct {
 	offset int       // lines scrolled away above
 }
 
+var _ view.StatusReporter = (*View)(nil)
+
 // nodesCard says what a card of the Nodes view shows.
 type nodesCard int
 
@@ -228,15 +230,12 @@ func (v *View) scroll(by int) {
 }
 
 func (v *View) View() string {
-	if v.snap == nil {
-		return strings.Join(draw.Exact([]string{" looking…"}, v.w, v.h), "\n")
-	}
 	lines := v.pens.Render(v.w, v.height, v.index(), v.boxes, v.places, v.texts)
 	return strings.Join(draw.Exact(lines[min(v.offset, len(lines)):], v.w, v.h), "\n")
 }
 
-// Tell says which lines are on screen where not all are.
-func (v *View) Tell() string {
+// Status says which lines are on screen where not all are.
+func (v *View) Status() string {
 	if v.height <= v.h {
 		return ""
 	}

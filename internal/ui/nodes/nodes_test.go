@@ -14,8 +14,8 @@ import (
 
 func TestNodesScroll(t *testing.T) {
 	v := viewtest.Maker(New).Show(viewtest.Nodes8(), 80, 21).(*View)
-	if v.Tell() != "lines 1–21 of 83" {
-		t.Errorf("Tell = %q", v.Tell())
+	if v.Status() != "lines 1–21 of 83" {
+		t.Errorf("Tell = %q", v.Status())
 	}
 	v.Update(viewtest.Press("G"))
 	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "refused, too full") || strings.Contains(screen, "Nodes ─") {

@@ -27,6 +27,13 @@ type View struct {
 	deck view.Deck[overviewCard]
 }
 
+var (
+	_ view.BackHandler      = (*View)(nil)
+	_ view.BackgroundWorker = (*View)(nil)
+	_ view.StatusReporter   = (*View)(nil)
+	_ view.TextInput        = (*View)(nil)
+)
+
 // overviewCard says what a card of the Overview shows.
 type overviewCard int
 
@@ -156,7 +163,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	if v.deck.Update(msg) == table.Opened {
 		if row, ok := v.deck.Table.Row(); ok {
 			if src, ok := v.deck.Table.Source().(*table.List[*model.Process]); ok {
-				return view.Ask(view.OpenProcessMsg{PID: src.At(row).PID})
+				return view.Send(view.OpenProcessMsg{PID: src.At(row).PID})
 			}
 		}
 	}
@@ -164,9 +171,6 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (v *View) View() string {
-	if v.snap == nil {
-		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
-	}
 	lines := v.deck.Draw(v.pens, v.w)
 	if v.h > v.deck.Height {
 		lines = append(lines, v.deck.Table.View())
@@ -176,7 +180,7 @@ func (v *View) View() string {
 
 func (v *View) Capturing() bool  { return v.deck.Table.Capturing() }
 func (v *View) Pending() tea.Cmd { return v.deck.Table.Pending() }
-func (v *View) Tell() string     { return v.deck.Table.Tell() }
+func (v *View) Status() string   { return v.deck.Table.Status() }
 func (v *View) Back() bool       { return v.deck.Back() }
 
 func (v *View) Keys() []key.Binding {

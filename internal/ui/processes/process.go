@@ -266,11 +266,11 @@ func (v *process) Back() bool {
 
 func (v *process) Pending() tea.Cmd { return tea.Batch(v.epolls.Pending(), v.watches.Pending()) }
 
-func (v *process) Tell() string {
+func (v *process) Status() string {
 	if v.data == nil {
 		return ""
 	}
-	return v.pane().Tell()
+	return v.pane().Status()
 }
 
 func (v *process) Keys() []key.Binding {

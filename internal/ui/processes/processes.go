@@ -30,6 +30,15 @@ type View struct {
 	passing bool
 }
 
+var (
+	_ view.BackHandler      = (*View)(nil)
+	_ view.BackgroundWorker = (*View)(nil)
+	_ view.HomeHandler      = (*View)(nil)
+	_ view.ProcessShower    = (*View)(nil)
+	_ view.StatusReporter   = (*View)(nil)
+	_ view.TextInput        = (*View)(nil)
+)
+
 // New returns the Processes view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	v := &View{keys: keys, table: newTable(keys.Keys), one: newProcess(keys)}
@@ -63,17 +72,17 @@ func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.one.SetSnapshot(s)
 }
 
-// Attach steps into a process.
-func (v *View) Attach(pid int, passing bool) {
+// ShowProcess steps into a process.
+func (v *View) ShowProcess(pid int, passing bool) {
 	v.passing = passing
 	v.one.attach(pid, v.snap)
 }
 
-// Attached is the PID of the process stepped into, or 0.
-func (v *View) Attached() int { return v.one.pid }
+// ShownPID is the PID of the process stepped into, or 0.
+func (v *View) ShownPID() int { return v.one.pid }
 
-// Answered notes that the next snapshot was taken with this PID asked for.
-func (v *View) Answered(pid int) { v.one.asked = pid != 0 && pid == v.one.pid }
+// NoteLook notes that the next snapshot was taken with this PID asked for.
+func (v *View) NoteLook(pid int) { v.one.asked = pid != 0 && pid == v.one.pid }
 
 func (v *View) Update(msg tea.Msg) tea.Cmd {
 	switch msg.(type) {
@@ -91,7 +100,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	}
 	if v.table.Update(msg) == table.Opened {
 		if row, ok := v.table.Row(); ok {
-			return view.Ask(view.OpenProcessMsg{PID: v.table.Source().(*table.List[*model.Process]).At(row).PID})
+			return view.Send(view.OpenProcessMsg{PID: v.table.Source().(*table.List[*model.Process]).At(row).PID})
 		}
 	}
 	return nil
@@ -101,10 +110,7 @@ func (v *View) View() string {
 	if v.one.pid != 0 {
 		return v.one.View()
 	}
-	switch {
-	case v.snap == nil:
-		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
-	case v.h < 2:
+	if v.h < 2 {
 		return strings.Join(draw.Exact([]string{v.totals()}, v.w, v.h), "\n")
 	}
 	return draw.Fit(v.totals(), v.w) + "\n" + v.table.View()
@@ -166,19 +172,19 @@ func (v *View) Back() bool {
 	return !v.passing
 }
 
-// Outside goes from a process to the list.
-func (v *View) Outside() {
+// GoHome goes from a process to the list.
+func (v *View) GoHome() {
 	v.one.attach(0, v.snap)
 	v.passing = false
 }
 
 func (v *View) Pending() tea.Cmd { return tea.Batch(v.table.Pending(), v.one.Pending()) }
 
-func (v *View) Tell() string {
+func (v *View) Status() string {
 	if v.one.pid != 0 {
-		return v.one.Tell()
+		return v.one.Status()
 	}
-	return v.table.Tell()
+	return v.table.Status()
 }
 
 func (v *View) Keys() []key.Binding {

@@ -32,6 +32,15 @@ type View struct {
 	nodes int // for which the table's columns are
 }
 
+var (
+	_ view.BackHandler      = (*View)(nil)
+	_ view.BackgroundWorker = (*View)(nil)
+	_ view.CacheRequester   = (*View)(nil)
+	_ view.Marker           = (*View)(nil)
+	_ view.StatusReporter   = (*View)(nil)
+	_ view.TextInput        = (*View)(nil)
+)
+
 // New returns the Slab view before its first snapshot.
 func New(keys view.KeyMap) view.View {
 	v := &View{
@@ -158,7 +167,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	}
 	if v.table.Update(msg) == table.Opened {
 		if i, ok := v.table.Row(); ok {
-			return view.Ask(v.detail(v.table.Source().(*table.List[*row]).At(i).cache.Name))
+			return view.Send(v.detail(v.table.Source().(*table.List[*row]).At(i).cache.Name))
 		}
 	}
 	return nil
@@ -173,10 +182,7 @@ func (v *View) toggle() {
 func (v *View) readable() bool { return v.snap != nil && len(v.snap.Slab) > 0 }
 
 func (v *View) View() string {
-	switch {
-	case v.snap == nil:
-		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
-	case !v.readable():
+	if !v.readable() {
 		return strings.Join(draw.Exact(v.withoutCaches(), v.w, v.h), "\n")
 	}
 	head := strings.Join(draw.Exact(v.head(), v.w, min(v.h, v.headLines())), "\n")
@@ -190,11 +196,11 @@ func (v *View) Capturing() bool  { return v.table.Capturing() }
 func (v *View) Back() bool       { return v.table.Back() }
 func (v *View) Pending() tea.Cmd { return v.table.Pending() }
 
-func (v *View) Tell() string {
+func (v *View) Status() string {
 	if !v.readable() {
 		return ""
 	}
-	return v.table.Tell()
+	return v.table.Status()
 }
 
 func (v *View) Keys() []key.Binding {

@@ -32,6 +32,13 @@ type View struct {
 	deck   view.Deck[socketCard]
 }
 
+var (
+	_ view.BackHandler      = (*View)(nil)
+	_ view.BackgroundWorker = (*View)(nil)
+	_ view.StatusReporter   = (*View)(nil)
+	_ view.TextInput        = (*View)(nil)
+)
+
 // socketCard says what a card of the Sockets view shows.
 type socketCard int
 
@@ -170,20 +177,17 @@ func (v *View) open() tea.Cmd {
 	r := rows.At(i)
 	switch v.by {
 	case byProcess:
-		return view.Ask(view.OpenProcessMsg{PID: r.pids[0]})
+		return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
 	case byPort:
 		if len(r.pids) > 0 {
-			return view.Ask(view.OpenProcessMsg{PID: r.pids[0]})
+			return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
 		}
 	}
-	return view.Ask(view.OverlayMsg{Title: draw.Clean(r.title()), Text: describeSockets(v.snap, v.by, r)})
+	return view.Send(view.OverlayMsg{Title: draw.Clean(r.title()), Text: describeSockets(v.snap, v.by, r)})
 }
 
 func (v *View) View() string {
-	switch {
-	case v.snap == nil:
-		return strings.Join(draw.Exact([]string{"", "  looking…"}, v.w, v.h), "\n")
-	case !v.known():
+	if !v.known() {
 		return strings.Join(draw.Exact(v.without(), v.w, v.h), "\n")
 	}
 	lines := v.deck.Draw(v.pens, v.w)
@@ -253,11 +257,11 @@ func (v *View) Pending() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-func (v *View) Tell() string {
+func (v *View) Status() string {
 	if !v.known() {
 		return ""
 	}
-	return v.deck.Table.Tell()
+	return v.deck.Table.Status()
 }
 
 func (v *View) Keys() []key.Binding {

@@ -277,9 +277,9 @@ func (m *Model) Column() Column {
 // Columns are the table's columns.
 func (m *Model) Columns() []Column { return m.columns }
 
-// Tell is the word for the status line: where the cursor is, or how far the
+// Status is the word for the status line: where the cursor is, or how far the
 // sorting.
-func (m *Model) Tell() string {
+func (m *Model) Status() string {
 	if m.job != nil {
 		what := "filtering "
 		if m.job.column >= 0 {

@@ -177,8 +177,8 @@ func TestOldOrderStaysWhileSorting(t *testing.T) {
 	if ids, cursor := shown(m); ids[0] != "0" || cursor != "1" {
 		t.Errorf("while sorting: %v, cursor %s", ids, cursor)
 	}
-	if !strings.Contains(m.Tell(), "sorting 100 000 rows") {
-		t.Errorf("Tell = %q", m.Tell())
+	if !strings.Contains(m.Status(), "sorting 100 000 rows") {
+		t.Errorf("Tell = %q", m.Status())
 	}
 	first := m.job
 	press(m, "R") // a newer question

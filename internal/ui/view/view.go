@@ -14,115 +14,144 @@ import (
 	"github.com/eptop/eptop/internal/ui/theme"
 )
 
-// View is what stands under one tab.
+// View is what one tab shows.
 //
-// Update gets keys and the mouse only while the view is on screen and no
-// overlay is open; every other message (the result of a view's own command)
-// goes to all views. Mouse messages carry coordinates local to the view: its
-// first cell is 0,0.
+// Update receives keys and the mouse only while the view is on screen and nothing lies
+// over it. Every other message, such as the result of a view's own command, goes to all
+// views. In mouse messages 0,0 is the first cell of the view.
 type View interface {
 	Title() string
 	SetTheme(theme.Theme)
 	SetSize(w, h int)
-	// SetSnapshot hands over the latest look. The snapshot never changes, so
-	// a view keeps the pointer.
+	// SetSnapshot gives the view the result of the latest look. A snapshot never
+	// changes, so a view may keep the pointer.
 	SetSnapshot(*model.Snapshot)
 	Update(tea.Msg) tea.Cmd
-	// View draws exactly h lines of at most w cells.
+	// View draws exactly h lines of at most w cells. It is not called before the first
+	// snapshot: until then the root draws that eptop is looking.
 	View() string
 	// Keys are the keys that do something here, the important ones first: the
 	// status line shows as many as fit, the help all of them.
 	Keys() []key.Binding
-	// Explain tells about the number or column under the cursor: where it is
-	// from and what it does not count.
+	// Explain describes the number or column under the cursor: where it comes from
+	// and what it does not count.
 	Explain() (title, text string)
 }
 
-// What follows is optional: the root asks whether a view implements it.
+// The interfaces below are optional. The root checks which of them a view implements;
+// a view's package states it with `var _` beside the view's type.
 
-// Capturer is a view that is being typed into (a filter): while Capturing it
-// gets every key before the global ones, except Ctrl-C and Ctrl-Z.
-type Capturer interface{ Capturing() bool }
+// TextInput is implemented by a view that text is typed into, such as a filter.
+//
+// The root calls Capturing before it handles a key. While it reports true, the view
+// gets every key except Ctrl-C and Ctrl-Z.
+type TextInput interface{ Capturing() bool }
 
-// Backer is a view with something to close or to step out of. Back is called
-// for Esc and reports whether there was something; else the root goes back to
-// the view before.
-type Backer interface{ Back() bool }
+// KeyOverrider is implemented by a view in which a global key has a meaning of its own.
+//
+// The root calls OverridesKey before it handles a key, and when it lists the global
+// keys in the help. A key for which it reports true goes to the view.
+type KeyOverrider interface{ OverridesKey(tea.KeyPressMsg) bool }
 
-// Stepper is a view with something to step into. Outside steps out of all of it:
-// the key and the tab of the view on screen do that.
-type Stepper interface{ Outside() }
+// BackHandler is implemented by a view that has something to close or to step out of.
+//
+// The root calls Back for Esc. Where it reports false, nothing was open, and the root
+// returns to the view shown before.
+type BackHandler interface{ Back() bool }
 
-// Marker is a view that compares with a remembered moment: `m` calls Mark
-// with the snapshot on screen, and the returned line goes to the status line.
+// HomeHandler is implemented by a view that shows details on pages of their own.
+//
+// The root calls GoHome when the key or the tab of the view on screen is used again:
+// the view then returns to its first page.
+type HomeHandler interface{ GoHome() }
+
+// Marker is implemented by a view that compares the present with a remembered moment.
+//
+// The root calls Mark for the key m, with the snapshot on screen. The line that it
+// returns is shown in the status line.
 type Marker interface {
 	Mark(*model.Snapshot) string
 }
 
-// Teller is a view with a word for the right end of the status line: the row
-// of how many, a filter in force, sorting under way.
-type Teller interface{ Tell() string }
+// StatusReporter is implemented by a view that has something to say at the right end
+// of the status line: the number of the row and of all rows, or that it is sorting.
+//
+// The root calls Status with every frame in which the view is on screen.
+type StatusReporter interface{ Status() string }
 
-// Commander is a view that has work to start outside Update: after every
-// SetSnapshot, SetSize and Update the root collects Pending, which is nil most
-// of the time.
-type Commander interface{ Pending() tea.Cmd }
+// BackgroundWorker is implemented by a view that starts work outside Update, such as
+// sorting a new snapshot.
+//
+// The root calls Pending after every message, of all views, and runs the command that
+// it returns. The command is nil where there is nothing to do.
+type BackgroundWorker interface{ Pending() tea.Cmd }
 
-// Cacher is a view that shows slab caches: while it is on screen, looks are asked
-// for more of those that Caches names.
-type Cacher interface{ Caches() []string }
+// CacheRequester is implemented by a view that shows details of slab caches which a
+// look does not read for all of them.
+//
+// The root calls Caches before each look while the view is on screen: the look then
+// reads the details of the caches with these names.
+type CacheRequester interface{ Caches() []string }
 
-// Claimer is a view in which a key means something else than everywhere: where Claims
-// says so it goes to the view.
-type Claimer interface{ Claims(tea.KeyPressMsg) bool }
+// Questioner is implemented by a view that asks the user to confirm something.
+//
+// The root calls TakeQuestion after every message while the view is on screen, and
+// opens the question over the view, so that the next key answers it. The view returns
+// each question once, and nil where it has none.
+type Questioner interface{ TakeQuestion() *Question }
 
-// Asker is a view with a question. After every Update the root takes it and puts it
-// over the view, so that the next key is an answer already.
-type Asker interface{ Question() *Question }
-
-// Poller is a view that changes between two looks: what Poll returns, if it is not
-// nil, is run after pollEvery. It is asked after every Update while it is on screen
-// and nothing is frozen.
+// Poller is implemented by a view that shows something which changes between two looks.
+//
+// The root calls Poll after every message while the view is on screen and not frozen.
+// It runs the command that Poll returns, if that is not nil, after a short wait.
 type Poller interface{ Poll() tea.Cmd }
 
-// What a view may ask the root for, by returning a command that yields one of
-// these messages (see ask).
+// LoadDriver is implemented by the view that starts and changes the load of idle
+// connections.
+type LoadDriver interface {
+	// SetLoader is called once, before the first look. The view opens n connections
+	// as soon as it can; with 0 it waits for the user.
+	SetLoader(l Loader, n int64)
+	// OpenConnections returns how many connections are open, which would end with
+	// eptop. The root calls it for the first line and before it quits.
+	OpenConnections() int64
+}
+
+// ProcessShower is implemented by the view that shows one process.
+type ProcessShower interface {
+	// ShowProcess opens the process with this PID. The root calls it for --pid, for a
+	// PID that the user typed, and for an OpenProcessMsg. Where passing is true, Esc
+	// returns to the view shown before and not to the list of processes.
+	ShowProcess(pid int, passing bool)
+	// ShownPID returns the PID of the process that is open, or 0. The root calls it
+	// before each look, so that the look reads this process in any case.
+	ShownPID() int
+	// NoteLook is called before SetSnapshot with the PID that the look was asked for.
+	NoteLook(pid int)
+}
+
+// A view sends one of these messages to the root by returning the command that Send
+// makes of it.
 type (
-	// OpenProcessMsg shows the Process view of one process.
+	// OpenProcessMsg opens one process in the Processes view.
 	OpenProcessMsg struct{ PID int }
-	// StatusMsg shows a line in the status line until the next key.
+	// StatusMsg shows Text in the status line until the next key; Bad marks it as an
+	// error.
 	StatusMsg struct {
 		Text string
 		Bad  bool
 	}
-	// OverlayMsg opens a box of text over the view; Esc closes it. Lines, where there
-	// are some, are drawn in place of Text, for an inner width, with every frame: they
-	// may follow the looks.
+	// OverlayMsg opens a box of text over the view; Esc closes it. Lines, where it is
+	// not nil, replaces Text: it is called with every frame, with the width inside the
+	// box, so that its text can change with the looks.
 	OverlayMsg struct {
 		Title, Text string
 		Lines       func(p *draw.Pens, w int) []string
 	}
-	// ThawMsg ends the freezing of the screen: something was started on it.
+	// ThawMsg ends a freeze, because the user started something whose progress the
+	// screen must show.
 	ThawMsg struct{}
 )
 
-// Ask is a command that does nothing but hand msg to the root.
-func Ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
-
-// Driver is the view that drives the load generator.
-type Driver interface {
-	// Drive hands the generator over; n connections are opened at once, 0 for none.
-	Drive(l Loader, n int64)
-	// Open is how many connections there are, which would end with eptop.
-	Open() int64
-}
-
-// Attacher is the view that shows one process.
-type Attacher interface {
-	// Attach shows a process; passing: Esc goes back to the view before
-	// instead of the list. Attached is its PID, or 0.
-	Attach(pid int, passing bool)
-	Attached() int
-	// Answered is called before SetSnapshot with the PID that was looked at.
-	Answered(pid int)
-}
+// Send returns a command that hands msg to the root and does nothing else.
+func Send(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }

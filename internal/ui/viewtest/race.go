@@ -2,6 +2,6 @@
 
 package viewtest
 
-// RaceEnabled: the race detector makes everything ten times slower, and tests that try
-// every size try some of them.
+// RaceEnabled reports whether the race detector is on. It makes everything some ten
+// times slower, so tests that try every case then try some of them.
 const RaceEnabled = true
