@@ -94,8 +94,8 @@ func (g *Generator) phase(now time.Time) Phase {
 			retiring = true
 			continue
 		}
-		want := g.wanted.clamp(room, g.limits.perPair)
-		room += g.limits.perPair
+		want := g.wanted.clamp(room, g.bounds.perPair)
+		room += g.bounds.perPair
 		reached = reached && !p.again && p.want == want && p.reached(watched)
 		quiet = quiet && p.quiet(now, watched)
 	}

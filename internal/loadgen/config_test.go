@@ -61,7 +61,7 @@ func TestIsActiveSpreadsEvenly(t *testing.T) {
 }
 
 func TestWalls(t *testing.T) {
-	for errno, want := range map[unix.Errno]string{
+	for errno, want := range map[unix.Errno]Wall{
 		unix.EMFILE: "nofile", unix.ENFILE: "file_max", unix.ENOMEM: "memory", unix.ENOBUFS: "memory",
 		unix.EADDRNOTAVAIL: "ports", unix.EADDRINUSE: "ports", unix.ENOSPC: "user_watches", unix.EIO: "error",
 	} {

@@ -16,7 +16,7 @@ import (
 type Generator struct {
 	config Config
 	guards []Guard
-	limits limits
+	bounds bounds
 	log    *os.File // what workers write when they fail
 
 	wake  chan struct{}
@@ -42,9 +42,8 @@ type Generator struct {
 }
 
 // Guard is asked again and again while connections are opened whether to go on: it
-// names the wall that is near, in the words of Status.StoppedBy, and says why; wall ""
-// goes on.
-type Guard func() (wall, reason string)
+// names the wall that is near and says why; wall "" goes on.
+type Guard func() (wall Wall, reason string)
 
 // New makes a generator that holds nothing yet; no process is started before
 // connections are wanted. Besides MemAvailable it heeds guards.
@@ -52,7 +51,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l, err := readLimits(c)
+	b, err := newBounds(c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	g := &Generator{
-		config: c, guards: guards, limits: l, log: os.NewFile(uintptr(fd), "eptop-load-log"),
+		config: c, guards: guards, bounds: b, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
 		gone:   newTally(),
 		status: Status{Phase: Drained},
@@ -71,7 +70,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 }
 
 // Backlog is how many connections may have come to one stage and not to the next.
-func (g *Generator) Backlog() int64 { return g.limits.backlog }
+func (g *Generator) Backlog() int64 { return g.bounds.backlog }
 
 // Set makes n the number of connections that are to be open, more or fewer than are.
 // It lets a generator that was stopped by a limit try again.

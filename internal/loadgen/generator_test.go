@@ -261,7 +261,7 @@ func TestFewPorts(t *testing.T) {
 	}
 	for name, want := range map[string]struct {
 		open      int64
-		stoppedBy string
+		stoppedBy Wall
 		failure   string
 	}{
 		// 32 of 40 ports are the listeners'.
@@ -292,7 +292,7 @@ func TestMemoryFloor(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	asked := 0
-	g, err := New(config(), func() (string, string) {
+	g, err := New(config(), func() (Wall, string) {
 		if asked++; asked < 3 {
 			return "", ""
 		}

@@ -12,6 +12,10 @@
 // stands there, and what is. Nobody sends a message to be counted. A worker whose
 // generator is gone, however it went, ends by itself.
 //
+// The limits that a load runs into are read here and nowhere else ([ReadLimits]), for the
+// generator has to keep to them; whoever says beforehand how far a load would go asks
+// here. A memory cgroup's limit is its caller's to read, and to watch with a [Guard].
+//
 // All addresses are of 127.0.0.0/8, ::1 or the abstract UNIX namespace.
 package loadgen
 

@@ -39,10 +39,9 @@ type Status struct {
 	LastLoss string `json:"last_loss,omitempty"`
 	// Failures are the attempts that failed by the error's name, EMFILE.
 	Failures map[string]int64 `json:"failures,omitempty"`
-	// StoppedBy names the limit that ended the opening before all were open, in the
-	// words of eptop's walls: nofile, file_max, ports, user_watches, memory, cgroup, tasks;
-	// "error" for anything else; "" where none did.
-	StoppedBy string `json:"stopped_by"`
+	// StoppedBy names the limit that ended the opening before all were open; "" where
+	// none did.
+	StoppedBy Wall `json:"stopped_by"`
 	// Reason is the same for people.
 	Reason string `json:"stopped_reason,omitempty"`
 	// OpenTook is the time spent opening since nothing was open; PerSecond connections
@@ -61,33 +60,48 @@ type Status struct {
 	UnreadBytes int64 `json:"unread_bytes"`
 }
 
-// wall is the name of the limit behind an error of a call.
-func wall(c call, errno unix.Errno) string {
+// Wall is the name of a limit that connections run into.
+type Wall string
+
+// The walls that a generator can be stopped by.
+const (
+	WallNofile      Wall = "nofile"       // RLIMIT_NOFILE of a process
+	WallFileMax     Wall = "file_max"     // fs.file-max
+	WallUserWatches Wall = "user_watches" // fs.epoll.max_user_watches
+	WallPorts       Wall = "ports"        // net.ipv4.ip_local_port_range
+	WallMemory      Wall = "memory"       // MemAvailable
+	WallCgroup      Wall = "cgroup"       // the memory limit of a cgroup
+	WallTasks       Wall = "tasks"        // kernel.pid_max and kernel.threads-max
+	WallError       Wall = "error"        // no limit, but an error that ends the opening
+)
+
+// wall is the limit behind an error of a call.
+func wall(c call, errno unix.Errno) Wall {
 	switch errno {
 	case unix.EMFILE:
-		return "nofile"
+		return WallNofile
 	case unix.ENFILE:
-		return "file_max"
+		return WallFileMax
 	case unix.ENOMEM, unix.ENOBUFS:
-		return "memory"
+		return WallMemory
 	case unix.EADDRNOTAVAIL, unix.EADDRINUSE:
-		return "ports"
+		return WallPorts
 	case unix.ENOSPC:
 		if c == callEpollCtl {
-			return "user_watches"
+			return WallUserWatches
 		}
 	}
-	return "error"
+	return WallError
 }
 
 func reason(c call, errno unix.Errno) string {
-	what := map[string]string{
-		"nofile":       "a worker may open no more files",
-		"file_max":     "the host may open no more files (fs.file-max)",
-		"memory":       "the kernel has no memory for it",
-		"ports":        "no local port is free",
-		"user_watches": "this user may watch no more files (fs.epoll.max_user_watches)",
-		"error":        "it cannot go on",
+	what := map[Wall]string{
+		WallNofile:      "a worker may open no more files",
+		WallFileMax:     "the host may open no more files (fs.file-max)",
+		WallMemory:      "the kernel has no memory for it",
+		WallPorts:       "no local port is free",
+		WallUserWatches: "this user may watch no more files (fs.epoll.max_user_watches)",
+		WallError:       "it cannot go on",
 	}[wall(c, errno)]
 	return fmt.Sprintf("%s: %s: %s", callNames[c], unix.ErrnoName(errno), what)
 }

@@ -47,7 +47,7 @@ func (g *Generator) nudge(now time.Time) {
 
 // hire starts pairs for what is wanted, and retires those nothing is wanted of.
 func (g *Generator) hire() {
-	need := (g.wanted.Sockets + g.limits.perPair - 1) / g.limits.perPair
+	need := (g.wanted.Sockets + g.bounds.perPair - 1) / g.bounds.perPair
 	live := int64(0)
 	opening := 0
 	for _, p := range g.pairs {
@@ -59,7 +59,7 @@ func (g *Generator) hire() {
 			p.retire()
 			continue
 		}
-		if p.page.stages().Sockets < g.limits.perPair {
+		if p.page.stages().Sockets < g.bounds.perPair {
 			opening++
 		}
 	}
@@ -77,18 +77,18 @@ func (g *Generator) hire() {
 }
 
 // startWall is the limit behind an error of starting workers.
-func startWall(err error) string {
+func startWall(err error) Wall {
 	switch {
 	case errors.Is(err, unix.EMFILE):
-		return "nofile"
+		return WallNofile
 	case errors.Is(err, unix.ENFILE):
-		return "file_max"
+		return WallFileMax
 	case errors.Is(err, unix.EAGAIN):
-		return "tasks"
+		return WallTasks
 	case errors.Is(err, unix.ENOMEM):
-		return "memory"
+		return WallMemory
 	}
-	return "error"
+	return WallError
 }
 
 // atOnce is how many pairs open at the same time. Each keeps a client busy, and the
@@ -97,8 +97,8 @@ func atOnce() int { return runtime.NumCPU() }
 
 func (g *Generator) order() order {
 	return order{
-		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.limits.perPair,
-		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach, PortRange: g.limits.portRange,
+		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.bounds.perPair,
+		Backlog: g.bounds.backlog, PortsEach: g.bounds.portsEach, PortRange: g.bounds.portRange,
 	}
 }
 
@@ -120,8 +120,8 @@ func (g *Generator) deal(now time.Time) {
 		if p.retiring {
 			continue
 		}
-		want := most.clamp(before, g.limits.perPair)
-		before += g.limits.perPair
+		want := most.clamp(before, g.bounds.perPair)
+		before += g.bounds.perPair
 		if p.page.stages().Connects < want.Connects {
 			if opening++; opening > atOnce() && p.want == (Stages{}) {
 				continue
@@ -161,11 +161,11 @@ func (g *Generator) guard(now time.Time) {
 	g.guardAt = now
 	available, total, err := memory()
 	if err != nil {
-		g.stop("error", "the memory that is left cannot be seen: "+err.Error())
+		g.stop(WallError, "the memory that is left cannot be seen: "+err.Error())
 		return
 	}
 	if float64(available) < g.config.Floor*float64(total) {
-		g.stop("memory", fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
+		g.stop(WallMemory, fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
 		return
 	}
 	for _, guard := range g.guards {
@@ -204,7 +204,7 @@ func refused(errno unix.Errno) bool {
 	return errno == unix.ECONNREFUSED || errno == unix.ECONNRESET
 }
 
-func (g *Generator) stop(wall, reason string) {
+func (g *Generator) stop(wall Wall, reason string) {
 	g.status.StoppedBy, g.status.Reason = wall, reason
 }
 
@@ -216,7 +216,7 @@ func (g *Generator) exited(e exit) {
 	if !p.retiring {
 		g.status.Lost += p.open(g.config)
 		// What it was to hold is not tried again: who ended it had a reason.
-		share := g.wanted.clamp(g.limits.perPair*int64(slices.Index(g.living(), p)), g.limits.perPair).Sockets
+		share := g.wanted.clamp(g.bounds.perPair*int64(slices.Index(g.living(), p)), g.bounds.perPair).Sockets
 		g.wanted = g.wanted.less(share)
 		g.status.GivenUp += share
 		g.status.Wanted = g.wanted.Sockets

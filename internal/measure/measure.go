@@ -95,11 +95,11 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 // CgroupGuard stops a load before less than a share of the memory that eptop's cgroup
 // may use is left: beyond its limit the kernel kills.
 func CgroupGuard(floor float64) loadgen.Guard {
-	return func() (wall, reason string) {
+	return func() (wall loadgen.Wall, reason string) {
 		limit, err := cgroup.ReadLimit("/proc", os.Getpid())
 		l, limited := limit.Get()
 		if err == nil && limited && float64(l.MostBytes-l.UsedBytes) < floor*float64(l.MostBytes) {
-			return "cgroup", fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
+			return loadgen.WallCgroup, fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
 		}
 		return "", ""
 	}

@@ -51,8 +51,7 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 
 // amount writes what a wall counts.
 func amount(w model.Wall, n int64) string {
-	switch w.Name {
-	case "memory", "cgroup", "tcp_mem":
+	if w.Unit == model.UnitBytes {
 		return units.Bytes(n)
 	}
 	return units.Count(n)
@@ -88,7 +87,7 @@ func workers(n int, bytes int64) string {
 func seconds(s float64) string { return units.Duration(time.Duration(s * float64(time.Second))) }
 
 // trouble says what went wrong, one line for each thing.
-func (t *text) trouble(o model.Opening, stoppedBy, reason string) {
+func (t *text) trouble(o model.Opening, stoppedBy model.WallName, reason string) {
 	if stoppedBy != "" {
 		t.line("stopped by %s: %s", stoppedBy, clean(cmp.Or(reason, "no reason given")))
 	}

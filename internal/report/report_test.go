@@ -93,7 +93,7 @@ func snapshot() *model.Snapshot {
 			{ID: 2, CPUs: maybe.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},
 		},
 		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: maybe.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
-		Walls: []model.Wall{{Name: "nofile", Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
+		Walls: []model.Wall{{Name: "nofile", Unit: model.UnitFiles, Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Unit: model.UnitBytes, Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
 	}
 }
 

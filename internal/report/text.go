@@ -357,11 +357,7 @@ func (t *text) walls(s *model.Snapshot) {
 	t.title("Which wall comes first")
 	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
 	for _, w := range s.Walls {
-		used, limit := units.Count(w.Used), units.Count(w.Limit)
-		if w.Name == "memory" {
-			used, limit = units.Bytes(w.Used), units.Bytes(w.Limit)
-		}
-		rows = append(rows, row(w.ConnectionsLeft, used, limit, w.Scope, w.Name))
+		rows = append(rows, row(w.ConnectionsLeft, amount(w, w.Used), amount(w, w.Limit), w.Scope, w.Name))
 	}
 	t.table(rows)
 }

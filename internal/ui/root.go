@@ -213,10 +213,13 @@ func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) pasted(msg tea.PasteMsg) tea.Cmd {
-	if m.modal != nil {
-		return nil
+	switch over := m.modal.(type) {
+	case nil:
+		return m.here().Update(msg)
+	case *prompt:
+		over.line.Update(msg)
 	}
-	return m.here().Update(msg)
+	return nil
 }
 
 // global handles the keys that work in every view, and reports whether msg was

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -33,7 +34,7 @@ type View struct {
 	here loadItem
 	// typing: the field under the cursor is being typed into.
 	typing bool
-	typed  string
+	line   input.Line // the number in it
 	// question is to be asked.
 	question *view.Question
 
@@ -193,7 +194,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 		}
 	case tea.PasteMsg:
 		if v.typing {
-			v.typeText(msg.Content)
+			v.line.Update(msg)
 		}
 	case tea.MouseClickMsg:
 		if msg.Button == tea.MouseLeft {
@@ -265,7 +266,7 @@ func (v *View) enter() tea.Cmd {
 	case v.here == itemButton:
 		return v.start()
 	case v.here.typed():
-		v.typing, v.typed = true, ""
+		v.typing, v.line = true, newNumberLine()
 	case v.here < itemButton:
 		return v.turn(1)
 	}

@@ -126,3 +126,16 @@ func finish(v view.View, cmd tea.Cmd) {
 		finish(v, c)
 	}
 }
+
+// TestLoadWallsByUnit: the explanation of the limits writes bytes as bytes.
+func TestLoadWallsByUnit(t *testing.T) {
+	text := loadWalls(model.Preflight{Walls: []model.Wall{
+		{Name: model.WallMemory, Unit: model.UnitBytes, Used: 2_515_316_736, Limit: 22_748_859_188, Scope: "host"},
+		{Name: model.WallFileMax, Unit: model.UnitFiles, Used: 1200, Limit: 400_000, Scope: "host"},
+	}})
+	for _, want := range []string{"(host): 2.5 GB of 22.7 GB used", "(host): 1 200 of 400 000 used"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:%s", want, text)
+		}
+	}
+}

@@ -129,14 +129,23 @@ func (v *View) limitLines(w int) []draw.Line {
 
 // loadWallName says which limit it is in the words of who knows it.
 func loadWallName(w model.Wall) string {
-	names := map[string]string{
-		"nofile": "files of a process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
-		"ports": "local ports", "memory": "memory to the floor", "cgroup": "memory of eptop's cgroup", "conntrack": "conntrack",
+	names := map[model.WallName]string{
+		model.WallNofile: "files of a process", model.WallTasks: "processes", model.WallFileMax: "fs.file-max",
+		model.WallUserWatches: "watches of " + strings.TrimPrefix(w.Scope, "user "), model.WallPorts: "local ports",
+		model.WallMemory: "memory to the floor", model.WallCgroup: "memory of eptop's cgroup",
 	}
 	if name, ok := names[w.Name]; ok {
 		return draw.Clean(name)
 	}
-	return draw.Clean(w.Name)
+	return draw.Clean(string(w.Name))
+}
+
+// wallAmount writes what a wall counts.
+func wallAmount(w model.Wall, n int64) string {
+	if w.Unit == model.UnitBytes {
+		return units.Bytes(n)
+	}
+	return units.Count(n)
 }
 
 // loadWalls lists the limits with all that is known of them.
@@ -144,7 +153,7 @@ func loadWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
 		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, ends at %s connections. To raise it: %s", loadWallName(w), w.Scope,
-			units.Count(w.Used), units.Count(w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
+			wallAmount(w, w.Used), wallAmount(w, w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
 	}
 	for _, n := range f.Notes {
 		b.WriteString("\n" + n)

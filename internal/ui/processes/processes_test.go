@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func TestWatchesOfSockets(t *testing.T) {
 		}
 	}
 	// Addresses are numbers, not text: port 9000 comes before 40000.
-	if addressOf("127.0.0.1:9000").compare(addressOf("127.0.0.1:40000")) >= 0 || addressOf("9.0.0.1:1").compare(addressOf("10.0.0.1:1")) >= 0 {
+	end := func(addr string) model.SocketEnd { return model.SocketEnd{Addr: netip.MustParseAddrPort(addr)} }
+	if end("127.0.0.1:9000").Compare(end("127.0.0.1:40000")) >= 0 || end("9.0.0.1:1").Compare(end("10.0.0.1:1")) >= 0 {
 		t.Error("addresses are ordered as text")
 	}
 	m.SetOrder(-1, false)

@@ -1,8 +1,6 @@
 package processes
 
 import (
-	"cmp"
-	"net/netip"
 	"sync"
 
 	"github.com/eptop/eptop/internal/model"
@@ -27,8 +25,9 @@ func (l *lazy[T]) of(r *watchRows, value func(i int, s *model.WatchedSocket) T) 
 // zero value.
 func joined[T any](r *watchRows, value func(i int, s *model.WatchedSocket) T) []T {
 	all := make([]T, r.Len())
+	var s model.WatchedSocket // one for all rows: value keeps none
 	for i := range all {
-		s, _ := r.socket(i)
+		s, _ = r.socket(i)
 		all[i] = value(i, &s)
 	}
 	return all
@@ -50,31 +49,4 @@ func (r *watchRows) notes() []int64 {
 	return r.remarks.of(r, func(i int, s *model.WatchedSocket) int64 {
 		return int64((watchNote(r.epoll, i) | socketNote(s)).rank())
 	})
-}
-
-// address is an end of a connection as it is sorted: by address and port, UNIX
-// names behind all addresses and what has none before.
-type address struct {
-	port netip.AddrPort
-	name string
-}
-
-func addressOf(text string) address {
-	if port, err := netip.ParseAddrPort(text); err == nil {
-		return address{port: port}
-	}
-	return address{name: text}
-}
-
-func (a address) compare(b address) int {
-	class := func(a address) int {
-		switch {
-		case a.port.IsValid():
-			return 1
-		case a.name != "":
-			return 2
-		}
-		return 0
-	}
-	return cmp.Or(cmp.Compare(class(a), class(b)), a.port.Compare(b.port), cmp.Compare(a.name, b.name))
 }

@@ -76,10 +76,10 @@ type watchRows struct {
 	dumped time.Time
 
 	// What the columns of sockets are sorted by.
-	words     [2]lazy[string]  // KIND, STATE
-	addresses [2]lazy[address] // LOCAL, PEER
-	numbers   [3]lazy[int64]   // RXQ, TXQ, BUFS
-	remarks   lazy[int64]      // NOTES
+	words     [2]lazy[string]          // KIND, STATE
+	addresses [2]lazy[model.SocketEnd] // LOCAL, PEER
+	numbers   [3]lazy[int64]           // RXQ, TXQ, BUFS
+	remarks   lazy[int64]              // NOTES
 }
 
 func newWatchRows(s *model.Snapshot, pid int, e *model.Epoll) *watchRows {
@@ -143,10 +143,10 @@ func (r *watchRows) Row(i int, dst []table.Cell) {
 func (r *watchRows) socketCells(s *model.WatchedSocket, dst []table.Cell) {
 	dst[watchKind].Text = s.Kind
 	dst[watchState] = table.Cell{Text: s.State}
-	if s.Local != "" {
-		dst[watchLocal] = table.Cell{Text: s.Local}
+	if s.Local != (model.SocketEnd{}) {
+		dst[watchLocal] = table.Cell{Text: s.Local.String()}
 	}
-	if s.Peer != "" {
+	if s.Peer != (model.SocketEnd{}) {
 		dst[watchPeer] = table.Cell{Text: peerText(s)}
 	}
 	dst[watchRecv], dst[watchSend] = view.MaybeBytes(s.RecvQueue, table.Strong), view.MaybeBytes(s.SendQueue, table.Plain)
@@ -173,9 +173,9 @@ func backlogOf(s *model.WatchedSocket) maybe.Of[int64] {
 // peerText is the other end, marked where it is on this host.
 func peerText(s *model.WatchedSocket) string {
 	if s.PeerHere {
-		return peerHere + " " + s.Peer
+		return peerHere + " " + s.Peer.String()
 	}
-	return s.Peer
+	return s.Peer.String()
 }
 
 func hexData(d uint64) string { return "0x" + strconv.FormatUint(d, 16) }
@@ -260,13 +260,13 @@ func (r *watchRows) Compare(column, i, j int) int {
 		keys := r.words[min(1, column-watchKind)].of(r, func(i int, s *model.WatchedSocket) string { return r.word(column, i, s) })
 		return cmp.Compare(keys[i], keys[j])
 	case watchLocal, watchPeer:
-		keys := r.addresses[column-watchLocal].of(r, func(_ int, s *model.WatchedSocket) address {
+		keys := r.addresses[column-watchLocal].of(r, func(_ int, s *model.WatchedSocket) model.SocketEnd {
 			if column == watchLocal {
-				return addressOf(s.Local)
+				return s.Local
 			}
-			return addressOf(s.Peer)
+			return s.Peer
 		})
-		return keys[i].compare(keys[j])
+		return keys[i].Compare(keys[j])
 	case watchRecv, watchSend, watchBuffers:
 		keys := r.numbers[column-watchRecv].of(r, func(_ int, s *model.WatchedSocket) int64 {
 			m := [...]maybe.Of[int64]{s.RecvQueue, s.SendQueue, s.Buffers}[column-watchRecv]
@@ -305,11 +305,11 @@ func (r *watchRows) AppendText(dst []byte, i int) []byte {
 	}
 	if joined {
 		dst = append(append(dst, ' '), s.State...)
-		dst = append(append(dst, ' '), s.Local...)
+		dst = s.Local.AppendText(append(dst, ' '))
 		if s.PeerHere {
 			dst = append(dst, " "+peerHere...)
 		}
-		dst = append(append(dst, ' '), s.Peer...)
+		dst = s.Peer.AppendText(append(dst, ' '))
 	}
 	if n := watchNote(r.epoll, i) | socketNote(&s); n != 0 {
 		dst = append(append(dst, ' '), n.text()...)

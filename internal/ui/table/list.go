@@ -48,9 +48,12 @@ func (l *List[R]) Compare(column, a, b int) int { return l.Fields[column].Compar
 // AppendText appends what a filter searches in row i.
 func (l *List[R]) AppendText(dst []byte, i int) []byte { return l.Search(dst, l.At(i)) }
 
-// Named is the number of the column with a title. It panics where there is none: titles
-// are written into the program.
+// Named is the number of the column with a title, -1 for "". It panics where there is
+// none: titles are written into the program.
 func (m *Model) Named(title string) int {
+	if title == "" {
+		return -1
+	}
 	for i := range m.columns {
 		if m.columns[i].Title == title {
 			return i
