@@ -9,16 +9,6 @@ import (
 // HistoryLen is how many looks a history keeps: five minutes at one a second.
 const HistoryLen = 300
 
-// Push appends a value to a history and drops the oldest where HistoryLen are kept.
-func Push[T any](s []T, v T) []T {
-	if len(s) < HistoryLen {
-		return append(s, v)
-	}
-	copy(s, s[1:])
-	s[len(s)-1] = v
-	return s
-}
-
 // ChartRange is the range on which values are drawn: from the lowest to the
 // highest, but never less than a hundredth of the lowest, so that noise stays
 // small and what does not change lies flat.
