@@ -2,7 +2,10 @@
 // type for it, in samples, snapshots and their JSON. Absent is not zero.
 package maybe
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // Of is a value that may be absent: denied, unsupported or not read yet. The zero
 // Of is absent, so a forgotten field never turns into a 0 on screen. With
@@ -28,6 +31,19 @@ func (m Of[T]) Get() (T, bool) { return m.Value, m.Known }
 
 // IsZero reports whether the value is absent (encoding/json's omitzero asks).
 func (m Of[T]) IsZero() bool { return !m.Known }
+
+// Compare orders what is absent before everything else.
+func Compare[T cmp.Ordered](a, b Of[T]) int {
+	switch {
+	case a.Known && b.Known:
+		return cmp.Compare(a.Value, b.Value)
+	case a.Known:
+		return 1
+	case b.Known:
+		return -1
+	}
+	return 0
+}
 
 // MarshalJSON writes the value, or null where it is absent.
 func (m Of[T]) MarshalJSON() ([]byte, error) {

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"strings"
+
 	"github.com/eptop/eptop/internal/epoll"
 )
 
@@ -50,4 +52,19 @@ func (n Note) Words() []string {
 		}
 	}
 	return words
+}
+
+// String joins the Words.
+func (n Note) String() string { return strings.Join(n.Words(), ", ") }
+
+// Rank orders notes: the worst weighs most, and more than all others together.
+func (n Note) Rank() int {
+	rank := 0
+	for i := range noteNames {
+		rank <<= 1
+		if n&(1<<i) != 0 {
+			rank++
+		}
+	}
+	return rank
 }

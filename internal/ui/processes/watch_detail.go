@@ -92,8 +92,8 @@ func describeSocket(s *model.WatchedSocket) string {
 	default:
 		line("peer", or(s.Peer.String(), "none"))
 	}
-	if s.RecvQueue.Known && s.State == listening {
-		line("accept", view.WaitingText(s.RecvQueue, backlogOf(s)))
+	if waiting, backlog := s.AcceptQueue(); waiting.Known {
+		line("accept", view.WaitingText(waiting, backlog))
 	} else {
 		line("unread", queue(s.RecvQueue, "received and not read"))
 		line("unsent", queue(s.SendQueue, "written and not acknowledged, or not read by the peer"))

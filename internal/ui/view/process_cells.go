@@ -1,11 +1,8 @@
 package view
 
 import (
-	"strconv"
-
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
-	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/units"
 )
 
@@ -15,42 +12,6 @@ func NoProcess(s *model.Snapshot) string {
 		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
 	}
 	return "No process holds an epoll instance or a socket."
-}
-
-// ETCell writes etShare.
-func ETCell(p *model.Process) table.Cell {
-	share, ok := ETShare(p).Get()
-	switch {
-	case ok:
-		return table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
-	case allUnread(p):
-		return table.Cell{Text: "?", Role: table.Muted}
-	}
-	return table.Cell{Text: "–", Role: table.Muted}
-}
-
-// ETShare is the share of a process's watches that are edge-triggered, of those
-// that were read; absent where there are none.
-func ETShare(p *model.Process) maybe.Of[float64] {
-	var et, all int64
-	for i := range p.Epolls {
-		et += p.Epolls[i].ET
-		all += p.Epolls[i].Watches
-	}
-	if all == 0 {
-		return maybe.Of[float64]{}
-	}
-	return maybe.Some(float64(et) / float64(all))
-}
-
-// NofileShare is how much of its RLIMIT_NOFILE a process has used.
-func NofileShare(p *model.Process) maybe.Of[float64] {
-	fds, ok1 := p.FDs.Get()
-	limit, ok2 := p.Nofile.Get()
-	if !ok1 || !ok2 || limit <= 0 {
-		return maybe.Of[float64]{}
-	}
-	return maybe.Some(float64(fds) / float64(limit))
 }
 
 // StructsOf is what a process's sockets take; absent too where no list of sockets

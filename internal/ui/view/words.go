@@ -54,10 +54,10 @@ func AsLines(texts []string) []draw.Line {
 // LimitPen is the colour of a share of a limit; the percentage beside it says
 // the same.
 func LimitPen(p *draw.Pens, share float64) draw.Pen {
-	switch {
-	case share >= 0.95:
+	switch model.LevelOf(share) {
+	case model.LevelCritical:
 		return p.Crit
-	case share >= 0.8:
+	case model.LevelNear:
 		return p.Warn
 	}
 	return p.Bar
