@@ -31,11 +31,17 @@ build: ## one static binary, ./eptop, reproducible from its commit
 # too, run beside each other.
 ALONE ?= ./cmd/eptop ./internal/collect ./internal/engine ./internal/fdinfo ./internal/loadgen ./internal/measure ./internal/slab ./internal/sock
 
+# Tests that draw at every size of a terminal. With the race detector, which makes them ten
+# times slower, they draw at some sizes only, so they run without it too.
+SWEEPS = ^TestView$$/^sizes$$|^TestLoadSizes$$|^TestFramesFit$$
+
 test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
 	CGO_ENABLED=1 $(GO) build -race $(PKG)
 	@alone=$$($(GO) list $(ALONE)) && all=$$($(GO) list $(PKG)) || exit; failed=0; export CGO_ENABLED=1; \
 	run() { echo "$(GO) test -race $$*"; $(GO) test -race "$$@" || failed=1; }; \
+	sweep() { echo "$(GO) test -run '$(SWEEPS)' $$*"; CGO_ENABLED=0 $(GO) test -run '$(SWEEPS)' $(TESTFLAGS) "$$@" || failed=1; }; \
 	beside=$$(echo "$$all" | grep -Fvx "$$alone"); [ -z "$$beside" ] || run $(TESTFLAGS) $$beside; \
+	drawing=$$(echo "$$all" | grep -E '/internal/ui(/|$$)'); [ -z "$$drawing" ] || sweep $$drawing; \
 	counting=$$(echo "$$all" | grep -Fx "$$alone"); [ -z "$$counting" ] || run -p 1 $(TESTFLAGS) $$counting; \
 	exit $$failed
 

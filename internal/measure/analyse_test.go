@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -107,6 +108,10 @@ func TestAnalysisTellsStagesAndDriftApart(t *testing.T) {
 	near(t, "unexplained", m.UnexplainedBytes, 256, 5)
 	if len(m.Projection) != 3 || m.Projection[1].Connections != 1_000_000 {
 		t.Errorf("%+v", m.Projection)
+	}
+	text, err := json.Marshal(m)
+	if err != nil || !strings.Contains(string(text), `"stages":[{"stage":"socket","bytes":`) {
+		t.Errorf("%s, %v", text, err)
 	}
 	byName := map[string]model.MeasuredPart{}
 	for _, p := range m.Parts {

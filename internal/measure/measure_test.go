@@ -168,8 +168,12 @@ func measureOnce(t *testing.T, snap *model.Snapshot, family loadgen.Family) (wro
 		wrong += off("an end", m.BytesPerEnd, m.ExpectedEnd, 0.05)
 	}
 	wrong += off("memory above the baseline", l.AboveBytes, maybe.Some(10_000*m.ExpectedBytes.Value), 0.1)
-	if len(m.Stages) != 4 || len(m.Parts) < 6 || len(l.Points) < 10 {
-		t.Errorf("%+v, %d points", m, len(l.Points))
+	// Where other programs were at work the stages are withheld, and so is all of it.
+	if len(m.Stages) != 4 || len(m.Parts) < 6 {
+		wrong += fmt.Sprintf("%d stages, %d parts: %+v\n", len(m.Stages), len(m.Parts), m)
+	}
+	if len(l.Points) < 10 {
+		t.Errorf("%d points", len(l.Points))
 	}
 	if rate := float64(m.Opened) / m.OpenSeconds; math.Abs(rate-m.PerSecond) > 0.01*rate {
 		t.Errorf("%d opened in %g s are not %g a second", m.Opened, m.OpenSeconds, m.PerSecond)

@@ -53,12 +53,14 @@ func TestLoadSizes(t *testing.T) {
 	loads := []func() *model.Load{nil, viewtest.LoadOpening, viewtest.LoadHolding, viewtest.LoadStopped, viewtest.LoadDrained, viewtest.LoadDenied, func() *model.Load { return &model.Load{} }}
 	for i, l := range loads {
 		v := shown(l, 20, 8)
-		for w := 20; w <= 200; w += 3 {
-			for h := 8; h <= 60; h += 2 {
-				v.SetSize(w, h)
-				viewtest.Exactly(t, v.View(), w, h)
-			}
+		draw := func(w, h int) string {
+			v.SetSize(w, h)
+			return v.View()
 		}
+		for _, size := range viewtest.Sizes(3, draw) {
+			viewtest.Exactly(t, draw(size[0], size[1]), size[0], size[1])
+		}
+		v.SetSize(200, 60)
 		for _, k := range []string{"up", "down", "left", "right", "g", "G", "enter", "5", "x", "backspace", "esc", "+", "-", "<", ">", "s", "d", "down", "down", "down", "enter", "up"} {
 			v.Update(viewtest.Stroke(k))
 			viewtest.Exactly(t, v.View(), 200, 60)
