@@ -33,7 +33,7 @@ ALONE ?= ./cmd/eptop ./internal/collect ./internal/engine ./internal/fdinfo ./in
 
 # Tests that draw at every size of a terminal. With the race detector, which makes them ten
 # times slower, they draw at some sizes only, so they run without it too.
-SWEEPS = ^TestView$$/^sizes$$|^TestLoadSizes$$|^TestFramesFit$$
+SWEEPS = ^TestView$$/^sizes$$|^TestLoadSizes$$|^TestFramesFit$$|^TestACopyShowsTheSame$$
 
 test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
 	CGO_ENABLED=1 $(GO) build -race $(PKG)

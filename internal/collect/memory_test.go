@@ -357,6 +357,7 @@ func BenchmarkSlabAndZones(b *testing.B) {
 // TestMalformedSlabFiles: for one bad file of /sys/kernel/slab the source says which
 // file and what is in it, at each look, and only the numbers from that file are lost.
 func TestMalformedSlabFiles(t *testing.T) {
+	tr := newSlabTree(t, 2)
 	for file, want := range map[string]string{
 		"TCP/objects":           `TCP/objects: malformed: nodes are more than the sum, or number too large: "3 N0=5`,
 		"TCP/object_size":       "TCP/object_size: not a number: \"3 N0=5",
@@ -366,8 +367,13 @@ func TestMalformedSlabFiles(t *testing.T) {
 		"cache-7/objs_per_slab": "",
 	} {
 		t.Run(file, func(t *testing.T) {
-			tr := newSlabTree(t, 2)
-			tr.write("sys/kernel/slab/"+file, "3 N0=5 N1=18446744073709551614\n")
+			path := "sys/kernel/slab/" + file
+			if before, err := os.ReadFile(filepath.Join(tr.root, path)); err == nil {
+				defer tr.write(path, string(before))
+			} else {
+				defer os.Remove(filepath.Join(tr.root, path))
+			}
+			tr.write(path, "3 N0=5 N1=18446744073709551614\n")
 			c := newCollector(t, func(o *Options) {
 				o.ProcRoot, o.SysRoot, o.Sweep = filepath.Join(tr.root, "proc"), filepath.Join(tr.root, "sys"), time.Hour
 			})
