@@ -1,5 +1,5 @@
-# Everything that is done to this project has a target here; `make help` lists
-# them. They need Go, git and make; what else they need they say or install.
+# Every task of this project has a target here; `make help` lists
+# them. They need Go, git and make; they install or name whatever else they need.
 
 GO       ?= go
 PREFIX   ?= /usr/local
@@ -21,7 +21,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := all
 .PHONY: all build test test-deps test-vm vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
 
-all: build lint test ## what CI does, but for test-vm (the default)
+all: build lint test ## what CI does, except test-vm (the default)
 
 build: ## one static binary, ./eptop, reproducible from its commit
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o eptop ./cmd/eptop
@@ -73,7 +73,7 @@ lint: ## gofmt, vet, staticcheck and the import rules (.golangci.yml), and dead 
 	$(TOOL) golangci-lint run ./...
 	tools/deadcode tools/deadcode-allowed ./...
 
-vulncheck: ## known vulnerabilities in the dependencies (needs https://vuln.go.dev)
+vulncheck: ## look for known vulnerabilities in the dependencies (needs https://vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
 bench: ## every benchmark (BENCH=Parse, PKG=./internal/fdinfo); each checks its result

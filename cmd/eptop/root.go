@@ -20,7 +20,7 @@ import (
 // page makes a paragraph of each line.
 var long = strings.Join([]string{
 	"eptop shows which processes hold epoll instances and sockets, how many watches each has against " +
-		"fs.epoll.max_user_watches, and what a watch and an idle connection cost in kernel memory on the kernel that runs, " +
+		"fs.epoll.max_user_watches, and what a watch and an idle connection cost in kernel memory on the running kernel, " +
 		"with the slab caches, NUMA nodes and zones behind them.",
 	"Without a terminal on its output it prints one snapshot, as \"eptop snapshot\" does.",
 	"OVERHEAD",
@@ -32,7 +32,7 @@ var long = strings.Join([]string{
 	"All listing and reading takes at most 3 percent of the time, dumping sockets another 4: what does not fit waits.",
 	"CAVEATS",
 	"Without root other users' processes and /proc/slabinfo cannot be read; eptop says what is missing.",
-	"Whom an instance is charged to is a guess from the user of its oldest holder: /proc does not show who created it.",
+	"The user that an instance is charged to is a guess, the user of its oldest holder: /proc does not show who created the instance.",
 }, "\n\n")
 
 // settings are the flags that all commands share that look at the machine.

@@ -42,7 +42,7 @@ func (a *analysis) into(m *model.Measurement) {
 	m.BytesPerConnection, m.CI95Bytes = reportSlope(slope, half)
 	if !m.BytesPerConnection.Known {
 		if len(a.rows) >= cycles && half > 0 {
-			m.Doubt = fmt.Sprintf("other programs allocated too much meanwhile, or the connections are too few: the interval is ± %.0f B", half)
+			m.Doubt = fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %.0f B", half)
 		}
 		return
 	}
@@ -117,7 +117,7 @@ func (a *analysis) contradiction() string {
 		want := k.objects()
 		got := a.whole(a.fitObjects(i))
 		if off := math.Abs(got.n - want); off > 3*got.half && off > believable*want {
-			return fmt.Sprintf("other programs made and closed sockets or files meanwhile: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
+			return fmt.Sprintf("other programs made and closed sockets or files at the same time: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
 		}
 	}
 	return ""

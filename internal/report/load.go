@@ -36,7 +36,7 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 	}
 	t.line("%s", line)
 	if len(f.Walls) == 0 {
-		t.line("how far this machine lets it go is not known")
+		t.line("how many connections this machine can hold is not known")
 		return t.w.Flush()
 	}
 	first := f.Walls[0]
@@ -44,7 +44,7 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 		t.line("only %s will fit: %s comes first (%s of %s, %s); raise it with: %s", units.Count(wall.ConnectionsLeft),
 			wall.Name, amount(wall, wall.Used), amount(wall, wall.Limit), wall.Scope, wall.RaiseWith)
 	} else {
-		t.line("this machine lets it go to %s: then %s ends it (%s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
+		t.line("this machine can hold %s; %s is the first limit (raise it with: %s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
 	}
 	return t.w.Flush()
 }
@@ -203,16 +203,16 @@ func (t *text) notInSum(m *model.Measurement) {
 		t.line("left out: %s", clean(l))
 	}
 	if n, ok := m.MemcgBytes.Get(); ok && n != 0 {
-		t.line("beside the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
+		t.line("not in the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
 	}
 	if n, ok := m.BufferBytes.Get(); ok {
-		t.line("beside the sum: %s B of objects for the bytes left unread; longer ones are in pages that no slab counts", units.Count(n))
+		t.line("not in the sum: %s B of objects for the bytes left unread; longer ones are in pages that no slab counts", units.Count(n))
 	}
 	if n, ok := m.UnexplainedBytes.Get(); ok {
-		t.line("beside the sum: %s B unexplained", units.Count(n))
+		t.line("not in the sum: %s B unexplained", units.Count(n))
 	}
 	if n, ok := m.CgroupBytes.Get(); ok {
-		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); it knows neither the waste of slabs nor what a softirq allocates, as the server's socket",
+		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); the charge includes neither the waste of slabs nor what a softirq allocates, such as the server's socket",
 			units.Count(n), count(m.CgroupCI95Bytes))
 	}
 	t.line("fitted through %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))

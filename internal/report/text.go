@@ -159,7 +159,7 @@ func (t *text) parts(parts []model.Part, leavesOut []string) {
 	}
 	t.table(rows)
 	if len(leavesOut) > 0 {
-		t.line("  not counted, for this kernel does not tell: %s", strings.Join(leavesOut, ", "))
+		t.line("  not counted, because this kernel does not report their sizes: %s", strings.Join(leavesOut, ", "))
 	}
 }
 
