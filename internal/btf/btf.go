@@ -68,7 +68,7 @@ func loadSpec(sysRoot, path string) (spec *btf.Spec, err error) {
 	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
 		return nil, fmt.Errorf("%w: %s: %s of %d bytes", ErrMalformed, path, info.Mode(), info.Size())
 	}
-	defer recovered(path, &err)
+	defer recoverPanic(path, &err)
 	if filepath.Clean(sysRoot) == systemRoot {
 		spec, err = btf.LoadKernelSpec()
 	} else {
@@ -78,7 +78,7 @@ func loadSpec(sysRoot, path string) (spec *btf.Spec, err error) {
 }
 
 func sizes(spec *btf.Spec, path string) (out Sizes, err error) {
-	defer recovered(path, &err)
+	defer recoverPanic(path, &err)
 	all := object.Structs()
 	out = make(Sizes, len(all))
 	for _, name := range all {
@@ -124,9 +124,9 @@ func classify(path string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrMalformed, path, err)
 }
 
-// recovered turns a panic of the library, which trusts numbers inside the
+// recoverPanic turns a panic of the library, which trusts numbers inside the
 // file, into an error.
-func recovered(path string, err *error) {
+func recoverPanic(path string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w: %s: %v", ErrMalformed, path, r)
 	}

@@ -182,7 +182,7 @@ func (l *look) outOfTime(share float64) bool {
 	return l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
 }
 
-func (l *look) focused(pid int) bool {
+func (l *look) isFocused(pid int) bool {
 	for _, p := range l.focus.PIDs {
 		if p == pid {
 			return true

@@ -148,7 +148,7 @@ func (l procLook) key(h epoll.Holder) holderKey {
 // readInstances reads the watches of the instances that are due: first those of the
 // focused processes, then the oldest.
 func (l procLook) readInstances() {
-	l.instances = slices.DeleteFunc(l.instances, l.ended)
+	l.instances = slices.DeleteFunc(l.instances, l.hasEnded)
 	l.openBytes = 0
 	for _, in := range l.instances {
 		if in.file != nil {
@@ -180,9 +180,9 @@ func (l procLook) readInstances() {
 	}
 }
 
-// ended reports whether the processes of all holders are gone, and closes what was
+// hasEnded reports whether the processes of all holders are gone, and closes what was
 // kept open for the instance.
-func (l procLook) ended(in *instance) bool {
+func (l procLook) hasEnded(in *instance) bool {
 	for _, h := range in.holders {
 		if l.processes[h.PID] != nil && l.byHolder[l.key(h)] == in {
 			return false
@@ -193,7 +193,7 @@ func (l procLook) ended(in *instance) bool {
 }
 
 func (l procLook) focusedInstance(in *instance) bool {
-	return slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return l.focused(h.PID) })
+	return slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return l.isFocused(h.PID) })
 }
 
 // read reads an instance's watches, unless all its holders are gone.

@@ -153,7 +153,7 @@ func (l procLook) listFDs() {
 			due = append(due, p)
 		}
 	}
-	focusedFirst(due, func(p *process) bool { return l.focused(p.pid) }, func(p *process) time.Time { return p.listedAt })
+	focusedFirst(due, func(p *process) bool { return l.isFocused(p.pid) }, func(p *process) time.Time { return p.listedAt })
 	for i, p := range due {
 		if l.focus.Quiet || i > 0 && l.outOfTime(0.5) { // the other half of the budget is for reading
 			l.sample.Guest.ListingsWaiting += len(due) - i
@@ -253,7 +253,7 @@ func (l procLook) fillProcesses() {
 	}
 	for _, pid := range l.pids {
 		p := l.processes[pid]
-		if p == nil || !holds[pid] && p.listing.Sockets == 0 && !l.focused(pid) {
+		if p == nil || !holds[pid] && p.listing.Sockets == 0 && !l.isFocused(pid) {
 			continue
 		}
 		if !p.identified && l.identify(p) != nil {

@@ -141,7 +141,7 @@ const maxLink = 128
 
 func readLink(dir int, name string, buf []byte) (link []byte, err error) {
 	var n int
-	err = ignoringEINTR(func() (err error) {
+	err = retryEINTR(func() (err error) {
 		n, err = unix.Readlinkat(dir, name, buf)
 		return err
 	})
@@ -173,9 +173,9 @@ func parseLink(link []byte) (epoll.Kind, uint64) {
 	sort, name, _ := bytes.Cut(link, []byte{':'})
 	switch string(sort) {
 	case "socket":
-		return epoll.KindSocket, bracketed(name)
+		return epoll.KindSocket, parseBracketed(name)
 	case "pipe":
-		return epoll.KindPipe, bracketed(name)
+		return epoll.KindPipe, parseBracketed(name)
 	case "pidfd":
 		return epoll.KindPidfd, 0
 	case "anon_inode":
@@ -199,7 +199,7 @@ func pathKind(path []byte) epoll.Kind {
 }
 
 // bracketed parses "[4242]", and returns 0 for anything else.
-func bracketed(s []byte) uint64 {
+func parseBracketed(s []byte) uint64 {
 	if len(s) < 3 || s[0] != '[' || s[len(s)-1] != ']' {
 		return 0
 	}

@@ -45,7 +45,7 @@ func NewFS(root string) (*FS, error) {
 		return &b
 	}
 	var st unix.Statfs_t
-	if err := ignoringEINTR(func() error { return unix.Statfs(root, &st) }); err != nil {
+	if err := retryEINTR(func() error { return unix.Statfs(root, &st) }); err != nil {
 		return nil, pathError("statfs", root, err)
 	}
 	if int64(st.Type) != unix.PROC_SUPER_MAGIC {
@@ -126,7 +126,7 @@ type DirStat struct {
 func (f *FS) StatFDs(pid int) (DirStat, error) {
 	path := f.path(pid, "fd")
 	var st unix.Stat_t
-	if err := ignoringEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
+	if err := retryEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
 		return DirStat{}, pathError("stat", path, err)
 	}
 	return DirStat{Count: maybe.When(int(st.Size), f.countsFDs), Ino: st.Ino}, nil
@@ -181,7 +181,7 @@ func sortIfNeeded[E any](s []E, compare func(a, b E) int) {
 }
 
 func openat(path string, flags int) (fd int, err error) {
-	err = ignoringEINTR(func() (err error) {
+	err = retryEINTR(func() (err error) {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|flags, 0)
 		return err
 	})
@@ -192,14 +192,14 @@ func openat(path string, flags int) (fd int, err error) {
 }
 
 func readDirent(fd int, buf []byte) (n int, err error) {
-	err = ignoringEINTR(func() (err error) {
+	err = retryEINTR(func() (err error) {
 		n, err = unix.ReadDirent(fd, buf)
 		return err
 	})
 	return n, err
 }
 
-func ignoringEINTR(call func() error) error {
+func retryEINTR(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err

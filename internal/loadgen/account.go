@@ -96,8 +96,8 @@ func (g *Generator) phase(now time.Time) Phase {
 		}
 		want := g.wanted.clamp(room, g.bounds.perPair)
 		room += g.bounds.perPair
-		reached = reached && !p.again && p.want == want && p.reached(watched)
-		quiet = quiet && p.quiet(now, watched)
+		reached = reached && !p.again && p.want == want && p.hasReached(watched)
+		quiet = quiet && p.isQuiet(now, watched)
 	}
 	switch {
 	case g.wanted == (Stages{}) && len(g.pairs) == 0:

@@ -95,7 +95,7 @@ func (c *client) work() (wait int64, err error) {
 		return 10 * soonMicros, c.reap()
 	}
 	c.trim(sockets)
-	if c.me.stopped() {
+	if c.me.isStopped() {
 		return untilWoken, nil
 	}
 	// A batch is small enough to notice soon that the generator is gone.
@@ -114,7 +114,7 @@ func (c *client) work() (wait int64, err error) {
 			}
 		default:
 			err := c.settle()
-			if c.me.connects.Load() == connects || c.me.stopped() {
+			if c.me.connects.Load() == connects || c.me.isStopped() {
 				return untilWoken, err
 			}
 			return 0, err
@@ -247,7 +247,7 @@ func (c *client) book() {
 			c.fill(p.Fd)
 			continue
 		}
-		if errors.Is(err, unix.ECONNRESET) && c.page.server.stopped() {
+		if errors.Is(err, unix.ECONNRESET) && c.page.server.isStopped() {
 			continue // the server could not keep this connection, and has counted that
 		}
 		errno := c.me.count(err)

@@ -208,7 +208,7 @@ func (g *Generator) run() {
 		case <-g.wake:
 		case e := <-g.exits:
 			g.mu.Lock()
-			g.exited(e)
+			g.bookExit(e)
 			g.mu.Unlock()
 		case <-timer.C:
 		}

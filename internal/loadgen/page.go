@@ -102,7 +102,7 @@ func (t *trouble) stop(c call, errno unix.Errno) {
 	t.stopErrno.Store(int64(errno))
 }
 
-func (t *trouble) stopped() bool { return t.stopErrno.Load() != 0 }
+func (t *trouble) isStopped() bool { return t.stopErrno.Load() != 0 }
 
 // newPage makes a page and the file that a worker maps it from.
 func newPage() (*page, *os.File, error) {

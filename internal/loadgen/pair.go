@@ -158,13 +158,13 @@ func (p *pair) freeze() {
 // calm is how long a frozen pair must stay unchanged to count as settled.
 const calm = 100 * time.Millisecond
 
-// quiet reports whether nothing more will happen in a frozen pair: all that it was
+// isQuiet reports whether nothing more will happen in a frozen pair: all that it was
 // asked for is there, or it has stopped changing.
-func (p *pair) quiet(now time.Time, watched bool) bool {
+func (p *pair) isQuiet(now time.Time, watched bool) bool {
 	if have := p.page.stages(); have != p.seen {
 		p.seen, p.seenAt = have, now
 	}
-	return p.frozen && (p.reached(watched) || now.Sub(p.seenAt) >= calm)
+	return p.frozen && (p.hasReached(watched) || now.Sub(p.seenAt) >= calm)
 }
 
 // retry lets a stopped pair try again with what it is asked for next.
@@ -180,8 +180,8 @@ func (p *pair) retire() {
 	}
 }
 
-// reached reports whether the pair holds all that is wanted of it.
-func (p *pair) reached(watched bool) bool {
+// hasReached reports whether the pair holds all that is wanted of it.
+func (p *pair) hasReached(watched bool) bool {
 	have := p.page.stages()
 	if !watched {
 		have.Watches = p.want.Watches
@@ -189,8 +189,8 @@ func (p *pair) reached(watched bool) bool {
 	return have == p.want
 }
 
-// stopped returns the call and the error because of which the pair opens no more.
-func (p *pair) stopped() (call, unix.Errno, bool) {
+// stopCause returns the call and the error because of which the pair opens no more.
+func (p *pair) stopCause() (call, unix.Errno, bool) {
 	for _, t := range []*trouble{&p.page.server.trouble, &p.page.client.trouble} {
 		if e := t.stopErrno.Load(); e != 0 {
 			return call(t.stopCall.Load()), unix.Errno(e), true

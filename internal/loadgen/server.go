@@ -109,7 +109,7 @@ func (s *server) listen(n int64) (int, error) {
 
 // wait waits for connections, for echoes to send, or for a change of what is wanted.
 func (s *server) wait(micros int64) error {
-	accepting := s.me.accepts.Load() < s.me.wantAccepts.Load() && !s.me.stopped() || s.surplus()
+	accepting := s.me.accepts.Load() < s.me.wantAccepts.Load() && !s.me.isStopped() || s.surplus()
 	for i := 2; i < len(s.polled); i++ {
 		s.polled[i].Events = 0
 		if accepting {
@@ -142,7 +142,7 @@ func (s *server) work() (wait int64, err error) {
 	if s.surplus() {
 		return soonMicros, s.refuse()
 	}
-	if s.me.stopped() {
+	if s.me.isStopped() {
 		return untilWoken, nil
 	}
 	more := false
@@ -151,7 +151,7 @@ func (s *server) work() (wait int64, err error) {
 			more = s.accept(int(s.polled[i].Fd), accepts, watches) || more
 		}
 	}
-	for s.me.watches.Load() < min(watches, int64(len(s.fds))) && !s.me.stopped() {
+	for s.me.watches.Load() < min(watches, int64(len(s.fds))) && !s.me.isStopped() {
 		s.watch(s.fds[s.me.watches.Load()])
 	}
 	if more {

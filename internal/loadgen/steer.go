@@ -39,7 +39,7 @@ func (g *Generator) nudge(now time.Time) {
 	}
 	g.nudgeAt = now
 	for _, p := range g.pairs {
-		if !p.retiring && !p.reached(g.config.Watch != WatchNone) {
+		if !p.retiring && !p.hasReached(g.config.Watch != WatchNone) {
 			p.server.wake()
 			p.client.wake()
 		}
@@ -180,7 +180,7 @@ func (g *Generator) guard(now time.Time) {
 // checkStopped looks for a worker that can open no more.
 func (g *Generator) checkStopped(now time.Time) {
 	for _, p := range g.pairs {
-		c, errno, ok := p.stopped()
+		c, errno, ok := p.stopCause()
 		if !ok || p.retiring || p.again || g.status.StoppedBy != "" {
 			continue
 		}
@@ -210,9 +210,9 @@ func (g *Generator) stop(wall Wall, reason string) {
 	g.status.StoppedBy, g.status.Reason = wall, reason
 }
 
-// exited books the end of a worker. A worker that was not dismissed takes its pair
+// bookExit books the end of a worker. A worker that was not dismissed takes its pair
 // along.
-func (g *Generator) exited(e exit) {
+func (g *Generator) bookExit(e exit) {
 	e.worker.gone = true
 	e.worker.dismiss()
 	p := e.pair
@@ -223,7 +223,7 @@ func (g *Generator) exited(e exit) {
 		g.wanted = g.wanted.less(share)
 		g.status.GivenUp += share
 		g.status.Wanted = g.wanted.Sockets
-		if c, errno, ok := p.stopped(); ok && !isRefusal(errno) {
+		if c, errno, ok := p.stopCause(); ok && !isRefusal(errno) {
 			g.stop(wall(c, errno), reason(c, errno))
 		}
 		g.status.LastLoss = e.describe() + g.lastWords()

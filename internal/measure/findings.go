@@ -10,7 +10,7 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-func rounded(x float64) maybe.Of[int64] {
+func roundOff(x float64) maybe.Of[int64] {
 	if math.IsNaN(x) || math.IsInf(x, 0) || math.Abs(x) > 1e15 {
 		return maybe.Of[int64]{}
 	}
@@ -28,7 +28,7 @@ func reportSlope(slope, half float64) (bytes, ci maybe.Of[int64]) {
 	if !(half > 0 && half <= vague*slope) {
 		return bytes, ci
 	}
-	return rounded(slope), rounded(half)
+	return roundOff(slope), roundOff(half)
 }
 
 // into writes what the fits have found into m.
@@ -156,7 +156,7 @@ func (a *analysis) watchBytes(m *model.Measurement) {
 	}
 	m.FittedWatch, m.WatchCI95Bytes = reportSlope(fitted, math.Sqrt(variance))
 	if m.BytesPerWatch = m.FittedWatch; whole {
-		m.BytesPerWatch = rounded(bytes)
+		m.BytesPerWatch = roundOff(bytes)
 	}
 }
 
@@ -256,12 +256,12 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 		m.LeavesOut = append(m.LeavesOut, "inodes of files (proc_inode_cache and the like), and as many objects of "+
 			strings.Join(madeWithInode, " and ")+": whoever opens files or looks into /proc/PID grows them, eptop too")
 	}
-	m.UnexplainedBytes = rounded(unexplained)
+	m.UnexplainedBytes = roundOff(unexplained)
 	if len(a.buffers) > 0 {
-		m.BufferBytes = rounded(buffer)
+		m.BufferBytes = roundOff(buffer)
 	}
 	if len(expected) > 0 {
-		m.MemcgBytes = rounded(memcg)
+		m.MemcgBytes = roundOff(memcg)
 	}
 }
 
@@ -307,5 +307,5 @@ func (a *analysis) cgroup(m *model.Measurement) {
 		y[i] = r.cgroup
 	}
 	slope, half := a.design.fit(y).along(a.all()...)
-	m.CgroupBytes, m.CgroupCI95Bytes = rounded(slope), rounded(half)
+	m.CgroupBytes, m.CgroupCI95Bytes = roundOff(slope), roundOff(half)
 }

@@ -133,7 +133,7 @@ func expected(m *model.Measurement) maybe.Of[int64] {
 			want += p.Bytes - 2*p.BytesPerObject
 		}
 	}
-	return rounded(want)
+	return roundOff(want)
 }
 
 // TestMeasuresThisKernel: the measured costs equal the sum of the sizes of this

@@ -19,11 +19,11 @@ func (e *Experiment) Status() model.LoadStatus {
 	st := e.gen.Status()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.adjusted(st)
+	return e.adjust(st)
 }
 
-// adjusted turns the generator's status into that of the experiment.
-func (e *Experiment) adjusted(st loadgen.Status) model.LoadStatus {
+// adjust turns the generator's status into that of the experiment.
+func (e *Experiment) adjust(st loadgen.Status) model.LoadStatus {
 	st.Wanted = max(0, e.target-st.GivenUp)
 	// Between two steps the generator rests, but the experiment goes on.
 	if st.Phase == loadgen.Holding && !e.settled && st.Wanted > st.Open {
@@ -49,14 +49,14 @@ func (e *Experiment) Load() *model.Load {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := &model.Load{Plan: e.plan, Time: time.Now(), Status: e.adjusted(st), Problem: e.problem, Found: e.found(st)}
+	l := &model.Load{Plan: e.plan, Time: time.Now(), Status: e.adjust(st), Problem: e.problem, Found: e.found(st)}
 	if l.Problem == "" {
 		l.Problem = problem
 	}
 	if e.base.objects == nil {
 		return l
 	}
-	l.AboveBytes = rounded(e.above(e.last))
+	l.AboveBytes = roundOff(e.above(e.last))
 	for _, r := range e.readings {
 		if r.have.Sockets == r.have.Watches || e.plan.Watch == loadgen.WatchNone && r.have.Sockets == r.have.Accepts {
 			l.Points = append(l.Points, model.LoadPoint{Connections: r.have.Sockets, Bytes: int64(e.above(r))})
@@ -109,7 +109,7 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	m.Workers, m.WorkerRSSBytes = len(e.opened.Workers), e.opened.WorkerBytes
 	m.StoppedBy, m.Reason = e.opened.StoppedBy, e.opened.Reason
 	if e.drain.done && e.base.objects != nil {
-		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), rounded(max(0, e.drain.left))
+		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), roundOff(max(0, e.drain.left))
 		m.DrainSeconds = e.drain.took.Seconds()
 	}
 	return &m

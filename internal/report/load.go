@@ -123,7 +123,7 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 	t.title("%s of %s opened in %s, %s a second, by %s", units.Count(m.Opened), units.Many(m.Connections, "connection"),
 		seconds(m.OpenSeconds), units.Count(int64(m.PerSecond)), workers(m.Workers, m.WorkerRSSBytes))
 	t.trouble(m.Opening, m.StoppedBy, m.Reason)
-	t.drained(m)
+	t.reportDrain(m)
 	if len(m.Projection) > 0 {
 		var parts []string
 		for _, p := range m.Projection {
@@ -218,7 +218,7 @@ func (t *text) notInSum(m *model.Measurement) {
 	t.line("fitted through %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))
 }
 
-func (t *text) drained(m *model.Measurement) {
+func (t *text) reportDrain(m *model.Measurement) {
 	back, ok := m.DrainedToBaseline.Get()
 	if !ok {
 		return

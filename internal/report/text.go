@@ -385,7 +385,7 @@ func (t *text) slab(s *model.Snapshot) {
 		if len(c.Aliases) > 0 {
 			name += " = " + strings.Join(c.Aliases, " ")
 		}
-		rows = append(rows, row(c.Active, c.Objects, explained(c), c.SlotBytes, c.BytesPerObject, units.Bytes(c.FreeBytes), units.Bytes(c.PaddingBytes), units.Bytes(c.Bytes), name))
+		rows = append(rows, row(c.Active, c.Objects, explainedShare(c), c.SlotBytes, c.BytesPerObject, units.Bytes(c.FreeBytes), units.Bytes(c.PaddingBytes), units.Bytes(c.Bytes), name))
 	}
 	t.table(rows)
 	t.uses(s)
@@ -403,8 +403,8 @@ func reclaimable(n *model.SlabTotals) string {
 	return "≥ " + units.Bytes(n.ReclaimableBytes)
 }
 
-// explained returns the share of a cache's active objects whose owner is known.
-func explained(c *model.Cache) string {
+// explainedShare returns the share of a cache's active objects whose owner is known.
+func explainedShare(c *model.Cache) string {
 	explained, ok := c.Explained()
 	switch {
 	case !ok || c.Active == 0:

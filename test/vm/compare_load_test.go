@@ -225,7 +225,7 @@ func (c *comparison) generated(dir string) {
 		t.Errorf("eptop measured %+v bytes a connection and expected %+v", m.BytesPerConnection, m.ExpectedBytes)
 	}
 	c.within("slab sysfs", "bytes measured of a connection", want*95/100, want*105/100, m.BytesPerConnection.Value)
-	c.same("sysctl", "what stopped the load", "user_watches", l.StoppedBy)
+	c.same("sysctl", "what stopped the load", model.WallUserWatches, l.StoppedBy)
 	c.within("sysctl", "connections of the limited load", workload.MaxWatches*4/5+1, workload.MaxWatches-1, l.Opened)
 	c.within("sysctl", "ENOSPC of the limited load", 1, 4*workload.MaxWatches, l.Failures["ENOSPC"])
 }
