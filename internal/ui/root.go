@@ -64,7 +64,7 @@ type Model struct {
 	profile colorprofile.Profile
 
 	snap   *model.Snapshot
-	look   looking
+	look   lookCycle
 	status view.StatusMsg
 	modal  view.Modal // what lies over the view, or nil
 
@@ -86,14 +86,14 @@ func New(opts Options) *Model {
 	}
 	m.repaint()
 	if opts.PID != 0 {
-		m.attach(opts.PID)
+		m.showProcess(opts.PID)
 	}
-	m.lend()
+	m.handOutLoader()
 	return m
 }
 
 // Init asks for the terminal's background and takes the first look.
-func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.start(false)) }
+func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.startLook(false)) }
 
 // Update routes one message: to whatever lies over the view first, then to the
 // keys that work everywhere, then to the view.
@@ -111,9 +111,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.profile = msg.Profile
 		m.repaint()
 	case lookedMsg:
-		cmd = m.looked(msg)
+		cmd = m.finishLook(msg)
 	case dueMsg:
-		cmd = m.due(msg)
+		cmd = m.takeDueLook(msg)
 	case view.StatusMsg:
 		m.status = msg
 	case view.OverlayMsg:
@@ -128,11 +128,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			cmd = m.freeze()
 		}
 	case tea.KeyPressMsg:
-		cmd = m.pressed(msg)
+		cmd = m.handleKey(msg)
 	case tea.MouseMsg:
-		cmd = m.mouse(msg)
+		cmd = m.handleMouse(msg)
 	case tea.PasteMsg:
-		cmd = m.pasted(msg)
+		cmd = m.handlePaste(msg)
 	default:
 		var cmds []tea.Cmd
 		for _, v := range m.views {
@@ -140,12 +140,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		cmd = tea.Batch(cmds...)
 	}
-	m.ask()
-	return m, tea.Batch(cmd, m.pending(), m.poll())
+	m.takeQuestion()
+	return m, tea.Batch(cmd, m.collectWork(), m.poll())
 }
 
-// pending collects what the views started.
-func (m *Model) pending() tea.Cmd {
+// collectWork collects what the views started.
+func (m *Model) collectWork() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, v := range m.views {
 		if c, ok := v.(view.BackgroundWorker); ok {
@@ -155,20 +155,20 @@ func (m *Model) pending() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// ask puts the question of the view on screen over it.
-func (m *Model) ask() {
-	if a, ok := m.here().(view.Questioner); ok {
+// takeQuestion puts the question of the view on screen over it.
+func (m *Model) takeQuestion() {
+	if a, ok := m.current().(view.Questioner); ok {
 		if q := a.TakeQuestion(); q != nil {
 			m.modal = q
 		}
 	}
 }
 
-// here is the view on screen.
-func (m *Model) here() view.View { return m.views[m.active] }
+// current is the view on screen.
+func (m *Model) current() view.View { return m.views[m.active] }
 
-// pressed routes a key.
-func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
+// handleKey routes a key.
+func (m *Model) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	m.status = view.StatusMsg{}
 	switch {
 	case msg.String() == "ctrl+c":
@@ -176,34 +176,34 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, m.keys.Suspend):
 		return tea.Suspend
 	case m.modal != nil:
-		return m.pressedModal(msg)
+		return m.handleModalKey(msg)
 	case m.tooSmall():
 		if key.Matches(msg, m.keys.Quit) {
 			return tea.Quit
 		}
 		return nil
-	case m.capturing() || m.claimed(msg):
-		return m.here().Update(msg)
+	case m.isTyping() || m.overridesKey(msg):
+		return m.current().Update(msg)
 	}
-	if cmd, ok := m.global(msg); ok {
+	if cmd, ok := m.handleGlobalKey(msg); ok {
 		return cmd
 	}
-	return m.here().Update(msg)
+	return m.current().Update(msg)
 }
 
-// capturing reports whether the view is being typed into.
-func (m *Model) capturing() bool {
-	c, ok := m.here().(view.TextInput)
+// isTyping reports whether the view is being typed into.
+func (m *Model) isTyping() bool {
+	c, ok := m.current().(view.TextInput)
 	return ok && c.Capturing()
 }
 
-// claimed reports whether a key means something else to the view than everywhere.
-func (m *Model) claimed(msg tea.KeyPressMsg) bool {
-	c, ok := m.here().(view.KeyOverrider)
+// overridesKey reports whether a key means something else to the view than everywhere.
+func (m *Model) overridesKey(msg tea.KeyPressMsg) bool {
+	c, ok := m.current().(view.KeyOverrider)
 	return ok && c.OverridesKey(msg)
 }
 
-func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
+func (m *Model) handleModalKey(msg tea.KeyPressMsg) tea.Cmd {
 	next, cmd, handled := m.modal.Pressed(msg, m.keys)
 	m.modal = next
 	if !handled && key.Matches(msg, m.keys.Quit) {
@@ -212,16 +212,16 @@ func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
 	return cmd
 }
 
-func (m *Model) pasted(msg tea.PasteMsg) tea.Cmd {
+func (m *Model) handlePaste(msg tea.PasteMsg) tea.Cmd {
 	if m.modal != nil {
 		return nil
 	}
-	return m.here().Update(msg)
+	return m.current().Update(msg)
 }
 
-// global handles the keys that work in every view, and reports whether msg was
+// handleGlobalKey handles the keys that work in every view, and reports whether msg was
 // one of them.
-func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
+func (m *Model) handleGlobalKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	k := m.keys
 	switch {
 	case key.Matches(msg, k.Quit):
@@ -229,28 +229,28 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	case key.Matches(msg, k.Help):
 		m.modal = view.NewOverlay("Keys", m.help)
 	case key.Matches(msg, k.Explain):
-		title, text := m.here().Explain()
+		title, text := m.current().Explain()
 		m.modal = view.NewOverlay(title, view.Paragraphs(text))
 	case key.Matches(msg, k.Next):
 		m.show((m.active + 1) % len(m.views))
 	case key.Matches(msg, k.Prev):
 		m.show((m.active + len(m.views) - 1) % len(m.views))
 	case key.Matches(msg, k.Back):
-		m.back()
+		m.goBack()
 	case key.Matches(msg, k.Attach):
 		m.modal = newPrompt()
 	case key.Matches(msg, k.Freeze):
 		return m.freeze(), true
 	case key.Matches(msg, k.Faster):
-		return m.interval(-1), true
+		return m.stepInterval(-1), true
 	case key.Matches(msg, k.Slower):
-		return m.interval(1), true
+		return m.stepInterval(1), true
 	case key.Matches(msg, k.Refresh):
-		return m.again(), true
+		return m.refresh(), true
 	case key.Matches(msg, k.Write):
 		return m.write(), true
 	case key.Matches(msg, k.Mark):
-		m.mark()
+		m.setMark()
 	default:
 		return nil, m.jump(msg.String())
 	}
@@ -261,7 +261,7 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
 		if t.key == name {
-			m.tab(i)
+			m.selectTab(i)
 			return true
 		}
 	}
@@ -274,9 +274,9 @@ func (m *Model) jump(name string) bool {
 	return false
 }
 
-// tab brings the view of a tab on screen; one that is there already steps out of
+// selectTab brings the view of a tab on screen; one that is there already steps out of
 // whatever was opened in it.
-func (m *Model) tab(i int) {
+func (m *Model) selectTab(i int) {
 	if s, ok := m.views[i].(view.HomeHandler); ok && i == m.active {
 		s.GoHome()
 	}
@@ -295,9 +295,9 @@ func (m *Model) show(i int) {
 	m.active = i
 }
 
-// back closes what the view has open, or goes to the view before.
-func (m *Model) back() {
-	if b, ok := m.here().(view.BackHandler); ok && b.Back() {
+// goBack closes what the view has open, or goes to the view before.
+func (m *Model) goBack() {
+	if b, ok := m.current().(view.BackHandler); ok && b.Back() {
 		return
 	}
 	if n := len(m.before); n > 0 {
@@ -305,8 +305,8 @@ func (m *Model) back() {
 	}
 }
 
-// mark hands the snapshot on screen to the views that compare with a mark.
-func (m *Model) mark() {
+// setMark hands the snapshot on screen to the views that compare with a mark.
+func (m *Model) setMark() {
 	if m.snap == nil {
 		m.status = view.StatusMsg{Text: "nothing to mark yet", Bad: true}
 		return

@@ -154,7 +154,7 @@ func TestLoadNumbers(t *testing.T) {
 		}
 		r.keys("enter")
 		want("5 000")
-		if !strings.HasPrefix(r.status(), "! ") || !r.m.capturing() {
+		if !strings.HasPrefix(r.status(), "! ") || !r.m.isTyping() {
 			t.Errorf("typing %s says %q", typed, r.status())
 		}
 		r.keys("esc")
@@ -190,7 +190,7 @@ func TestLoadWhileOpen(t *testing.T) {
 	r.settle()
 	f.Expect(t, "set 0")
 	r.keys("down")
-	if here, _ := r.m.here().Explain(); here != "start and drain" {
+	if here, _ := r.m.current().Explain(); here != "start and drain" {
 		t.Errorf("below the number comes %s", here)
 	}
 	r.keys("enter")
@@ -203,7 +203,7 @@ func TestLoadThatDoesNotStart(t *testing.T) {
 	f.Err = errors.New("getrlimit: operation not permitted")
 	r.begin(f, nil)
 	r.sees("! the load: getrlimit: operation not permitted", "[ Start ]")
-	if r.polls() || r.m.holds() != 0 {
+	if r.polls() || r.m.openConnections() != 0 {
 		t.Error("a load that did not start is waited for")
 	}
 }
@@ -335,7 +335,7 @@ func TestLoadMouse(t *testing.T) {
 		t.Fatalf("%q is not on screen:\n%s", text, r.screen())
 	}
 	click("family")
-	if here, _ := r.m.here().Explain(); here != "family" {
+	if here, _ := r.m.current().Explain(); here != "family" {
 		t.Errorf("a click on the family goes to %s", here)
 	}
 	click("family")

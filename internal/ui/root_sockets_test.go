@@ -71,15 +71,15 @@ func TestSocketsKeys(t *testing.T) {
 	r.sees("STRUCTS▼")
 	r.keys("enter")
 	r.settle()
-	if r.m.attached() != 7425 {
-		t.Errorf("Enter on a listener leads to process %d", r.m.attached())
+	if r.m.shownPID() != 7425 {
+		t.Errorf("Enter on a listener leads to process %d", r.m.shownPID())
 	}
 	r.keys("esc")
 	r.sees("[3 Sockets]", "[port]")
 	r.keys("esc", "v", "v", "v", "v", "enter")
 	r.settle()
-	if r.m.attached() != 7424 {
-		t.Errorf("Enter on a process leads to %d:\n%s", r.m.attached(), r.screen())
+	if r.m.shownPID() != 7424 {
+		t.Errorf("Enter on a process leads to %d:\n%s", r.m.shownPID(), r.screen())
 	}
 	r.keys("esc", "v", "v", "v", "v", "enter")
 	r.settle()

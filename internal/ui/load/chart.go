@@ -13,7 +13,7 @@ const chartLeast = 5
 
 // chartTitle names the chart by its answer.
 func (v *View) chartTitle(w int) string {
-	m := v.found()
+	m := v.measurement()
 	if m != nil && m.BytesPerConnection.Known {
 		slope := "slope " + units.Count(m.BytesPerConnection.Value) + " B"
 		return view.Longest(w, "Kernel memory over connections · "+slope, "Memory over connections · "+slope, "Memory · "+slope)
@@ -24,7 +24,7 @@ func (v *View) chartTitle(w int) string {
 // chartLines plot kernel memory over connections: readings as dots, and dotted the
 // line whose slope is the answer.
 func (v *View) chartLines(w, h int) []draw.Line {
-	l, m := v.run.now, v.found()
+	l, m := v.run.now, v.measurement()
 	if l == nil || m == nil || h < chartLeast {
 		return nil
 	}
@@ -47,5 +47,5 @@ func (v *View) chartLines(w, h int) []draw.Line {
 		slices.Sort(bases)
 		c.Line, c.Slope, c.Base = true, float64(slope), bases[len(bases)/2]
 	}
-	return view.AsLines(v.pens.Plot(w, h, c))
+	return view.MakeLines(v.pens.Plot(w, h, c))
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// found is what the load has shown so far, or nothing.
-func (v *View) found() *model.Measurement {
+// measurement is what the load has shown so far, or nothing.
+func (v *View) measurement() *model.Measurement {
 	if v.run.now == nil || v.run.starting {
 		return nil
 	}
@@ -24,9 +24,9 @@ func (v *View) found() *model.Measurement {
 // costLines: what a connection costs, beside what was expected and what folklore
 // says.
 func (v *View) costLines(w int) []draw.Line {
-	p, m, l, origin := v.pens, v.found(), v.run.now, v.preflight().Origin
+	p, m, l, origin := v.pens, v.measurement(), v.run.now, v.preflight().Origin
 	if m == nil {
-		return view.Wrapped(p.Muted, w, 0, "The answer comes with the first connections.")
+		return view.WrapLines(p.Muted, w, 0, "The answer comes with the first connections.")
 	}
 	c := costTable{pens: p, w: w, nameW: 12}
 	if w >= 40 {
@@ -35,7 +35,7 @@ func (v *View) costLines(w int) []draw.Line {
 	if each, ok := m.BytesPerConnection.Get(); ok {
 		c.row(p.Strong, "a connection", units.Count(each), plusMinus(m.CI95Bytes), "measured", 0)
 	} else {
-		c.say(p.Muted, v.noAnswerYet(m, l), 0)
+		c.say(p.Muted, v.explainNoAnswer(m, l), 0)
 	}
 	if n, ok := m.ExpectedBytes.Get(); ok {
 		c.row(p.Muted, "  expected", units.Count(n), "", expectedWords(m, origin), 4, string(origin), shortOrigin(origin))
@@ -84,8 +84,8 @@ func shortOrigin(o model.Origin) string {
 	return string(o)
 }
 
-// noAnswerYet says what is missing.
-func (v *View) noAnswerYet(m *model.Measurement, l *model.Load) string {
+// explainNoAnswer says what is missing.
+func (v *View) explainNoAnswer(m *model.Measurement, l *model.Load) string {
 	switch {
 	case l.Problem != "":
 		return "Not measured: " + draw.Clean(l.Problem)
@@ -122,7 +122,7 @@ func (c *costTable) row(pen draw.Pen, name, number, interval, word string, drop 
 }
 
 func (c *costTable) say(pen draw.Pen, text string, drop int) {
-	c.lines = append(c.lines, view.Wrapped(pen, c.w, drop, text)...)
+	c.lines = append(c.lines, view.WrapLines(pen, c.w, drop, text)...)
 }
 
 func plusMinus(ci maybe.Of[int64]) string {
@@ -150,7 +150,7 @@ func expectedWords(m *model.Measurement, origin model.Origin) string {
 // partLines: the caches that a connection is made of, in at most h lines; those that
 // find no room are added up, so that what is listed comes to the total.
 func (v *View) partLines(w, h int) []draw.Line {
-	m := v.found()
+	m := v.measurement()
 	if m == nil || h < 3 {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (v *View) partLines(w, h int) []draw.Line {
 		if m.BytesPerConnection.Known || v.run.now.Problem != "" || !v.roomy() {
 			return nil
 		}
-		return view.Wrapped(v.pens.Muted, w, 0, "Its slab caches, each with its objects, come with the answer.")
+		return view.WrapLines(v.pens.Muted, w, 0, "Its slab caches, each with its objects, come with the answer.")
 	}
 	p := v.pens
 	t := partTable{p, w, max(6, w-23)}
@@ -202,7 +202,7 @@ func (t partTable) line(name, objects, each, bytes string, pen draw.Pen) string 
 
 // stageLines: what each of the four system calls allocates.
 func (v *View) stageLines(w int) []draw.Line {
-	p, m := v.pens, v.found()
+	p, m := v.pens, v.measurement()
 	if m == nil || len(m.Stages) == 0 {
 		return nil
 	}

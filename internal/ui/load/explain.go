@@ -6,8 +6,8 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// explainLoad says what a field or a card of the Load view means.
-func explainLoad(item loadItem, f model.Preflight, m *model.Measurement) (title, text string) {
+// explain says what a field or a card of the Load view means.
+func explain(item item, f model.Preflight, m *model.Measurement) (title, text string) {
 	switch item {
 	case itemConnections:
 		return "connections", "How many idle connections eptop opens, each a pair with both ends on this machine: a client's socket and a server's. " +
@@ -26,12 +26,12 @@ func explainLoad(item loadItem, f model.Preflight, m *model.Measurement) (title,
 		return "unread", "Bytes that are sent to each server end, which never reads them: to see what receive buffers take beside the structures, and tcp_mem fill."
 	case itemButton:
 		return "start and drain", "Start asks once and says what it opens. Drain closes all connections with a reset, so that no TIME_WAIT holds their ports, ends the workers, and looks whether the memory came back. Quitting drains too."
-	case itemTakes:
+	case itemForecast:
 		return "What it will take", "The kernel memory of as many connections, by the sizes of this kernel's objects: two ends, the client's bind buckets, the server's watch, and unread bytes. " +
 			"measured, derived or estimated says how well these are known. The workers' own memory comes on top: some 10 MB for each, and a few bytes for each connection."
 	case itemWalls:
 		return "How far this machine goes", "At how many connections each limit ends a load. Files and processes: RLIMIT_NOFILE bounds each worker, and the tasks that are left bound the workers. Local ports: of each pair of workers. " +
-			"Memory: MemAvailable down to a tenth of MemTotal, where eptop stops by itself. ≈ marks an estimate. eptop changes none of them; the commands are for you.\n" + loadWalls(f)
+			"Memory: MemAvailable down to a tenth of MemTotal, where eptop stops by itself. ≈ marks an estimate. eptop changes none of them; the commands are for you.\n" + describeWalls(f)
 	case itemStages:
 		return "Which call allocates it", "Some sockets are made, then connected, then accepted, then watched, with a reading of /proc/slabinfo after each: so the growth of each call is told apart. " +
 			"socket() makes the client's end; connect() its bind buckets and the server's socket; accept() the server's inode and file; epoll_ctl() the watch."

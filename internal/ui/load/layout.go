@@ -7,9 +7,9 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// loadCard is a card of the Load view before it has a place.
-type loadCard struct {
-	item  loadItem
+// card is a card of the Load view before it has a place.
+type card struct {
+	item  item
 	title string
 	// lines writes it for an inner width.
 	lines func(w int) []draw.Line
@@ -25,7 +25,7 @@ func (v *View) layout() {
 	if v.snap == nil || v.run.loader == nil || v.w <= 0 || v.h <= 0 {
 		return
 	}
-	v.items, v.rows = v.items[:0], map[string]loadItem{}
+	v.items, v.rows = v.items[:0], map[string]item{}
 	v.boxes, v.cards, v.places, v.texts = v.boxes[:0], v.cards[:0], v.places[:0], v.texts[:0]
 	v.arrange()
 	for i, c := range v.cards {
@@ -45,28 +45,28 @@ func (v *View) roomy() bool { return v.h >= 30 }
 func (v *View) arrange() {
 	w, h := v.w, v.h
 	form := v.formCard()
-	walls := loadCard{item: itemWalls, title: "How far this machine goes", drop: 2, lines: v.limitLines}
+	walls := card{item: itemWalls, title: "How far this machine goes", drop: 2, lines: v.limitLines}
 	if v.run.busy() {
 		walls.title = "Which wall comes next"
 	}
-	if v.found() == nil && !v.run.busy() {
-		takes := loadCard{item: itemTakes, title: "What it will take", lines: v.takesLines, drop: 1}
+	if v.measurement() == nil && !v.run.busy() {
+		takes := card{item: itemForecast, title: "What it will take", lines: v.forecastLines, drop: 1}
 		if w < 72 {
 			v.column(0, 0, w, h, form, walls, takes)
 			return
 		}
-		h = min(h, max(v.natural(w/2, form, takes), v.natural(w-w/2, walls)))
+		h = min(h, max(v.naturalHeight(w/2, form, takes), v.naturalHeight(w-w/2, walls)))
 		v.column(0, 0, w/2, h, form, takes)
 		v.column(w/2, 0, w-w/2, h, walls)
 		return
 	}
-	cost := loadCard{item: itemCost, title: "What a connection costs · measured", drop: 1, lines: v.costLines}
-	if m := v.found(); m == nil || !m.BytesPerConnection.Known {
+	cost := card{item: itemCost, title: "What a connection costs · measured", drop: 1, lines: v.costLines}
+	if m := v.measurement(); m == nil || !m.BytesPerConnection.Known {
 		cost.title = "What a connection costs here"
 	}
-	parts := loadCard{item: itemParts, title: "What it is made of", drop: 3, fill: v.partLines}
-	chart := loadCard{item: itemChart, drop: 3, fill: v.chartLines}
-	stages := loadCard{item: itemStages, title: "Which call allocates it", drop: 4, lines: v.stageLines}
+	parts := card{item: itemParts, title: "What it is made of", drop: 3, fill: v.partLines}
+	chart := card{item: itemChart, drop: 3, fill: v.chartLines}
+	stages := card{item: itemStages, title: "Which call allocates it", drop: 4, lines: v.stageLines}
 	third := w / 3
 	switch {
 	case w < 72:
@@ -95,8 +95,8 @@ func (v *View) arrange() {
 }
 
 // formCard is the form, or how far the load is.
-func (v *View) formCard() loadCard {
-	c := loadCard{item: itemForm, title: "Open idle connections", lines: func(w int) []draw.Line {
+func (v *View) formCard() card {
+	c := card{item: itemForm, title: "Open idle connections", lines: func(w int) []draw.Line {
 		return append(v.drainedLines(w), v.formLines(w)...)
 	}}
 	if v.run.busy() {
@@ -117,8 +117,8 @@ func (v *View) phase() string {
 	}
 }
 
-// natural is how high a column would like to be.
-func (v *View) natural(w int, cards ...loadCard) int {
+// naturalHeight is how high a column would like to be.
+func (v *View) naturalHeight(w int, cards ...card) int {
 	items := len(v.items)
 	high := 0
 	for _, c := range cards {
@@ -132,7 +132,7 @@ func (v *View) natural(w int, cards ...loadCard) int {
 
 // column places cards one below the other in a column of w times h cells, the last
 // one down to its end.
-func (v *View) column(x, y, w, h int, cards ...loadCard) {
+func (v *View) column(x, y, w, h int, cards ...card) {
 	inner := draw.CardInner(w)
 	boxes := make([]draw.Box, len(cards))
 	high, filler := 0, -1

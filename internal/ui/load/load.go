@@ -19,18 +19,18 @@ import (
 // lets it go; while connections are open how far it is, and what they turn out to
 // cost.
 type View struct {
-	keys loadKeys
+	keys keyMap
 	pens *draw.Pens
 	w, h int
 
 	snap *model.Snapshot
-	// planned is the latest snapshot that knows the limits of a load.
-	planned *model.Snapshot
+	// limits is the latest snapshot that knows the limits of a load.
+	limits *model.Snapshot
 
 	plan model.LoadPlan
-	run  loadRun
+	run  run
 	// here is what the cursor is on.
-	here loadItem
+	here item
 	// typing: the field under the cursor is being typed into.
 	typing bool
 	typed  string
@@ -38,12 +38,12 @@ type View struct {
 	question *view.Question
 
 	// What layout made of it all.
-	items  []loadItem // the stops of the cursor, from the top down
+	items  []item // the stops of the cursor, from the top down
 	boxes  []draw.Box
-	cards  []loadItem // whose box it is
+	cards  []item // whose box it is
 	places []draw.Place
 	texts  [][]string
-	rows   map[string]loadItem // the lines that are stops of the cursor
+	rows   map[string]item // the lines that are stops of the cursor
 }
 
 var (
@@ -56,11 +56,11 @@ var (
 	_ view.TextInput        = (*View)(nil)
 )
 
-// loadItem is something the cursor can be on.
-type loadItem int
+// item is something the cursor can be on.
+type item int
 
 const (
-	itemConnections loadItem = iota
+	itemConnections item = iota
 	itemFamily
 	itemWatch
 	itemRate
@@ -69,7 +69,7 @@ const (
 	itemButton
 	// Cards. That of the form has the items above in it.
 	itemForm
-	itemTakes
+	itemForecast
 	itemWalls
 	itemCost
 	itemStages
@@ -77,8 +77,8 @@ const (
 	itemChart
 )
 
-// loadKeys are the keys of the Load view.
-type loadKeys struct {
+// keyMap are the keys of the Load view.
+type keyMap struct {
 	view.KeyMap
 
 	Start, Drain, Type                 key.Binding
@@ -91,12 +91,12 @@ const (
 	manyConnections = 10_000
 )
 
-func newLoadKeys(keys view.KeyMap) loadKeys {
+func newKeyMap(keys view.KeyMap) keyMap {
 	bind := func(b key.Binding, help, desc string, more ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(append(b.Keys(), more...)...), key.WithHelp(help, desc))
 	}
 	none := key.NewBinding()
-	return loadKeys{
+	return keyMap{
 		KeyMap: keys,
 		Start:  bind(none, "s", "start (asks first)", "s"),
 		Drain:  bind(none, "d", "drain: close all", "d"),
@@ -115,7 +115,7 @@ func newLoadKeys(keys view.KeyMap) loadKeys {
 
 // New returns the Load view before its first snapshot.
 func New(keys view.KeyMap) view.View {
-	return &View{keys: newLoadKeys(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
+	return &View{keys: newKeyMap(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
 }
 
 func (v *View) Title() string { return "Load" }
@@ -132,10 +132,10 @@ func (v *View) SetSize(w, h int) {
 
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
-	if v.planned == nil || s.Preflight(v.plan).PerPair > 0 {
-		v.planned = s
+	if v.limits == nil || s.Preflight(v.plan).PerPair > 0 {
+		v.limits = s
 	}
-	v.run.see(s.Load)
+	v.run.update(s.Load)
 	v.layout()
 }
 
@@ -198,23 +198,23 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
 		if v.typing {
-			cmd = v.typeKey(msg)
+			cmd = v.handleTypedKey(msg)
 		} else {
-			cmd = v.pressed(msg)
+			cmd = v.handleKey(msg)
 		}
 	case tea.PasteMsg:
 		if v.typing {
-			v.typeText(msg.Content)
+			v.appendTyped(msg.Content)
 		}
 	case tea.MouseClickMsg:
 		if msg.Button == tea.MouseLeft {
-			cmd = v.clicked(msg.X, msg.Y)
+			cmd = v.handleClick(msg.X, msg.Y)
 		}
-	case loadReadMsg:
-		cmd = v.run.read(msg)
-	case loadSetMsg:
-		cmd = v.run.isSet(msg)
-	case startLoadMsg:
+	case answerMsg:
+		cmd = v.run.takeAnswer(msg)
+	case setMsg:
+		cmd = v.run.finishSet(msg)
+	case startMsg:
 		cmd = v.run.start(msg.plan)
 	default:
 		return nil
@@ -223,22 +223,22 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// pressed handles a key while nothing is typed.
-func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
+// handleKey handles a key while nothing is typed.
+func (v *View) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	k := v.keys
 	switch {
 	case key.Matches(msg, k.FieldUp):
-		v.step(-1)
+		v.moveCursor(-1)
 	case key.Matches(msg, k.FieldDown):
-		v.step(1)
+		v.moveCursor(1)
 	case key.Matches(msg, k.Before):
-		return v.turn(-1)
+		return v.changeValue(-1)
 	case key.Matches(msg, k.Behind):
-		return v.turn(1)
+		return v.changeValue(1)
 	case key.Matches(msg, k.Top):
-		v.step(-len(v.items))
+		v.moveCursor(-len(v.items))
 	case key.Matches(msg, k.Bottom):
-		v.step(len(v.items))
+		v.moveCursor(len(v.items))
 	case key.Matches(msg, k.More):
 		return v.add(fewConnections)
 	case key.Matches(msg, k.Less):
@@ -252,14 +252,14 @@ func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Drain):
 		return v.drain()
 	case key.Matches(msg, k.Type):
-		return v.enter()
+		return v.activate()
 	}
 	return nil
 }
 
-// step moves the cursor, if there is something to move it to: before the first look
+// moveCursor moves the cursor, if there is something to move it to: before the first look
 // there is not.
-func (v *View) step(by int) {
+func (v *View) moveCursor(by int) {
 	if len(v.items) == 0 {
 		return
 	}
@@ -272,23 +272,23 @@ func (v *View) step(by int) {
 	v.here = v.items[min(max(0, at+by), len(v.items)-1)]
 }
 
-// enter is Enter on what the cursor is on.
-func (v *View) enter() tea.Cmd {
+// activate is Enter on what the cursor is on.
+func (v *View) activate() tea.Cmd {
 	switch {
 	case v.here == itemButton && v.run.busy():
 		return v.drain()
 	case v.here == itemButton:
 		return v.start()
-	case v.here.typed():
+	case v.here.takesNumber():
 		v.typing, v.typed = true, ""
 	case v.here < itemButton:
-		return v.turn(1)
+		return v.changeValue(1)
 	}
 	return nil
 }
 
-// clicked puts the cursor on what was clicked; a second click is Enter.
-func (v *View) clicked(x, y int) tea.Cmd {
+// handleClick puts the cursor on what was clicked; a second click is Enter.
+func (v *View) handleClick(x, y int) tea.Cmd {
 	i := draw.At(v.places, x, y)
 	if i < 0 || v.typing {
 		return nil
@@ -304,7 +304,7 @@ func (v *View) clicked(x, y int) tea.Cmd {
 	}
 	if item == v.here || item == itemButton {
 		v.here = item
-		return v.enter()
+		return v.activate()
 	}
 	v.here = item
 	return nil
@@ -353,4 +353,4 @@ func (v *View) Keys() []key.Binding {
 	return []key.Binding{act, enter, k.More, k.Less, k.ManyMore, k.ManyLess, k.FieldUp, k.FieldDown, k.Before, k.Behind}
 }
 
-func (v *View) Explain() (title, text string) { return explainLoad(v.here, v.preflight(), v.found()) }
+func (v *View) Explain() (title, text string) { return explain(v.here, v.preflight(), v.measurement()) }

@@ -12,14 +12,14 @@ import (
 
 // preflight is how far this machine lets the form's load go.
 func (v *View) preflight() model.Preflight {
-	if v.planned == nil {
+	if v.limits == nil {
 		return model.Preflight{}
 	}
-	return v.planned.Preflight(v.plan)
+	return v.limits.Preflight(v.plan)
 }
 
-// announce says what a yes opens.
-func (v *View) announce() string {
+// describePlan says what a yes opens.
+func (v *View) describePlan() string {
 	plan, f := v.plan, v.preflight()
 	n := plan.Connections
 	where := map[model.LoadFamily]string{
@@ -36,14 +36,14 @@ func (v *View) announce() string {
 		fmt.Fprintf(&b, "%s of eptop's own hold them, and end with it.\n", units.Many(2*f.Pairs, "worker process"))
 	}
 	if wall, short := f.Short(plan); short {
-		fmt.Fprintf(&b, "\nOnly %s fit: %s stops it there. That is a result too. To go further: %s\n", view.ConnectionsLeft(wall), loadWallName(wall), wall.RaiseWith)
+		fmt.Fprintf(&b, "\nOnly %s fit: %s stops it there. That is a result too. To go further: %s\n", view.ConnectionsLeft(wall), wallName(wall), wall.RaiseWith)
 	}
 	b.WriteString("\nNo other process and no sysctl is changed. d closes all, and so does quitting.")
 	return b.String()
 }
 
-// takesLines: what the form's load will take.
-func (v *View) takesLines(w int) []draw.Line {
+// forecastLines: what the form's load will take.
+func (v *View) forecastLines(w int) []draw.Line {
 	p, plan, f := v.pens, v.plan, v.preflight()
 	row := func(name, value string, drop int, notes ...string) draw.Line {
 		line := draw.Fit(name, 14) + p.Strong.Ink(value)
@@ -58,20 +58,20 @@ func (v *View) takesLines(w int) []draw.Line {
 			row("kernel memory", "≈ "+units.Bytes(each*plan.Connections), 0),
 			row("for each", units.Count(each)+" B", 1, "expected, "+string(f.Origin), string(f.Origin)))
 	} else {
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "What a connection takes is not known here.")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "What a connection takes is not known here.")...)
 	}
 	lines = append(lines, row("sockets", units.Count(2*plan.Connections), 2, "both ends are here", "both ends here"))
 	if f.Pairs > 0 {
 		lines = append(lines, row("workers", units.Many(2*f.Pairs, "process"), 3, "that end with eptop"))
 	}
-	if t := v.wanting("slabinfo"); t != "" {
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ It opens, and is not measured: "+t)...)
+	if t := v.explainMissing("slabinfo"); t != "" {
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ It opens, and is not measured: "+t)...)
 	}
 	return lines
 }
 
-// wanting says why a source is not to be had; nothing where it is.
-func (v *View) wanting(source string) string {
+// explainMissing says why a source is not to be had; nothing where it is.
+func (v *View) explainMissing(source string) string {
 	if src, ok := view.SourceOf(v.snap, source); !ok || src.State == model.OK {
 		return ""
 	}
@@ -83,7 +83,7 @@ func (v *View) limitLines(w int) []draw.Line {
 	p := v.pens
 	f := v.preflight()
 	if len(f.Walls) == 0 || f.PerPair == 0 {
-		return view.Wrapped(p.Muted, w, 0, "How far this machine goes is not known yet.")
+		return view.WrapLines(p.Muted, w, 0, "How far this machine goes is not known yet.")
 	}
 	first := f.Walls[0]
 	var lines []draw.Line
@@ -92,7 +92,7 @@ func (v *View) limitLines(w int) []draw.Line {
 	case v.run.busy():
 		lines = append(lines, draw.Line{Text: draw.Fit("room for "+p.Strong.Ink(view.ConnectionsLeft(first))+" more", w)})
 	case short:
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+units.Many(v.plan.Connections, "connection")+" do not all fit")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+units.Many(v.plan.Connections, "connection")+" do not all fit")...)
 	default:
 		lines = append(lines, draw.Line{Text: draw.Fit(p.Good.Ink("✓ ")+units.Many(v.plan.Connections, "connection")+" fit", w)})
 	}
@@ -100,7 +100,7 @@ func (v *View) limitLines(w int) []draw.Line {
 	for _, wall := range f.Walls {
 		leftW = max(leftW, draw.Width(view.ConnectionsLeft(wall)))
 	}
-	known := v.found() != nil || v.run.busy()
+	known := v.measurement() != nil || v.run.busy()
 	for i, wall := range f.Walls {
 		if i > 0 && known && !v.roomy() {
 			return lines
@@ -113,7 +113,7 @@ func (v *View) limitLines(w int) []draw.Line {
 			pen = p.Strong
 		}
 		lines = append(lines, draw.Line{
-			Text: draw.Columns(w, draw.Cell{Text: loadWallName(wall), Pen: pen}, draw.Cell{Text: view.ConnectionsLeft(wall), W: leftW, Right: true, Pen: pen}),
+			Text: draw.Columns(w, draw.Cell{Text: wallName(wall), Pen: pen}, draw.Cell{Text: view.ConnectionsLeft(wall), W: leftW, Right: true, Pen: pen}),
 			Drop: min(i, 1) * (4 + i),
 		})
 		// The first wall's command in any case, and whole: half of one helps nobody.
@@ -122,13 +122,13 @@ func (v *View) limitLines(w int) []draw.Line {
 		}
 	}
 	for _, note := range f.Notes {
-		lines = append(lines, view.Wrapped(p.Muted, w, 13, note)...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 13, note)...)
 	}
 	return lines
 }
 
-// loadWallName says which limit it is in the words of who knows it.
-func loadWallName(w model.Wall) string {
+// wallName says which limit it is in the words of who knows it.
+func wallName(w model.Wall) string {
 	names := map[string]string{
 		"nofile": "files of a process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
 		"ports": "local ports", "memory": "memory to the floor", "cgroup": "memory of eptop's cgroup", "conntrack": "conntrack",
@@ -139,11 +139,11 @@ func loadWallName(w model.Wall) string {
 	return draw.Clean(w.Name)
 }
 
-// loadWalls lists the limits with all that is known of them.
-func loadWalls(f model.Preflight) string {
+// describeWalls lists the limits with all that is known of them.
+func describeWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
-		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, ends at %s connections. To raise it: %s", loadWallName(w), w.Scope,
+		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, ends at %s connections. To raise it: %s", wallName(w), w.Scope,
 			units.Count(w.Used), units.Count(w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
 	}
 	for _, n := range f.Notes {

@@ -15,7 +15,7 @@ import (
 // progressLines: how far a load is that is open, and what went wrong.
 func (v *View) progressLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
-	lines := []draw.Line{v.stop(itemConnections, v.fieldLine(itemConnections, w))}
+	lines := []draw.Line{v.addStop(itemConnections, v.fieldLine(itemConnections, w))}
 	lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+planWords(v.plan), w)), Drop: 2})
 	if l == nil || v.run.starting {
 		return append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  starting its workers…", w))})
@@ -38,7 +38,7 @@ func (v *View) progressLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+units.Bytes(l.UnreadBytes)+" sent to stay unread", w)), Drop: 4})
 	}
 	lines = append(lines, v.troubleLines(w)...)
-	return append(lines, v.stop(itemButton, v.buttonLine(w, "Drain", v.keys.Drain, "closes all connections", "closes all")))
+	return append(lines, v.addStop(itemButton, v.buttonLine(w, "Drain", v.keys.Drain, "closes all connections", "closes all")))
 }
 
 // barLine is how much of what is wanted is open.
@@ -92,12 +92,12 @@ func (v *View) paceWords(w int) string {
 func (v *View) troubleLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	var lines []draw.Line
-	say := func(text string) { lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+draw.Clean(text))...) }
+	say := func(text string) { lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+draw.Clean(text))...) }
 	if l.StoppedBy != "" {
 		say("stopped at " + units.Count(l.Open) + " of " + units.Count(v.run.target) + " by " + l.StoppedBy + ": " + l.Reason)
 		for _, wall := range v.preflight().Walls {
 			if wall.Name == l.StoppedBy && wall.RaiseWith != "" {
-				lines = append(lines, view.Wrapped(p.Muted, w, 1, "to go further: "+draw.Clean(wall.RaiseWith))...)
+				lines = append(lines, view.WrapLines(p.Muted, w, 1, "to go further: "+draw.Clean(wall.RaiseWith))...)
 			}
 		}
 	}
@@ -144,23 +144,23 @@ func (v *View) drainedLines(w int) []draw.Line {
 	}
 	back, ok := l.Found.DrainedToBaseline.Get()
 	left := units.Bytes(l.Found.LeftBytes.Value)
-	drained := "drained in " + seconds2(l.Found.DrainSeconds)
+	drained := "drained in " + formatSeconds(l.Found.DrainSeconds)
 	switch {
 	case !ok && l.Problem == "":
 		above := ""
 		if n, known := l.AboveBytes.Get(); known {
 			above = ": " + units.Bytes(n) + " above the start"
 		}
-		lines = append(lines, view.Wrapped(p.Muted, w, 0, "drained, the memory is on its way back"+above)...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 0, "drained, the memory is on its way back"+above)...)
 	case ok && back:
-		lines = append(lines, view.Wrapped(p.Good, w, 0, "✓ "+drained+", the memory came back: "+left+" above the start")...)
+		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained+", the memory came back: "+left+" above the start")...)
 	case ok:
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+drained+", but "+left+" did not come back: free objects on per-CPU slabs, or another program's")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+drained+", but "+left+" did not come back: free objects on per-CPU slabs, or another program's")...)
 	default:
-		lines = append(lines, view.Wrapped(p.Good, w, 0, "✓ "+drained)...)
+		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained)...)
 	}
 	return lines
 }
 
-// seconds2 writes seconds as a duration.
-func seconds2(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s" }
+// formatSeconds writes seconds as a duration.
+func formatSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s" }

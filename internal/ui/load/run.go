@@ -9,10 +9,10 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// loadRun is the load as the view knows it: what was asked for last, and the latest
+// run is the load as the view knows it: what was asked for last, and the latest
 // answer. Asking and reading are commands, one of each at a time, so that what was
 // asked last is what counts.
-type loadRun struct {
+type run struct {
 	loader view.Loader
 	now    *model.Load // nil before the first start
 	// target is how many connections were asked for last.
@@ -23,34 +23,34 @@ type loadRun struct {
 	setting          bool
 	sent             int64
 	polling          bool
-	// stirred: the last answer was another than the one before.
-	stirred bool
+	// changed: the last answer was another than the one before.
+	changed bool
 }
 
 type (
-	// startLoadMsg is the yes to opening what plan says.
-	startLoadMsg struct{ plan model.LoadPlan }
-	// loadReadMsg is an answer of the generator; started: to a start.
-	loadReadMsg struct {
+	// startMsg is the yes to opening what plan says.
+	startMsg struct{ plan model.LoadPlan }
+	// answerMsg is an answer of the generator; started: to a start.
+	answerMsg struct {
 		load    *model.Load
 		started bool
 		err     error
 	}
 	// loadSetMsg: a number was handed to the generator.
-	loadSetMsg struct{ err error }
+	setMsg struct{ err error }
 )
 
 // busy reports whether connections are there, or are to be.
-func (r *loadRun) busy() bool {
+func (r *run) busy() bool {
 	return r.starting || r.setting && r.sent > 0 || r.now != nil && (r.now.Phase != model.LoadDrained || r.now.Wanted > 0)
 }
 
-// see takes an answer, unless it is older than the last one.
-func (r *loadRun) see(l *model.Load) {
+// update takes an answer, unless it is older than the last one.
+func (r *run) update(l *model.Load) {
 	if l == nil || r.now != nil && l.Time.Before(r.now.Time) {
 		return
 	}
-	r.stirred = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
+	r.changed = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
 	r.now = l
 	// What went with a worker is not tried again.
 	if l.GivenUp > 0 && !r.starting && !r.setting && r.sent == r.target && l.Wanted < r.target {
@@ -66,20 +66,20 @@ func readings(l *model.Load) int {
 }
 
 // unmeasured reports whether connections are opened, and nothing is found out.
-func (r *loadRun) unmeasured() bool {
+func (r *run) unmeasured() bool {
 	return r.now != nil && r.now.Problem != "" && len(r.now.Points) == 0
 }
 
 // start opens what plan says.
-func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
+func (r *run) start(plan model.LoadPlan) tea.Cmd {
 	if r.busy() {
 		return nil
 	}
 	r.starting, r.target, r.sent = true, plan.Connections, plan.Connections
 	l := r.loader
 	return tea.Batch(view.Send(view.ThawMsg{}), func() tea.Msg {
-		msg := loadReadMsg{started: true}
-		msg.err = safely("starting a load", func() error {
+		msg := answerMsg{started: true}
+		msg.err = catchPanic("starting a load", func() error {
 			if err := l.Start(plan); err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
 }
 
 // set makes n the number of connections.
-func (r *loadRun) set(n int64) tea.Cmd {
+func (r *run) set(n int64) tea.Cmd {
 	r.target = n
 	if r.starting || r.setting {
 		return nil // the answer sends it
@@ -99,20 +99,20 @@ func (r *loadRun) set(n int64) tea.Cmd {
 	return tea.Batch(view.Send(view.ThawMsg{}), r.send())
 }
 
-func (r *loadRun) send() tea.Cmd {
+func (r *run) send() tea.Cmd {
 	r.setting, r.sent = true, r.target
 	l, n := r.loader, r.target
 	return func() tea.Msg {
-		return loadSetMsg{safely("changing the load", func() error {
+		return setMsg{catchPanic("changing the load", func() error {
 			l.Set(n)
 			return nil
 		})}
 	}
 }
 
-// isSet takes the answer to send.
-func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
-	r.setting, r.stirred = false, true
+// finishSet takes the answer to send.
+func (r *run) finishSet(msg setMsg) tea.Cmd {
+	r.setting, r.changed = false, true
 	if msg.err != nil {
 		return view.Send(view.StatusMsg{Text: msg.err.Error(), Bad: true})
 	}
@@ -122,8 +122,8 @@ func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
 	return nil
 }
 
-// read takes an answer to a start or a poll.
-func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
+// takeAnswer takes an answer to a start or a poll.
+func (r *run) takeAnswer(msg answerMsg) tea.Cmd {
 	asked := r.target
 	if msg.started {
 		r.starting = false
@@ -134,7 +134,7 @@ func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
 	} else {
 		r.polling = false
 	}
-	r.see(msg.load)
+	r.update(msg.load)
 	switch {
 	case msg.err != nil:
 		if msg.started && r.now != nil {
@@ -148,15 +148,15 @@ func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
 }
 
 // poll returns the command for the next answer while there is something to wait for.
-func (r *loadRun) poll() tea.Cmd {
-	if r.polling || !r.moving() {
+func (r *run) poll() tea.Cmd {
+	if r.polling || !r.isChanging() {
 		return nil
 	}
 	r.polling = true
 	l := r.loader
 	return func() tea.Msg {
-		var msg loadReadMsg
-		msg.err = safely("reading the load", func() error {
+		var msg answerMsg
+		msg.err = catchPanic("reading the load", func() error {
 			msg.load = l.Load()
 			return nil
 		})
@@ -164,13 +164,13 @@ func (r *loadRun) poll() tea.Cmd {
 	}
 }
 
-// moving reports whether the next answer is likely to be another one.
-func (r *loadRun) moving() bool {
+// isChanging reports whether the next answer is likely to be another one.
+func (r *run) isChanging() bool {
 	l := r.now
 	switch {
 	case l == nil || r.starting:
 		return false // the answer to the start comes first
-	case r.stirred, r.setting, l.Wanted != r.target:
+	case r.changed, r.setting, l.Wanted != r.target:
 		return true
 	case l.Phase == model.LoadOpening, l.Phase == model.LoadDraining:
 		return true
@@ -182,8 +182,8 @@ func (r *loadRun) moving() bool {
 	return false
 }
 
-// safely makes a panic of the generator an error.
-func safely(what string, do func() error) (err error) {
+// catchPanic makes a panic of the generator an error.
+func catchPanic(what string, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s went wrong inside eptop: %v", what, p)

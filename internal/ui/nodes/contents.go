@@ -107,7 +107,7 @@ func (v *View) objectRows(m *matrix) {
 		if merged {
 			name += " ≤" // others' objects are in the count
 		}
-		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOf(cache, n.ID), true })
+		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOnNode(cache, n.ID), true })
 	}
 }
 

@@ -134,17 +134,17 @@ func (v *View) layout() {
 func (v *View) box(c nodesCard, w int) draw.Box {
 	switch c {
 	case cardDistances:
-		return draw.Box{Title: "Distances", Lines: view.AsLines(v.distanceLines())}
+		return draw.Box{Title: "Distances", Lines: view.MakeLines(v.distanceLines())}
 	case cardPlacement:
-		return draw.Box{Title: v.placementTitle(), Lines: view.AsLines(v.placementLines(w))}
+		return draw.Box{Title: v.placementTitle(), Lines: view.MakeLines(v.placementLines(w))}
 	case cardZones:
-		return draw.Box{Title: "Zones", Lines: view.AsLines(v.zonesLines(w))}
+		return draw.Box{Title: "Zones", Lines: view.MakeLines(v.zonesLines(w))}
 	case cardContents:
-		return draw.Box{Title: "What is where", Lines: view.AsLines(v.contentLines(w))}
+		return draw.Box{Title: "What is where", Lines: view.MakeLines(v.contentLines(w))}
 	case cardModules:
-		return draw.Box{Title: "Memory modules", Lines: view.AsLines(v.moduleLines(w))}
+		return draw.Box{Title: "Memory modules", Lines: view.MakeLines(v.moduleLines(w))}
 	}
-	return draw.Box{Title: "Nodes", Lines: view.AsLines(v.nodeLines(w))}
+	return draw.Box{Title: "Nodes", Lines: view.MakeLines(v.nodeLines(w))}
 }
 
 func (v *View) Update(msg tea.Msg) tea.Cmd {

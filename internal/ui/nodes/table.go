@@ -118,7 +118,7 @@ var socketInodes = object.SocketInode.Cache
 // their number.
 func (v *View) socketsOn(node int) string {
 	cache, _ := cacheOf(v.snap, socketInodes)
-	here, all := view.ObjectsOf(cache, node), int64(0)
+	here, all := view.ObjectsOnNode(cache, node), int64(0)
 	for _, n := range cache.Nodes {
 		all += n.Objects
 	}

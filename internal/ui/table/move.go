@@ -28,9 +28,9 @@ func (m *Model) Update(msg tea.Msg) Event {
 	case tea.KeyPressMsg:
 		switch {
 		case m.typing:
-			return m.typed(msg)
+			return m.handleFilterKey(msg)
 		case m.heading:
-			return m.headed(msg)
+			return m.handleColumnKey(msg)
 		}
 		return m.pressed(msg)
 	case tea.PasteMsg:
@@ -87,7 +87,7 @@ func (m *Model) Back() bool {
 func (m *Model) pressed(msg tea.KeyPressMsg) Event {
 	k := &m.keys
 	switch {
-	case m.moved(msg):
+	case m.handleMoveKey(msg):
 	case key.Matches(msg, k.Left):
 		m.scroll(-1)
 	case key.Matches(msg, k.Right):
@@ -116,8 +116,8 @@ func (m *Model) pressed(msg tea.KeyPressMsg) Event {
 	return Handled
 }
 
-// moved handles the keys that move the cursor.
-func (m *Model) moved(msg tea.KeyPressMsg) bool {
+// handleMoveKey handles the keys that move the cursor.
+func (m *Model) handleMoveKey(msg tea.KeyPressMsg) bool {
 	k := &m.keys
 	switch {
 	case key.Matches(msg, k.Up):
@@ -141,8 +141,8 @@ func (m *Model) moved(msg tea.KeyPressMsg) bool {
 	return true
 }
 
-// typed handles keys while a filter is typed. The arrows still move.
-func (m *Model) typed(msg tea.KeyPressMsg) Event {
+// handleFilterKey handles keys while a filter is typed. The arrows still move.
+func (m *Model) handleFilterKey(msg tea.KeyPressMsg) Event {
 	switch msg.String() {
 	case "enter":
 		m.typing = false
@@ -162,15 +162,15 @@ func (m *Model) typed(msg tea.KeyPressMsg) Event {
 	default:
 		if msg.Text != "" {
 			m.SetFilter(m.want.filter + msg.Text)
-		} else if !m.moved(msg) {
+		} else if !m.handleMoveKey(msg) {
 			return Ignored
 		}
 	}
 	return Handled
 }
 
-// headed handles keys while a column is chosen.
-func (m *Model) headed(msg tea.KeyPressMsg) Event {
+// handleColumnKey handles keys while a column is chosen.
+func (m *Model) handleColumnKey(msg tea.KeyPressMsg) Event {
 	k := &m.keys
 	switch {
 	case key.Matches(msg, k.Left):

@@ -66,7 +66,7 @@ func (d *Deck[C]) index() int {
 func (d *Deck[C]) Update(msg tea.Msg) table.Event {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
-		if !d.Table.Capturing() && d.moved(msg) {
+		if !d.Table.Capturing() && d.handleMoveKey(msg) {
 			d.Focus()
 			return table.Handled
 		}
@@ -98,9 +98,9 @@ func (d *Deck[C]) toTable(msg tea.Msg) table.Event {
 	return event
 }
 
-// moved handles the keys that move between the cards and into and out of the
+// handleMoveKey handles the keys that move between the cards and into and out of the
 // table, and reports whether the key was one of them.
-func (d *Deck[C]) moved(msg tea.KeyPressMsg) bool {
+func (d *Deck[C]) handleMoveKey(msg tea.KeyPressMsg) bool {
 	dx, dy := 0, 0
 	switch k := d.Keys; {
 	case key.Matches(msg, k.Left):

@@ -9,8 +9,8 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// Stretched is from when on the wait for the next dump is worth a word.
-const Stretched = time.Second
+// LongWait is from when on the wait for the next dump is worth a word.
+const LongWait = time.Second
 
 // socketMemory: structures against buffers, and what of it only looks
 // reclaimable.

@@ -33,17 +33,17 @@ func Longest(w int, texts ...string) string {
 	return texts[len(texts)-1]
 }
 
-// Wrapped is a sentence over as many lines as it takes.
-func Wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
-	lines := AsLines(draw.Wrap(text, w))
+// WrapLines is a sentence over as many lines as it takes.
+func WrapLines(pen draw.Pen, w, drop int, text string) []draw.Line {
+	lines := MakeLines(draw.Wrap(text, w))
 	for i := range lines {
 		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
 	}
 	return lines
 }
 
-// AsLines makes lines of a card, none of which is dropped, from texts.
-func AsLines(texts []string) []draw.Line {
+// MakeLines makes lines of a card, none of which is dropped, from texts.
+func MakeLines(texts []string) []draw.Line {
 	lines := make([]draw.Line, len(texts))
 	for i, t := range texts {
 		lines[i].Text = t

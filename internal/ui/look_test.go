@@ -143,7 +143,7 @@ func TestProcessThatNeverWas(t *testing.T) {
 	r.sees("There is no process 999 to look at", "sudo eptop")
 	r.keys("esc")
 	r.sees("[1 Overview]")
-	if r.m.attached() != 0 {
+	if r.m.shownPID() != 0 {
 		t.Error("still attached")
 	}
 	r.keys("2")
@@ -246,7 +246,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			m := New(Options{PID: 31337, Delay: time.Second})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
-			m.Update(lookedMsg{snap: viewtest.Million(n), attached: 31337})
+			m.Update(lookedMsg{snap: viewtest.Million(n), pid: 31337})
 			m.Update(viewtest.Stroke("right"))
 			for _, k := range bench.keys {
 				m.Update(viewtest.Stroke(k)) // the job is never run to its end: the old order stays
