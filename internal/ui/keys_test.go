@@ -167,7 +167,7 @@ func TestKeysOfMissingViews(t *testing.T) {
 func TestTheTabLeavesAProcess(t *testing.T) {
 	r := newRig(t, viewtest.Rich())
 	tab := r.m.tabSpans()[1]
-	for _, leave := range []tea.Msg{viewtest.Stroke("2"), tea.MouseClickMsg{X: tab.X + 1, Y: tab.Y, Button: tea.MouseLeft}} {
+	for _, leave := range []tea.Msg{viewtest.Press("2"), tea.MouseClickMsg{X: tab.X + 1, Y: tab.Y, Button: tea.MouseLeft}} {
 		r.keys("2", "enter")
 		r.settle()
 		if r.m.shownPID() == 0 {

@@ -38,12 +38,12 @@ func shown(l func() *model.Load, w, h int) *View {
 	v.SetLoader(&viewtest.Loader{}, 0)
 	v.SetSize(w, h)
 	if l == nil {
-		v.SetSnapshot(viewtest.WithLoad(nil))
+		v.SetSnapshot(viewtest.RichWithLoad(nil))
 		return v
 	}
 	now := l()
 	v.run.target = now.Wanted
-	v.SetSnapshot(viewtest.WithLoad(now))
+	v.SetSnapshot(viewtest.RichWithLoad(now))
 	return v
 }
 
@@ -60,7 +60,7 @@ func TestLoadSizes(t *testing.T) {
 			}
 		}
 		for _, k := range []string{"up", "down", "left", "right", "g", "G", "enter", "5", "x", "backspace", "esc", "+", "-", "<", ">", "s", "d", "down", "down", "down", "enter", "up"} {
-			v.Update(viewtest.Stroke(k))
+			v.Update(viewtest.Press(k))
 			viewtest.Exactly(t, v.View(), 200, 60)
 			if title, text := v.Explain(); title == "" || text == "" {
 				t.Fatalf("load %d explains nothing after %q", i, k)

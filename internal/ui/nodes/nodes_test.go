@@ -32,7 +32,7 @@ func TestNodesScroll(t *testing.T) {
 // itself.
 func TestNodesExplain(t *testing.T) {
 	for _, size := range [][2]int{{80, 21}, {120, 37}, {160, 47}} {
-		v := viewtest.Maker(New).Show(viewtest.Placed(), size[0], size[1]).(*View)
+		v := viewtest.Maker(New).Show(viewtest.MisplacedProcess(), size[0], size[1]).(*View)
 		var titles []string
 		for range 10 {
 			title, _ := v.Explain()
@@ -50,7 +50,7 @@ func TestNodesExplain(t *testing.T) {
 // TestNodesDetached: the card of a process goes when nobody is attached any more,
 // and the cursor that was on it to the first card.
 func TestNodesDetached(t *testing.T) {
-	v := viewtest.Maker(New).Show(viewtest.Placed(), 160, 47).(*View)
+	v := viewtest.Maker(New).Show(viewtest.MisplacedProcess(), 160, 47).(*View)
 	v.here = cardPlacement
 	if title, _ := v.Explain(); title != "Where a process is" {
 		t.Fatal(title)
