@@ -340,9 +340,9 @@ func TestLoadMouse(t *testing.T) {
 	}
 	click("family")
 	r.sees("tcp6", "over ::1")
-	click("How far this machine goes")
+	click("What this machine can hold")
 	r.keys("e")
-	r.sees("At how many connections each limit ends a load", "sysctl fs.file-max=4932354")
+	r.sees("The number of connections at which each limit stops a load", "sysctl fs.file-max=4932354")
 	r.keys("esc")
 	click("[ Start ]")
 	r.sees("Open 10 000 connections?")

@@ -24,7 +24,7 @@ func (i item) takesNumber() bool {
 	return slices.Contains([]item{itemConnections, itemRate, itemActive, itemUnread}, i)
 }
 
-// The values that ← and → go through; what lies between them is typed.
+// The values that ← and → go through. Values between them can be typed.
 var (
 	connectionSteps = ladder(1_000, 10_000_000)
 	rateSteps       = append([]float64{0}, ladder(100, 100_000)...)
@@ -32,7 +32,7 @@ var (
 	unreadSteps     = append([]float64{0, 1}, ladder(100, 1_000_000)...)
 )
 
-// ladder is 1, 2, 5 times each power of ten from lo to hi.
+// ladder returns 1, 2 and 5 times each power of ten from lo to hi.
 func ladder(lo, hi float64) []float64 {
 	var out []float64
 	for unit := lo; unit <= hi; unit *= 10 {
@@ -41,7 +41,7 @@ func ladder(lo, hi float64) []float64 {
 	return out[:len(out)-2]
 }
 
-// nextStep is the value beside one on a ladder, that one at its ends.
+// nextStep returns the value above or below now on a ladder, or now at its ends.
 func nextStep(steps []float64, now float64, by int) float64 {
 	if by > 0 {
 		for _, s := range steps {
@@ -59,7 +59,7 @@ func nextStep(steps []float64, now float64, by int) float64 {
 	return now
 }
 
-// cycle is the choice before or after one, round and round.
+// cycle returns the choice before or after now; the first follows the last.
 func cycle[T comparable](all []T, now T, by int) T {
 	i := slices.Index(all, now)
 	return all[(i+by+len(all))%len(all)]
@@ -92,7 +92,7 @@ func (v *View) changeValue(by int) tea.Cmd {
 	return nil
 }
 
-// connections is how many are wanted.
+// connections returns how many connections the form asks for, or the load that is open.
 func (v *View) connections() int64 {
 	if v.run.busy() {
 		return v.run.target
@@ -100,8 +100,8 @@ func (v *View) connections() int64 {
 	return v.plan.Connections
 }
 
-// add takes by more connections, or fewer: from an odd number to the next whole one
-// of fewConnections first.
+// add asks for by more connections; by may be negative. From fewer than fewConnections
+// it goes to by itself, so that the numbers stay round.
 func (v *View) add(by int64) tea.Cmd {
 	n := v.connections() + by
 	if by > 0 && v.connections() < fewConnections {
@@ -110,7 +110,7 @@ func (v *View) add(by int64) tea.Cmd {
 	return v.setConnections(n)
 }
 
-// setConnections makes n the number of connections: of the form, or of the load that is open.
+// setConnections sets the number of connections of the form, or of the load that is open.
 func (v *View) setConnections(n int64) tea.Cmd {
 	n = max(n, 0)
 	plan := v.plan
@@ -160,7 +160,7 @@ func (v *View) handleTypedKey(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// appendTyped takes what of a text a number is written with.
+// appendTyped appends those characters of a text that numbers are written with.
 func (v *View) appendTyped(text string) {
 	for _, r := range text {
 		if len(v.typed) < 12 && (r >= '0' && r <= '9' || strings.ContainsRune("kKmM. ", r)) {
@@ -169,7 +169,8 @@ func (v *View) appendTyped(text string) {
 	}
 }
 
-// acceptNumber puts the typed number into its field. A bad one stays, to be corrected.
+// acceptNumber puts the typed number into its field. A number that is refused stays, so
+// that it can be corrected.
 func (v *View) acceptNumber() tea.Cmd {
 	if strings.TrimSpace(v.typed) == "" {
 		v.typing = false
@@ -237,14 +238,14 @@ func (v *View) formLines(w int) []draw.Line {
 	return append(lines, v.addStop(itemButton, v.buttonLine(w, "Start", v.keys.Start, "asks first, says what it opens", "asks first")))
 }
 
-// addStop makes a line a stop of the cursor.
+// addStop returns a line that the cursor can stop at.
 func (v *View) addStop(item item, text string) draw.Line {
 	v.rows[text] = item
 	v.items = append(v.items, item)
 	return draw.Line{Text: text}
 }
 
-// fieldLine is the name of a field, its value, and what that means.
+// fieldLine writes the name of a field, its value, and what that means.
 func (v *View) fieldLine(item item, w int) string {
 	p := v.pens
 	const nameW = 12
@@ -270,7 +271,7 @@ func (v *View) fieldLine(item item, w int) string {
 	return draw.Fit(line, w)
 }
 
-// buttonLine is a button: its word, its key, and what it does.
+// buttonLine writes a button: its word, its key, and what it does.
 func (v *View) buttonLine(w int, word string, k key.Binding, notes ...string) string {
 	p := v.pens
 	head, pen := "  ", p.Title
@@ -281,7 +282,7 @@ func (v *View) buttonLine(w int, word string, k key.Binding, notes ...string) st
 	return draw.Fit(text+p.Muted.Ink(" "+view.Longest(w-draw.Width(word)-10, append(notes, "")...)), w)
 }
 
-// describeField returns the value of a field, and words about it, the longest first.
+// describeField returns the value of a field, and notes on it, the longest first.
 func (v *View) describeField(item item) (value string, notes []string) {
 	plan := v.plan
 	switch item {
@@ -318,7 +319,7 @@ func rateWords(rate int64) string {
 
 func activeWords(percent float64) string { return strconv.FormatFloat(percent, 'f', -1, 64) + " %" }
 
-// planWords is the plan in one line, the number left out.
+// planWords describe the plan in one line, without the number of connections.
 func planWords(plan model.LoadPlan) string {
 	words := []string{string(plan.Family), string(plan.Watch)}
 	if plan.Rate > 0 {

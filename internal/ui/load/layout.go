@@ -7,15 +7,16 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// card is a card of the Load view before it has a place.
+// card is a card of the view before it is placed.
 type card struct {
 	item  item
 	title string
-	// lines writes it for an inner width.
+	// lines writes its text for the width inside the card.
 	lines func(w int) []draw.Line
-	// fill writes it for a height too: it takes what the others of its column leave.
+	// fill, used instead of lines, also gets a height: the card takes the lines that the
+	// other cards of its column leave.
 	fill func(w, h int) []draw.Line
-	// least is the height it gets even where the others must lose lines for it.
+	// least is the height that it gets even if other cards lose lines for it.
 	least int
 	drop  int
 }
@@ -38,16 +39,16 @@ func (v *View) layout() {
 	}
 }
 
-// roomy: the screen is high enough for everything that is good to know.
+// roomy reports whether the screen is high enough for details.
 func (v *View) roomy() bool { return v.h >= 30 }
 
-// arrange says which card goes where.
+// arrange decides which card goes where.
 func (v *View) arrange() {
 	w, h := v.w, v.h
 	form := v.formCard()
-	walls := card{item: itemWalls, title: "How far this machine goes", drop: 2, lines: v.limitLines}
+	walls := card{item: itemWalls, title: "What this machine can hold", drop: 2, lines: v.limitLines}
 	if v.run.busy() {
-		walls.title = "Which wall comes next"
+		walls.title = "Which limit comes next"
 	}
 	if v.measurement() == nil && !v.run.busy() {
 		takes := card{item: itemForecast, title: "What it will take", lines: v.forecastLines, drop: 1}
@@ -94,7 +95,7 @@ func (v *View) arrange() {
 	}
 }
 
-// formCard is the form, or how far the load is.
+// formCard is the card with the form, or with the progress of the load that is open.
 func (v *View) formCard() card {
 	c := card{item: itemForm, title: "Open idle connections", lines: func(w int) []draw.Line {
 		return append(v.drainedLines(w), v.formLines(w)...)
@@ -105,7 +106,7 @@ func (v *View) formCard() card {
 	return c
 }
 
-// phase is what the load is about, in a word.
+// phase says in a word what the load is doing.
 func (v *View) phase() string {
 	switch l := v.run.now; {
 	case l == nil || v.run.starting || l.Phase == model.LoadDrained:
@@ -117,7 +118,7 @@ func (v *View) phase() string {
 	}
 }
 
-// naturalHeight is how high a column would like to be.
+// naturalHeight returns how high a column is when no line is dropped.
 func (v *View) naturalHeight(w int, cards ...card) int {
 	items := len(v.items)
 	high := 0
@@ -130,8 +131,8 @@ func (v *View) naturalHeight(w int, cards ...card) int {
 	return high
 }
 
-// column places cards one below the other in a column of w times h cells, the last
-// one down to its end.
+// column places cards one below the other in a column of w times h cells. The last one
+// extends to the lower end of the column.
 func (v *View) column(x, y, w, h int, cards ...card) {
 	inner := draw.CardInner(w)
 	boxes := make([]draw.Box, len(cards))

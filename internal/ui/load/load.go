@@ -15,32 +15,32 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// View drives the load generator: a form for what to open and how far this machine
-// lets it go; while connections are open how far it is, and what they turn out to
-// cost.
+// View controls the load generator. At rest it shows a form for what to open, and how many
+// connections this machine can hold; while connections are open, its progress and what
+// a connection costs.
 type View struct {
 	keys keyMap
 	pens *draw.Pens
 	w, h int
 
 	snap *model.Snapshot
-	// limits is the latest snapshot that knows the limits of a load.
+	// limits is the latest snapshot that has the limits of a load.
 	limits *model.Snapshot
 
 	plan model.LoadPlan
 	run  run
-	// here is what the cursor is on.
+	// here is the item under the cursor.
 	here item
-	// typing: the field under the cursor is being typed into.
+	// typing: a number is being typed into the field under the cursor.
 	typing bool
 	typed  string
-	// question is to be asked.
+	// question waits for TakeQuestion; it is nil most of the time.
 	question *view.Question
 
-	// What layout made of it all.
+	// layout computes the fields below.
 	items  []item // the stops of the cursor, from the top down
 	boxes  []draw.Box
-	cards  []item // whose box it is
+	cards  []item // the item of each box
 	places []draw.Place
 	texts  [][]string
 	rows   map[string]item // the lines that are stops of the cursor
@@ -56,7 +56,7 @@ var (
 	_ view.TextInput        = (*View)(nil)
 )
 
-// item is something the cursor can be on.
+// item is something that the cursor can be on: a field, the button or a card.
 type item int
 
 const (
@@ -67,7 +67,7 @@ const (
 	itemActive
 	itemUnread
 	itemButton
-	// Cards. That of the form has the items above in it.
+	// Cards follow. The items above are in the card of the form.
 	itemForm
 	itemForecast
 	itemWalls
@@ -77,7 +77,7 @@ const (
 	itemChart
 )
 
-// keyMap are the keys of the Load view.
+// keyMap is the keys of the view.
 type keyMap struct {
 	view.KeyMap
 
@@ -161,7 +161,7 @@ func (v *View) OpenConnections() int64 {
 	return 1
 }
 
-// Pending starts what was asked for on the command line.
+// Pending starts the load that was asked for on the command line.
 func (v *View) Pending() tea.Cmd {
 	if !v.run.queued {
 		return nil
@@ -172,7 +172,7 @@ func (v *View) Pending() tea.Cmd {
 	return cmd
 }
 
-// Poll reads how far the load is, while it changes.
+// Poll returns a command that reads the progress of the load, while it changes.
 func (v *View) Poll() tea.Cmd { return v.run.poll() }
 
 // TakeQuestion hands over what is to be asked.
@@ -223,7 +223,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// handleKey handles a key while nothing is typed.
+// handleKey handles a key while no number is typed.
 func (v *View) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	k := v.keys
 	switch {
@@ -272,7 +272,7 @@ func (v *View) moveCursor(by int) {
 	v.here = v.items[min(max(0, at+by), len(v.items)-1)]
 }
 
-// activate is Enter on what the cursor is on.
+// activate does what Enter does to the item under the cursor.
 func (v *View) activate() tea.Cmd {
 	switch {
 	case v.here == itemButton && v.run.busy():
@@ -287,7 +287,8 @@ func (v *View) activate() tea.Cmd {
 	return nil
 }
 
-// handleClick puts the cursor on what was clicked; a second click is Enter.
+// handleClick puts the cursor on the item that was clicked. A second click does what Enter
+// does.
 func (v *View) handleClick(x, y int) tea.Cmd {
 	i := draw.At(v.places, x, y)
 	if i < 0 || v.typing {
@@ -313,7 +314,7 @@ func (v *View) handleClick(x, y int) tea.Cmd {
 func (v *View) View() string {
 	if v.run.loader == nil {
 		lines := []string{""}
-		for _, l := range draw.Wrap("No load can be opened from here: eptop looks at a captured tree, and not at the machine it runs on.", max(1, v.w-4)) {
+		for _, l := range draw.Wrap("No load can be opened from here: eptop shows a captured tree, not the machine that it runs on.", max(1, v.w-4)) {
 			lines = append(lines, "  "+v.pens.Warn.Ink(l))
 		}
 		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
@@ -327,7 +328,7 @@ func (v *View) View() string {
 	return strings.Join(v.pens.Render(v.w, v.h, here, v.boxes, v.places, v.texts), "\n")
 }
 
-// Status is the state of the load, for the end of the status line.
+// Status returns the state of the load in a few words.
 func (v *View) Status() string {
 	l := v.run.now
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// preflight is how far this machine lets the form's load go.
+// preflight returns what the load of the form would take, and the limits of this machine.
 func (v *View) preflight() model.Preflight {
 	if v.limits == nil {
 		return model.Preflight{}
@@ -18,7 +18,7 @@ func (v *View) preflight() model.Preflight {
 	return v.limits.Preflight(v.plan)
 }
 
-// describePlan says what a yes opens.
+// describePlan says what will be opened if the user confirms.
 func (v *View) describePlan() string {
 	plan, f := v.plan, v.preflight()
 	n := plan.Connections
@@ -36,13 +36,13 @@ func (v *View) describePlan() string {
 		fmt.Fprintf(&b, "%s of eptop's own hold them, and end with it.\n", units.Many(2*f.Pairs, "worker process"))
 	}
 	if wall, short := f.Short(plan); short {
-		fmt.Fprintf(&b, "\nOnly %s fit: %s stops it there. That is a result too. To go further: %s\n", view.ConnectionsLeft(wall), wallName(wall), wall.RaiseWith)
+		fmt.Fprintf(&b, "\nOnly %s fit: the limit is %s. Reaching it is a result too. To raise it: %s\n", view.ConnectionsLeft(wall), wallName(wall), wall.RaiseWith)
 	}
 	b.WriteString("\nNo other process and no sysctl is changed. d closes all, and so does quitting.")
 	return b.String()
 }
 
-// forecastLines: what the form's load will take.
+// forecastLines write what the load of the form will take.
 func (v *View) forecastLines(w int) []draw.Line {
 	p, plan, f := v.pens, v.plan, v.preflight()
 	row := func(name, value string, drop int, notes ...string) draw.Line {
@@ -65,12 +65,12 @@ func (v *View) forecastLines(w int) []draw.Line {
 		lines = append(lines, row("workers", units.Many(2*f.Pairs, "process"), 3, "that end with eptop"))
 	}
 	if t := v.explainMissing("slabinfo"); t != "" {
-		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ It opens, and is not measured: "+t)...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ It can be opened, but not measured: "+t)...)
 	}
 	return lines
 }
 
-// explainMissing says why a source is not to be had; nothing where it is.
+// explainMissing says why a source cannot be read. It is empty where it can be.
 func (v *View) explainMissing(source string) string {
 	if src, ok := view.SourceOf(v.snap, source); !ok || src.State == model.OK {
 		return ""
@@ -78,12 +78,13 @@ func (v *View) explainMissing(source string) string {
 	return view.Absence(v.snap, source, "")
 }
 
-// limitLines: how far this machine goes, and what moves the limits.
+// limitLines list how many connections each limit of this machine allows, and what raises
+// it.
 func (v *View) limitLines(w int) []draw.Line {
 	p := v.pens
 	f := v.preflight()
 	if len(f.Walls) == 0 || f.PerPair == 0 {
-		return view.WrapLines(p.Muted, w, 0, "How far this machine goes is not known yet.")
+		return view.WrapLines(p.Muted, w, 0, "How many connections this machine can hold is not known yet.")
 	}
 	first := f.Walls[0]
 	var lines []draw.Line
@@ -116,7 +117,8 @@ func (v *View) limitLines(w int) []draw.Line {
 			Text: draw.Columns(w, draw.Cell{Text: wallName(wall), Pen: pen}, draw.Cell{Text: view.ConnectionsLeft(wall), W: leftW, Right: true, Pen: pen}),
 			Drop: min(i, 1) * (4 + i),
 		})
-		// The first wall's command in any case, and whole: half of one helps nobody.
+		// The command that raises the first limit is always shown, and in full: half a
+		// command helps nobody.
 		for _, l := range draw.Wrap(draw.Clean(wall.RaiseWith), max(1, w-2)) {
 			lines = append(lines, draw.Line{Text: draw.Fit("  "+p.Muted.Ink(l), w), Drop: 3 + 9*min(i, 1)})
 		}
@@ -127,11 +129,11 @@ func (v *View) limitLines(w int) []draw.Line {
 	return lines
 }
 
-// wallName says which limit it is in the words of who knows it.
+// wallName is the name of a limit that a server engineer knows it by.
 func wallName(w model.Wall) string {
 	names := map[string]string{
-		"nofile": "files of a process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
-		"ports": "local ports", "memory": "memory to the floor", "cgroup": "memory of eptop's cgroup", "conntrack": "conntrack",
+		"nofile": "open files per process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
+		"ports": "local ports", "memory": "available memory", "cgroup": "memory limit of eptop's cgroup", "conntrack": "conntrack",
 	}
 	if name, ok := names[w.Name]; ok {
 		return draw.Clean(name)
@@ -139,11 +141,11 @@ func wallName(w model.Wall) string {
 	return draw.Clean(w.Name)
 }
 
-// describeWalls lists the limits with all that is known of them.
+// describeWalls lists the limits with all that is known about them.
 func describeWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
-		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, ends at %s connections. To raise it: %s", wallName(w), w.Scope,
+		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, enough for %s connections. To raise it: %s", wallName(w), w.Scope,
 			units.Count(w.Used), units.Count(w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
 	}
 	for _, n := range f.Notes {

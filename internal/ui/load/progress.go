@@ -12,7 +12,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// progressLines: how far a load is that is open, and what went wrong.
+// progressLines write the progress of the load that is open, and what went wrong.
 func (v *View) progressLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	lines := []draw.Line{v.addStop(itemConnections, v.fieldLine(itemConnections, w))}
@@ -29,7 +29,7 @@ func (v *View) progressLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+text, w)), Drop: 3})
 	}
 	if l.Phase == model.LoadOpening {
-		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+view.Longest(w-2, "processes and sockets are not read meanwhile", "no fds are read meanwhile"), w)), Drop: 5})
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+view.Longest(w-2, "processes and sockets are not read while it opens", "fds are not read while it opens"), w)), Drop: 5})
 	}
 	if l.Echoes > 0 {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+units.Count(l.Echoes)+" echoes came back", w)), Drop: 4})
@@ -41,7 +41,7 @@ func (v *View) progressLines(w int) []draw.Line {
 	return append(lines, v.addStop(itemButton, v.buttonLine(w, "Drain", v.keys.Drain, "closes all connections", "closes all")))
 }
 
-// barLine is how much of what is wanted is open.
+// barLine shows how many of the wanted connections are open.
 func (v *View) barLine(w int) draw.Line {
 	p, l := v.pens, v.run.now
 	whole := max(v.run.target, l.Open)
@@ -64,7 +64,7 @@ func (v *View) barLine(w int) draw.Line {
 	return draw.Line{Text: draw.Fit("  "+p.Gauge(pen, bar, share)+" "+p.Strong.Ink(right), w)}
 }
 
-// paceWords say how fast it goes, and how long it takes yet.
+// paceWords say how fast connections are opened, and how long it will take.
 func (v *View) paceWords(w int) string {
 	p, l := v.pens, v.run.now
 	rate := units.Count(int64(l.PerSecond)) + " a second"
@@ -80,7 +80,7 @@ func (v *View) paceWords(w int) string {
 	case l.Phase == model.LoadDraining:
 		return p.Muted.Ink("closing…")
 	case l.GivenUp > 0:
-		return p.Warn.Ink("held, but for those that were lost")
+		return p.Warn.Ink("held, except those that were lost")
 	case l.PerSecond > 0:
 		took := " opened in " + units.Duration(l.OpenTook)
 		return p.Good.Ink("✓ held") + p.Muted.Ink(view.Longest(w-6, ":"+took+", "+rate, ":"+took, ""))
@@ -88,7 +88,7 @@ func (v *View) paceWords(w int) string {
 	return p.Good.Ink("✓ held")
 }
 
-// troubleLines: what stopped the opening, what failed and what was lost, in words.
+// troubleLines say what stopped the opening, what failed and what was lost.
 func (v *View) troubleLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	var lines []draw.Line
@@ -132,7 +132,7 @@ func failureWords(failures map[string]int64) string {
 	return ": " + strings.Join(words, ", ")
 }
 
-// drainedLines: whether the memory came back.
+// drainedLines say whether the memory came back after the connections were closed.
 func (v *View) drainedLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	if l == nil || v.run.busy() {

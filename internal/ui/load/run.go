@@ -9,28 +9,29 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// run is the load as the view knows it: what was asked for last, and the latest
-// answer. Asking and reading are commands, one of each at a time, so that what was
-// asked last is what counts.
+// run is the state of the load that the view controls: the number of connections that was
+// asked for last, and the latest answer of the generator. Setting and reading are
+// commands, one of each at a time, so that the last number asked for is the one that
+// counts.
 type run struct {
 	loader view.Loader
 	now    *model.Load // nil before the first start
 	// target is how many connections were asked for last.
 	target int64
-	// queued: a start waits for the dashboard to run. starting and setting: a command
-	// is under way, setting the number sent.
+	// queued: a start waits for Pending. starting: a command starts the load. setting: a
+	// command sets the number of connections to sent.
 	queued, starting bool
 	setting          bool
 	sent             int64
 	polling          bool
-	// changed: the last answer was another than the one before.
+	// changed: the last answer differed from the one before.
 	changed bool
 }
 
 type (
-	// startMsg is the yes to opening what plan says.
+	// startMsg confirms that plan is to be opened.
 	startMsg struct{ plan model.LoadPlan }
-	// answerMsg is an answer of the generator; started: to a start.
+	// answerMsg carries an answer of the generator; started: it is the answer to a start.
 	answerMsg struct {
 		load    *model.Load
 		started bool
@@ -40,19 +41,19 @@ type (
 	setMsg struct{ err error }
 )
 
-// busy reports whether connections are there, or are to be.
+// busy reports whether connections are open, or will be.
 func (r *run) busy() bool {
 	return r.starting || r.setting && r.sent > 0 || r.now != nil && (r.now.Phase != model.LoadDrained || r.now.Wanted > 0)
 }
 
-// update takes an answer, unless it is older than the last one.
+// update stores an answer, unless it is older than the last one.
 func (r *run) update(l *model.Load) {
 	if l == nil || r.now != nil && l.Time.Before(r.now.Time) {
 		return
 	}
 	r.changed = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
 	r.now = l
-	// What went with a worker is not tried again.
+	// The generator does not open connections again that were lost with a worker.
 	if l.GivenUp > 0 && !r.starting && !r.setting && r.sent == r.target && l.Wanted < r.target {
 		r.target, r.sent = l.Wanted, l.Wanted
 	}
@@ -65,7 +66,7 @@ func readings(l *model.Load) int {
 	return l.Found.Readings
 }
 
-// unmeasured reports whether connections are opened, and nothing is found out.
+// unmeasured reports whether connections are open without being measured.
 func (r *run) unmeasured() bool {
 	return r.now != nil && r.now.Problem != "" && len(r.now.Points) == 0
 }
@@ -90,7 +91,7 @@ func (r *run) start(plan model.LoadPlan) tea.Cmd {
 	})
 }
 
-// set makes n the number of connections.
+// set asks for n connections.
 func (r *run) set(n int64) tea.Cmd {
 	r.target = n
 	if r.starting || r.setting {
@@ -110,7 +111,7 @@ func (r *run) send() tea.Cmd {
 	}
 }
 
-// finishSet takes the answer to send.
+// finishSet handles the end of send's command, and sends a number asked for meanwhile.
 func (r *run) finishSet(msg setMsg) tea.Cmd {
 	r.setting, r.changed = false, true
 	if msg.err != nil {
@@ -122,7 +123,7 @@ func (r *run) finishSet(msg setMsg) tea.Cmd {
 	return nil
 }
 
-// takeAnswer takes an answer to a start or a poll.
+// takeAnswer handles the answer to a start or a poll.
 func (r *run) takeAnswer(msg answerMsg) tea.Cmd {
 	asked := r.target
 	if msg.started {
@@ -164,7 +165,7 @@ func (r *run) poll() tea.Cmd {
 	}
 }
 
-// isChanging reports whether the next answer is likely to be another one.
+// isChanging reports whether the next answer will probably differ from the last one.
 func (r *run) isChanging() bool {
 	l := r.now
 	switch {
@@ -182,7 +183,7 @@ func (r *run) isChanging() bool {
 	return false
 }
 
-// catchPanic makes a panic of the generator an error.
+// catchPanic turns a panic of the generator into an error.
 func catchPanic(what string, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
