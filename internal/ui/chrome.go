@@ -227,8 +227,8 @@ func (m *Model) hints(w int) string {
 	return line + last
 }
 
-// isHinted reports whether the hints list a key. They leave out arrows, paging and what
-// else everybody tries without being told.
+// isHinted reports whether the hints list a key. They leave out arrows, paging and other
+// keys that everybody tries anyway.
 func isHinted(b key.Binding, k view.KeyMap) bool {
 	for _, arrow := range []key.Binding{k.Up, k.Down, k.Left, k.Right} {
 		if b.Help().Key == arrow.Help().Key {

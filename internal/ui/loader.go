@@ -10,7 +10,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// handOutLoader hands the load generator to the view that drives it.
+// handOutLoader gives the load generator to the view that controls it.
 func (m *Model) handOutLoader() {
 	for i, v := range m.views {
 		d, ok := v.(view.LoadDriver)
@@ -24,7 +24,7 @@ func (m *Model) handOutLoader() {
 	}
 }
 
-// openConnections is how many connections of eptop's own are open.
+// openConnections returns how many connections of eptop's own load are open.
 func (m *Model) openConnections() int64 {
 	for _, v := range m.views {
 		if d, ok := v.(view.LoadDriver); ok {
@@ -34,29 +34,29 @@ func (m *Model) openConnections() int64 {
 	return 0
 }
 
-// needsLimits: the limits of a load are of interest. The first look reads them too, so
-// that the view knows them when it comes on screen.
+// needsLimits reports whether the next look must read the limits of a load. The first look
+// reads them too, so that the view knows them when it comes on screen.
 func (m *Model) needsLimits() bool {
 	_, ok := m.current().(view.LoadDriver)
 	return ok || m.snap == nil
 }
 
-// quit ends the dashboard. Where that closes connections it asks first; asked once
-// more by Ctrl-C it does not ask again.
+// quit ends the dashboard. If that closes connections, it asks first. Ctrl-C while the
+// question is open ends the dashboard too.
 func (m *Model) quit() tea.Cmd {
 	open := m.openConnections()
 	if _, asked := m.modal.(*view.Question); asked || open == 0 || m.tooSmall() {
 		return tea.Quit
 	}
-	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nThey are eptop's own, held by its worker processes, and end with it. "+
-		"To look at other views meanwhile needs no quitting: the load goes on.", units.Many(open, "connection")), tea.Quit)
+	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nWorker processes of eptop hold them, and close them when it ends. "+
+		"You can look at other views without quitting: the load continues.", units.Many(open, "connection")), tea.Quit)
 	return nil
 }
 
 // pollEvery is the time between two reads of a load that changes.
 const pollEvery = 200 * time.Millisecond
 
-// poll reads what the view on screen wants to know before the next look.
+// poll reads what the view on screen needs before the next look.
 func (m *Model) poll() tea.Cmd {
 	p, ok := m.current().(view.Poller)
 	if !ok || m.look.frozen {

@@ -37,7 +37,7 @@ func (q *prompt) Pressed(msg tea.KeyPressMsg, k view.KeyMap) (view.Modal, tea.Cm
 	return q, nil, true
 }
 
-// globalKeys are the keys that mean the same in the view on screen as in all others.
+// globalKeys returns the global keys, without those that the view on screen overrides.
 func (m *Model) globalKeys() []key.Binding {
 	var out []key.Binding
 	for _, b := range m.keys.Everywhere() {
@@ -48,8 +48,7 @@ func (m *Model) globalKeys() []key.Binding {
 	return out
 }
 
-// help writes all keys: those of the view, those that work everywhere, and
-// what the mouse does.
+// help writes all keys, those of the view and the global ones, and what the mouse does.
 func (m *Model) help(p *draw.Pens, w int) []string {
 	columns := max(1, min(2, (w+2)/30))
 	each := (w - 2*(columns-1)) / columns

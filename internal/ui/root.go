@@ -1,9 +1,9 @@
-// Package ui is the interactive dashboard: one Bubble Tea model, the root, and the
-// tabs under which it shows the views, each of them a package of its own.
+// Package ui is the interactive dashboard: one Bubble Tea model, the root, and a tab for
+// each view. Each view is a package of its own.
 //
 // Size, theme and snapshots go to every view, keys and the mouse only to the one on
-// screen. Nothing in Init, Update or View reads a file: looking at the machine is the
-// one function Options.Look, and it runs in a command.
+// screen. Nothing in Init, Update or View reads a file: only the function Options.Look
+// reads from the machine, and it runs in a command.
 package ui
 
 import (
@@ -20,17 +20,17 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// Focus is what a look should see in any case: the process on screen and its caches.
+// Focus says what a look must read in any case, such as the process on screen.
 type Focus = model.Focus
 
-// Options is what the dashboard is started with.
+// Options configure the dashboard.
 type Options struct {
-	// Look looks at the machine once. It runs in a goroutine of its own, never
-	// twice at a time. It may return a Snapshot and an error: then both show.
+	// Look looks at the machine once. It runs in a goroutine of its own, and never
+	// twice at the same time. If it returns a Snapshot and an error, both are shown.
 	Look func(ctx context.Context, focus Focus) (*model.Snapshot, error)
-	// Delay is the time between an answer and the next look.
+	// Delay is the time between the end of a look and the next one.
 	Delay time.Duration
-	// PID is the process to show at once, 0 for none.
+	// PID is the process to show at first, or 0 for none.
 	PID int
 	// NoColor draws without colours, NoMouse leaves the mouse to the terminal.
 	NoColor, NoMouse bool
@@ -38,9 +38,9 @@ type Options struct {
 	Save func(*model.Snapshot) (path string, err error)
 	// Version is eptop's own.
 	Version string
-	// Loader drives the load generator; nil where none can be started.
+	// Loader controls the load generator. It is nil where no load can be started.
 	Loader view.Loader
-	// Load is how many connections to open at once; 0 is none.
+	// Load is how many connections to open at the start, or 0 for none.
 	Load int64
 }
 
@@ -59,14 +59,14 @@ type Model struct {
 	w, h  int
 	theme theme.Theme
 	pens  *draw.Pens
-	// dark and profile are what theme was made from.
+	// theme was made for a terminal with this background and colour profile.
 	dark    bool
 	profile colorprofile.Profile
 
 	snap   *model.Snapshot
 	look   lookCycle
 	status view.StatusMsg
-	modal  view.Modal // what lies over the view, or nil
+	modal  view.Modal // it lies over the view; nil when nothing does
 
 	pace *pace // nil outside Run
 
@@ -95,8 +95,8 @@ func New(opts Options) *Model {
 // Init asks for the terminal's background and takes the first look.
 func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.startLook(false)) }
 
-// Update routes one message: to whatever lies over the view first, then to the
-// keys that work everywhere, then to the view.
+// Update routes one message. A key goes to what lies over the view, if anything does;
+// otherwise the root handles the global keys, and the view all others.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
 	m.pace.follow(msg)
@@ -144,7 +144,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, tea.Batch(cmd, m.collectWork(), m.poll())
 }
 
-// collectWork collects what the views started.
+// collectWork collects the background work of all views.
 func (m *Model) collectWork() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, v := range m.views {
@@ -155,7 +155,7 @@ func (m *Model) collectWork() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// takeQuestion puts the question of the view on screen over it.
+// takeQuestion opens the question of the view on screen, if it has one.
 func (m *Model) takeQuestion() {
 	if a, ok := m.current().(view.Questioner); ok {
 		if q := a.TakeQuestion(); q != nil {
@@ -164,7 +164,7 @@ func (m *Model) takeQuestion() {
 	}
 }
 
-// current is the view on screen.
+// current returns the view on screen.
 func (m *Model) current() view.View { return m.views[m.active] }
 
 // handleKey routes a key.
@@ -191,13 +191,14 @@ func (m *Model) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	return m.current().Update(msg)
 }
 
-// isTyping reports whether the view is being typed into.
+// isTyping reports whether text is being typed into the view on screen.
 func (m *Model) isTyping() bool {
 	c, ok := m.current().(view.TextInput)
 	return ok && c.Capturing()
 }
 
-// overridesKey reports whether a key means something else to the view than everywhere.
+// overridesKey reports whether a key has another meaning in the view on screen than
+// elsewhere.
 func (m *Model) overridesKey(msg tea.KeyPressMsg) bool {
 	c, ok := m.current().(view.KeyOverrider)
 	return ok && c.OverridesKey(msg)
@@ -257,7 +258,7 @@ func (m *Model) handleGlobalKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	return nil, true
 }
 
-// jump shows the view of a tab's key.
+// jump shows the view whose tab has this key, and reports whether there is such a tab.
 func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
 		if t.key == name {
@@ -274,8 +275,8 @@ func (m *Model) jump(name string) bool {
 	return false
 }
 
-// selectTab brings the view of a tab on screen; one that is there already steps out of
-// whatever was opened in it.
+// selectTab shows the view of a tab. A view that is on screen already returns to its first
+// page.
 func (m *Model) selectTab(i int) {
 	if s, ok := m.views[i].(view.HomeHandler); ok && i == m.active {
 		s.GoHome()
@@ -283,7 +284,7 @@ func (m *Model) selectTab(i int) {
 	m.show(i)
 }
 
-// show brings a view on screen and remembers the one before.
+// show brings a view on screen, and remembers the one shown before for Esc.
 func (m *Model) show(i int) {
 	if i == m.active {
 		return
@@ -295,7 +296,7 @@ func (m *Model) show(i int) {
 	m.active = i
 }
 
-// goBack closes what the view has open, or goes to the view before.
+// goBack closes what is open in the view, or returns to the view shown before.
 func (m *Model) goBack() {
 	if b, ok := m.current().(view.BackHandler); ok && b.Back() {
 		return
@@ -305,7 +306,7 @@ func (m *Model) goBack() {
 	}
 }
 
-// setMark hands the snapshot on screen to the views that compare with a mark.
+// setMark gives the snapshot on screen to the views that compare with a mark.
 func (m *Model) setMark() {
 	if m.snap == nil {
 		m.status = view.StatusMsg{Text: "nothing to mark yet", Bad: true}
@@ -318,7 +319,7 @@ func (m *Model) setMark() {
 	}
 }
 
-// repaint makes the theme and hands it to the views.
+// repaint makes the theme and gives it to the views.
 func (m *Model) repaint() {
 	switch {
 	case m.opts.NoColor || m.profile <= colorprofile.ASCII:

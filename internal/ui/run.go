@@ -62,8 +62,8 @@ func Run(ctx context.Context, opts Options) error {
 	return err
 }
 
-// awaitLook waits for the look under way, so that whoever called Run may close what
-// it reads from. A kernel that does not answer is not waited for.
+// awaitLook waits for the look under way, so that the caller of Run can close what the
+// look reads from. It waits a second at most, in case the kernel does not answer.
 func (m *Model) awaitLook() {
 	if m.look.done == nil {
 		return

@@ -37,7 +37,7 @@ type (
 		started bool
 		err     error
 	}
-	// loadSetMsg: a number was handed to the generator.
+	// loadSetMsg: reports that the generator was given a number.
 	setMsg struct{ err error }
 )
 

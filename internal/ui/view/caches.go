@@ -2,8 +2,8 @@ package view
 
 import "github.com/eptop/eptop/internal/model"
 
-// ObjectsOnNode is how many objects of a cache a node holds. A node that is not listed
-// has none.
+// ObjectsOnNode returns how many objects of a cache lie on a node. A node that is not
+// listed has none.
 func ObjectsOnNode(c *model.Cache, node int) int64 {
 	for _, n := range c.Nodes {
 		if n.Node == node {

@@ -24,7 +24,7 @@ func BytesOrDash(m maybe.Of[int64]) string {
 	return "–"
 }
 
-// MaybeBytes is a table cell with bytes, or a muted dash where they are absent.
+// MaybeBytes returns a table cell with bytes, or a muted dash where they are absent.
 func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	n, ok := m.Get()
 	switch {
@@ -36,7 +36,7 @@ func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	return table.Cell{Text: units.Bytes(n), Role: role}
 }
 
-// QuietZero writes a number; 0 steps back so that the others stand out.
+// QuietZero returns a table cell with a number. 0 is muted, so that the others stand out.
 func QuietZero(n int64, role table.Role) table.Cell {
 	if n == 0 {
 		return table.Cell{Text: "0", Role: table.Muted}
@@ -44,7 +44,7 @@ func QuietZero(n int64, role table.Role) table.Cell {
 	return table.Cell{Text: units.Count(n), Role: role}
 }
 
-// LimitRole is limitPen for a table.
+// LimitRole is LimitPen for a table cell.
 func LimitRole(share float64) table.Role {
 	switch {
 	case share >= 0.95:
@@ -55,7 +55,7 @@ func LimitRole(share float64) table.Role {
 	return table.Plain
 }
 
-// CompareMaybe orders what is absent below everything.
+// CompareMaybe compares two values, of which an absent one is the smaller.
 func CompareMaybe[T cmp.Ordered](a, b maybe.Of[T]) int {
 	switch {
 	case a.Known && b.Known:

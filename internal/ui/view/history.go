@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// HistoryLen is how many looks a history keeps: five minutes at one a second.
+// HistoryLen is how many looks a history keeps: five minutes at one look a second.
 const HistoryLen = 300
 
-// Push appends a value to a history and drops the oldest where HistoryLen are kept.
+// Push appends a value to a history. From HistoryLen values on it drops the oldest one.
 func Push[T any](s []T, v T) []T {
 	if len(s) < HistoryLen {
 		return append(s, v)
@@ -19,9 +19,9 @@ func Push[T any](s []T, v T) []T {
 	return s
 }
 
-// ChartRange is the range on which values are drawn: from the lowest to the
-// highest, but never less than a hundredth of the lowest, so that noise stays
-// small and what does not change lies flat.
+// ChartRange returns the range on which values are drawn: from the lowest to the highest,
+// but at least a hundredth of the lowest, so that noise stays small and a constant is
+// drawn flat.
 func ChartRange(values []float64) (lo, hi float64) {
 	if len(values) == 0 {
 		return 0, 1
@@ -30,7 +30,7 @@ func ChartRange(values []float64) (lo, hi float64) {
 	return lo, max(hi, lo*1.01)
 }
 
-// ChartPoints are values as a chart takes them, with the range of ChartRange.
+// ChartPoints converts values for a chart, and returns their ChartRange.
 func ChartPoints(values []int64) (points []float64, lo, hi float64) {
 	points = make([]float64, len(values))
 	for i, v := range values {
@@ -40,7 +40,7 @@ func ChartPoints(values []int64) (points []float64, lo, hi float64) {
 	return points, lo, hi
 }
 
-// RoundDuration writes a stretch of time as a person would say it.
+// RoundDuration writes a duration in whole seconds, or in whole minutes from one on.
 func RoundDuration(d time.Duration) string {
 	if d < time.Minute {
 		return strconv.Itoa(int(d.Seconds()+0.5)) + " s"

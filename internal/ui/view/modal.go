@@ -12,14 +12,14 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// Modal lies over the view and gets every key first.
+// Modal is something that lies over the view and receives every key before it.
 type Modal interface {
-	// pressed returns what lies over the view after the key, nil for nothing,
-	// and whether the key meant something to it.
+	// Pressed handles a key. It returns what lies over the view from then on, nil for
+	// nothing, and whether the key had a meaning here.
 	Pressed(tea.KeyPressMsg, KeyMap) (next Modal, cmd tea.Cmd, handled bool)
 }
 
-// Boxed is a modal that is drawn as a box over the view.
+// Boxed is implemented by a Modal that is drawn as a box over the view.
 type Boxed interface{ Box() *Overlay }
 
 // Overlay is a box of text over the view.
@@ -27,10 +27,10 @@ type Overlay struct {
 	title string
 	// lines writes the text for an inner width.
 	lines func(p *draw.Pens, w int) []string
-	// top is the first line in sight; least is how many there are beyond the
-	// box, known once it was drawn.
+	// top is the first visible line. beyond is how many lines do not fit into the box,
+	// which is known once it was drawn.
 	top, beyond int
-	// way is what the title says of how to leave.
+	// way is the part of the title that says how to close the box.
 	way string
 }
 
@@ -39,10 +39,10 @@ func NewOverlay(title string, lines func(*draw.Pens, int) []string) *Overlay {
 	return &Overlay{title: title, lines: lines, way: "Esc closes"}
 }
 
-// Box returns the box itself: see Boxed.
+// Box returns the box itself, as Boxed demands.
 func (o *Overlay) Box() *Overlay { return o }
 
-// Paragraphs writes a text as wrapped lines.
+// Paragraphs returns a function that wraps a text into lines, for NewOverlay.
 func Paragraphs(text string) func(*draw.Pens, int) []string {
 	return func(p *draw.Pens, w int) []string {
 		var out []string
@@ -78,7 +78,7 @@ func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) 
 	return o, nil, true
 }
 
-// Scroll moves the text by so many lines, not past its ends.
+// Scroll moves the text by a number of lines, and not past its ends.
 func (o *Overlay) Scroll(by int) { o.top = max(0, min(o.beyond, o.top+by)) }
 
 // Over draws the box over the lines of a view of w cells.
@@ -105,13 +105,13 @@ func (o *Overlay) Over(p *draw.Pens, lines []string, w int) []string {
 	return out
 }
 
-// Question is a box with a question to be answered with yes or no.
+// Question is a box with a question that is answered with yes or no.
 type Question struct {
 	*Overlay
 	yes tea.Cmd
 }
 
-// NewQuestion returns a question; its yes is run when it is answered so.
+// NewQuestion returns a question. The command yes is run if the answer is yes.
 func NewQuestion(title, text string, yes tea.Cmd) *Question {
 	q := &Question{NewOverlay(title, Paragraphs(text)), yes}
 	q.way = "y or Enter: yes · Esc: no"

@@ -9,7 +9,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// NoProcess says why no process is listed.
+// NoProcess says why the list of processes is empty.
 func NoProcess(s *model.Snapshot) string {
 	if s.Hidden > 0 {
 		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
@@ -17,7 +17,7 @@ func NoProcess(s *model.Snapshot) string {
 	return "No process holds an epoll instance or a socket."
 }
 
-// ETCell writes etShare.
+// ETCell returns a table cell with ETShare in percent.
 func ETCell(p *model.Process) table.Cell {
 	share, ok := ETShare(p).Get()
 	switch {
@@ -29,8 +29,8 @@ func ETCell(p *model.Process) table.Cell {
 	return table.Cell{Text: "–", Role: table.Muted}
 }
 
-// ETShare is the share of a process's watches that are edge-triggered, of those
-// that were read; absent where there are none.
+// ETShare returns which share of a process's watches is edge-triggered, of those that were
+// read. It is absent where none were.
 func ETShare(p *model.Process) maybe.Of[float64] {
 	var et, all int64
 	for i := range p.Epolls {
@@ -43,7 +43,7 @@ func ETShare(p *model.Process) maybe.Of[float64] {
 	return maybe.Some(float64(et) / float64(all))
 }
 
-// NofileShare is how much of its RLIMIT_NOFILE a process has used.
+// NofileShare returns which share of its RLIMIT_NOFILE a process uses.
 func NofileShare(p *model.Process) maybe.Of[float64] {
 	fds, ok1 := p.FDs.Get()
 	limit, ok2 := p.Nofile.Get()
@@ -53,8 +53,8 @@ func NofileShare(p *model.Process) maybe.Of[float64] {
 	return maybe.Some(float64(fds) / float64(limit))
 }
 
-// StructsOf is what a process's sockets take; absent too where no list of sockets
-// has any of them.
+// StructsOf returns the bytes of the structures of a process's sockets. They are absent
+// too where no list of sockets has any of them.
 func StructsOf(p *model.Process) maybe.Of[int64] {
 	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 {
 		return maybe.Of[int64]{}
@@ -62,7 +62,7 @@ func StructsOf(p *model.Process) maybe.Of[int64] {
 	return p.KernelBytes.Sockets
 }
 
-// BuffersOf is what their buffers take, likewise.
+// BuffersOf returns the bytes of the buffers of a process's sockets, like StructsOf.
 func BuffersOf(p *model.Process) maybe.Of[int64] {
 	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 && p.KernelBytes.Buffers.Value == 0 {
 		return maybe.Of[int64]{}
