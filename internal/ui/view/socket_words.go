@@ -60,7 +60,7 @@ func WaitingText(waiting, backlog maybe.Of[int64]) string {
 	}
 	text += "a backlog of " + units.Count(limit)
 	if QueueFull(waiting, backlog) {
-		text += ": FULL, no more is let in"
+		text += ": FULL, no more are accepted"
 	}
 	return text
 }
