@@ -1,5 +1,5 @@
-# Everything that is done to this project has a target here; `make help` lists
-# them. They need Go, git and make; what else they need they say or install.
+# Every task of this project has a target here; `make help` lists
+# them. They need Go, git and make; they install or name whatever else they need.
 
 GO       ?= go
 PREFIX   ?= /usr/local
@@ -21,16 +21,29 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := all
 .PHONY: all build test test-deps test-vm vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
 
-all: build lint test ## what CI does, but for test-vm (the default)
+all: build lint test ## what CI does, except test-vm (the default)
 
 build: ## one static binary, ./eptop, reproducible from its commit
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o eptop ./cmd/eptop
 
-# One package at a time: some tests count what the whole machine holds, and others
-# open thousands of sockets.
+# Packages whose tests count what the whole machine holds (slab objects, sockets, files),
+# or time what thousands of sockets do: each runs alone. All other packages, new ones
+# too, run beside each other.
+ALONE ?= ./cmd/eptop ./internal/collect ./internal/engine ./internal/fdinfo ./internal/loadgen ./internal/measure ./internal/slab ./internal/sock
+
+# Tests that draw at every size of a terminal. With the race detector, which makes them ten
+# times slower, they draw at some sizes only, so they run without it too.
+SWEEPS = ^TestView$$/^sizes$$|^TestLoadSizes$$|^TestFramesFit$$|^TestACopyShowsTheSame$$
+
 test: test-deps ## every test, with the race detector (PKG=./internal/zone, TESTFLAGS=-v)
 	CGO_ENABLED=1 $(GO) build -race $(PKG)
-	CGO_ENABLED=1 $(GO) test -race -p 1 $(TESTFLAGS) $(PKG)
+	@alone=$$($(GO) list $(ALONE)) && all=$$($(GO) list $(PKG)) || exit; failed=0; export CGO_ENABLED=1; \
+	run() { echo "$(GO) test -race $$*"; $(GO) test -race "$$@" || failed=1; }; \
+	sweep() { echo "$(GO) test -run '$(SWEEPS)' $$*"; CGO_ENABLED=0 $(GO) test -run '$(SWEEPS)' $(TESTFLAGS) "$$@" || failed=1; }; \
+	beside=$$(echo "$$all" | grep -Fvx "$$alone"); [ -z "$$beside" ] || run $(TESTFLAGS) $$beside; \
+	drawing=$$(echo "$$all" | grep -E '/internal/ui(/|$$)'); [ -z "$$drawing" ] || sweep $$drawing; \
+	counting=$$(echo "$$all" | grep -Fx "$$alone"); [ -z "$$counting" ] || run -p 1 $(TESTFLAGS) $$counting; \
+	exit $$failed
 
 test-deps: ## install what the tests need and this machine lacks (Debian)
 	@tools/test-deps test
@@ -56,10 +69,11 @@ vet: ## go vet
 fmt: ## format the code
 	gofmt -l -w cmd internal test
 
-lint: ## gofmt, vet, staticcheck and the import rules, as .golangci.yml has them
+lint: ## gofmt, vet, staticcheck and the import rules (.golangci.yml), and dead code
 	$(TOOL) golangci-lint run ./...
+	tools/deadcode tools/deadcode-allowed ./...
 
-vulncheck: ## known vulnerabilities in the dependencies (needs https://vuln.go.dev)
+vulncheck: ## look for known vulnerabilities in the dependencies (needs https://vuln.go.dev)
 	$(TOOL) govulncheck ./...
 
 bench: ## every benchmark (BENCH=Parse, PKG=./internal/fdinfo); each checks its result

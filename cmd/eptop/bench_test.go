@@ -12,8 +12,8 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// build compiles eptop as the Makefile does, for what it costs is to be that of
-// the program people run.
+// build compiles eptop as the Makefile does: its costs are to be those of the program
+// that people run.
 func build(b *testing.B) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "eptop")

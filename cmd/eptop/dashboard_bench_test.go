@@ -92,7 +92,7 @@ func (s *screen) echo(key string) time.Duration {
 	return time.Since(start)
 }
 
-// cpu is what all threads have run so far, to the nanosecond.
+// cpu returns the CPU time of all threads so far, to the nanosecond.
 func (s *screen) cpu() time.Duration {
 	s.b.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
@@ -198,7 +198,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 	var took []time.Duration
 	keys := []string{"j", "j", "k", "G", "g", "\x1b[6~", "j", "\x1b[5~"}
 	for i := 0; b.Loop(); i++ {
-		// What one look or a sort changes meanwhile is waited out by the drain.
+		// The drain waits out what one look or a sort changes in that time.
 		took = append(took, s.echo(keys[i%len(keys)]))
 	}
 	s.quit()

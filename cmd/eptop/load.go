@@ -43,7 +43,7 @@ func (f *loadFlags) add(cmd *cobra.Command, hold string) {
 	flags.Lookup("hold").DefValue = ""
 }
 
-// check makes the plan of the flags.
+// check makes the plan that the flags describe.
 func (f *loadFlags) check(s *settings, cmd *cobra.Command) error {
 	f.plan.Family, f.plan.Watch, f.plan.Floor = loadgen.Family(f.family), loadgen.Watch(f.watch), f.floor/100
 	if err := f.plan.Check(); err != nil {
@@ -114,7 +114,7 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = e.Close() }() // a result leaves nothing open, and an error says more
+	defer func() { _ = e.Close() }() // a result leaves nothing open, and the first error says more
 	p := newProgress(cmd, f.hold)
 	r, err := e.RunLoad(interruptible(cmd.Context()), engine.Run{Plan: f.plan, Hold: f.hold, Progress: p, Every: p.every()})
 	if r == nil {
@@ -126,8 +126,9 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	return errors.Join(err, report.LoadText(cmd.OutOrStdout(), r))
 }
 
-// interruptible is ctx; once it has ended the next signal kills, for whom closing a
-// million connections takes too long. Workers end with eptop in any case.
+// interruptible returns ctx; once it has ended the next signal kills eptop, for those
+// who cannot wait until a million connections are closed. Workers end with eptop in
+// any case.
 func interruptible(ctx context.Context) context.Context {
 	context.AfterFunc(ctx, func() { signal.Reset() })
 	return ctx

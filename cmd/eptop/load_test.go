@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/eptop/eptop/internal/model"
 )
@@ -25,7 +24,8 @@ func buildEptop(t *testing.T) string {
 	return path
 }
 
-// TestInterruptedLoadHasAResult: Ctrl-C closes all, prints what was, and leaves nobody.
+// TestInterruptedLoadHasAResult: Ctrl-C closes all connections, prints the result, and
+// leaves no process behind.
 func TestInterruptedLoadHasAResult(t *testing.T) {
 	eptop := buildEptop(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
@@ -67,7 +67,7 @@ func TestInterruptedLoadHasAResult(t *testing.T) {
 	}
 }
 
-// TestKilledEptopLeavesNoWorker: the workers see that it is gone.
+// TestKilledEptopLeavesNoWorker: the workers notice that eptop is gone.
 func TestKilledEptopLeavesNoWorker(t *testing.T) {
 	eptop := buildEptop(t)
 	for _, args := range [][]string{{"load", "-c", "5000"}, {"measure", "-c", "5000", "--hold", "1h"}} {
@@ -99,8 +99,7 @@ func TestKilledEptopLeavesNoWorker(t *testing.T) {
 	}
 }
 
-// readUntil reads until text has appeared, or to the end where there is none to wait
-// for.
+// readUntil reads until text has appeared, or to the end where text is empty.
 func readUntil(t *testing.T, r interface{ Read([]byte) (int, error) }, text string) string {
 	t.Helper()
 	var all []byte
@@ -118,7 +117,7 @@ func readUntil(t *testing.T, r interface{ Read([]byte) (int, error) }, text stri
 	return string(all)
 }
 
-// workersOf are the load workers of an eptop.
+// workersOf returns the load workers of an eptop.
 func workersOf(parent int) []int {
 	var out []int
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -144,15 +143,8 @@ func workersOf(parent int) []int {
 // waitGone waits until a process has ended.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	waitFor(t, fmt.Sprintf("the end of worker %d", pid), func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("worker %d is still there", pid)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 }

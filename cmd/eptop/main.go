@@ -1,5 +1,5 @@
 // Command eptop shows what epoll and sockets cost in kernel memory. This package
-// parses flags and wires collectors, model and front ends; it knows nothing else.
+// parses flags and wires an engine to the front ends; it knows nothing else.
 package main
 
 import (

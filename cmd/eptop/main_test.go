@@ -46,8 +46,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// hold23 makes the workload that the snapshot must show exactly: one epoll with
-// 23 watches, of them 11 edge triggered, 5 one-shot (2 of these have fired), 1
+// hold23 makes the workload that the snapshot must show exactly: one epoll with 23
+// watches. 11 of them are edge triggered, 5 one-shot (2 of these have fired), 1
 // exclusive, 1 stale and 1 of a nested epoll.
 func hold23() {
 	const in = unix.EPOLLIN

@@ -18,8 +18,8 @@ func newMeasure(s *settings) *cobra.Command {
 		Long: strings.Join([]string{
 			"eptop measure opens connections in steps, as eptop load does, counts the objects of every slab cache after each, " +
 				"and fits lines through the counts: what a connection costs is their slope, with a 95 % interval. " +
-				"It takes socket(), connect(), accept() and epoll_ctl() apart, closes all connections, and sees whether the memory comes back.",
-			"What other programs allocate meanwhile is told apart by the time, and what looking into /proc grows is left out. " +
+				"It measures socket(), connect(), accept() and epoll_ctl() separately, closes all connections, and checks whether the memory comes back.",
+			"What other programs allocate is recognised by growing with time rather than with connections, and what looking into /proc grows is left out. " +
 				"It needs root, for /proc/slabinfo.",
 		}, "\n\n"),
 		Example: "  sudo eptop measure -c 10000\n  sudo eptop measure --family unix --watch none --json",

@@ -14,12 +14,12 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// progress writes on stderr how a run goes: it is an engine.Progress.
+// progress writes on stderr how a run goes; it implements engine.Progress.
 type progress struct {
 	out      io.Writer
 	terminal bool
 	hold     time.Duration
-	brief    bool // what is open is not said
+	brief    bool // leaves out what is open
 }
 
 func newProgress(cmd *cobra.Command, hold time.Duration) *progress {
@@ -28,8 +28,8 @@ func newProgress(cmd *cobra.Command, hold time.Duration) *progress {
 	return &progress{out: out, terminal: isFile && term.IsTerminal(f.Fd()), hold: hold}
 }
 
-// every is how often progress is written: to a terminal over the last line, else as a
-// line.
+// every returns how often progress is written: over the last line on a terminal,
+// elsewhere as a new line.
 func (p *progress) every() time.Duration {
 	if p.terminal {
 		return 200 * time.Millisecond
@@ -63,7 +63,7 @@ func (p *progress) Opened(s model.LoadStatus) {
 	}
 	text := units.Many(s.Open, "connection") + " open"
 	if s.StoppedBy != "" {
-		text += ", stopped by " + s.StoppedBy + " (" + s.Reason + ")"
+		text += ", stopped by " + string(s.StoppedBy) + " (" + s.Reason + ")"
 	}
 	switch {
 	case p.hold < 0:
@@ -80,7 +80,7 @@ func (p *progress) Lost(s model.LoadStatus) {
 
 func (p *progress) Closing() { p.say("closing them") }
 
-// say writes a line, over the progress where that is the last one.
+// say writes a line, over the progress where that was written last.
 func (p *progress) say(text string) {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")

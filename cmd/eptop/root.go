@@ -16,11 +16,11 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// long has a line for each paragraph: the help wraps it to the terminal, and the man
+// long has one line for each paragraph: the help wraps it to the terminal, and the man
 // page makes a paragraph of each line.
 var long = strings.Join([]string{
 	"eptop shows which processes hold epoll instances and sockets, how many watches each has against " +
-		"fs.epoll.max_user_watches, and what a watch and an idle connection cost in kernel memory on the kernel that runs, " +
+		"fs.epoll.max_user_watches, and what a watch and an idle connection cost in kernel memory on the running kernel, " +
 		"with the slab caches, NUMA nodes and zones behind them.",
 	"Without a terminal on its output it prints one snapshot, as \"eptop snapshot\" does.",
 	"OVERHEAD",
@@ -32,10 +32,10 @@ var long = strings.Join([]string{
 	"All listing and reading takes at most 3 percent of the time, dumping sockets another 4: what does not fit waits.",
 	"CAVEATS",
 	"Without root other users' processes and /proc/slabinfo cannot be read; eptop says what is missing.",
-	"Whom an instance is charged to is a guess from the user of its oldest holder: /proc does not show who created it.",
+	"The user that an instance is charged to is a guess, the user of its oldest holder: /proc does not show who created the instance.",
 }, "\n\n")
 
-// settings are the flags that all commands that look share.
+// settings are the flags that all commands share that look at the machine.
 type settings struct {
 	pids     []int
 	delay    float64
@@ -174,14 +174,14 @@ func (s *settings) lookUpUser() (maybe.Of[int], error) {
 	return maybe.Some(n), err
 }
 
-// collect is where to look and how gently. lookTime bounds a look; 0 is no bound.
+// collect returns where to look and how gently. lookTime bounds a look; 0 is no bound.
 func (s *settings) collect(lookTime time.Duration) collect.Options {
 	return collect.Options{ProcRoot: s.procRoot, SysRoot: s.sysRoot, Source: s.source, MaxStall: s.maxStall / 100, MaxFDs: s.maxFDs, LookTime: lookTime}
 }
 
 const notATerminal = "no terminal on standard output"
 
-// noDashboard says why the dashboard cannot be shown here; "" where it can.
+// noDashboard returns why the dashboard cannot be shown here; "" where it can.
 func noDashboard() string {
 	if !term.IsTerminal(os.Stdout.Fd()) {
 		return notATerminal

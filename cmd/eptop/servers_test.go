@@ -58,8 +58,8 @@ func TestRealServers(t *testing.T) {
 	}
 }
 
-// checkSockets checks that the clients are found on the server's port, with both
-// ends here, and that their memory is the server's.
+// checkSockets checks that the clients are found on the server's port, with both ends
+// here, and that their memory is attributed to the server.
 func checkSockets(t *testing.T, s *model.Snapshot, p *model.Process, addr string, clients int64) {
 	t.Helper()
 	if p.EndsHere < clients {

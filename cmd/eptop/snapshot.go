@@ -32,7 +32,7 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = e.Close() }() // there is no load that it could fail to close
+	defer func() { _ = e.Close() }() // there is no load that Close could fail to close
 	snap, err := e.Look(cmd.Context(), model.Focus{AllCaches: true})
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package btf reads the exact sizes of the structs behind sockets and epoll
 // from the running kernel's own type information, /sys/kernel/btf/vmlinux
 // (CONFIG_DEBUG_INFO_BTF, since Linux 5.4; commit 341dfcf8d78e). The file is
-// mode 0444: no root needed. Checked on Linux 6.18.
+// mode 0444 and needs no root. Checked on Linux 6.18.
 //
 // A size here is sizeof(struct …). What an object costs is more: the slab
 // allocator aligns it, and the tail of a slab fits no object.
@@ -27,12 +27,6 @@ var ErrMalformed = errors.New("malformed")
 // a module (whose types are not in vmlinux), and when the kernel has several
 // of this name with different sizes. Do not modify it.
 type Sizes map[string]uint32
-
-// Of returns the size of a struct in bytes.
-func (s Sizes) Of(name string) (bytes uint32, ok bool) {
-	bytes, ok = s[name]
-	return bytes, ok
-}
 
 // maxFileBytes is far above any kernel's type information (5 to 10 MB) and
 // bounds what a wrong file can make Load read.
@@ -117,8 +111,8 @@ func oneSize(types []btf.Type) (size uint32, ok bool) {
 	return size, ok
 }
 
-// classify keeps what the system said about the file recognisable and calls
-// everything else malformed.
+// classify keeps the system's error about the file recognisable and calls everything
+// else malformed.
 func classify(path string, err error) error {
 	var system *fs.PathError
 	switch {

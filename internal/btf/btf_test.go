@@ -28,7 +28,7 @@ func live(t testing.TB) Sizes {
 	return s
 }
 
-// tree is a sysfs that holds only this as its type information.
+// tree makes a sysfs with only this as its type information.
 func tree(t testing.TB, raw []byte) string {
 	t.Helper()
 	root := t.TempDir()
@@ -90,10 +90,10 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(Sizes{object.Epitem.Struct: 120, object.TCP.Struct: 2304, object.File.Struct: 184}, got); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
 	}
-	if size, ok := got.Of(object.Epitem.Struct); !ok || size != 120 {
+	if size, ok := got[object.Epitem.Struct]; !ok || size != 120 {
 		t.Errorf("epitem has %d bytes (%v)", size, ok)
 	}
-	if size, ok := got.Of(object.BindAddress.Struct); ok {
+	if size, ok := got[object.BindAddress.Struct]; ok {
 		t.Errorf("a struct the kernel does not have has %d bytes", size)
 	}
 }
@@ -133,7 +133,7 @@ func TestLoadMalformed(t *testing.T) {
 	}
 }
 
-// TestLoadCutAnywhere cuts the file at each byte: an error and no panic.
+// TestLoadCutAnywhere cuts the file at each byte and expects an error and no panic.
 func TestLoadCutAnywhere(t *testing.T) {
 	raw := encode(structType{"epitem", 120}, structType{"file", 184})
 	for i := range raw {
@@ -143,7 +143,7 @@ func TestLoadCutAnywhere(t *testing.T) {
 	}
 }
 
-// FuzzLoad feeds any bytes: sizes, an error, and no panic.
+// FuzzLoad feeds arbitrary bytes and expects sizes or an error, and no panic.
 func FuzzLoad(f *testing.F) {
 	f.Add(encode(structType{"epitem", 120}, structType{"file", 184}))
 	f.Add([]byte("\x9f\xeb\x01\x00"))
@@ -158,13 +158,13 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// TestLive holds the sizes against what cannot be otherwise on any kernel that
-// has BTF: every struct is there but those that came later or may be in a
-// module, and each is smaller than what it is part of.
+// TestLive checks what holds on every kernel that has BTF: every struct is there
+// except those that came later or may be in a module, and each is smaller than what it
+// is part of.
 func TestLive(t *testing.T) {
 	s := live(t)
 	for _, name := range object.Structs() {
-		size, ok := s.Of(name)
+		size, ok := s[name]
 		if !ok && name != object.EpitemsHead.Struct && name != object.BindAddress.Struct && name != object.UNIX.Struct && name != object.TCPv6.Struct && name != object.UDPv6.Struct {
 			t.Errorf("no struct %s", name)
 		}
@@ -213,7 +213,7 @@ func TestLiveCut(t *testing.T) {
 	}
 }
 
-// TestLiveKeepsNothing loads the kernel's types and wants the heap as it was.
+// TestLiveKeepsNothing loads the kernel's types and expects the heap to be as before.
 func TestLiveKeepsNothing(t *testing.T) {
 	const atMost = 256 << 10
 	live(t) // What the library keeps for good is not counted.

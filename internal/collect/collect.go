@@ -34,18 +34,18 @@ type Options struct {
 	// trees.
 	ProcRoot, SysRoot string
 	// Source is where files, watches and sockets come from: SourceProc, SourceBPF, or
-	// SourceAuto, the better of those that work here ("" is that too).
+	// SourceAuto, the better of those that work here; "" means SourceAuto.
 	Source string
 	// MaxStall is the share of wall time that looking may hold the lock of one
 	// epoll instance, above 0 up to 1.
 	MaxStall float64
-	// MaxFDs bounds the fds listed of one process; 0 is no bound.
+	// MaxFDs bounds how many fds of one process are listed; 0 is no bound.
 	MaxFDs int
 	// LookTime bounds the wall time that the first look spends on listing fds and
 	// reading epolls; 0 is no bound. Later looks may spend lookShare of the time since
-	// the one before, and never more than LookTime. At least one of each is done.
+	// the look before, but at most LookTime. Each look lists and reads at least once.
 	LookTime time.Duration
-	// Sweep is the longest that a process goes without being listed.
+	// Sweep is the longest time that a process goes without being listed.
 	Sweep time.Duration
 }
 
@@ -66,14 +66,14 @@ type Collector struct {
 	layouts    layouts
 	perNode    map[string]cacheNodes // by name in slabinfo
 	users      map[int]string
-	placements map[int]placed // by PID, of the processes that were asked for last
+	placements map[int]location // by PID, of the processes of the last Focus
 	lastCPU    time.Duration
 	lastLook   time.Time
 }
 
-// lookShare is the share of wall time that all listing and reading of a dashboard
-// may take; what does not fit is done by the next looks. minLookTime is enough for
-// what changes on a quiet machine.
+// lookShare is the share of wall time that all listing and reading of a dashboard may
+// take; what does not fit is left to the next looks. minLookTime is enough for what
+// changes on a quiet machine.
 const (
 	lookShare   = 0.03
 	minLookTime = 2 * time.Millisecond
@@ -106,7 +106,7 @@ func New(opts Options) (*Collector, error) {
 	return c, nil
 }
 
-// Close gives back the files that are kept open between looks.
+// Close closes the files that are kept open between looks.
 func (c *Collector) Close() {
 	<-c.structs.done
 	c.source.close()
@@ -118,7 +118,8 @@ func (c *Collector) Attach(pid int) error {
 	return c.source.attach(&look{Collector: c, start: c.now()}, pid)
 }
 
-// Live tells whether it looks at this machine, and not at a captured tree.
+// Live reports whether the collector looks at this machine, and not at a captured
+// tree.
 func (c *Collector) Live() bool { return c.live }
 
 func isProcfs(root string) bool {
@@ -147,7 +148,7 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	return s, nil
 }
 
-// inTurn takes the steps of a look, and stops between two of them once ctx has ended.
+// inTurn runs the steps of a look, and stops between two of them once ctx has ended.
 func inTurn(ctx context.Context, steps ...func()) error {
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
@@ -167,7 +168,7 @@ type look struct {
 	budget time.Duration // 0: no bound
 }
 
-// budget is what a look may spend on listing and reading.
+// budget returns how long a look may spend on listing and reading.
 func (c *Collector) budget(start time.Time) time.Duration {
 	if c.lastLook.IsZero() || c.opts.LookTime == 0 {
 		return c.opts.LookTime
@@ -190,8 +191,8 @@ func (l *look) focused(pid int) bool {
 	return false
 }
 
-// focusedFirst sorts what is to be done: what is on screen first, then what was done
-// longest ago.
+// focusedFirst sorts what a look has to do: first what is on screen, then what was
+// done longest ago.
 func focusedFirst[T any](due []T, focused func(T) bool, last func(T) time.Time) {
 	slices.SortStableFunc(due, func(a, b T) int {
 		switch fa, fb := focused(a), focused(b); {
@@ -204,7 +205,7 @@ func focusedFirst[T any](due []T, focused func(T) bool, last func(T) time.Time) 
 	})
 }
 
-// source adds how one source went. err nil is ok.
+// source adds the outcome of reading one source; a nil err means ok.
 func (l *look) source(name string, took time.Duration, err error) {
 	src := model.Source{Name: name, State: stateOf(err), Took: took}
 	if err != nil {
@@ -229,9 +230,9 @@ func (l *look) addSource(src model.Source) {
 	l.sample.Sources = append(l.sample.Sources, src)
 }
 
-// remedy is the one command that unlocks whatever is denied. A root that is
-// denied lacks a capability (CAP_SYS_PTRACE, in a container as a rule), which no
-// command run by it would bring.
+// remedy returns the one command that unlocks whatever is denied. Where root is denied
+// a capability is missing (CAP_SYS_PTRACE, in a container as a rule), which no command
+// run by root would bring.
 func remedy() string {
 	if os.Geteuid() == 0 {
 		return ""
@@ -239,7 +240,7 @@ func remedy() string {
 	return "sudo eptop"
 }
 
-// stateOf sorts an error into the three ways of not having something.
+// stateOf says whether an error means that a source is absent, denied or failed.
 func stateOf(err error) model.State {
 	switch {
 	case err == nil:
@@ -252,8 +253,7 @@ func stateOf(err error) model.State {
 	return model.Failed
 }
 
-// userName looks a user up once; the number stands in for a name that is not to
-// be had.
+// userName looks a user up once; the number stands in for a name that cannot be found.
 func (c *Collector) userName(uid int) string {
 	name, ok := c.users[uid]
 	if !ok {
@@ -266,7 +266,7 @@ func (c *Collector) userName(uid int) string {
 	return name
 }
 
-// cost fills in what the look itself took.
+// cost writes down what the look itself took.
 func (c *Collector) cost(s *model.Sample) {
 	var ru unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err == nil {

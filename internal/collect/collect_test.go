@@ -81,7 +81,7 @@ func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	if len(a.SharedWith) != 2 || len(b.SharedWith) != 2 || a.SharingUnknown {
 		t.Errorf("shared with %+v and %+v", a.SharedWith, b.SharedWith)
 	}
-	// The sums are over instances, of which the two processes have this one together.
+	// The sums are over instances, and the two processes share this one.
 	instances := 0
 	for _, in := range throughProc(c).instances {
 		if len(in.watches) == 101 && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return slices.Contains(w.pids, h.PID) }) {
@@ -114,8 +114,8 @@ func TestANewEpollIsFoundByTheFDCount(t *testing.T) {
 	}
 }
 
-// TestAQuietLookDisturbsNothing: it lists, reads and dumps nothing, and what was known
-// stays.
+// TestAQuietLookDisturbsNothing: a quiet look lists, reads and dumps nothing, and
+// keeps what was known.
 func TestAQuietLookDisturbsNothing(t *testing.T) {
 	w := start(t, "watches:5", 0)
 	c := newCollector(t, nil)
@@ -215,7 +215,7 @@ func TestAReusedPIDIsAnotherProcess(t *testing.T) {
 	c := newCollector(t, nil)
 	s := snapshotOf(t, c)
 	counted(t, s, w.pids[0], 5)
-	// The same number with another start time: what is known must not go on.
+	// The same number with another start time: what is known must be forgotten.
 	p := throughProc(c).processes[w.pids[0]]
 	p.startTicks--
 	p.dirIno++
@@ -267,7 +267,7 @@ func TestFDLimitIsSaid(t *testing.T) {
 	if p == nil || p.FDsSeen != maybe.Some[int64](20) || p.FDs.Value < 51 {
 		t.Fatalf("process = %+v", p)
 	}
-	// What was not listed is asked for one by one or left unproven, never stale.
+	// What was not listed is asked for individually or left unproven, never stale.
 	if e := counted(t, s, w.pids[0], 50); e.Stale != 0 {
 		t.Errorf("%d watches beyond the limit are called stale", e.Stale)
 	}
@@ -284,8 +284,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestTreeWithoutEverything looks at a procfs and sysfs that have nothing but
-// one process: every source is named with what became of it.
+// TestTreeWithoutEverything looks at a procfs and sysfs that have nothing but one
+// process: every source is named with its outcome.
 func TestTreeWithoutEverything(t *testing.T) {
 	root := t.TempDir()
 	write := func(name, text string) {
@@ -349,7 +349,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 }
 
 // TestLookEnds: a look that nobody waits for any more stops at its next step, and the
-// one after it is whole.
+// next look is whole.
 func TestLookEnds(t *testing.T) {
 	c := newCollector(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -372,16 +372,24 @@ func TestLookEnds(t *testing.T) {
 
 func BenchmarkLook(b *testing.B) {
 	c := newCollector(b, nil)
-	snapshotOf(b, c)
+	var d model.Deriver
+	look := func() *model.Snapshot {
+		s, err := c.Look(b.Context(), model.Focus{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return d.Derive(s)
+	}
+	look()
 	b.ReportAllocs()
 	for b.Loop() {
-		if s := snapshotOf(b, c); s.Epoll.Instances == 0 {
+		if s := look(); s.Epoll.Instances == 0 {
 			b.Fatal("the test's own epoll was not found")
 		}
 	}
 }
 
-// BenchmarkFirstLook is what one snapshot costs: nothing is known yet.
+// BenchmarkFirstLook measures what one snapshot costs, when nothing is known yet.
 func BenchmarkFirstLook(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -60,7 +60,7 @@ func (c *Collector) onlineCPUs() int {
 	return 0
 }
 
-// line reads a one-line file below procfs; "" where it cannot be read.
+// line returns the text of a one-line file below procfs; "" where it cannot be read.
 func (c *Collector) line(name string) string {
 	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *Collector) line(name string) string {
 	return string(bytes.TrimSpace(b))
 }
 
-// number reads the field of a one-line file of numbers below procfs.
+// number returns a field of a one-line file of numbers below procfs.
 func (c *Collector) number(name string, field int) (maybe.Of[int64], error) {
 	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Collector) number(name string, field int) (maybe.Of[int64], error) {
 	return maybe.Some(n), nil
 }
 
-// optionalNumber is number, without an error where there is no such file.
+// optionalNumber does the same; a missing file is no error.
 func (c *Collector) optionalNumber(name string, field int) (maybe.Of[int64], error) {
 	n, err := c.number(name, field)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -127,7 +127,7 @@ func (l *look) hostFacts() {
 	l.source("bpf", 0, noBPF{})
 }
 
-// noBPF is why there is no BPF source.
+// noBPF says why there is no BPF source.
 type noBPF struct{}
 
 func (noBPF) Error() string        { return "this version of eptop looks through /proc alone" }
@@ -140,7 +140,7 @@ func bytesOf(n *uint64) maybe.Of[int64] {
 	return maybe.Some(int64(*n))
 }
 
-// ownRSS is eptop's own resident memory.
+// ownRSS returns eptop's own resident memory in bytes.
 func ownRSS() maybe.Of[int64] {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

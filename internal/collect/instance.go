@@ -29,13 +29,13 @@ type instance struct {
 	readTook   time.Duration
 	readAt     time.Time
 	nextRead   time.Time
-	// file is kept open for an instance with many watches, for reading it again
-	// stops its owner a third as long; via is the holder it belongs to.
+	// file is kept open for an instance with many watches: reading it again stops its
+	// owner only a third as long. via is the holder whose file it is.
 	file *fdinfo.EpollFile
 	via  epoll.Holder
 }
 
-// close gives back the open file.
+// close closes the open file.
 func (in *instance) close() {
 	if in.file != nil {
 		in.file.Close()
@@ -43,12 +43,12 @@ func (in *instance) close() {
 	}
 }
 
-// groupInstances finds out which of the epoll fds are one instance. What is
-// known of an instance goes on with it as long as one of its holders does.
+// groupInstances finds out which of the epoll fds are one instance. What is known of
+// an instance is kept as long as one of its holders lives.
 //
-// It takes some n log n calls of kcmp(2), so with thousands of epolls the next
-// grouping waits in proportion to what the last one took; a holder that is new
-// appears with it.
+// Grouping takes some n log n calls of kcmp(2), so with thousands of epolls the next
+// grouping waits in proportion to what the last one took; a new holder appears only
+// then.
 func (l procLook) groupInstances() {
 	if !l.regroup && (l.start.Before(l.nextGroup) || !l.holdersChanged()) {
 		return
@@ -62,8 +62,8 @@ func (l procLook) groupInstances() {
 			continue
 		}
 		for _, fd := range p.listing.Epolls {
-			// An error means that the fd is gone, or that nobody may compare it and
-			// nobody could read it either.
+			// An error means that the fd is gone, or that it may not be compared; then it
+			// could not be read either.
 			_ = set.Add(epoll.Holder{PID: pid, FD: int(fd)})
 		}
 	}
@@ -108,8 +108,8 @@ func (l procLook) holdersChanged() bool {
 	return false
 }
 
-// adopt makes a group of holders an instance, the one that a holder was already
-// known to belong to where there is one.
+// adopt turns a group of holders into an instance: a known one, where a holder already
+// belonged to it, or else a new one.
 func (l procLook) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
 	holders := slices.Clone(g.Holders)
 	slices.SortFunc(holders, func(a, b epoll.Holder) int {
@@ -125,7 +125,8 @@ func (l procLook) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *inst
 	if in == nil {
 		in = &instance{state: model.Absent, problem: "waits for its first read"}
 	}
-	// It may be claimed once only, by the first of two groups that were one.
+	// Where one instance was found to be two, only the first group may claim what was
+	// known of it.
 	for _, h := range in.holders {
 		delete(known, l.key(h))
 	}
@@ -144,8 +145,8 @@ func (l procLook) key(h epoll.Holder) holderKey {
 	return key
 }
 
-// readInstances reads the watches of those that are due, those of the focused
-// processes first, then the oldest.
+// readInstances reads the watches of the instances that are due: first those of the
+// focused processes, then the oldest.
 func (l procLook) readInstances() {
 	l.instances = slices.DeleteFunc(l.instances, l.ended)
 	l.openBytes = 0
@@ -179,8 +180,8 @@ func (l procLook) readInstances() {
 	}
 }
 
-// ended reports whether the processes of all holders are gone, and gives back what
-// was kept for the instance.
+// ended reports whether the processes of all holders are gone, and closes what was
+// kept open for the instance.
 func (l procLook) ended(in *instance) bool {
 	for _, h := range in.holders {
 		if l.processes[h.PID] != nil && l.byHolder[l.key(h)] == in {
@@ -198,7 +199,7 @@ func (l procLook) focusedInstance(in *instance) bool {
 // read reads an instance's watches, unless all its holders are gone.
 func (l procLook) read(in *instance) {
 	watches, stall, err := l.readWatches(in)
-	if err == nil && !l.still(in, len(watches)) {
+	if err == nil && !l.isStillEpoll(in, len(watches)) {
 		err = fs.ErrNotExist
 	}
 	in.readAt = l.now()
@@ -219,12 +220,12 @@ func (l procLook) read(in *instance) {
 	l.sample.Guest.Stall += stall
 }
 
-// still reports whether the fds of an instance still are that epoll: a number can
-// be closed and opened as something else without a change in the count of fds.
-func (l procLook) still(in *instance, watches int) bool {
+// isStillEpoll reports whether the fds of an instance are that epoll still: a number
+// can be closed and opened as something else without a change in the count of fds.
+func (l procLook) isStillEpoll(in *instance, watches int) bool {
 	via := in.holders[0]
 	if watches == 0 {
-		// Any other file's fdinfo has no watches either.
+		// The fdinfo of any other file has no watches either.
 		if kind, err := l.fds.KindOf(via.PID, via.FD); err != nil || kind != epoll.KindEpoll {
 			if p := l.processes[via.PID]; p != nil {
 				p.listed = false // to be listed again
@@ -239,8 +240,8 @@ func (l procLook) still(in *instance, watches int) bool {
 	return true
 }
 
-// readWatches reads through the file that is open, or else through the first of
-// the holders that still is there.
+// readWatches reads through the file that is open, or else through the first of the
+// holders that is still there.
 func (l procLook) readWatches(in *instance) (watches []epoll.Watch, stall time.Duration, err error) {
 	if in.file != nil {
 		if slices.Contains(in.holders, in.via) {
@@ -278,16 +279,16 @@ func (l procLook) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watc
 	return watches, took, err
 }
 
-// A file is kept open from keepOpenWatches on, where it begins to matter, and
-// as long as the buffers that the kernel holds for all of them stay under
-// maxOpenBytes.
+// keepOpenWatches is from how many watches on a file is kept open: there it begins to
+// matter. maxOpenBytes bounds the buffers that the kernel holds for all of these
+// files.
 const (
 	keepOpenWatches = 256
 	maxOpenBytes    = 16 << 20
 )
 
-// judge tells which watches are stale. The lock is held for it too, so it gets
-// no more time than the read took.
+// judge finds out which watches are stale. The lock is held for that too, so judging
+// gets no more time than the read took.
 func (l procLook) judge(in *instance, watches []epoll.Watch, read time.Duration) time.Duration {
 	views := make([]fdinfo.View, 0, len(in.holders))
 	for _, h := range in.holders {
@@ -300,8 +301,8 @@ func (l procLook) judge(in *instance, watches []epoll.Watch, read time.Duration)
 	return l.fds.JudgeShared(views, watches, max(read, time.Millisecond)).Took
 }
 
-// keep stores watches. Those of idle connections are the same as last time, and
-// then the old ones stay, so that nothing is left for the garbage collector.
+// keep stores watches. The watches of idle connections are the same as last time; the
+// old ones are kept then, which leaves nothing for the garbage collector.
 func (l procLook) keep(in *instance, watches []epoll.Watch) {
 	if slices.Equal(watches, in.watches) && in.watches != nil {
 		l.scratch = watches

@@ -22,8 +22,8 @@ import (
 	"github.com/eptop/eptop/internal/sock"
 )
 
-// structSizes are the sizes from BTF. They do not change while the kernel runs,
-// so they are read once, beside the first look.
+// structSizes holds the sizes from BTF. They do not change while the kernel runs, so
+// they are read once, during the first look.
 type structSizes struct {
 	done  chan struct{}
 	sizes map[string]int64
@@ -46,9 +46,9 @@ func (s *structSizes) load(sysRoot string) {
 	}()
 }
 
-// layouts remembers how the allocator lays out the caches that costs are made of,
-// and the sizes of /proc/net/protocols. They change only when a module brings a new
-// cache or protocol.
+// layouts remembers how the allocator lays out the caches that costs are made of, and
+// the sizes in /proc/net/protocols. They change only when a module brings a new cache
+// or protocol.
 type layouts struct {
 	byName        map[string]model.Layout
 	took          time.Duration
@@ -59,7 +59,7 @@ type layouts struct {
 	readAt        time.Time
 }
 
-// memory reads slab caches, zones, nodes and what sizes are made of.
+// memory reads slab caches, zones, nodes and the sizes that costs are made of.
 func (l *look) memory() {
 	var err, nodesErr error
 	nodesTook := l.timed(func() { l.sample.Nodes, nodesErr = l.zone.Nodes() })
@@ -95,7 +95,7 @@ func (l *look) memory() {
 	l.memoryModules()
 }
 
-// goneError names the first of the nodes that went away.
+// goneError returns an error that names the first of the nodes that went away.
 func goneError(gone []int) error {
 	const most = 5
 	words := make([]string, 0, most)
@@ -112,7 +112,7 @@ func goneError(gone []int) error {
 	return fmt.Errorf("nodes %s went away while they were read", text)
 }
 
-// modules are the memory modules as the firmware wrote them at boot, read once.
+// modules are the memory modules as the firmware described them at boot, read once.
 type modules struct {
 	known bool
 	list  []dmi.Module
@@ -130,21 +130,21 @@ func (l *look) memoryModules() {
 	l.source("dmi", m.took, m.err)
 }
 
-// nodesEvery is how often objects are counted for each node: the kernel walks a
-// cache's partial slabs with interrupts off for it.
+// nodesEvery is how often objects are counted for each node: to count them the kernel
+// walks a cache's partial slabs with interrupts off.
 const nodesEvery = 5 * time.Second
 
-// cacheNodes is where the objects of a cache lay when that was last counted.
+// cacheNodes is where the objects of a cache lay when they were last counted.
 type cacheNodes struct {
 	nodes []slab.NodeObjects
 	at    time.Time
-	err   error // of all that was counted with it, where it could not be
+	err   error // of counting this cache and those counted with it
 }
 
-// objectsByNode adds to the caches where their objects lie: to those that costs are
-// made of and those that the look is focused on, for each is two files of sysfs. It
-// needs root, as slabinfo does. Where one node has all memory slabinfo says it
-// already, and nothing is read.
+// objectsByNode adds on which nodes objects lie, to the caches that costs are made of
+// and to those of the look's Focus: each takes two files of sysfs. It needs root, as
+// slabinfo does. Where one node has all memory slabinfo says the same, and nothing is
+// read.
 func (l *look) objectsByNode(nodesKnown bool) {
 	if len(l.sample.Caches) == 0 {
 		return
@@ -187,8 +187,8 @@ func (l *look) objectsByNode(nodesKnown bool) {
 	}
 }
 
-// onlyNode is the one node that has memory, false where there are several or nobody
-// knows.
+// onlyNode returns the one node that has memory; false where there are several or
+// nobody knows.
 func (l *look) onlyNode() (id int, ok bool) {
 	nodes := &l.sample.Nodes
 	if len(nodes.Gone) > 0 {
@@ -206,8 +206,8 @@ func (l *look) onlyNode() (id int, ok bool) {
 	return id, ok
 }
 
-// wantedCaches are the lines of slabinfo of which the look wants more than the line
-// says.
+// wantedCaches returns the names of those caches for which the look wants more than
+// their line of slabinfo.
 func (l *look) wantedCaches() map[string]bool {
 	wanted := map[string]bool{}
 	names, err := l.Collector.slab.Names()
@@ -246,9 +246,9 @@ func (l *look) readProtocols() {
 	}
 }
 
-// readLayouts asks sysfs for each cache that costs are made of, and where it
-// does not say (no CONFIG_SYSFS, or the SLAB allocator of before Linux 6.8) the
-// lines of slabinfo.
+// readLayouts asks sysfs about each cache that costs are made of. Where sysfs does not
+// say (no CONFIG_SYSFS, or the SLAB allocator of before Linux 6.8) it takes the lines
+// of slabinfo.
 func (l *look) readLayouts() {
 	var problems problems
 	defer func() { l.layouts.err = problems.join() }()
@@ -289,8 +289,8 @@ func (l *look) readLayouts() {
 	l.layouts.byName = byName
 }
 
-// slabProblem is what is wrong with /sys/kernel/slab: what layouts, the lines of
-// slabinfo and the objects of nodes could not be read from.
+// slabProblem returns what is wrong with /sys/kernel/slab: errors of reading layouts,
+// names and the objects of nodes.
 func (l *look) slabProblem() error {
 	var problems problems
 	if l.layouts.err != nil {
@@ -305,11 +305,11 @@ func (l *look) slabProblem() error {
 	return problems.join()
 }
 
-// problems are errors of many files.
+// problems collects the errors of many files.
 type problems []error
 
-// add takes an error, apart where it is joined. A file that is not there is none: not
-// every kernel has all of them, and caches come and go.
+// add adds an error, or the parts of a joined one. A missing file is not a problem:
+// not every kernel has all of them, and caches come and go.
 func (p *problems) add(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
@@ -326,7 +326,7 @@ func (p *problems) add(err error) {
 	}
 }
 
-// join makes one error of the first few.
+// join returns one error made of the first few.
 func (p problems) join() error {
 	const most = 3
 	if len(p) <= most {

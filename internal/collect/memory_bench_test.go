@@ -9,8 +9,8 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// memoryBudget is what reading slab with the objects of each node, zones and nodes may
-// take of CPU.
+// memoryBudget is how much CPU reading slab with the objects of each node, zones and
+// nodes may take.
 const memoryBudget = 10 * time.Millisecond
 
 // BenchmarkMemory reads slabinfo, the objects of the network's caches for each node,

@@ -22,8 +22,8 @@ import (
 	"github.com/eptop/eptop/internal/slab"
 )
 
-// slabTree is a machine of some nodes with 200 caches besides TCP, dentry and one
-// merged of eventpoll_epi and others.
+// slabTree is a machine of some nodes. Its caches are 200 made-up ones, TCP, dentry and
+// one merged of eventpoll_epi and others.
 type slabTree struct {
 	t    *testing.T
 	root string
@@ -79,8 +79,8 @@ func (tr *slabTree) write(name, text string) {
 	}
 }
 
-// watchOpens returns a function that tells which attributes of slab caches were
-// opened since it was called last, "TCP/objects", each with how often.
+// watchOpens returns a function that returns which attributes of slab caches were
+// opened since its last call, such as "TCP/objects", each with how often.
 func (tr *slabTree) watchOpens() func() map[string]int {
 	tr.t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -185,7 +185,7 @@ func TestARefreshReadsOnlyTheCachesOnScreen(t *testing.T) {
 	}
 }
 
-// TestOneNodeNeedsNoReading: where one node has all memory slabinfo has said all.
+// TestOneNodeNeedsNoReading: where one node has all memory slabinfo says it all.
 func TestOneNodeNeedsNoReading(t *testing.T) {
 	tr := newSlabTree(t, 1)
 	c := newCollector(t, func(o *Options) {
@@ -354,9 +354,10 @@ func BenchmarkSlabAndZones(b *testing.B) {
 	}
 }
 
-// TestMalformedSlabFiles: one bad file of /sys/kernel/slab makes the source say which
-// and what is in it, at each look, and takes only its own numbers along.
+// TestMalformedSlabFiles: for one bad file of /sys/kernel/slab the source says which
+// file and what is in it, at each look, and only the numbers from that file are lost.
 func TestMalformedSlabFiles(t *testing.T) {
+	tr := newSlabTree(t, 2)
 	for file, want := range map[string]string{
 		"TCP/objects":           `TCP/objects: malformed: nodes are more than the sum, or number too large: "3 N0=5`,
 		"TCP/object_size":       "TCP/object_size: not a number: \"3 N0=5",
@@ -366,8 +367,13 @@ func TestMalformedSlabFiles(t *testing.T) {
 		"cache-7/objs_per_slab": "",
 	} {
 		t.Run(file, func(t *testing.T) {
-			tr := newSlabTree(t, 2)
-			tr.write("sys/kernel/slab/"+file, "3 N0=5 N1=18446744073709551614\n")
+			path := "sys/kernel/slab/" + file
+			if before, err := os.ReadFile(filepath.Join(tr.root, path)); err == nil {
+				defer tr.write(path, string(before))
+			} else {
+				defer os.Remove(filepath.Join(tr.root, path))
+			}
+			tr.write(path, "3 N0=5 N1=18446744073709551614\n")
 			c := newCollector(t, func(o *Options) {
 				o.ProcRoot, o.SysRoot, o.Sweep = filepath.Join(tr.root, "proc"), filepath.Join(tr.root, "sys"), time.Hour
 			})

@@ -10,31 +10,31 @@ import (
 	"github.com/eptop/eptop/internal/placement"
 )
 
-// Bounds of looking where a process is, which is done for those that were asked for
-// alone, and only where there are nodes to choose from.
+// The bounds of finding out where a process is. That is done only for processes in the
+// Focus, and only where there are nodes to choose from.
 const (
-	// placementShare is the share of wall time that it may take, or MaxStall where that
-	// is less: a lock of the process is held for part of it.
+	// placementShare is the share of wall time that placements may take, or MaxStall
+	// where that is less: a lock of the process is held for part of that time.
 	placementShare = 0.01
-	// maxThreads is of how many threads the CPU is read, some 11 µs each.
+	// maxThreads is the most threads whose CPU is read, some 11 µs each.
 	maxThreads = 256
 	// maxResident is the most resident memory of a process whose page tables are
 	// walked: the walk holds its mmap lock, 13 ms for a GiB.
 	maxResident = 1 << 30
 )
 
-// placed is what is remembered of where a process was.
-type placed struct {
+// location is what is remembered of where a process was.
+type location struct {
 	started time.Time // of the process: its PID may be used again
 	sample  maybe.Of[model.PlacementSample]
 	next    time.Time
 }
 
-// fillPlacements adds where the processes are that were asked for. There is nothing
-// to add on a machine with one node.
+// fillPlacements adds where the processes of the Focus are. It adds nothing on a
+// machine with one node.
 func (l *look) fillPlacements() {
 	before := l.placements
-	l.placements = map[int]placed{}
+	l.placements = map[int]location{}
 	if len(l.sample.Nodes.Nodes) < 2 {
 		return
 	}
@@ -52,18 +52,18 @@ func (l *look) fillPlacements() {
 	}
 }
 
-// locate finds out where a process is.
-func (l *look) locate(p *model.ProcessSample) placed {
+// locate finds out where a process is, unless that is known and recent.
+func (l *look) locate(p *model.ProcessSample) location {
 	began := l.now()
 	s, err := l.readPlacement(p.PID)
 	now := l.now()
-	return placed{
+	return location{
 		started: p.Started, sample: maybe.When(s, err == nil),
 		next: now.Add(time.Duration(float64(now.Sub(began)) / min(placementShare, l.opts.MaxStall))),
 	}
 }
 
-// readPlacement reads where a process is. What the kernel does not tell is left out.
+// readPlacement reads where a process is. It leaves out what the kernel does not say.
 func (l *look) readPlacement(pid int) (s model.PlacementSample, err error) {
 	s.At = l.now()
 	if s.Allowed, err = l.place.Allowed(pid); err != nil && placement.Gone(err) {

@@ -143,8 +143,8 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// TestPlacementOnlyWhenAsked: without somebody who asks, on one node, and while the
-// last time was too costly, nobody looks.
+// TestPlacementOnlyWhenAsked: nobody looks without somebody who asks, on one node, and
+// while the last look was too costly.
 func TestPlacementOnlyWhenAsked(t *testing.T) {
 	root := fourNodes(t)
 	c := collectorOf(t, root)
@@ -173,7 +173,7 @@ func TestPlacementOnlyWhenAsked(t *testing.T) {
 	}
 }
 
-// TestPlacementWithoutMemory: what could not be had is absent and says why.
+// TestPlacementWithoutMemory: what could not be read is absent, with the reason.
 func TestPlacementWithoutMemory(t *testing.T) {
 	for why, damage := range map[string]func(root string){
 		"MiB are resident":      func(root string) { write(t, root, "proc/4242/statm", "9000000 8000000 300 1 0 500 0\n") },
@@ -189,8 +189,8 @@ func TestPlacementWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestMemoryDamaged: a damaged file fails its own source, with a line that says
-// where, and takes nothing else along.
+// TestMemoryDamaged: a damaged file fails its own source, with a line that says where,
+// and no other.
 func TestMemoryDamaged(t *testing.T) {
 	const node = "sys/devices/system/node/"
 	for _, tt := range []struct {
@@ -251,7 +251,7 @@ func readFile(t *testing.T, root, name string) string {
 }
 
 // TestANodeThatIsGone: without node 1 the machine of four nodes has distances between
-// the others alone, in JSON and in the sentences about a process.
+// the others only, in JSON and in the sentences about a process.
 func TestANodeThatIsGone(t *testing.T) {
 	root := fourNodes(t)
 	if err := os.RemoveAll(filepath.Join(root, "sys/devices/system/node/node1")); err != nil {

@@ -24,7 +24,7 @@ type procSource struct {
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 
-	// What is read into, kept between looks.
+	// The buffers that are read into, kept between looks.
 	scratch    []epoll.Watch
 	scratchFDs fdinfo.Listing
 }

@@ -24,7 +24,7 @@ var (
 type process struct {
 	pid        int
 	dirIno     uint64 // of /proc/PID/fd, see fdinfo.DirStat
-	identified bool   // the following are known
+	identified bool   // the fields up to realUID are known
 	startTicks uint64
 	started    time.Time
 	comm       string
@@ -46,9 +46,8 @@ type process struct {
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
 const pfKthread = 0x00200000
 
-// processTable brings the known processes up to date: new ones are identified,
-// ended ones forgotten, and a PID that was given to another process in between
-// becomes another process.
+// processTable updates the known processes: it identifies new ones, forgets those that
+// have ended, and replaces a process whose PID was given to another one.
 func (l procLook) processTable() error {
 	pids, err := l.fds.PIDs(l.pids[:0])
 	if err != nil {
@@ -68,8 +67,8 @@ func (l procLook) processTable() error {
 	return nil
 }
 
-// refresh looks at one process with a single stat call where nothing changed.
-// Who it is matters only once it turns out to hold an epoll.
+// refresh looks at one process, with a single stat call where nothing has changed. Who
+// the process is matters only once it turns out to hold an epoll.
 func (l procLook) refresh(pid int) *process {
 	st, err := l.fds.StatFDs(pid)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -87,9 +86,8 @@ func (l procLook) refresh(pid int) *process {
 	return p
 }
 
-// sameProcess tells whether a PID still is the process it was, when the inode of
-// its directory is another one now: the kernel drops inodes under memory
-// pressure too.
+// sameProcess reports whether a PID is still the same process although the inode of
+// its directory has changed: the kernel drops inodes under memory pressure too.
 func (l procLook) sameProcess(p *process) bool {
 	if !p.identified {
 		return false
@@ -98,8 +96,8 @@ func (l procLook) sameProcess(p *process) bool {
 	return l.identify(&fresh) == nil && fresh.startTicks == p.startTicks
 }
 
-// identify reads who a process is. It is read again with each listing, for a
-// process can change it: exec gives it another name, setuid another user.
+// identify reads who a process is. That is read again with each listing, since exec
+// changes the name and setuid the user.
 func (l procLook) identify(p *process) error {
 	proc, err := l.proc.Proc(p.pid)
 	if err != nil {
@@ -128,8 +126,8 @@ func (l procLook) identify(p *process) error {
 	return nil
 }
 
-// due reports whether a process's fds should be listed in this look.
-func (l procLook) due(p *process) bool {
+// isDue reports whether a process's fds should be listed in this look.
+func (l procLook) isDue(p *process) bool {
 	switch {
 	case p.count.Known && p.count.Value == 0:
 		return false // a kernel thread, or one that has closed everything
@@ -146,18 +144,18 @@ func (l procLook) due(p *process) bool {
 	return ok && n != p.countAt && !p.denied
 }
 
-// listFDs lists the fds of the processes that are due: the focused first, then
+// listFDs lists the fds of the processes that are due: first the focused ones, then
 // those whose listing is oldest.
 func (l procLook) listFDs() {
 	var due []*process
 	for _, pid := range l.pids {
-		if p := l.processes[pid]; p != nil && l.due(p) {
+		if p := l.processes[pid]; p != nil && l.isDue(p) {
 			due = append(due, p)
 		}
 	}
 	focusedFirst(due, func(p *process) bool { return l.focused(p.pid) }, func(p *process) time.Time { return p.listedAt })
 	for i, p := range due {
-		if l.focus.Quiet || i > 0 && l.outOfTime(0.5) { // the other half is for reading
+		if l.focus.Quiet || i > 0 && l.outOfTime(0.5) { // the other half of the budget is for reading
 			l.sample.Guest.ListingsWaiting += len(due) - i
 			break
 		}
@@ -165,7 +163,7 @@ func (l procLook) listFDs() {
 	}
 }
 
-// list lists one process and notes what that cost.
+// list lists the fds of one process and notes what that cost.
 func (l procLook) list(p *process) {
 	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, l.scratchFDs)
 	now := l.now()
@@ -182,7 +180,7 @@ func (l procLook) list(p *process) {
 	case model.OK:
 		return
 	case model.Denied:
-		// Before Linux 6.2 no count tells a kernel thread apart.
+		// Before Linux 6.2 no count distinguishes a kernel thread.
 		if !p.count.Known && l.identify(p) == nil && p.kernel {
 			break
 		}
@@ -194,9 +192,9 @@ func (l procLook) list(p *process) {
 	p.listing = fdinfo.Listing{Took: listing.Took}
 }
 
-// keepListing stores a listing. Samples have the fds of the one before, which
-// therefore stay as they are; those of most processes are the same again, and then
-// nothing is left for the garbage collector.
+// keepListing stores a listing. The last Sample refers to the fds of the listing
+// before, which therefore stay unchanged. Most processes have the same fds again; the
+// old ones are kept then, which leaves nothing for the garbage collector.
 func (l procLook) keepListing(p *process, listing fdinfo.Listing) {
 	l.scratchFDs = listing
 	switch large := cap(listing.FDs) > keepScratch; {
@@ -216,7 +214,7 @@ func (l procLook) keepListing(p *process, listing fdinfo.Listing) {
 // listShare is the share of wall time that listing one process may take.
 const listShare = 0.01
 
-// fdinfoSource says how much of the processes and epolls could be looked into.
+// fdinfoSource adds how many of the processes and epolls could be looked into.
 func (l procLook) fdinfoSource(took time.Duration) {
 	denied, listed := 0, 0
 	for _, p := range l.processes {
@@ -244,8 +242,8 @@ func (l procLook) fdinfoSource(took time.Duration) {
 	l.addSource(src)
 }
 
-// fillProcesses puts those that hold epolls or sockets, or were asked for, into the
-// sample.
+// fillProcesses puts into the Sample the processes that hold epolls or sockets, or are
+// in the Focus.
 func (l procLook) fillProcesses() {
 	holds := map[int]bool{}
 	for _, in := range l.instances {
@@ -297,7 +295,7 @@ func (l procLook) attach(pid int) error {
 	return nil
 }
 
-// advice is remedy as the end of a sentence.
+// advice returns remedy as the end of a sentence.
 func advice() string {
 	if r := remedy(); r != "" {
 		return "; try: " + r

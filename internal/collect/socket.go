@@ -31,7 +31,7 @@ const (
 )
 
 // dumpSockets asks the kernel for all sockets of all namespaces that a known process
-// with sockets is in, unless the last dump was so costly that it has to wait.
+// with sockets is in, unless the last dump was so costly that this one has to wait.
 func (l procLook) dumpSockets() {
 	s := &l.sockets
 	waiting := l.sample.Guest.ListingsWaiting > 0
@@ -55,7 +55,7 @@ func (l procLook) dumpNamespaces() {
 	s := &l.sockets
 	s.networks, s.owners, s.err = []model.NetworkSample{}, map[int]bool{}, nil
 	if !l.live {
-		l.dumped("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
+		l.addNetwork("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
 		return
 	}
 	if s.namespaces == nil {
@@ -65,7 +65,7 @@ func (l procLook) dumpNamespaces() {
 		}
 	}
 	own := s.namespaces.Own()
-	l.dumped(own.ID().String(), 0, true, own.Dump(nil, sock.Families))
+	l.addNetwork(own.ID().String(), 0, true, own.Dump(nil, sock.Families))
 	seen := map[*sock.Conn]bool{own: true}
 	left := map[string]bool{}
 	for _, pid := range l.pids {
@@ -77,17 +77,17 @@ func (l procLook) dumpNamespaces() {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it ended
 		case err != nil:
-			l.leftOut(pid, err, left)
+			l.noteLeftOut(pid, err, left)
 		case !seen[conn]:
 			seen[conn] = true
-			l.dumped(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
+			l.addNetwork(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
 		}
 	}
 	s.namespaces.Sweep()
 }
 
-// leftOut names a namespace whose sockets are in no sum, once.
-func (l procLook) leftOut(pid int, err error, left map[string]bool) {
+// noteLeftOut notes, once, a namespace whose sockets are in no sum.
+func (l procLook) noteLeftOut(pid int, err error, left map[string]bool) {
 	id := "of pid " + fmt.Sprint(pid)
 	if ns, err := l.sockets.namespaces.ID(pid); err == nil {
 		id = ns.String()
@@ -98,8 +98,8 @@ func (l procLook) leftOut(pid int, err error, left map[string]bool) {
 	}
 }
 
-// dumped takes one namespace's table and says which families are missing in it.
-func (l procLook) dumped(id string, pid int, own bool, t *sock.Table) {
+// addNetwork takes one namespace's table and says which families it lacks.
+func (l procLook) addNetwork(id string, pid int, own bool, t *sock.Table) {
 	s := &l.sockets
 	n := model.NetworkSample{ID: id, Own: own, PID: pid, Table: t, State: model.OK}
 	for _, o := range t.Outcomes {

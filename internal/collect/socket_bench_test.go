@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// BenchmarkSockets looks at a machine with 150,000 sockets whose processes are
-// known. sockets-ms is the dump of all sockets with their memory and sums, as ss -tm
-// shows them; look-ms a whole look, with the join with processes and watches. ss -tm
-// takes turns with it and shows the same TCP sockets; lsfd and lsof run once, but with
-// -short. EPTOP_BENCH_SOCKETS asks for another number of sockets.
+// BenchmarkSockets looks at a machine with 150,000 sockets whose processes are known.
+// sockets-ms is the time for the dump of all sockets with their memory and sums, which
+// ss -tm shows; look-ms that of a whole look, which also joins sockets with processes
+// and watches. ss -tm takes turns with it and shows the same TCP sockets; lsfd and
+// lsof run once, but not with -short. EPTOP_BENCH_SOCKETS asks for another number of
+// sockets.
 func BenchmarkSockets(b *testing.B) {
 	processes, pairs := 9, 8400
 	if n, err := strconv.Atoi(os.Getenv("EPTOP_BENCH_SOCKETS")); err == nil {

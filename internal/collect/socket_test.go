@@ -59,9 +59,9 @@ func mustFD(t *testing.T) func(int, error) int {
 	}
 }
 
-// TestStructuresAgreeWithSlab compares what the sockets are said to take with what
-// the kernel's slab caches grew by when they were made. Other programs make and free
-// objects meanwhile, so a comparison that is off is done again.
+// TestStructuresAgreeWithSlab compares what the sockets are said to take with what the
+// kernel's slab caches grew by when they were made. Other programs make and free
+// objects at the same time, so a comparison that fails is repeated.
 func TestStructuresAgreeWithSlab(t *testing.T) {
 	const most = 0.02
 	slabs := slab.NewFS("/proc", "/sys")
@@ -75,8 +75,8 @@ func TestStructuresAgreeWithSlab(t *testing.T) {
 	}
 }
 
-// compareWithSlab makes sockets and returns by which share what they are said to take
-// is more than what the slab grew by.
+// compareWithSlab makes sockets and returns by which share the memory they are said to
+// take exceeds the growth of the slab.
 func compareWithSlab(t *testing.T, slabs *slab.FS) float64 {
 	const n = 4000
 	first := snapshotOf(t, newCollector(t, nil))
@@ -104,7 +104,7 @@ func compareWithSlab(t *testing.T, slabs *slab.FS) float64 {
 	return float64(said-grown) / float64(grown)
 }
 
-// active is the bytes of the active objects of the caches that sockets are made of.
+// active returns the bytes of active objects in the caches that sockets are made of.
 func active(t *testing.T, f *slab.FS) map[string]int64 {
 	t.Helper()
 	caches, err := f.Caches()
@@ -128,8 +128,8 @@ func active(t *testing.T, f *slab.FS) map[string]int64 {
 	return out
 }
 
-// TestCachesAreExplained: with 3,000 connections here the caches behind them are
-// theirs for the most part, the merged one of watches and bind buckets too.
+// TestCachesAreExplained: with 3,000 connections here most objects of the caches
+// behind them are explained, also in the merged cache of watches and bind buckets.
 func TestCachesAreExplained(t *testing.T) {
 	const n = 3000
 	fds := pairs(t, n)
@@ -213,7 +213,7 @@ func TestAWatchIsJoinedWithItsSocket(t *testing.T) {
 }
 
 // TestAnotherNamespace finds the sockets of a process in a network namespace of its
-// own, and says when it may not enter it.
+// own; where eptop may not enter it, the Sample says so.
 func TestAnotherNamespace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("making a network namespace needs root")

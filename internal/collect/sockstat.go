@@ -7,7 +7,7 @@ import (
 	"github.com/eptop/eptop/internal/sock"
 )
 
-// sockstat reads the kernel's own sums, which say nothing of structures.
+// sockstat reads the kernel's own sums, which say nothing about structures.
 func (l *look) sockstat() {
 	start := l.now()
 	st, err := sock.ReadSockstat(l.opts.ProcRoot)
@@ -20,7 +20,7 @@ func (l *look) sockstat() {
 	l.source("sockstat", l.now().Sub(start), err)
 }
 
-// cgroup reads what the memory cgroup of the attached process is charged.
+// cgroup reads how much is charged to the memory cgroup of the attached process.
 func (l *look) cgroup() {
 	if len(l.focus.PIDs) != 1 {
 		return

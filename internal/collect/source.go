@@ -13,22 +13,23 @@ const (
 	SourceBPF  = "bpf"
 )
 
-// source is where the files of processes, epoll instances, watches and sockets come
-// from. Who a process is, slab caches, zones and limits have one source alone.
+// source is where the fds of processes, epoll instances, watches and sockets come
+// from. There is only one source of who a process is, and of slab caches, zones and
+// limits.
 type source interface {
 	// look fills in the Sample's Processes, Instances and Networks with the names of
-	// their users, AllProcesses, Hidden and what Guest says of listing and reading,
-	// and adds how reading went to Sources. It fails only where the processes
-	// themselves cannot be listed, and with ctx.Err() where ctx ends. It leaves out what only it could know: a field that
-	// a source has no value for is absent.
+	// their users, AllProcesses, Hidden and what Guest says of listing and reading, and
+	// adds to Sources how reading went. It fails only where the processes themselves
+	// cannot be listed, and with ctx.Err() where ctx ends. A field that a source has no
+	// value for stays absent.
 	look(ctx context.Context, l *look) error
 	// attach checks that a process can be looked into; see Collector.Attach.
 	attach(l *look, pid int) error
-	// close gives back what is kept open between looks.
+	// close closes what is kept open between looks.
 	close()
 }
 
-// CheckSource says why a source cannot be had, whatever the machine.
+// CheckSource returns why a source cannot be had on any machine.
 func CheckSource(name string) error {
 	switch name {
 	case SourceAuto, SourceProc:
@@ -39,7 +40,7 @@ func CheckSource(name string) error {
 	return fmt.Errorf("%q: not %s, %s or %s", name, SourceAuto, SourceProc, SourceBPF)
 }
 
-// newSource opens the source that was asked for.
+// newSource opens the source that the options name.
 func newSource(opts Options) (source, error) {
 	if err := CheckSource(cmp.Or(opts.Source, SourceAuto)); err != nil {
 		return nil, fmt.Errorf("source %w", err)

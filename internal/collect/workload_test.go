@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary plays the processes that are looked at: with this variable in
-// its environment it makes a known workload, says so, and stays until its stdin
-// closes.
+// The test binary plays the processes that are looked at: with this variable in its
+// environment it makes a known workload, says that it is ready, and stays until its
+// stdin closes.
 const workloadEnv = "EPTOP_TEST_WORKLOAD"
 
 func TestMain(m *testing.M) {

@@ -49,8 +49,8 @@ func tree(t *testing.T, entry, table []byte) string {
 	return root
 }
 
-// TestStates: what is not there, what may not be read and what is damaged are
-// three outcomes.
+// TestStates: a missing table, one that may not be read and a damaged one are three
+// outcomes.
 func TestStates(t *testing.T) {
 	none := join(structure(1, 1, nil), endOfTable())
 	for name, tt := range map[string]struct {

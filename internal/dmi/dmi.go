@@ -7,11 +7,11 @@
 //	/sys/firmware/dmi/tables/smbios_entry_point
 //	/sys/firmware/dmi/tables/DMI
 //
-// Nothing checks it on the way, and firmware gets it wrong: structures that lie
-// about their length, strings that are not there, tables that end early. u-root's
-// smbios decodes entry point, strings and fields; the walk from structure to
-// structure is here, because u-root's goes on behind the end-of-table structure and
-// gives up every module for one bad structure.
+// Nothing checks it on the way, and firmware gets it wrong: structures that lie about
+// their length, missing strings, tables that end early. u-root's smbios decodes entry
+// point, strings and fields. The walk from structure to structure is this package's,
+// because u-root's goes on after the end-of-table structure and gives up every module
+// for one bad structure.
 //
 // Checked with SMBIOS 2.8 and 3.x tables against dmidecode 3.4.
 package dmi
@@ -27,11 +27,11 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 )
 
-// ErrMalformed is wrapped by every error about the table's content, as opposed to
-// a table that could not be read.
+// ErrMalformed is wrapped by every error about the table's content. An error without
+// it means that a table could not be read.
 var ErrMalformed = errors.New("malformed")
 
-// Why there are no modules; both are fs.ErrNotExist.
+// The reasons for having no modules; both are fs.ErrNotExist.
 var (
 	ErrNoTable   error = absent("the kernel shows no SMBIOS table")
 	ErrNoModules error = absent("the SMBIOS table names no memory modules, as in some virtual machines")
@@ -43,10 +43,10 @@ type absent string
 func (a absent) Error() string        { return string(a) }
 func (a absent) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Module is one place for a memory module, with or without one in it. Strings
-// are as the firmware wrote them, empty where it wrote none.
+// Module is one slot for a memory module, whether or not it holds one. Strings are as
+// the firmware wrote them, empty where it wrote none.
 type Module struct {
-	Locator string // <Locator>: the label beside the slot, "DIMM_A1"
+	Locator string // <Locator>: the label printed at the slot, "DIMM_A1"
 	Bank    string // <Bank Locator>: "P0 CHANNEL A"
 
 	// Empty: the firmware says that nothing is in the slot.
@@ -70,8 +70,8 @@ type FS struct {
 	open   func(path string) (*os.File, error) // os.Open, except in tests
 }
 
-// NewFS returns a reader for the given mount point of sysfs, which may as well be
-// a captured tree. Nothing is opened before the first read.
+// NewFS returns a reader for a mount point of sysfs, or for a captured tree. It opens
+// nothing before the first read.
 func NewFS(sysRoot string) *FS {
 	return &FS{tables: filepath.Join(sysRoot, "firmware/dmi/tables"), open: os.Open}
 }
@@ -79,10 +79,10 @@ func NewFS(sysRoot string) *FS {
 // maxTable is more than any firmware writes: a server with 128 slots has some 30 KB.
 const maxTable = 4 << 20
 
-// Modules reads all memory modules and empty slots, in the table's order. Where
-// the kernel shows no table the error is ErrNoTable, where the table tells of no module
-// ErrNoModules; without root it is fs.ErrPermission. A table that is cut or lies
-// gives those modules that could be read together with an error that wraps
+// Modules reads all memory modules and empty slots, in the table's order. The error is
+// ErrNoTable where the kernel shows no table, ErrNoModules where the table describes
+// no module, and fs.ErrPermission without root. From a table that is cut or lies it
+// returns the modules that could be read, together with an error that wraps
 // ErrMalformed.
 //
 // The table does not change while the kernel runs.

@@ -65,7 +65,7 @@ func TestDmidecode(t *testing.T) {
 	}
 }
 
-// dmidecode runs it on a dump and reads what it prints.
+// dmidecode runs dmidecode on a dump and reads what it prints.
 func dmidecode(t *testing.T, program string, entry, table []byte) []Module {
 	t.Helper()
 	const offset = 32 // where dmidecode --dump-bin puts the table
@@ -96,7 +96,7 @@ func dmidecode(t *testing.T, program string, entry, table []byte) []Module {
 	return modules
 }
 
-// set takes one line of dmidecode's into a module.
+// set puts one line of dmidecode's output into a module.
 func set(m *Module, name, value string) (err error) {
 	word := func() string {
 		if value == "Not Specified" || value == "Unknown" {

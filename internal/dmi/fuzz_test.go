@@ -44,8 +44,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzDevice is the oracle: a device laid out by the specification comes back as
-// it was meant.
+// FuzzDevice is the oracle: a device laid out by the specification is decoded to the
+// values that were put in.
 func FuzzDevice(f *testing.F) {
 	f.Add("DIMM_A1", "P0", uint16(0x7fff), uint32(65536), uint16(4800), uint32(0), byte(0x22))
 	f.Add("", "BANK 0", uint16(0), uint32(0), uint16(0), uint32(0), byte(2))

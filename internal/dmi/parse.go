@@ -16,10 +16,10 @@ const (
 	deviceLen = 0x15 // a Memory Device of SMBIOS 2.1, the shortest there is
 )
 
-// Parse reads the memory modules from an entry point and the table it belongs to.
-// A 3.x table ends with its end-of-table structure. A 2.x entry point has a number of
-// structures, and old firmware puts some behind the end (dmi_decode_table() reads
-// those too). What cannot be understood behind an end is garbage, not a cut table.
+// Parse reads the memory modules from an entry point and the table it belongs to. A
+// 3.x table ends with its end-of-table structure. A 2.x entry point has a number of
+// structures, and old firmware puts some of them after the end (dmi_decode_table()
+// reads those too). What makes no sense after an end is garbage, not a cut table.
 func Parse(entry, table []byte) ([]Module, error) {
 	e32, e64, err := smbios.ParseEntry(entry)
 	if err != nil {
@@ -30,14 +30,14 @@ func Parse(entry, table []byte) ([]Module, error) {
 		t, why := w.next()
 		if why != "" {
 			if !w.ended {
-				w.bad(why)
+				w.addError(why)
 			}
 			break
 		}
 		if t.Type == smbios.TableTypeMemoryDevice {
 			m, err := module(t)
 			if err != nil {
-				w.bad(err.Error())
+				w.addError(err.Error())
 			} else {
 				w.modules = append(w.modules, m)
 			}
@@ -57,13 +57,13 @@ type walk struct {
 	table, rest []byte // rest begins with the structure that is read
 	after       []byte // what follows it
 	number      int    // of the structure, from 0
-	ended       bool   // the end-of-table structure has been
+	ended       bool   // the end-of-table structure was read
 
 	modules []Module
 	errs    []error
 }
 
-// next decodes the structure at rest, or says why there is none.
+// next decodes the structure at rest, or returns why there is none.
 func (w *walk) next() (_ *smbios.Table, why string) {
 	switch {
 	case len(w.rest) < headerLen:
@@ -79,22 +79,22 @@ func (w *walk) next() (_ *smbios.Table, why string) {
 	return t, ""
 }
 
-// maxErrors bounds the errors that are kept of one table.
+// maxErrors bounds how many errors are kept of one table.
 const maxErrors = 8
 
-// bad notes what is wrong with the structure at rest.
-func (w *walk) bad(why string) {
+// addError notes an error in the structure at rest.
+func (w *walk) addError(why string) {
 	if len(w.errs) < maxErrors {
 		w.errs = append(w.errs, fmt.Errorf("DMI: structure %d at byte %d (%x): %s: %w",
 			w.number, len(w.table)-len(w.rest), w.rest[:min(len(w.rest), headerLen)], why, ErrMalformed))
 	}
 }
 
-// Values of a Memory Device that stand for something else than a number.
+// Values of a Memory Device that do not stand for a number.
 const (
 	sizeUnknown    = 0xffff
 	speedUnknown   = 0
-	speedExtended  = 0xffff // Extended Speed has it, since SMBIOS 3.3
+	speedExtended  = 0xffff // the speed is in Extended Speed, since SMBIOS 3.3
 	offExtSpeed    = 0x54
 	offExtConfigMT = 0x58
 )
@@ -136,7 +136,7 @@ func speed(t *smbios.Table, mts uint16, extended int) maybe.Of[uint32] {
 	return maybe.When(n, n != speedUnknown)
 }
 
-// typeName is the type as dmidecode writes it. u-root does not know the newest.
+// typeName returns the type as dmidecode writes it. u-root lacks the newest types.
 func typeName(t smbios.MemoryDeviceType) string {
 	switch t {
 	case 0, smbios.MemoryDeviceTypeUnknown:
@@ -153,8 +153,8 @@ func typeName(t smbios.MemoryDeviceType) string {
 	return t.String()
 }
 
-// text is a string of the firmware; u-root stands words in for the ones that are
-// not there. Vendors pad with blanks.
+// text returns a string of the firmware without its padding; u-root puts words in
+// place of missing strings, which become "".
 func text(s string) string {
 	switch s {
 	case "Not Specified", "<BAD INDEX>":

@@ -118,8 +118,8 @@ func TestParseBroken(t *testing.T) {
 	}
 }
 
-// TestParseBehindTheEnd: a 2.x table may go on behind its end-of-table structure,
-// as far as its number of structures goes; a 3.x table may not.
+// TestParseBehindTheEnd: a 2.x table may continue after its end-of-table structure, as
+// far as its number of structures goes; a 3.x table may not.
 func TestParseBehindTheEnd(t *testing.T) {
 	one := device{locator: "A1", size: 1024, kind: 0x1a, formFactor: 9}.bytes(1, 0)
 	two := device{locator: "B1", size: 2048, kind: 0x1a, formFactor: 9}.bytes(2, 0)
@@ -147,8 +147,8 @@ func TestParseEntry(t *testing.T) {
 	}
 }
 
-// TestParseThousand: a table of 1 000 slots is no trouble, and one of as many broken
-// ones does not make a report of a thousand errors.
+// TestParseThousand: a table of 1 000 slots can be read, and one of 1 000 broken ones
+// does not report a thousand errors.
 func TestParseThousand(t *testing.T) {
 	var good, bad []byte
 	for i := range 1000 {

@@ -99,8 +99,8 @@ func checksum(b []byte) byte {
 	return -sum
 }
 
-// moved returns an entry point that says the table is at that offset, as a dump of
-// dmidecode has it.
+// moved returns an entry point that says that the table is at that offset, as in a
+// dump made by dmidecode.
 func moved(entry []byte, offset uint32) []byte {
 	b := append([]byte(nil), entry...)
 	if b[3] == '3' {

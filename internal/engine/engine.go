@@ -1,7 +1,7 @@
 // Package engine holds what a program needs to look at the machine again and again: a
 // collector, the Deriver that gives its Samples a meaning, and a load of eptop's own.
-// They belong together: a look while connections are opened must not disturb what is
-// measured, and a load is planned from what a look has found.
+// The three belong together: a look must not disturb what is measured while
+// connections are opened, and a load is planned from what a look has found.
 package engine
 
 import (
@@ -23,13 +23,13 @@ import (
 // Options say where to look, how gently, and what to keep of it.
 type Options struct {
 	collect.Options
-	// PIDs are the only processes of every Snapshot; without any, none is left out.
-	// New fails where one of them cannot be looked at.
+	// PIDs, where there are any, are the only processes of every Snapshot. New fails
+	// where one of them cannot be looked at.
 	PIDs []int
-	// User is the UID whose processes alone are kept, and those of a look's Focus.
-	// It is of no effect beside PIDs.
+	// User is the UID whose processes alone are kept, besides those of a look's Focus.
+	// It has no effect where there are PIDs.
 	User maybe.Of[int]
-	// Once says that there will be one look: the memory it takes is not given back
+	// Once says that there will be one look only: the memory it took is not returned
 	// before the end.
 	Once bool
 }
@@ -38,11 +38,11 @@ type Options struct {
 // goroutine.
 type Engine struct {
 	opts Options
-	// life ends with Close, and every look with it.
+	// life ends with Close and ends every look then.
 	life context.Context
 	end  context.CancelFunc
-	// load is the latest, nil before the first. It is read without mu: how far a load
-	// is can be asked while a slow look is under way.
+	// load is the latest one, nil before the first. It is read without mu, so that its
+	// progress can be asked for while a slow look is under way.
 	load atomic.Pointer[load]
 
 	mu        sync.Mutex // held by one look, or by one start of a load
@@ -51,13 +51,13 @@ type Engine struct {
 	looked    bool
 }
 
-// Why no load is started.
+// The reasons why no load is started.
 var (
 	ErrLoading = errors.New("a load is open already: drain it first")
 	ErrClosed  = errors.New("eptop is about to end")
 )
 
-// New checks where to look, and that opts.PIDs can be looked at.
+// New checks that the options can be met, opts.PIDs included.
 func New(opts Options) (*Engine, error) {
 	c, err := collect.New(opts.Options)
 	if err != nil {
@@ -81,15 +81,15 @@ func (e *Engine) Attach(pid int) error {
 	return e.collector.Attach(pid)
 }
 
-// Live reports whether it looks at this machine, and not at a captured tree: a load can
-// be opened on the former alone.
+// Live reports whether the engine looks at this machine, and not at a captured tree:
+// only there can a load be opened.
 func (e *Engine) Live() bool { return e.collector.Live() }
 
-// Look looks at the machine once. It may return a Snapshot and an error: then a process
-// of the focus is not in the Snapshot, and the error says why. Once ctx ends, or the
-// engine is closed, Look returns the context's error at the next step of the look.
-// Looks are quiet while connections are opened or closed, whatever the focus says: what
-// is being measured is not to be disturbed.
+// Look looks at the machine once. It may return both a Snapshot and an error: then a
+// process of the focus is not in the Snapshot, and the error says why. Once ctx ends,
+// or the engine is closed, Look returns the context's error at the next step of the
+// look. While connections are opened or closed all looks are quiet, whatever the focus
+// says, so as not to disturb what is being measured.
 func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -101,7 +101,7 @@ func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, 
 	}
 	focus.PIDs = slices.Concat(e.opts.PIDs, focus.PIDs)
 	load := e.load.Load()
-	focus.Quiet = focus.Quiet || load != nil && changing(load.Status())
+	focus.Quiet = focus.Quiet || load != nil && isChanging(load.Status())
 	sample, err := e.collector.Look(ctx, focus)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, 
 	return e.restrict(snap, focus), err
 }
 
-// restrict leaves out the processes that are not wanted.
+// restrict removes the processes that are not wanted.
 func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapshot {
 	user, one := e.opts.User.Get()
 	switch {
@@ -133,11 +133,11 @@ func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapsh
 	return snap
 }
 
-// Start opens what plan says, and measures it meanwhile. The load before must be
-// drained. Start looks at the machine for what connections take on this kernel; it does
-// not wait for connections.
+// Start begins to open what plan says, and to measure it. An earlier load must be
+// drained. Start looks at the machine to learn what connections take on this kernel;
+// it does not wait for connections.
 func (e *Engine) Start(plan model.LoadPlan) error {
-	if err := e.startable(plan); err != nil {
+	if err := e.checkStart(plan); err != nil {
 		return err
 	}
 	costs, err := e.Look(e.life, model.Focus{Limits: true})
@@ -148,25 +148,25 @@ func (e *Engine) Start(plan model.LoadPlan) error {
 	return err
 }
 
-// startable says why plan cannot be started now.
-func (e *Engine) startable(plan model.LoadPlan) error {
+// checkStart returns why plan cannot be started now.
+func (e *Engine) checkStart(plan model.LoadPlan) error {
 	if err := plan.Check(); err != nil {
 		return err
 	}
 	if e.life.Err() != nil {
 		return ErrClosed
 	}
-	if load := e.load.Load(); load != nil && loaded(load.Status()) {
+	if load := e.load.Load(); load != nil && isLoaded(load.Status()) {
 		return ErrLoading
 	}
 	return nil
 }
 
-// begin makes what open opens the load of the engine, in place of a drained one.
+// begin calls open and makes the result the engine's load, in place of a drained one.
 func (e *Engine) begin(plan model.LoadPlan, open func() (opener, error)) (opener, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.startable(plan); err != nil {
+	if err := e.checkStart(plan); err != nil {
 		return nil, err
 	}
 	if err := e.closeLoad(); err != nil {
@@ -177,21 +177,21 @@ func (e *Engine) begin(plan model.LoadPlan, open func() (opener, error)) (opener
 		return nil, err
 	}
 	e.load.Store(&load{o})
-	// Close may have looked for a load just before.
+	// Close may have looked for a load just before this one was stored.
 	if e.life.Err() != nil {
 		return nil, errors.Join(ErrClosed, o.Close())
 	}
 	return o, nil
 }
 
-// Set makes n the number of connections that are to be open.
+// Set makes n the number of connections to hold.
 func (e *Engine) Set(n int64) {
 	if l := e.load.Load(); l != nil {
 		l.Set(n)
 	}
 }
 
-// Load returns how far the load is; nil before the first start.
+// Load returns the state of the load; nil before the first start.
 func (e *Engine) Load() *model.Load {
 	if l := e.load.Load(); l != nil {
 		return l.Load()
@@ -199,9 +199,10 @@ func (e *Engine) Load() *model.Load {
 	return nil
 }
 
-// Close ends the look under way, closes all connections, and waits for the latter.
-// Nothing starts any more. It does not wait for a kernel that does not answer a look:
-// the files that the look reads from are closed with the program.
+// Close ends the look under way, closes all connections, and waits for the
+// connections. Nothing can be started afterwards. Close does not wait for a kernel
+// that does not answer a look: the files that the look reads are closed with the
+// program.
 func (e *Engine) Close() error {
 	e.end()
 	err := e.closeLoad()

@@ -9,15 +9,16 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// opener opens, holds and closes connections: a measure.Experiment, or an unmeasured.
+// opener opens, holds and closes connections: it is a measure.Experiment or an
+// unmeasured.
 type opener interface {
-	// Set makes n the number of connections that are to be open; Settled waits until
-	// they are, or cannot be.
+	// Set makes n the number of connections to hold; Settled waits until that many are
+	// open, or until no more can be.
 	Set(n int64)
 	Settled(ctx context.Context) error
 	Status() model.LoadStatus
 	Load() *model.Load
-	// Close closes all connections, ends all workers, and waits for that. It may be
+	// Close closes all connections, ends all workers and waits for them. It may be
 	// called again.
 	Close() error
 }
@@ -25,8 +26,8 @@ type opener interface {
 // load is the opener behind a pointer that is read and written atomically.
 type load struct{ opener }
 
-// unmeasured is a generator alone: it opens as fast as it goes, and counts no slab
-// objects meanwhile.
+// unmeasured is a generator alone: it opens as fast as it can, and counts no slab
+// objects.
 type unmeasured struct {
 	*loadgen.Generator
 	plan model.LoadPlan
@@ -46,8 +47,8 @@ func (u unmeasured) Load() *model.Load {
 	return &model.Load{Plan: u.plan, Time: time.Now(), Status: u.Status()}
 }
 
-// loaded reports whether there are connections, or there are to be.
-func loaded(s model.LoadStatus) bool { return s.Phase != model.LoadDrained || s.Wanted > 0 }
+// isLoaded reports whether there are connections, or connections are wanted.
+func isLoaded(s model.LoadStatus) bool { return s.Phase != model.LoadDrained || s.Wanted > 0 }
 
-// changing reports whether connections are being opened or closed.
-func changing(s model.LoadStatus) bool { return loaded(s) && s.Phase != model.LoadHolding }
+// isChanging reports whether connections are being opened or closed.
+func isChanging(s model.LoadStatus) bool { return isLoaded(s) && s.Phase != model.LoadHolding }

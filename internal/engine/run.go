@@ -12,29 +12,30 @@ import (
 // Run is a load from its first connection to its last: opened, held, and closed again.
 type Run struct {
 	Plan model.LoadPlan
-	// Hold is how long the connections are held; negative is until the context ends.
+	// Hold is how long the connections are held; a negative time lasts until the context
+	// ends.
 	Hold     time.Duration
 	Progress Progress
 	// Every is how often Progress.Opening is called.
 	Every time.Duration
 }
 
-// Progress is told how a run goes, by one goroutine.
+// Progress hears from one goroutine how a run goes.
 type Progress interface {
 	// Planned is called before anything is opened. Its error ends the run.
 	Planned(model.LoadPlan, model.Preflight) error
-	// Opening is called again and again while connections are opened; Opened once
-	// they are, or no more can be.
+	// Opening is called repeatedly while connections are opened, Opened once they are
+	// open or no more can be.
 	Opening(model.LoadStatus)
 	Opened(model.LoadStatus)
-	// Lost is called when connections that were held have ended with their worker.
+	// Lost is called when held connections have ended with their worker.
 	Lost(model.LoadStatus)
 	// Closing is called when the closing begins, after an interruption too.
 	Closing()
 }
 
 // RunLoad opens, holds and closes connections, and measures nothing. A run that ctx
-// has ended early has a result too, beside the context's error.
+// has ended early returns a result as well as the context's error.
 func (e *Engine) RunLoad(ctx context.Context, r Run) (*model.LoadResult, error) {
 	p, err := e.run(ctx, r, func(*model.Snapshot) (opener, error) { return openUnmeasured(r.Plan) })
 	if p == nil {
@@ -49,7 +50,7 @@ func (e *Engine) RunLoad(ctx context.Context, r Run) (*model.LoadResult, error) 
 }
 
 // Measure does the same in steps, and measures what a connection costs. It fails where
-// that cannot be measured.
+// the cost cannot be measured.
 func (e *Engine) Measure(ctx context.Context, r Run) (*model.Measurement, error) {
 	var x *measure.Experiment
 	p, err := e.run(ctx, r, func(costs *model.Snapshot) (_ opener, err error) {
@@ -79,7 +80,7 @@ func problem(x *measure.Experiment) error {
 
 // passage is how a run went.
 type passage struct {
-	costs     *model.Snapshot // of the look before it
+	costs     *model.Snapshot // from the look before the opening
 	preflight model.Preflight
 	opened    model.LoadStatus // when the opening had ended
 	held      model.LoadStatus // when the closing began
@@ -88,8 +89,8 @@ type passage struct {
 }
 
 // run looks what connections take and how many will fit, opens what is planned, holds
-// it and closes it. The passage is nil where it was not gone to its end; where ctx has
-// cut it short it is there beside the error.
+// it and closes it. It returns a nil passage where it could not complete that; where
+// ctx has cut the run short it returns both the passage and the error.
 func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot) (opener, error)) (*passage, error) {
 	costs, err := e.Look(ctx, model.Focus{Limits: true})
 	if err != nil {
@@ -117,7 +118,7 @@ func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot
 	r.Progress.Closing()
 	start = time.Now()
 	o.Set(0)
-	// What an interrupted run has opened is closed before it has a result.
+	// What an interrupted run has opened is closed before the run has a result.
 	if err := o.Settled(context.WithoutCancel(ctx)); err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot
 	return p, interrupted
 }
 
-// follow tells how far the opening is until it has ended.
+// follow reports the progress of the opening until it has ended.
 func (r Run) follow(ctx context.Context, o opener) error {
 	settled := make(chan error, 1)
 	go func() { settled <- o.Settled(ctx) }()
@@ -141,7 +142,7 @@ func (r Run) follow(ctx context.Context, o opener) error {
 	}
 }
 
-// lossEach is how often a held load is looked at for workers that died.
+// lossEach is how often a held load is checked for workers that died.
 const lossEach = time.Second
 
 // hold waits as long as the connections are to be held, and reports losses after the

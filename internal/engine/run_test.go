@@ -12,33 +12,36 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// recorder notes what a run tells, and does something when it holds.
+// recorder notes what a run reports, and does something when the run holds.
 type recorder struct {
-	told  []string
+	calls []string
 	held  func(model.LoadStatus)
 	lost  model.LoadStatus
 	first error // of Planned
 }
 
-func (r *recorder) tell(what string) {
-	if what != "opening" || !slices.Contains(r.told, what) {
-		r.told = append(r.told, what)
+func (r *recorder) record(what string) {
+	if what != "opening" || !slices.Contains(r.calls, what) {
+		r.calls = append(r.calls, what)
 	}
 }
 
-func (r *recorder) Planned(model.LoadPlan, model.Preflight) error { r.tell("planned"); return r.first }
-func (r *recorder) Opening(model.LoadStatus)                      { r.tell("opening") }
-func (r *recorder) Closing()                                      { r.tell("closing") }
+func (r *recorder) Planned(model.LoadPlan, model.Preflight) error {
+	r.record("planned")
+	return r.first
+}
+func (r *recorder) Opening(model.LoadStatus) { r.record("opening") }
+func (r *recorder) Closing()                 { r.record("closing") }
 
 func (r *recorder) Opened(s model.LoadStatus) {
-	r.tell("opened")
+	r.record("opened")
 	if r.held != nil {
 		r.held(s)
 	}
 }
 
 func (r *recorder) Lost(s model.LoadStatus) {
-	r.tell("lost")
+	r.record("lost")
 	r.lost = s
 }
 
@@ -55,19 +58,20 @@ func TestRunLoad(t *testing.T) {
 		got.OpenSeconds < 0.1 || got.HeldSeconds <= 0 || got.DrainSeconds <= 0 || got.Preflight.PerPair == 0 {
 		t.Errorf("%+v", got)
 	}
-	if want := []string{"planned", "opening", "opened", "closing"}; !slices.Equal(r.told, want) {
-		t.Errorf("it told %q, want %q", r.told, want)
+	if want := []string{"planned", "opening", "opened", "closing"}; !slices.Equal(r.calls, want) {
+		t.Errorf("the run reported %q, want %q", r.calls, want)
 	}
-	if l := e.Load(); loaded(l.Status) {
+	if l := e.Load(); isLoaded(l.Status) {
 		t.Errorf("after it: %+v", l)
 	}
-	// The next one finds the engine free.
+	// The next run finds the engine free.
 	if _, err := e.RunLoad(t.Context(), Run{Plan: plan(1), Progress: r, Every: time.Second}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestRunLoadInterrupted: what was opened until then is a result, and all is closed.
+// TestRunLoadInterrupted: what was opened before the interruption is a result, and all
+// is closed.
 func TestRunLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &recorder{held: func(model.LoadStatus) { cancel() }}
@@ -76,13 +80,14 @@ func TestRunLoadInterrupted(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || got == nil || got.Opened != 40 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if l := e.Load(); loaded(l.Status) {
+	if l := e.Load(); isLoaded(l.Status) {
 		t.Errorf("after it: %+v", l)
 	}
 }
 
-// TestRunLoadTellsLosses: a worker that was killed is told while the rest is held.
-func TestRunLoadTellsLosses(t *testing.T) {
+// TestRunLoadReportsLosses: a worker that was killed is reported while the rest is
+// held.
+func TestRunLoadReportsLosses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := &recorder{held: func(s model.LoadStatus) {
@@ -98,7 +103,7 @@ func TestRunLoadTellsLosses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.lost.Lost != 15 || got.Lost != 15 || got.OpenAtEnd != 15 || got.LastLoss == "" {
-		t.Errorf("lost %d by what was told; %+v", r.lost.Lost, got)
+		t.Errorf("lost %d as reported; %+v", r.lost.Lost, got)
 	}
 }
 
@@ -116,7 +121,7 @@ func TestRunFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := e.Measure(t.Context(), Run{Plan: plan(9), Progress: &recorder{}}); got != nil || !errors.Is(err, ErrLoading) {
-		t.Errorf("beside another load: %v, %v", got, err)
+		t.Errorf("during another load: %v, %v", got, err)
 	}
 }
 
@@ -133,7 +138,7 @@ func TestMeasure(t *testing.T) {
 	if got.Schema != model.MeasureSchema || got.Opened != 2000 || got.Readings == 0 || !got.DrainedToBaseline.Known || got.Kernel == "" {
 		t.Errorf("%+v", got)
 	}
-	if want := []string{"planned", "opened", "closing"}; !slices.Equal(r.told, want) {
-		t.Errorf("it told %q, want %q", r.told, want)
+	if want := []string{"planned", "opened", "closing"}; !slices.Equal(r.calls, want) {
+		t.Errorf("the run reported %q, want %q", r.calls, want)
 	}
 }

@@ -85,7 +85,7 @@ func (d *decoder) signed() int64 {
 	return take(d, v, n)
 }
 
-// take goes on behind a number of n bytes, which are 0 or fewer where there is none.
+// take skips a number of n bytes, which are 0 or fewer where there is none.
 func take[T any](d *decoder, v T, n int) T {
 	if n <= 0 {
 		d.ok, d.b = false, nil

@@ -4,8 +4,8 @@ package epoll
 type FD struct {
 	Num  int32
 	Kind Kind
-	// Ino is the inode number for a socket and a pipe, which their links
-	// ("socket:[N]", "pipe:[N]") tell; 0 for everything else.
+	// Ino is the inode number of a socket or a pipe, from its link ("socket:[N]",
+	// "pipe:[N]"); 0 for everything else.
 	Ino uint64
 }
 

@@ -18,10 +18,10 @@ type device struct {
 }
 
 // ownDevices learns the device numbers from descriptors that it opens and closes
-// again: a socket for sockfs, a pipe for pipefs, an eventfd for anon_inodefs, a
-// pidfd for pidfs (since Linux 6.9; an anonymous inode before). The kernel gives
-// these numbers at boot in the order of registration. What cannot be opened, in a
-// sandbox perhaps, stays unknown.
+// again: a socket for sockfs, a pipe for pipefs, an eventfd for anon_inodefs, a pidfd
+// for pidfs (since Linux 6.9; an anonymous inode before). The kernel assigns these
+// numbers at boot in the order of registration. What cannot be opened, in a sandbox
+// perhaps, stays unknown.
 func ownDevices() devices {
 	var d devices
 	add := func(kind epoll.Kind, fd int, err error) {
@@ -59,7 +59,7 @@ func kernelDev(dev uint64) uint32 {
 	return unix.Major(dev)<<20 | unix.Minor(dev)
 }
 
-// kind tells what lives on a device, KindUnknown where that was not learned.
+// kind returns what lives on a device; KindUnknown where that was not learned.
 func (d devices) kind(sdev uint32) epoll.Kind {
 	for _, dev := range d {
 		if dev.sdev == sdev {
@@ -69,8 +69,8 @@ func (d devices) kind(sdev uint32) epoll.Kind {
 	return epoll.KindUnknown
 }
 
-// mayBe reports whether a watch on a device can be what a link says a descriptor
-// is.
+// mayBe reports whether a watch on a device can be of the kind that the link of a
+// descriptor says.
 func (d devices) mayBe(sdev uint32, link epoll.Kind) bool {
 	switch on := d.kind(sdev); on {
 	case epoll.KindSocket, epoll.KindPipe, epoll.KindPidfd:
@@ -82,7 +82,7 @@ func (d devices) mayBe(sdev uint32, link epoll.Kind) bool {
 		}
 		return true
 	}
-	// A device that was not learned: a real file system where others were.
+	// This device was not learned: it is a real file system, if others were learned.
 	for _, dev := range d {
 		if dev.kind == link || dev.kind == epoll.KindAnon && onAnonInode(link) {
 			return false

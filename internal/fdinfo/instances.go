@@ -8,31 +8,6 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// Sharing says how many processes hold an epoll instance.
-type Sharing uint8
-
-const (
-	// SharingUnknown: kcmp(2) could not compare the holder with others.
-	SharingUnknown Sharing = iota
-	// Unshared: one process holds it, perhaps under several descriptors.
-	Unshared
-	// Shared: several processes hold it, as after a fork.
-	Shared
-)
-
-// String returns the state as a lower-case word.
-func (s Sharing) String() string {
-	switch s {
-	case SharingUnknown:
-		return "unknown"
-	case Unshared:
-		return "unshared"
-	case Shared:
-		return "shared"
-	}
-	return "invalid"
-}
-
 // Instance is one epoll instance and those who hold it.
 type Instance struct {
 	// Holders in the order they were added. It has at least one.
@@ -42,26 +17,12 @@ type Instance struct {
 	Comparable bool
 }
 
-// Sharing tells whether several processes hold the instance, as far as the
-// holders that were added tell.
-func (i *Instance) Sharing() Sharing {
-	for _, h := range i.Holders[1:] {
-		if h.PID != i.Holders[0].PID {
-			return Shared
-		}
-	}
-	if !i.Comparable {
-		return SharingUnknown
-	}
-	return Unshared
-}
-
 // Instances groups the holders of epolls by instance. It keeps the instances in
 // the order of kcmp(2), so that n holders take about n log n calls.
 type Instances struct {
-	compare func(a, b epoll.Holder) (Order, error)
-	sorted  []Instance
-	apart   []Instance // those that cannot be compared
+	compare      func(a, b epoll.Holder) (Order, error)
+	sorted       []Instance
+	incomparable []Instance // those that cannot be compared
 }
 
 // NewInstances returns an empty set.
@@ -69,15 +30,15 @@ func (f *FS) NewInstances() *Instances {
 	return &Instances{compare: f.Compare}
 }
 
-// Add puts a holder to the instance it refers to. A holder that may not be
-// compared becomes an instance of its own that is not Comparable. The error is
-// fs.ErrNotExist when the holder is gone, and any other that kcmp does not return
-// for a reason of permission or support; the holder is not added then.
+// Add adds a holder to the instance it refers to. A holder that may not be compared
+// becomes an instance of its own that is not Comparable. Add returns fs.ErrNotExist
+// when the holder is gone, and any error of kcmp that has no reason of permission or
+// support; it does not add the holder then.
 func (in *Instances) Add(h epoll.Holder) error {
 	_, err := in.compare(h, h)
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
-		in.apart = append(in.apart, Instance{Holders: []epoll.Holder{h}})
+		in.incomparable = append(in.incomparable, Instance{Holders: []epoll.Holder{h}})
 		return nil
 	case err != nil:
 		return err
@@ -93,7 +54,7 @@ func (in *Instances) Add(h epoll.Holder) error {
 			}
 			// Nobody holds that instance any more, and without its place in the order
 			// it only stands in the way.
-			in.apart = append(in.apart, in.sorted[mid])
+			in.incomparable = append(in.incomparable, in.sorted[mid])
 			in.sorted = slices.Delete(in.sorted, mid, mid+1)
 			high--
 		case err != nil:
@@ -111,7 +72,7 @@ func (in *Instances) Add(h epoll.Holder) error {
 	return nil
 }
 
-// compareWith compares with the first holder of an instance that still exists.
+// compareWith compares h with the first holder of an instance that still exists.
 func (in *Instances) compareWith(h epoll.Holder, i int) (order Order, err error) {
 	for _, other := range in.sorted[i].Holders {
 		if order, err = in.compare(h, other); !isGone(err) {
@@ -121,8 +82,8 @@ func (in *Instances) compareWith(h epoll.Holder, i int) (order Order, err error)
 	return Unordered, err
 }
 
-// All returns the instances, those that cannot be compared last. The slice is
-// the caller's, the holders are not to be changed.
+// All returns the instances; those that cannot be compared come last. The slice
+// belongs to the caller; the holders must not be changed.
 func (in *Instances) All() []Instance {
-	return slices.Concat(in.sorted, in.apart)
+	return slices.Concat(in.sorted, in.incomparable)
 }

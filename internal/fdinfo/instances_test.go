@@ -15,7 +15,7 @@ import (
 )
 
 // TestForkShares has a child hold an epoll of this process: one instance, whose
-// watches are stale in the eyes of the child alone.
+// watches look stale to the child only.
 func TestForkShares(t *testing.T) {
 	f := live(t)
 	epfd, other := newEpoll(t), newEpoll(t)
@@ -51,8 +51,8 @@ func TestForkShares(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	for _, i := range all {
-		if n := len(i.Holders); n == 3 && i.Sharing() != Shared || n == 1 && i.Sharing() != Unshared {
-			t.Errorf("%+v: %v", i, i.Sharing())
+		if n := len(i.Holders); n == 3 && sharing(i) != "shared" || n == 1 && sharing(i) != "unshared" {
+			t.Errorf("%+v: %v", i, sharing(i))
 		}
 	}
 
@@ -68,11 +68,11 @@ func TestForkShares(t *testing.T) {
 		t.Errorf("the child has the epolls %d", childs.Epolls)
 	}
 	var r Reader
-	watches, _, err := r.Read(f, pid, 3, nil)
+	watches, _, err := readEpoll(&r, f, pid, 3, nil)
 	if err != nil || len(watches) != 2 {
 		t.Fatalf("%d watches, %v", len(watches), err)
 	}
-	if stats := f.Judge(pid, 3, watches, &childs, time.Minute); stats.Stale != 2 {
+	if stats := judgeAlone(f, pid, 3, watches, &childs, time.Minute); stats.Stale != 2 {
 		t.Errorf("in the eyes of the child alone: %+v", stats)
 	}
 	views := []View{{theirs, &childs}, {mine, &own}}
@@ -88,8 +88,8 @@ func TestForkShares(t *testing.T) {
 	}
 }
 
-// order is a kcmp over made-up instances: holders of the same one have the same
-// remainder of FD by kinds.
+// order is a kcmp over invented instances: holders of the same instance have the same
+// remainder of FD divided by kinds.
 type order struct {
 	kinds int
 	rank  []int
@@ -136,8 +136,8 @@ func TestInstances(t *testing.T) {
 				t.Errorf("%+v in one instance", i.Holders)
 			}
 		}
-		if i.Sharing() != Shared {
-			t.Errorf("%+v: %v", i.Holders, i.Sharing())
+		if sharing(i) != "shared" {
+			t.Errorf("%+v: %v", i.Holders, sharing(i))
 		}
 	}
 }
@@ -150,16 +150,16 @@ func TestInstancesDenied(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var got []Sharing
+	var got []string
 	for _, i := range in.All() {
-		got = append(got, i.Sharing())
+		got = append(got, sharing(i))
 	}
 	if fmt.Sprint(got) != "[unshared unknown unknown]" {
 		t.Error(got)
 	}
 }
 
-// TestInstancesGone has holders end while others are added.
+// TestInstancesGone ends holders while others are added.
 func TestInstancesGone(t *testing.T) {
 	o := order{kinds: 10, rank: rand.Perm(10), gone: map[epoll.Holder]bool{}}
 	in := Instances{compare: o.compare}
@@ -193,7 +193,7 @@ func TestInstancesGone(t *testing.T) {
 		switch {
 		case last.PID == 1:
 			ended++
-		case i.Sharing() == Shared:
+		case sharing(i) == "shared":
 			shared++
 		}
 	}

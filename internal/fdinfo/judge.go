@@ -13,11 +13,11 @@ type View struct {
 	FDs *Listing
 }
 
-// JudgeStats says what [FS.Judge] found out and what it cost.
+// JudgeStats says what [FS.JudgeShared] found out and what it cost.
 type JudgeStats struct {
 	Current  int // watches proven to be what their descriptor is
 	Stale    int // watches whose descriptor is closed or another file
-	Unproven int // watches that could not be told, or not within the bounds
+	Unproven int // watches about which nothing could be found out, or not within the bounds
 	Verified int // watches that were asked about one by one
 	// Took is the time spent in kcmp(2), which holds the target's ep->mtx like a
 	// read of fdinfo does: add it to the stall.
@@ -27,30 +27,22 @@ type JudgeStats struct {
 // maxVerify bounds how many watches one call asks about one by one.
 const maxVerify = 1024
 
-// Judge sets Link and Kind of every watch of the epoll that is descriptor epfd of
-// a process. watches are all that one read of its fdinfo returned, in that
-// order; l is a listing of the process's descriptors, of about the same time or
-// nil. budget bounds the time spent in kcmp(2).
+// JudgeShared sets Link and Kind of every watch of an epoll. views are all its
+// holders: a watch that one of them added can look stale to another. A watch is
+// Current when it is for any of them, and Stale when it is for none. watches are all
+// that one read of the epoll's fdinfo returned, in that order. budget bounds the time
+// spent in kcmp(2).
 //
-// An instance that several processes hold needs [FS.JudgeShared]: a watch that one
-// of them added can look stale to another.
-func (f *FS) Judge(pid, epfd int, watches []epoll.Watch, l *Listing, budget time.Duration) JudgeStats {
-	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, watches, budget)
-}
-
-// JudgeShared is [FS.Judge] for an instance with several holders. A watch is
-// Current when it is for any of them, and Stale when it is for none.
-//
-// The inode number of a socket identifies it, so a socket that the listing has
-// under the same number is Current at no cost. Everything else is a suspect and
-// asked about one by one, those first that no listing has:
+// The inode number of a socket identifies it, so a socket that the listing has under
+// the same number is Current at no cost. Everything else is a suspect that has to be
+// asked about individually, first those that no listing has:
 //
 //   - with kcmp(2) and KCMP_EPOLL_TFD (since Linux 4.13), which compares the
-//     watched file with the one that is open now, and tells whether the watch
-//     still stands. It walks the tree of the epoll under ep->mtx. What the budget
+//     watched file with the one that is open now, and finds out whether the watch
+//     still exists. It walks the tree of the epoll under ep->mtx. What the budget
 //     or maxVerify leaves over stays Unproven; a budget that is not 0 always
 //     suffices for a small epoll.
-//   - where kcmp is not to be had (another PID namespace, a seccomp filter, a
+//   - where kcmp cannot be used (another PID namespace, a seccomp filter, a
 //     captured tree) by the link of the descriptor: absent or another inode is
 //     Stale, although the watch may have gone with it since; the same inode is
 //     Unproven for all but sockets.
@@ -75,7 +67,7 @@ type judge struct {
 	budget  time.Duration
 	suspects
 	stats JudgeStats
-	calls int // of kcmp that walked the tree, for the mean time of one
+	calls int // of kcmp that walked the tree, from which the mean time of one follows
 }
 
 type viewState struct {
@@ -84,7 +76,7 @@ type viewState struct {
 	gone   bool // the process or its epoll is no more
 }
 
-// suspects are the watches to ask about, by how much the answer is worth.
+// suspects are the watches to ask about, sorted by how much the answer is worth.
 type suspects [4][]suspect
 
 // What a suspect is suspected of.
@@ -101,7 +93,7 @@ type suspect struct {
 	kind  epoll.Kind // what the descriptor is where it is the watched file
 }
 
-// learnSockets finds the device number of sockets in a captured tree: that of a
+// learnSockets finds the device number of sockets in a captured tree: it is that of a
 // watch whose number and inode a listing has as a socket.
 func (j *judge) learnSockets() devices {
 	for i := range j.watches {
@@ -153,8 +145,8 @@ func (j *judge) compareListings() {
 	}
 }
 
-// inListings looks for a watch in the listings. It sets Link where a socket
-// proves it, and otherwise returns what to suspect the watch of.
+// inListings looks for a watch in the listings. It sets Link where a socket proves it,
+// and otherwise returns the reason to suspect the watch.
 func (j *judge) inListings(w *epoll.Watch) (sort int, kind epoll.Kind) {
 	sort = absent
 	for v := range j.views {
@@ -189,9 +181,8 @@ const (
 	proven
 )
 
-// sameFile tells whether a descriptor can be the watched file: for a socket the
-// inode decides, for a pipe it is shared by both ends, and the rest have none in
-// the link.
+// sameFile says whether a descriptor can be the watched file: a socket's inode
+// decides, a pipe's is shared by both ends, and the links of all others name no inode.
 func (j *judge) sameFile(w *epoll.Watch, fd epoll.FD) sameness {
 	if !w.HasInode {
 		return possible
@@ -213,8 +204,8 @@ func (j *judge) sameFile(w *epoll.Watch, fd epoll.FD) sameness {
 	return possible
 }
 
-// numberSet is a set of descriptor numbers: bits for the usual ones, a map for
-// those that only a forged file has.
+// numberSet is a set of descriptor numbers: bits for the usual ones, a map for those
+// that only a forged file has.
 type numberSet struct {
 	bits []uint64
 	far  map[int32]bool
@@ -222,7 +213,7 @@ type numberSet struct {
 
 const maxNumberBits = 1 << 26
 
-// add reports whether n is new.
+// add adds n and reports whether it is new.
 func (s *numberSet) add(n int32) bool {
 	if s.has(n) {
 		return false

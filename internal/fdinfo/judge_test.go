@@ -21,7 +21,7 @@ func reopen(t *testing.T, fd, other int) {
 	}
 }
 
-// links counts the watches of a descriptor by what is known of them.
+// links counts the watches of a descriptor by their Link.
 func links(watches []epoll.Watch, fd int) (current, stale, unproven int) {
 	for _, w := range watches {
 		if int(w.TFD) != fd {
@@ -46,7 +46,7 @@ func wantLinks(t *testing.T, watches []epoll.Watch, fd, current, stale, unproven
 	}
 }
 
-// withoutKcmp is a procfs whose PIDs are not to be given to kcmp.
+// withoutKcmp is a procfs whose PIDs must not be given to kcmp.
 func withoutKcmp(t *testing.T) *FS {
 	t.Helper()
 	f, err := NewFS("/proc")
@@ -154,13 +154,13 @@ func TestListingOfAnotherTime(t *testing.T) {
 	must(t, pair[1], nil)
 	watch(t, epfd, closed, epoll.In)
 	var r Reader
-	watches, _, err := r.Read(f, os.Getpid(), epfd, nil)
+	watches, _, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unix.Close(closed) // no duplicate: the watch goes with it
 	for name, l := range map[string]*Listing{"before": &before, "none": nil} {
-		f.Judge(os.Getpid(), epfd, watches, l, time.Minute)
+		judgeAlone(f, os.Getpid(), epfd, watches, l, time.Minute)
 		t.Log("listing:", name)
 		wantLinks(t, watches, opened, 1, 0, 0)
 		wantLinks(t, watches, closed, 0, 0, 1)
@@ -197,7 +197,7 @@ func TestWithoutBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats := f.Judge(os.Getpid(), epfd, watches, &l, 0)
+	stats := judgeAlone(f, os.Getpid(), epfd, watches, &l, 0)
 	if (stats != JudgeStats{Current: 1, Unproven: 1}) {
 		t.Errorf("%+v", stats)
 	}
@@ -205,8 +205,8 @@ func TestWithoutBudget(t *testing.T) {
 	wantLinks(t, watches, event, 0, 0, 1)
 }
 
-// TestSlowCall has had one call that took all the time there is: a small epoll is
-// judged all the same, a large one is not.
+// TestSlowCall: after one call that took all the time there is, a small epoll is
+// judged all the same, and a large one is not.
 func TestSlowCall(t *testing.T) {
 	for _, tt := range []struct {
 		watches int
@@ -222,13 +222,13 @@ func TestSlowCall(t *testing.T) {
 	} {
 		j := judge{views: make([]viewState, 1), watches: make([]epoll.Watch, tt.watches), budget: tt.budget, calls: 1}
 		j.stats.Took = 5 * time.Millisecond
-		if got := j.exhausted(); got != tt.want {
+		if got := j.isExhausted(); got != tt.want {
 			t.Errorf("%d watches, %v: exhausted is %v, want %v", tt.watches, tt.budget, got, tt.want)
 		}
 	}
 }
 
-// TestManyStale has more stale watches than one call asks about.
+// TestManyStale has more stale watches than one call can ask about.
 func TestManyStale(t *testing.T) {
 	f := live(t)
 	epfd := newEpoll(t)
@@ -277,7 +277,7 @@ func TestLongFile(t *testing.T) {
 		sum += fd
 	}
 	var r Reader
-	watches, took, err := r.Read(f, os.Getpid(), epfd, nil)
+	watches, took, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

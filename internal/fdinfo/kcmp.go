@@ -20,7 +20,7 @@ const (
 	Equal     Order = 0 // the same open file
 	Less      Order = 1 // the first comes before the second
 	Greater   Order = 2 // the first comes after the second
-	Unordered Order = 3 // not the same, and not to be sorted
+	Unordered Order = 3 // not the same, and without an order
 )
 
 // From include/uapi/linux/kcmp.h.
@@ -36,9 +36,9 @@ type epollSlot struct {
 	toff uint32 // which of the watches of that number, in fdinfo's order
 }
 
-// Compare tells whether two descriptors are one open file (kcmp(2) with
-// KCMP_FILE, kernel/kcmp.c). It is the only way to tell epoll instances apart,
-// which all have the same inode.
+// Compare says whether two descriptors are one open file (kcmp(2) with KCMP_FILE,
+// kernel/kcmp.c). Nothing else distinguishes epoll instances: all of them have the
+// same inode.
 //
 // Errors are fs.ErrNotExist when a process or descriptor is gone,
 // fs.ErrPermission when it may not be looked at (PTRACE_MODE_READ: root or
@@ -58,11 +58,11 @@ func (f *FS) Compare(a, b epoll.Holder) (Order, error) {
 
 var errForeignPIDs = fmt.Errorf("kcmp: this procfs is not that of the own PID namespace: %w", errors.ErrUnsupported)
 
-// compareTarget compares the file that descriptor fd of a process is with the
-// one that the epoll watches in a slot. It walks the epoll's tree under ep->mtx
-// (ep_find_tfd() in fs/eventpoll.c), so it takes longer the more watches there
-// are, and stops the target as long. unix.ENOENT: there is no such watch;
-// unix.EBADF: fd or the epoll is not open.
+// compareTarget compares the file behind descriptor fd of a process with the one that
+// the epoll watches in a slot. It walks the epoll's tree under ep->mtx (ep_find_tfd()
+// in fs/eventpoll.c), so it takes longer the more watches there are, and stops the
+// target for that time. unix.ENOENT: there is no such watch; unix.EBADF: fd or the
+// epoll is not open.
 func compareTarget(pid int, fd int32, slot epollSlot) (Order, unix.Errno) {
 	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(pid), kcmpEpollTFD,
 		uintptr(fd), uintptr(unsafe.Pointer(&slot)), 0)

@@ -65,7 +65,7 @@ func (f *FS) List(pid, limit int, reuse Listing) (Listing, error) {
 	return l, nil
 }
 
-// KindOf tells what one descriptor of a process is, by the text of its link.
+// KindOf returns what one descriptor of a process is, by the text of its link.
 func (f *FS) KindOf(pid, fd int) (epoll.Kind, error) {
 	path := f.path(pid, "fd/"+strconv.Itoa(fd))
 	link, err := os.Readlink(path)
@@ -83,8 +83,8 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 	for {
 		buf := *pooled
 		if limit > 0 {
-			// A buffer for only as many entries as are wanted, and one more that tells
-			// whether there are more, keeps the kernel from making inodes for the rest.
+			// The buffer fits only the wanted entries and one more, which shows whether
+			// there are more: so the kernel makes no inodes for the rest.
 			const entryBytes = 24
 			buf = buf[:min(len(buf), max(4*entryBytes, (limit-len(l.FDs)+1)*entryBytes))]
 		}
@@ -110,8 +110,7 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 	return nil
 }
 
-// readLinks fills in what the links tell, and drops descriptors that were closed
-// since.
+// readLinks fills in what the links say, and drops descriptors that were closed since.
 func (l *Listing) readLinks(dir int, path string) error {
 	var buf [maxLink]byte
 	kept := l.FDs[:0]
@@ -136,7 +135,7 @@ func (l *Listing) readLinks(dir int, path string) error {
 	return nil
 }
 
-// maxLink is how much of a link is read, in bytes; a longer one is a path, whose
+// maxLink is how many bytes of a link are read; a longer one is a path, whose
 // beginning is enough.
 const maxLink = 128
 
@@ -153,7 +152,7 @@ func readLink(dir int, name string, buf []byte) (link []byte, err error) {
 }
 
 // anonNames are the names that the kernel gives to anonymous inodes, by
-// anon_inode_getfile() and its kin.
+// anon_inode_getfile() and similar functions.
 var anonNames = map[string]epoll.Kind{
 	"[eventfd]":   epoll.KindEventfd,
 	"[timerfd]":   epoll.KindTimerfd,
@@ -164,8 +163,9 @@ var anonNames = map[string]epoll.Kind{
 	"[io_uring]":  epoll.KindIOUring,
 }
 
-// parseLink tells what a link in /proc/PID/fd names. Sockets and pipes get their
-// names from sockfs_dname() and pipefs_dname(), as "socket:[4242]".
+// parseLink returns the kind and the inode that a link in /proc/PID/fd names. The
+// names of sockets and pipes come from sockfs_dname() and pipefs_dname(), as
+// "socket:[4242]".
 func parseLink(link []byte) (epoll.Kind, uint64) {
 	if len(link) > 0 && link[0] == '/' {
 		return pathKind(link), 0
@@ -210,6 +210,5 @@ func bracketed(s []byte) uint64 {
 	return n
 }
 
-// isGone reports whether the process or descriptor that an error speaks of does
-// not exist.
+// isGone reports whether err means that a process or descriptor does not exist.
 func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -87,14 +87,14 @@ func look(t testing.TB, f *FS, epfd int) ([]epoll.Watch, JudgeStats) {
 func lookWith(t testing.TB, f *FS, epfd int, l *Listing) ([]epoll.Watch, JudgeStats) {
 	t.Helper()
 	var r Reader
-	watches, took, err := r.Read(f, os.Getpid(), epfd, nil)
+	watches, took, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if took <= 0 {
 		t.Errorf("reading took %v", took)
 	}
-	stats := f.Judge(os.Getpid(), epfd, watches, l, time.Minute)
+	stats := judgeAlone(f, os.Getpid(), epfd, watches, l, time.Minute)
 	if stats.Current+stats.Stale+stats.Unproven != len(watches) {
 		t.Errorf("%+v does not add up to %d watches", stats, len(watches))
 	}

@@ -6,8 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/eptop/eptop/internal/epoll"
 )
 
 // roleEnv names what this binary does when a test starts it again as a child.
@@ -43,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openDescriptors counts the open descriptors of this process. A pipe makes sure
-// that those the Go runtime keeps for its poller are among them already.
+// openDescriptors counts the open descriptors of this process. It makes a pipe first,
+// so that those the Go runtime keeps for its poller exist already.
 func openDescriptors() (int, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -56,10 +59,39 @@ func openDescriptors() (int, error) {
 	return len(entries), err
 }
 
+// readEpoll reads the fdinfo file of an epoll once.
+func readEpoll(r *Reader, f *FS, pid, fd int, dst []epoll.Watch) ([]epoll.Watch, time.Duration, error) {
+	file, err := f.OpenEpoll(pid, fd)
+	if err != nil {
+		return dst, 0, err
+	}
+	defer file.Close()
+	return r.ReadFile(file, dst)
+}
+
+// judgeAlone judges the watches of an epoll that one process holds. l may be nil.
+func judgeAlone(f *FS, pid, epfd int, watches []epoll.Watch, l *Listing, budget time.Duration) JudgeStats {
+	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, watches, budget)
+}
+
+// sharing describes who holds an instance, as far as its holders show.
+func sharing(i Instance) string {
+	for _, h := range i.Holders {
+		if h.PID != i.Holders[0].PID {
+			return "shared"
+		}
+	}
+	if !i.Comparable {
+		return "unknown"
+	}
+	return "unshared"
+}
+
 // child starts this binary in a role, with files as its descriptors from 3 on.
 func child(role string, files ...*os.File) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	// The race detector would let the child sleep a second before it ends.
+	cmd.Env = append(os.Environ(), roleEnv+"="+role, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = files
 	return cmd

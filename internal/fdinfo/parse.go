@@ -31,16 +31,16 @@ func (e *LineError) Error() string {
 // Is makes errors.Is(err, ErrMalformed) true.
 func (e *LineError) Is(target error) bool { return target == ErrMalformed }
 
-// AppendWatches parses the tfd: lines in b, a part of the fdinfo file of an
-// epoll, and appends one [Watch] for each to dst. Other lines (pos:, flags:,
-// mnt_id:, ino:, keys of newer kernels) are passed over, and so are columns after
-// sdev. It allocates nothing beyond the growth of dst.
+// AppendWatches parses the tfd: lines in b, a part of the fdinfo file of an epoll, and
+// appends one [Watch] for each to dst. It skips other lines (pos:, flags:, mnt_id:,
+// ino:, keys of newer kernels), and columns after sdev. It allocates nothing beyond
+// the growth of dst.
 //
-// The text can come in parts cut anywhere: rest is the incomplete last line of b,
-// to be put before the next part. The file is whole when rest is empty at its
-// end; what a rest left there means is told by [CheckRest].
+// The text can come in parts cut anywhere: rest is the incomplete last line of b, and
+// belongs before the next part. The file is whole when rest is empty at its end;
+// [CheckRest] judges a rest that is left there.
 //
-// A watch line that does not parse ends the work with a [*LineError] (an
+// A watch line that does not parse ends the parsing with a [*LineError] (an
 // [ErrMalformed]) that counts lines from the start of b; the watches before that
 // line are returned, and rest starts with it.
 func AppendWatches(dst []epoll.Watch, b []byte) (watches []epoll.Watch, rest []byte, err error) {
@@ -74,9 +74,9 @@ func AppendWatches(dst []epoll.Watch, b []byte) (watches []epoll.Watch, rest []b
 	return dst, b[i:], nil
 }
 
-// CheckRest judges the rest that [AppendWatches] left at the end of a file: nil
-// when nothing is lost, an [ErrMalformed] when it is the beginning of a watch
-// line, whose last number may have been cut in the middle. line is the number of
+// CheckRest judges the rest that [AppendWatches] left at the end of a file. It returns
+// nil when nothing is lost, and an [ErrMalformed] when the rest is the beginning of a
+// watch line, whose last number may have been cut in the middle. line is the number of
 // that line.
 func CheckRest(rest []byte, line int) error {
 	n := min(len(rest), len(tfdKey))
@@ -100,7 +100,7 @@ var (
 	sdevKey   = []byte("sdev:")
 )
 
-// parseLine parses one watch line without its newline, of any column widths. A
+// parseLine parses one watch line without its newline, with columns of any width. A
 // reason other than "" says why it could not.
 func parseLine(line []byte) (w epoll.Watch, reason string) {
 	f := fields{b: line}
@@ -131,8 +131,8 @@ func parseLine(line []byte) (w epoll.Watch, reason string) {
 	return w, f.reason
 }
 
-// fields takes a line apart from the left. The first thing that is wrong sets
-// reason, and all later calls do nothing.
+// fields splits a line from the left. The first error sets reason, and all later calls
+// do nothing.
 type fields struct {
 	b      []byte
 	reason string
@@ -153,7 +153,7 @@ func (f *fields) key(key []byte) {
 	f.b = f.b[len(key):]
 }
 
-// gap skips the spaces between two columns, of which there is at least one.
+// gap skips the spaces between two columns; at least one must be there.
 func (f *fields) gap() {
 	if len(f.b) == 0 || f.b[0] != ' ' {
 		f.fail("column not followed by a space")
@@ -191,7 +191,7 @@ func (f *fields) decimal(limit uint64) uint64 {
 	return v
 }
 
-// signed takes a decimal number that may be negative.
+// signed parses a decimal number that may be negative.
 func (f *fields) signed() int64 {
 	f.pad()
 	if len(f.b) > 0 && f.b[0] == '-' {

@@ -132,7 +132,7 @@ func TestKernelThread(t *testing.T) {
 		t.Errorf("%+v, %v", l, err)
 	}
 	var r Reader
-	if _, _, err := r.Read(f, kthreadd, 0, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := readEpoll(&r, f, kthreadd, 0, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading a descriptor: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestGone(t *testing.T) {
 			t.Errorf("%s: %v", op, err)
 		}
 	}
-	if stats := f.Judge(pid, 3, make([]epoll.Watch, 2), nil, 1e9); stats.Unproven != 2 || stats.Stale != 0 {
+	if stats := judgeAlone(f, pid, 3, make([]epoll.Watch, 2), nil, 1e9); stats.Unproven != 2 || stats.Stale != 0 {
 		t.Errorf("judged the watches of an ended process: %+v", stats)
 	}
 }
@@ -213,7 +213,7 @@ func TestReadAgain(t *testing.T) {
 func allErrors(f *FS, pid int) map[string]error {
 	var r Reader
 	_, list := f.List(pid, 0, Listing{})
-	_, _, read := r.Read(f, pid, 0, nil)
+	_, _, read := readEpoll(&r, f, pid, 0, nil)
 	_, compare := f.Compare(epoll.Holder{PID: pid, FD: 0}, epoll.Holder{PID: os.Getpid(), FD: 0})
 	errs := map[string]error{"List": list, "Read": read, "Compare": compare}
 	if _, err := f.StatFDs(pid); err != nil || list == nil {
@@ -260,7 +260,7 @@ func lookAsStranger() error {
 		return err
 	}
 	all := instances.All()
-	if len(all) != 1 || all[0].Sharing() != SharingUnknown {
+	if len(all) != 1 || sharing(all[0]) != "unknown" {
 		return fmt.Errorf("a stranger's instance: %+v", all)
 	}
 	fmt.Println("denied, as it should be")

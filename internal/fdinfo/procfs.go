@@ -21,9 +21,9 @@ import (
 // captured into files.
 type FS struct {
 	root string
-	// countsFDs is set where st_size of /proc/PID/fd is the number of descriptors.
+	// countsFDs: st_size of /proc/PID/fd is the number of descriptors.
 	countsFDs bool
-	// samePIDs is set where the numbers in root are those that system calls take.
+	// samePIDs: the numbers in root are those that system calls take.
 	samePIDs bool
 	devs     devices
 	buffers  sync.Pool // of *[]byte, direntBytes long
@@ -81,8 +81,8 @@ func ownNamespace(root string) bool {
 	return len(bytes.Fields(line)) == 1
 }
 
-// PIDs appends the numbers of all processes in root to dst, in ascending order.
-// Processes that hidepid= hides are not there.
+// PIDs appends the numbers of all processes in root to dst, in ascending order. It
+// leaves out processes that hidepid= hides.
 func (f *FS) PIDs(dst []int) ([]int, error) {
 	fd, err := openat(f.root, unix.O_DIRECTORY)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *FS) PIDs(dst []int) ([]int, error) {
 	return dst, nil
 }
 
-// DirStat is what one stat call tells of the descriptors of a process.
+// DirStat is what one stat call says of the descriptors of a process.
 type DirStat struct {
 	// Count is the number of open descriptors, absent before Linux 6.2 and for a
 	// captured tree. It needs no privilege: any user may ask it of any process he can
@@ -121,8 +121,8 @@ type DirStat struct {
 	Ino uint64
 }
 
-// StatFDs asks how many descriptors a process has without listing them. It makes
-// no inode beyond that of the directory.
+// StatFDs asks how many descriptors a process has without listing them. That makes no
+// inode beyond the one of the directory.
 func (f *FS) StatFDs(pid int) (DirStat, error) {
 	path := f.path(pid, "fd")
 	var st unix.Stat_t
@@ -207,9 +207,9 @@ func ignoringEINTR(call func() error) error {
 	}
 }
 
-// pathError wraps the error of a system call so that errors.Is tells the kinds
-// apart. ESRCH is what procfs returns for a process that ended while a file of it
-// was open; the standard library does not count it as fs.ErrNotExist.
+// pathError wraps the error of a system call so that errors.Is distinguishes its
+// kinds. procfs returns ESRCH for a process that ended while a file of it was open;
+// the standard library does not count that as fs.ErrNotExist.
 func pathError(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: path, Err: kindOf(err)}
 }

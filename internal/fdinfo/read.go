@@ -14,9 +14,8 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// Reader reads the fdinfo files of epolls through one buffer that it keeps, so
-// that a million watches need no 80 MB of text. It is not for several goroutines
-// at once.
+// Reader reads the fdinfo files of epolls through one buffer that it keeps, so that a
+// million watches need no 80 MB of text. It is not safe for concurrent use.
 type Reader struct {
 	buf []byte
 }
@@ -24,39 +23,22 @@ type Reader struct {
 // readBytes is the size of a Reader's buffer.
 const readBytes = 256 << 10
 
-// Read appends the watches of the epoll that is descriptor fd of a process to
-// dst. A descriptor that is no epoll has none. Reading is not capped.
-//
-// took is the time spent in read(2), an upper bound of how long the kernel held
-// the target's ep->mtx: ep_show_fdinfo() prints everything during the first
-// call, twice over as its buffer doubles, and the others only copy.
-//
-// Another user's process needs root or CAP_SYS_PTRACE. On an error the watches
-// read so far are returned with it; an [ErrMalformed] quotes the line.
-func (r *Reader) Read(f *FS, pid, fd int, dst []epoll.Watch) (watches []epoll.Watch, took time.Duration, err error) {
-	file, err := f.OpenEpoll(pid, fd)
-	if err != nil {
-		return dst, 0, err
-	}
-	defer file.Close()
-	return r.ReadFile(file, dst)
-}
-
 // EpollFile is the fdinfo file of an epoll that is kept open to be read again and
 // again. That takes a third of the time of opening it anew: the kernel keeps the
 // buffer that it printed into (struct seq_file), which has the right size then,
 // so that one walk under ep->mtx is enough. 15,000 watches took 8 ms instead of
 // 22 on Linux 6.18.
 //
-// It pins neither the process nor the epoll. Each read looks the descriptor up
-// again and prints what has that number at that time.
+// An open file pins neither the process nor the epoll. Each read looks the descriptor
+// up again and prints what has that number at that time.
 type EpollFile struct {
 	fd   int
 	path string
 	size int
 }
 
-// OpenEpoll opens the fdinfo file of descriptor fd of a process.
+// OpenEpoll opens the fdinfo file of descriptor fd of a process. Another user's
+// process needs root or CAP_SYS_PTRACE.
 func (f *FS) OpenEpoll(pid, fd int) (*EpollFile, error) {
 	path := f.path(pid, "fdinfo/"+strconv.Itoa(fd))
 	file, err := openat(path, 0)
@@ -79,9 +61,17 @@ func (e *EpollFile) KernelBytes() int {
 	return max(os.Getpagesize(), 1<<bits.Len(uint(e.size)))
 }
 
-// ReadFile is [Reader.Read] for a file that is kept open. fs.ErrNotExist says
-// that the process ended or has no such descriptor any more; the file is to be
-// closed then, also when a new process got the old number.
+// ReadFile appends the watches of an epoll to dst. A descriptor that is no epoll
+// has none. Reading is not capped.
+//
+// took is the time spent in read(2), an upper bound of how long the kernel held
+// the target's ep->mtx: ep_show_fdinfo() prints everything during the first
+// call, twice over as its buffer doubles, and the others only copy.
+//
+// On an error the watches read so far are returned with it; an [ErrMalformed]
+// quotes the line. fs.ErrNotExist says that the process ended or has no such
+// descriptor any more; the file is to be closed then, also when a new process got
+// the old number.
 func (r *Reader) ReadFile(e *EpollFile, dst []epoll.Watch) (watches []epoll.Watch, took time.Duration, err error) {
 	if r.buf == nil {
 		r.buf = make([]byte, readBytes)
@@ -96,8 +86,8 @@ func (r *Reader) ReadFile(e *EpollFile, dst []epoll.Watch) (watches []epoll.Watc
 	return watches, took, nil
 }
 
-// readAll reads from the beginning to the end of the file, which a short read is
-// not.
+// readAll reads from the beginning to the end of the file. A short read is not the
+// end.
 func (r *Reader) readAll(file int, dst []epoll.Watch) (watches []epoll.Watch, size int, took time.Duration, err error) {
 	lines, kept := 0, 0
 	for {

@@ -7,10 +7,10 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// The fast path takes the columns that the kernel's format string puts at fixed
-// places eight bytes at a time, each word holding eight characters of a number
-// ("SWAR"). It accepts exactly the lines of the kernel's widths and refuses
-// everything else, also what is merely unusual: parseLine then decides.
+// The fast path takes the columns that the kernel's format string puts at fixed places
+// eight bytes at a time: each word holds eight characters of a number ("SWAR"). It
+// accepts exactly the lines of the kernel's widths and leaves everything else to
+// parseLine, even what is merely unusual.
 
 // fastWindow is how many bytes parseFast may touch: the longest line of the
 // usual widths is 115 bytes, and the last number is loaded with a word beyond it.
@@ -124,9 +124,9 @@ func parseFastInode(p *[fastWindow]byte, w *epoll.Watch) int {
 	return at + 1
 }
 
-// position parses the digits of <pos> and the space after it. It returns the
-// offset behind that space, or 0 for a number that is negative or has more than
-// the 18 digits that always fit.
+// position parses the digits of <pos> and the space after it. It returns the offset
+// after that space, or 0 for a number that is negative or has more than the 18 digits
+// that always fit.
 func position(p *[fastWindow]byte) (pos int64, at int) {
 	for at = offPos; at < offPos+18; at++ {
 		d := p[at] - '0'
@@ -148,8 +148,8 @@ func padToZeros(w uint64) uint64 {
 	return w | ('0'-' ')*ones&(1<<(lead&63)-1)
 }
 
-// decimal8 is the value of eight decimal digits, the first in the lowest byte,
-// with leading spaces. wrong is not 0 where a byte is neither.
+// decimal8 returns the value of eight decimal digits with leading spaces, the first in
+// the lowest byte. wrong is not 0 where a byte is neither digit nor space.
 func decimal8(w uint64) (v, wrong uint64) {
 	w = padToZeros(w) ^ '0'*ones
 	wrong = (w + (0x80-10)*ones | w) & tops
@@ -158,9 +158,9 @@ func decimal8(w uint64) (v, wrong uint64) {
 	return w, wrong
 }
 
-// hexDigits returns the value of each byte that is a lower-case hexadecimal
-// digit, and the top bit of each byte that is one. A byte of 0x80 and more can
-// spoil only the bytes above itself, all of which come later in the text.
+// hexDigits returns the value of each byte that is a lower-case hexadecimal digit, and
+// the top bit of each such byte. A byte of 0x80 and more can spoil only the bytes
+// above it, which all come later in the text.
 func hexDigits(w uint64) (values, valid uint64) {
 	digit := (w + (0x80-'0')*ones) &^ (w + (0x80-'9'-1)*ones)
 	letter := (w + (0x80-'a')*ones) &^ (w + (0x80-'f'-1)*ones) & tops
@@ -174,15 +174,15 @@ func packHex(v uint64) uint64 {
 	return (v<<16 | v>>32) & 0xffffffff
 }
 
-// hex8 is the value of eight hexadecimal digits; wrong is not 0 where a byte is
-// none.
+// hex8 returns the value of eight hexadecimal digits; wrong is not 0 where a byte is
+// no such digit.
 func hex8(w uint64) (v, wrong uint64) {
 	values, valid := hexDigits(w)
 	return packHex(values), valid ^ tops
 }
 
-// hexRun is the value of the hexadecimal digits that w starts with, and their
-// number, 0 to 8.
+// hexRun returns the value of the hexadecimal digits that w starts with, and how many
+// they are, 0 to 8.
 func hexRun(w uint64) (v uint64, n int) {
 	values, valid := hexDigits(w)
 	width := bits.TrailingZeros64(valid^tops) &^ 7

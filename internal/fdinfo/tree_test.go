@@ -55,7 +55,7 @@ var capturedServer = map[string]string{
 		"tfd:        3 events: 8000201f data:                3  pos:0 ino:67 sdev:8\n" + // as listed
 		"tfd:        4 events:       19 data:                4  pos:0 ino:68 sdev:8\n" + // another socket now
 		"tfd:        5 events:       19 data:                5  pos:0 ino:69 sdev:8\n" + // closed
-		"tfd:        8 events:       19 data:                8  pos:0 ino:1e sdev:e\n" + // not to be told
+		"tfd:        8 events:       19 data:                8  pos:0 ino:1e sdev:e\n" + // cannot be decided
 		"tfd:        9 events:       19 data:                9  pos:0 ino:38 sdev:d\n", // another pipe now
 }
 
@@ -94,11 +94,11 @@ func TestCapturedTree(t *testing.T) {
 		}
 	}
 	var r Reader
-	watches, _, err := r.Read(f, 42, 7, nil)
+	watches, _, err := readEpoll(&r, f, 42, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats := f.Judge(42, 7, watches, &l, time.Second)
+	stats := judgeAlone(f, 42, 7, watches, &l, time.Second)
 	if diff := cmp.Diff(JudgeStats{Current: 1, Stale: 3, Unproven: 1, Verified: 4}, stats); diff != "" {
 		t.Error(diff)
 	}
@@ -119,11 +119,11 @@ func TestCapturedTree(t *testing.T) {
 func TestCapturedWithoutDescriptors(t *testing.T) {
 	f := tree(t, map[string]string{"42/fdinfo/7": capturedServer["42/fdinfo/7"]})
 	var r Reader
-	watches, _, err := r.Read(f, 42, 7, nil)
+	watches, _, err := readEpoll(&r, f, 42, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stats := f.Judge(42, 7, watches, nil, time.Second); stats.Unproven != 5 {
+	if stats := judgeAlone(f, 42, 7, watches, nil, time.Second); stats.Unproven != 5 {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -138,7 +138,7 @@ func TestReadErrors(t *testing.T) {
 	})
 	r := Reader{buf: make([]byte, 256)}
 	for fd, want := range map[int]string{3: "line 101: ", 4: "line 2: file ends inside the line", 5: "line 1: line without an end"} {
-		watches, _, err := r.Read(f, 1, fd, nil)
+		watches, _, err := readEpoll(&r, f, 1, fd, nil)
 		if !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
 			t.Errorf("descriptor %d: %v", fd, err)
 		}
@@ -146,10 +146,10 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("%d watches before the cut", len(watches))
 		}
 	}
-	if watches, _, err := r.Read(f, 1, 6, nil); err != nil || len(watches) != 0 {
+	if watches, _, err := readEpoll(&r, f, 1, 6, nil); err != nil || len(watches) != 0 {
 		t.Errorf("empty file: %d watches, %v", len(watches), err)
 	}
-	if _, _, err := r.Read(f, 1, 7, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := readEpoll(&r, f, 1, 7, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
 	if _, err := NewFS(t.TempDir() + "/none"); !errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +163,7 @@ func TestReadInParts(t *testing.T) {
 	f := tree(t, map[string]string{"1/fdinfo/3": string(text)})
 	for size := 90; size < 300; size++ {
 		r := Reader{buf: make([]byte, size)}
-		watches, _, err := r.Read(f, 1, 3, nil)
+		watches, _, err := readEpoll(&r, f, 1, 3, nil)
 		if err != nil {
 			t.Fatal(size, err)
 		}

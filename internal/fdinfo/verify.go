@@ -14,7 +14,7 @@ import (
 func (j *judge) verify() {
 	for _, sort := range j.suspects {
 		for _, s := range sort {
-			if j.stats.Verified == maxVerify || j.exhausted() {
+			if j.stats.Verified == maxVerify || j.isExhausted() {
 				return
 			}
 			link := j.ask(s)
@@ -32,18 +32,18 @@ func (j *judge) verify() {
 	}
 }
 
-// walkPerWatch is what ep_find_tfd() takes for each watch of the instance before
-// anything was measured.
+// walkPerWatch is the time that ep_find_tfd() takes for each watch of the instance, as
+// long as nothing was measured.
 const walkPerWatch = 20 * time.Nanosecond
 
 // alwaysWalked is how many watches may be walked over whatever the clock says: some
-// 0.3 ms of the lock. The clock also counts what a call waited for a CPU, and one such
+// 0.3 ms of the lock. The clock also counts how long a call waited for a CPU; one such
 // wait would use up the budget of an epoll with a handful of watches.
 const alwaysWalked = 16 << 10
 
-// exhausted reports whether another answer cannot be had within the budget, or
-// not at all.
-func (j *judge) exhausted() bool {
+// isExhausted reports whether no further answer can be had within the budget, or none at
+// all.
+func (j *judge) isExhausted() bool {
 	asking, kcmps := false, false
 	for _, v := range j.views {
 		asking = asking || !v.gone
@@ -65,7 +65,7 @@ func (j *judge) exhausted() bool {
 	return j.stats.Took+next > j.budget
 }
 
-// answer is what one holder tells of a watch.
+// answer is what one holder says about a watch.
 type answer uint8
 
 const (
@@ -75,7 +75,7 @@ const (
 	watchIsGone        // the epoll has no such watch any more
 )
 
-// ask puts the answers of all holders together.
+// ask combines the answers of all holders.
 func (j *judge) ask(s suspect) epoll.Link {
 	link := epoll.Stale
 	stands := false
@@ -102,15 +102,15 @@ func (j *judge) ask(s suspect) epoll.Link {
 	return link
 }
 
-// askKcmp compares the watched file with the descriptor. stands says that the
-// watch is known to exist still.
+// askKcmp compares the watched file with the descriptor. stands says that the watch is
+// known to exist still.
 func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
 	w := &j.watches[s.watch]
 	slot := epollSlot{efd: uint32(v.FD), tfd: uint32(w.TFD), toff: s.toff}
 	order, errno := j.compareTarget(v, w.TFD, slot)
 	if errno == unix.EBADF {
 		if stands {
-			// What is closed is the descriptor, or else this holder's epoll.
+			// Either the descriptor is closed, or this holder's epoll is.
 			order, errno = compareFiles(v.Holder, v.Holder)
 		} else {
 			order, errno = j.compareTarget(v, int32(v.FD), slot)
@@ -130,8 +130,8 @@ func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
 	case unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP:
 		v.noKcmp = true
 	case unix.EINVAL:
-		// Before 4.13 there is no KCMP_EPOLL_TFD; since then the descriptor is no
-		// epoll any more.
+		// Before 4.13 there is no KCMP_EPOLL_TFD; since then the error means that the
+		// descriptor is no epoll any more.
 		if w.HasInode {
 			v.gone = true
 		} else {
@@ -153,9 +153,9 @@ func (j *judge) compareTarget(v *viewState, fd int32, slot epollSlot) (Order, un
 	return order, errno
 }
 
-// confirm learns the kind of a watch that kcmp says is current. A socket must
-// have the inode of the line too: the watch may be another one by now, of a new
-// socket under the old number.
+// confirm learns the kind of a watch that kcmp says is current. A socket must have the
+// inode of the line too: by now the watch may be that of a new socket under the old
+// number.
 func (j *judge) confirm(v *viewState, s suspect) answer {
 	w := &j.watches[s.watch]
 	if s.kind != epoll.KindUnknown {
@@ -170,8 +170,8 @@ func (j *judge) confirm(v *viewState, s suspect) answer {
 	return isCurrent
 }
 
-// askLink looks at the link of the descriptor, which takes no lock of the target
-// and proves less.
+// askLink looks at the link of the descriptor. That takes no lock of the target and
+// proves less.
 func (j *judge) askLink(v *viewState, s suspect) answer {
 	w := &j.watches[s.watch]
 	fd, err := j.lookup(v, w.TFD)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tally is what workers count over their lives.
+// tally is what workers have counted over their lives.
 type tally struct {
 	failures       map[string]int64
 	failed         int64
@@ -26,7 +26,7 @@ func (t *tally) add(u tally) {
 	}
 }
 
-// open is how many whole connections the pair holds.
+// open returns how many whole connections the pair holds.
 func (p *pair) open(c Config) int64 {
 	if p.retiring {
 		return 0
@@ -37,7 +37,7 @@ func (p *pair) open(c Config) int64 {
 	return p.page.server.watches.Load()
 }
 
-// count sums up what the pairs have and had.
+// count sums up what the pairs hold and have done.
 func (g *Generator) count() {
 	st := &g.status
 	st.Open, st.Have = 0, Stages{}
@@ -72,10 +72,10 @@ func countOf(p *page) tally {
 	return t
 }
 
-// setPhase sees how far it is, and says whether something is still changing.
+// setPhase updates the phase and reports whether something is still changing.
 func (g *Generator) setPhase(now time.Time) (busy bool) {
 	was, phase := g.status.Phase, g.phase(now)
-	// The phase was read after the last count: what came between belongs to it.
+	// The phase was read after the last count: what happened in between belongs to it.
 	g.count()
 	g.pace(now, was == Opening)
 	if was == Drained && phase == Opening {
@@ -94,8 +94,8 @@ func (g *Generator) phase(now time.Time) Phase {
 			retiring = true
 			continue
 		}
-		want := g.wanted.clamp(room, g.limits.perPair)
-		room += g.limits.perPair
+		want := g.wanted.clamp(room, g.bounds.perPair)
+		room += g.bounds.perPair
 		reached = reached && !p.again && p.want == want && p.reached(watched)
 		quiet = quiet && p.quiet(now, watched)
 	}
@@ -116,7 +116,7 @@ func (g *Generator) phase(now time.Time) Phase {
 	return Opening
 }
 
-// pace measures how fast it opens, over all the time it did.
+// pace measures how fast connections are opened, over all the time spent opening.
 func (g *Generator) pace(now time.Time, opening bool) {
 	st := &g.status
 	if opening {
@@ -133,7 +133,7 @@ func (g *Generator) pace(now time.Time, opening bool) {
 	}
 }
 
-// resident is what processes have in memory, by /proc/PID/statm.
+// resident returns the bytes that processes have in memory, by /proc/PID/statm.
 func resident(pids []int) int64 {
 	sum := int64(0)
 	for _, pid := range pids {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A path is a way to connect: over IPv4 a source address of its own, over IPv6,
-// whose loopback has one address, a listener of its own. Each gives the ports of
-// ip_local_port_range once more.
+// A path is a way to connect: over IPv4 a source address of its own; over IPv6, whose
+// loopback has one address, a listener of its own. Each path offers all ports of
+// ip_local_port_range again.
 
 func (o order) domain() int {
 	switch o.Config.Family {
@@ -20,7 +20,7 @@ func (o order) domain() int {
 	return unix.AF_INET
 }
 
-// needPaths is how many paths the pair's connections take.
+// needPaths returns how many paths the pair's connections take.
 func (o order) needPaths() int64 {
 	if o.Config.Family == UNIX {
 		return 1
@@ -28,7 +28,7 @@ func (o order) needPaths() int64 {
 	return (o.Room + o.PortsEach - 1) / o.PortsEach
 }
 
-// listeners is how many sockets the server listens on.
+// listeners returns how many sockets the server listens on.
 func (o order) listeners() int64 {
 	if o.Config.Family != TCP6 {
 		return 1
@@ -36,7 +36,8 @@ func (o order) listeners() int64 {
 	return min(o.needPaths(), maxListeners)
 }
 
-// paths is how many there are: as many sources again, for ports that others hold.
+// paths returns how many paths may be used: over IPv4 twice as many as needed, for the
+// ports that others hold.
 func (o order) paths(p *page) int {
 	if o.Config.Family == TCP4 {
 		return int(2 * o.needPaths())
@@ -44,8 +45,8 @@ func (o order) paths(p *page) int {
 	return int(p.ready.Load())
 }
 
-// path is where connection n of a pair comes from, nil to leave it to the kernel,
-// and where it goes to.
+// path returns where connection n of a pair comes from, nil to leave that to the
+// kernel, and where it goes to.
 func (o order) path(p *page, n int) (from, to unix.Sockaddr) {
 	switch o.Config.Family {
 	case TCP6:
@@ -53,19 +54,19 @@ func (o order) path(p *page, n int) (from, to unix.Sockaddr) {
 	case UNIX:
 		return nil, &unix.SockaddrUnix{Name: o.unixName(p.addresses[0].Load())}
 	}
-	// From 127.1.0.1: nobody listens there by habit. All pairs use the same sources,
-	// each to a listener of its own, and so share the kernel's bind buckets.
+	// Sources start at 127.1.0.1, where nobody listens by habit. All pairs use the same
+	// sources, each to a listener of its own, and so share the kernel's bind buckets.
 	source := uint32(127<<24|1<<16) + uint32(n) + 1
 	return &unix.SockaddrInet4{Addr: [4]byte{byte(source >> 24), byte(source >> 16), byte(source >> 8), byte(source)}},
 		&unix.SockaddrInet4{Port: int(p.addresses[0].Load()), Addr: [4]byte{127, 0, 0, 1}}
 }
 
-// unixName is a name in the abstract namespace, which needs no file system.
+// unixName returns a name in the abstract namespace, which needs no file system.
 func (o order) unixName(n int64) string {
 	return fmt.Sprintf("@eptop-load-%d-%d-%d", o.Parent, o.Pair, n)
 }
 
-// listen is the address that listener n binds.
+// listenAddress returns the address that listener n binds.
 func (o order) listenAddress(n int64) unix.Sockaddr {
 	switch o.Config.Family {
 	case TCP6:

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// BenchmarkOpen opens 19 000 watched connections and closes them, beside the same with
-// Go's net package, a goroutine and a net.Conn for each end, of as many as its process
-// may hold.
+// BenchmarkOpen opens 19 000 watched connections and closes them. For comparison it
+// opens as many as its own process may hold with Go's net package, with a goroutine
+// and a net.Conn for each end.
 func BenchmarkOpen(b *testing.B) {
 	for _, family := range Families() {
 		b.Run(string(family), func(b *testing.B) {
@@ -28,7 +28,8 @@ func BenchmarkOpen(b *testing.B) {
 	})
 }
 
-// BenchmarkMillion opens 1 000 000, beside 19 000 in the same run: make bench-million.
+// BenchmarkMillion opens 1 000 000, and 19 000 before and after in the same run: make
+// bench-million.
 func BenchmarkMillion(b *testing.B) {
 	if os.Getenv("EPTOP_BENCH_MILLION") == "" {
 		b.Skip("takes 10 GB of memory: make bench-million")
@@ -76,7 +77,7 @@ func benchmarkOpen(b *testing.B, c Config, n int64) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// proportional is the memory of processes with what they share counted once.
+// proportional returns the memory of processes, with shared pages counted once.
 func proportional(pids []int) (bytes int64) {
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
@@ -92,7 +93,7 @@ func proportional(pids []int) (bytes int64) {
 	return bytes
 }
 
-// benchmarkNet does it the usual way.
+// benchmarkNet opens n connections in the usual way.
 func benchmarkNet(b *testing.B, n int) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -119,7 +120,7 @@ func benchmarkNet(b *testing.B, n int) {
 		}
 		s := <-accepted
 		all = append(all, c, s)
-		// Somebody must read, to see the end of an idle connection.
+		// Somebody must read to notice the end of an idle connection.
 		for _, end := range []net.Conn{c, s} {
 			go func() { _, _ = end.Read(make([]byte, 1)) }()
 		}

@@ -39,7 +39,7 @@ const (
 	checkEach = 64
 	// maxRefused failures in a row end the opening.
 	maxRefused = 200
-	// beatTick is how often active connections are looked after.
+	// beatTick is how often active connections are visited.
 	beatTick = 10 * time.Millisecond
 )
 
@@ -73,13 +73,13 @@ func (c *client) run() error {
 	}
 }
 
-// A worker that has nothing to do sleeps until it is told otherwise.
+// A worker that has nothing to do sleeps until it is woken.
 const (
-	untilTold  = -1
+	untilWoken = -1
 	soonMicros = 100
 )
 
-// work does a batch of what is wanted and says how long to wait, in microseconds,
+// work does a batch of what is wanted and returns how long to wait, in microseconds,
 // before the next.
 func (c *client) work() (wait int64, err error) {
 	if c.page.ready.Load() == 0 {
@@ -91,12 +91,12 @@ func (c *client) work() (wait int64, err error) {
 	}
 	sockets, connects := c.me.wantSockets.Load(), c.me.wantConnects.Load()
 	if c.me.connects.Load() > connects {
-		// The server closes surplus ends, with a reset: ours are dead then.
+		// The server closes surplus ends with a reset, so their client ends are dead.
 		return 10 * soonMicros, c.reap()
 	}
 	c.trim(sockets)
 	if c.me.stopped() {
-		return untilTold, nil
+		return untilWoken, nil
 	}
 	// A batch is small enough to notice soon that the generator is gone.
 	for range checkEach {
@@ -115,7 +115,7 @@ func (c *client) work() (wait int64, err error) {
 		default:
 			err := c.settle()
 			if c.me.connects.Load() == connects || c.me.stopped() {
-				return untilTold, err
+				return untilWoken, err
 			}
 			return 0, err
 		}
@@ -123,19 +123,19 @@ func (c *client) work() (wait int64, err error) {
 	return 0, c.settle()
 }
 
-// trim closes sockets that are not to be connected any more.
+// trim closes surplus sockets that are not connected.
 func (c *client) trim(sockets int64) {
 	for int64(len(c.fds)) > max(sockets, c.me.connects.Load()) {
 		c.replace(int64(len(c.fds)) - 1)
 	}
 }
 
-// waiting is how many connections the server has not accepted yet.
+// waiting returns how many connections the server has not accepted yet.
 func (c *client) waiting() int64 {
 	return c.me.connects.Load() + int64(len(c.pending)) - c.page.server.accepts.Load()
 }
 
-// socket makes one more socket that is not connected yet.
+// socket makes one more unconnected socket.
 func (c *client) socket() (fd int, ok bool) {
 	fd, err := unix.Socket(c.order.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -147,8 +147,8 @@ func (c *client) socket() (fd int, ok bool) {
 	return fd, true
 }
 
-// connect takes the next socket and connects it; false where it has to wait, or can
-// not.
+// connect takes the next socket and connects it. It returns false where it has to wait
+// or cannot connect.
 func (c *client) connect() bool {
 	at := c.me.connects.Load() + int64(len(c.pending))
 	if at == int64(len(c.fds)) {
@@ -162,8 +162,8 @@ func (c *client) connect() bool {
 	}
 	from, to := c.order.path(c.page, c.path)
 	if from != nil {
-		// Without a port of its own the source may share one with other connections;
-		// the kernel chooses it in connect(2), when it knows the destination.
+		// Without a port of its own the source may share one with other connections; the
+		// kernel chooses it in connect(2), when the destination is known.
 		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			c.me.stop(callBind, c.me.count(err))
 			return false
@@ -186,9 +186,9 @@ func (c *client) connect() bool {
 		c.pending = append(c.pending, unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT})
 		return true
 	case errors.Is(err, unix.EAGAIN) && c.order.Config.Family == UNIX:
-		return false // the backlog is full: the server will come to it
+		return false // the backlog is full until the server accepts
 	case errors.Is(err, unix.EADDRNOTAVAIL) && c.path+1 < c.order.paths(c.page):
-		// All ports of this path are taken: by the next one.
+		// All ports of this path are taken: try the next one.
 		c.me.count(err)
 		c.path, c.onPath = c.path+1, 0
 		c.replace(at)
@@ -203,7 +203,7 @@ func (c *client) connect() bool {
 	return false
 }
 
-// replace closes socket at: one that failed to connect cannot be used again.
+// replace closes a socket: one that failed to connect cannot be used again.
 func (c *client) replace(at int64) {
 	_ = unix.Close(int(c.fds[at]))
 	last := len(c.fds) - 1
@@ -212,7 +212,7 @@ func (c *client) replace(at int64) {
 	c.me.sockets.Store(int64(last))
 }
 
-// settle waits until the pending connections are established or failed.
+// settle waits until the pending connections are established or have failed.
 func (c *client) settle() error {
 	for deadline := time.Now().Add(5 * time.Second); len(c.pending) > 0; {
 		n, err := poll(c.pending, 50_000)
@@ -232,7 +232,7 @@ func (c *client) settle() error {
 	return nil
 }
 
-// book counts the pending connections as what has become of them.
+// book counts the pending connections as established or failed.
 func (c *client) book() {
 	first := c.me.connects.Load()
 	done := first
@@ -240,7 +240,7 @@ func (c *client) book() {
 		p := &c.pending[i]
 		err := errConnected(p)
 		if err == nil {
-			// The established ones stand first.
+			// The established ones come first.
 			c.fds[done], c.fds[first+int64(i)] = c.fds[first+int64(i)], c.fds[done]
 			done++
 			c.refused = 0
@@ -248,7 +248,7 @@ func (c *client) book() {
 			continue
 		}
 		if errors.Is(err, unix.ECONNRESET) && c.page.server.stopped() {
-			continue // the server could not keep it, and has counted that
+			continue // the server could not keep this connection, and has counted that
 		}
 		errno := c.me.count(err)
 		c.refused++
@@ -281,7 +281,7 @@ func errConnected(p *unix.PollFd) error {
 	return unix.Errno(n)
 }
 
-// fill makes a new connection an active one, or leaves it its unread bytes.
+// fill makes a new connection an active one, or sends the bytes that stay unread.
 func (c *client) fill(fd int32) {
 	i := c.opened
 	c.opened++
@@ -296,7 +296,7 @@ func (c *client) fill(fd int32) {
 			left -= int64(n)
 		}
 		if err != nil {
-			// A full buffer takes no more: what it took is counted.
+			// A full buffer takes no more: count what it took.
 			if !errors.Is(err, unix.EAGAIN) {
 				c.me.count(err)
 			}
@@ -305,7 +305,7 @@ func (c *client) fill(fd int32) {
 	}
 }
 
-// The first byte tells the server what it is for.
+// The first byte of a message says what the server is to do with it.
 const (
 	beatByte = '.'
 	idleByte = 0
@@ -327,7 +327,7 @@ func (c *client) beat() error {
 		at := &c.beats[c.nextBeat]
 		if at.waiting {
 			if n, err := unix.Read(int(at.fd), b[:]); err != nil || n == 0 {
-				continue // not back yet; a dead one is reaped when it is told
+				continue // not back yet; a dead connection is reaped when the server counts it as dropped
 			}
 			at.waiting = false
 			c.me.echoes.Add(1)
@@ -336,14 +336,14 @@ func (c *client) beat() error {
 			at.waiting = true
 		}
 	}
-	// What could not be done in time is not made up for.
+	// Beats that were missed are not made up for.
 	if c.beatDue.Before(now) {
 		c.beatDue = now
 	}
 	return nil
 }
 
-// reap closes the ends whose other end is gone.
+// reap closes the client ends whose server end is gone.
 func (c *client) reap() error {
 	connected := c.me.connects.Load()
 	kept := c.fds[:0]

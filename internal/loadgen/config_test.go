@@ -61,7 +61,7 @@ func TestIsActiveSpreadsEvenly(t *testing.T) {
 }
 
 func TestWalls(t *testing.T) {
-	for errno, want := range map[unix.Errno]string{
+	for errno, want := range map[unix.Errno]Wall{
 		unix.EMFILE: "nofile", unix.ENFILE: "file_max", unix.ENOMEM: "memory", unix.ENOBUFS: "memory",
 		unix.EADDRNOTAVAIL: "ports", unix.EADDRINUSE: "ports", unix.ENOSPC: "user_watches", unix.EIO: "error",
 	} {
@@ -77,7 +77,8 @@ func TestWalls(t *testing.T) {
 	}
 }
 
-// TestUnwatchableEnd: an end that can have no watch is closed, and what is whole stays.
+// TestUnwatchableEnd: an end that can get no watch is closed, and whole connections
+// stay.
 func TestUnwatchableEnd(t *testing.T) {
 	p := &page{}
 	s := newServer(order{Config: config(), Room: 10}, p)

@@ -16,7 +16,7 @@ import (
 type Generator struct {
 	config Config
 	guards []Guard
-	limits limits
+	bounds bounds
 	log    *os.File // what workers write when they fail
 
 	wake  chan struct{}
@@ -24,15 +24,15 @@ type Generator struct {
 	ended chan struct{}
 
 	mu sync.Mutex
-	// changed is closed and made anew whenever something happened.
+	// changed is closed and made anew whenever something has happened.
 	changed chan struct{}
 	wanted  Stages
 	closing bool
 	pairs   []*pair
-	started int64 // pairs ever
+	started int64 // pairs started so far
 	bucket  bucket
 	status  Status
-	// gone is what pairs that have ended had counted.
+	// gone is what the pairs that have ended had counted.
 	gone    tally
 	phaseAt time.Time // when the phase was last looked at
 	wasOpen int64     // connections open then
@@ -42,17 +42,16 @@ type Generator struct {
 }
 
 // Guard is asked again and again while connections are opened whether to go on: it
-// names the wall that is near, in the words of Status.StoppedBy, and says why; wall ""
-// goes on.
-type Guard func() (wall, reason string)
+// names the wall that is near and says why; wall "" goes on.
+type Guard func() (wall Wall, reason string)
 
-// New makes a generator that holds nothing yet; no process is started before
-// connections are wanted. Besides MemAvailable it heeds guards.
+// New makes a generator that holds nothing yet; it starts no process before
+// connections are wanted. It heeds the guards as well as MemAvailable.
 func New(c Config, guards ...Guard) (*Generator, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	l, err := readLimits(c)
+	b, err := newBounds(c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	g := &Generator{
-		config: c, guards: guards, limits: l, log: os.NewFile(uintptr(fd), "eptop-load-log"),
+		config: c, guards: guards, bounds: b, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
 		gone:   newTally(),
 		status: Status{Phase: Drained},
@@ -71,25 +70,26 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 }
 
 // Backlog is how many connections may have come to one stage and not to the next.
-func (g *Generator) Backlog() int64 { return g.limits.backlog }
+func (g *Generator) Backlog() int64 { return g.bounds.backlog }
 
-// Set makes n the number of connections that are to be open, more or fewer than are.
-// It lets a generator that was stopped by a limit try again.
+// Set makes n the number of connections to hold, which may be more or fewer than are
+// open. A generator that a limit had stopped tries again.
 func (g *Generator) Set(n int64) {
 	g.Begin()
 	g.SetStages(All(n))
 }
 
-// Begin forgets what was given up with workers that died: what is wanted next is
-// wanted in full.
+// Begin forgets what was given up with workers that died: the next wish counts in
+// full.
 func (g *Generator) Begin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.status.GivenUp = 0
 }
 
-// SetStages does it for each stage apart, less what was given up since Begin. From
-// one call to the next stages may only grow, until all are the same again.
+// SetStages is Set with a number for each stage. What was given up since Begin is
+// subtracted. From one call to the next stages may only grow, until all are equal
+// again.
 func (g *Generator) SetStages(s Stages) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -118,7 +118,7 @@ func (g *Generator) poke() {
 	}
 }
 
-// Status is how far it is now.
+// Status returns how far the connections are now.
 func (g *Generator) Status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -137,7 +137,7 @@ func (g *Generator) Status() Status {
 	return st
 }
 
-// Have is how far the connections are, read without any system call.
+// Have returns how many connections have reached each stage. It makes no system call.
 func (g *Generator) Have() Stages {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -148,15 +148,15 @@ func (g *Generator) Have() Stages {
 	return s
 }
 
-// Stopped tells whether a limit has ended the opening: Status without what it reads of
-// the workers.
+// Stopped reports whether a limit has ended the opening. Unlike Status it reads
+// nothing about the workers.
 func (g *Generator) Stopped() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.status.StoppedBy != ""
 }
 
-// Settled waits until what was wanted is there or cannot be had.
+// Settled waits until all that was wanted is open, or until no more can be.
 func (g *Generator) Settled(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -173,8 +173,8 @@ func (g *Generator) Settled(ctx context.Context) error {
 	}
 }
 
-// Close closes all connections and ends all workers, and waits for that. It may be
-// called again.
+// Close closes all connections, ends all workers and waits for them. It may be called
+// again.
 func (g *Generator) Close() error {
 	g.mu.Lock()
 	first := !g.closing
@@ -190,8 +190,8 @@ func (g *Generator) Close() error {
 	return nil
 }
 
-// tick is how often it looks while something changes: nothing beside the work that is
-// done meanwhile.
+// tick returns how often to look while something changes: seldom enough to cost
+// nothing compared with the work done in between.
 func (g *Generator) tick() time.Duration {
 	if g.config.Rate > 0 {
 		return 10 * time.Millisecond

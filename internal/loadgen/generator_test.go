@@ -116,7 +116,7 @@ func TestStagesApart(t *testing.T) {
 	if st := open(t, g, 100); st.Have != All(100) {
 		t.Errorf("%+v", st)
 	}
-	// Down again with connections that nobody accepted.
+	// Shrink again, with connections that nobody has accepted.
 	g.SetStages(Stages{Sockets: 130, Connects: 120, Accepts: 100, Watches: 100})
 	settled(t, g)
 	if st := open(t, g, 50); st.Have != All(50) {
@@ -151,7 +151,7 @@ func TestUnread(t *testing.T) {
 	if st.UnreadBytes != 30*1000 {
 		t.Errorf("%d bytes unread, want 1000 on each of 30 idle ones", st.UnreadBytes)
 	}
-	eventually(t, "echoes beside unread bytes", func() bool { return g.Status().Echoes >= 20 })
+	eventually(t, "echoes among unread bytes", func() bool { return g.Status().Echoes >= 20 })
 	port := g.pairs[0].page.addresses[0].Load()
 	if got := receiveQueues(t, port); got != 30 {
 		t.Errorf("%d server ends have 1000 bytes to read, want 30", got)
@@ -261,7 +261,7 @@ func TestFewPorts(t *testing.T) {
 	}
 	for name, want := range map[string]struct {
 		open      int64
-		stoppedBy string
+		stoppedBy Wall
 		failure   string
 	}{
 		// 32 of 40 ports are the listeners'.
@@ -292,7 +292,7 @@ func TestMemoryFloor(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	asked := 0
-	g, err := New(config(), func() (string, string) {
+	g, err := New(config(), func() (Wall, string) {
 		if asked++; asked < 3 {
 			return "", ""
 		}

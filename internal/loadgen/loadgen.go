@@ -1,16 +1,20 @@
-// Package loadgen opens idle connections on this host, thousands to millions of
-// them, and holds them, so that what they cost can be seen.
+// Package loadgen opens idle connections on this host, thousands to millions of them,
+// and holds them, so that what they cost can be seen.
 //
 // A connection is a loopback pair: a client end, and a server end that an epoll
-// watches. Both ends live in worker processes, the same binary run again, so that a
-// crash cannot hurt who looks, each end belongs to another PID, and a hard
-// RLIMIT_NOFILE is no limit: a pair of workers holds as many as its files allow, and
-// further pairs are added. A worker is one thread over raw non-blocking sockets; it
-// keeps four bytes for each connection.
+// watches. Both ends live in worker processes, the same binary run again. So a crash
+// cannot hurt the program that looks, each end belongs to another PID, and a hard
+// RLIMIT_NOFILE is no limit: a pair of workers holds as many connections as its files
+// allow, and further pairs are added. A worker is one thread over raw non-blocking
+// sockets; it keeps four bytes for each connection.
 //
-// The generator and its workers share a page of memory for each pair: what is wanted
-// stands there, and what is. Nobody sends a message to be counted. A worker whose
-// generator is gone, however it went, ends by itself.
+// The generator shares a page of memory with each pair of workers: the page holds how
+// many connections are wanted and how many are there. Nobody sends a message to be
+// counted. A worker ends by itself when its generator is gone, however that ended.
+//
+// The limits that a load runs into are read here and nowhere else ([ReadLimits]), for the
+// generator has to keep to them; whoever says beforehand how far a load would go asks
+// here. A memory cgroup's limit is its caller's to read, and to watch with a [Guard].
 //
 // All addresses are of 127.0.0.0/8, ::1 or the abstract UNIX namespace.
 package loadgen
@@ -31,7 +35,7 @@ const (
 	UNIX Family = "unix"
 )
 
-// Families are all there are.
+// Families returns all families.
 func Families() []Family { return []Family{TCP4, TCP6, UNIX} }
 
 // Watch is how the server end is watched.
@@ -47,7 +51,7 @@ const (
 	WatchNone      Watch = "none"
 )
 
-// Watches are all there are.
+// Watches returns all values of Watch.
 func Watches() []Watch {
 	return []Watch{WatchET, WatchLT, WatchOneShot, WatchExclusive, WatchNone}
 }
@@ -55,14 +59,14 @@ func Watches() []Watch {
 // MaxConnections is more than any machine holds; a larger number is a typing error.
 const MaxConnections = 100_000_000
 
-// DefaultFloor is the share of MemTotal that stays available.
+// DefaultFloor is the share of MemTotal that must stay available by default.
 const DefaultFloor = 0.1
 
 // Config says what the connections are like.
 type Config struct {
 	Family Family
 	Watch  Watch
-	// Rate is connections a second; 0 is as fast as it goes.
+	// Rate is in connections a second; 0 opens as fast as possible.
 	Rate int64
 	// ActivePercent of the connections send a byte and wait for its echo,
 	// BeatsPerSecond times a second each.
@@ -77,7 +81,7 @@ type Config struct {
 	PerPair int64
 }
 
-// Check says what of c makes no sense.
+// Check returns an error that says which value of c makes no sense.
 func (c Config) Check() error {
 	level := c.Watch == WatchLT || c.Watch == WatchExclusive
 	switch {
@@ -105,7 +109,7 @@ func (c Config) Check() error {
 	return nil
 }
 
-// CheckConnections says why n connections cannot be wanted.
+// CheckConnections returns an error that says why n connections cannot be wanted.
 func CheckConnections(n int64) error {
 	if n < 1 || n > MaxConnections {
 		return fmt.Errorf("%d connections: not between 1 and %d", n, int64(MaxConnections))
@@ -122,37 +126,37 @@ func known[T comparable](x T, all []T) bool {
 	return false
 }
 
-// isActive tells whether connection i of those a worker opens is an active one: they
-// are spread evenly among the idle.
+// isActive reports whether connection i of a worker is an active one: they are spread
+// evenly among the idle ones.
 func (c Config) isActive(i int64) bool {
 	share := c.ActivePercent / 100
 	return math.Floor(float64(i+1)*share) > math.Floor(float64(i)*share)
 }
 
-// Stages are the steps that make a connection, and how many have come as far: each
-// connection takes them in this order. A generator is usually told one number for
-// all; an experiment tells them apart to see what each step costs.
+// Stages holds how many connections have reached each step of their making; every
+// connection takes the steps in this order. A load usually wants the same number of
+// each; an experiment moves one at a time, to see what each step costs.
 type Stages struct {
-	// Sockets is of the client's socket(2).
+	// Sockets counts calls of the client's socket(2).
 	Sockets int64 `json:"sockets"`
-	// Connects is of its connect(2): both ends are established, the server's without
-	// a file. Only as many as a backlog holds may wait for the next stage.
+	// Connects counts those of its connect(2): both ends are established, the server's
+	// without a file. Only as many as a backlog holds may wait for the next stage.
 	Connects int64 `json:"connects"`
-	// Accepts is of the server's accept(2).
+	// Accepts counts those of the server's accept(2).
 	Accepts int64 `json:"accepts"`
-	// Watches is of the server's epoll_ctl(2).
+	// Watches counts those of the server's epoll_ctl(2).
 	Watches int64 `json:"watches"`
 }
 
-// All is n connections as far as they go.
+// All returns the stages of n connections that have reached the last one.
 func All(n int64) Stages { return Stages{n, n, n, n} }
 
-// PerPair is how many connections a pair of workers holds at most where a process may
-// open nofile files; 0 where that is too few.
+// PerPair returns how many connections a pair of workers holds at most where a process
+// may open nofile files; 0 where that is too few.
 func PerPair(nofile int64) int64 { return max(0, min(mostPerPair, nofile-ownFDs)) }
 
-// clamp is the part of s that the pair with before connections before it has, at most
-// room of them.
+// clamp returns the part of s for a pair that holds at most room connections, where
+// the pairs before it hold before.
 func (s Stages) clamp(before, room int64) Stages {
 	part := func(n int64) int64 { return min(max(0, n-before), room) }
 	return Stages{part(s.Sockets), part(s.Connects), part(s.Accepts), part(s.Watches)}
@@ -165,12 +169,12 @@ func (s *Stages) add(t Stages) {
 	s.Watches += t.Watches
 }
 
-// least is the smaller of s and t, stage by stage.
+// least returns the smaller of s and t, stage by stage.
 func (s Stages) least(t Stages) Stages {
 	return Stages{min(s.Sockets, t.Sockets), min(s.Connects, t.Connects), min(s.Accepts, t.Accepts), min(s.Watches, t.Watches)}
 }
 
-// less is s with n connections fewer at each stage.
+// less returns s with n connections fewer at each stage.
 func (s Stages) less(n int64) Stages {
 	return Stages{max(0, s.Sockets-n), max(0, s.Connects-n), max(0, s.Accepts-n), max(0, s.Watches-n)}
 }

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programEnv makes the test binary another program: see programs.
+// programEnv turns the test binary into another program: see programs.
 const programEnv = "LOADGEN_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// programs are what the test binary can be besides a test.
+// programs are what the test binary can be instead of a test.
 var programs = map[string]func() error{
 	"hold":       hold,
 	"few-ports":  fewPorts,
@@ -75,7 +75,7 @@ func start(t *testing.T, name string, flags uintptr) (*exec.Cmd, *bufio.Reader) 
 	return cmd, bufio.NewReader(out)
 }
 
-// config is the simplest there is.
+// config returns the simplest configuration, changed by f.
 func config(change ...func(*Config)) Config {
 	c := Config{Family: TCP4, Watch: WatchET, BeatsPerSecond: 1, Floor: 0.01}
 	for _, f := range change {
@@ -118,12 +118,15 @@ func settled(t *testing.T, g *Generator) Status {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-late:
 			t.Fatalf("not within 20 s: %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -132,7 +135,7 @@ func openFDs() int {
 	return len(list)
 }
 
-// children are the processes whose parent is pid.
+// children returns the processes whose parent is pid.
 func children(pid int) []int {
 	var out []int
 	for _, dir := range processes() {
@@ -156,7 +159,7 @@ func processes() []string {
 	return dirs
 }
 
-// alive tells whether pid is a process that has not ended.
+// alive reports whether pid is a process that has not ended.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))

@@ -11,12 +11,12 @@ import (
 )
 
 // page is the memory that the generator and a pair of workers share. Each field has
-// one writer; the reader at the other side needs no wake-up and no copy.
+// one writer; the reader on the other side needs no wake-up and no copy.
 type page struct {
 	client clientSide
 	server serverSide
-	// addresses of the server's listeners: their ports, or numbers in the abstract
-	// UNIX namespace; ready is their number, written after them.
+	// addresses are those of the server's listeners: their ports, or numbers in the
+	// abstract UNIX namespace. ready is how many there are, and is written after them.
 	ready     atomic.Int64
 	addresses [maxListeners]atomic.Int64
 }
@@ -38,8 +38,8 @@ type clientSide struct {
 type serverSide struct {
 	wantAccepts, wantWatches atomic.Int64
 	accepts, watches         atomic.Int64
-	// dropped ends were accepted and closed again, because no watch could be had:
-	// the client looks which of its own are dead when it changes.
+	// dropped counts ends that were accepted and closed again, because they could get no
+	// watch. When it changes the client looks which of its own ends are dead.
 	dropped atomic.Int64
 	trouble
 	_ [64]byte
@@ -48,12 +48,13 @@ type serverSide struct {
 // trouble is what went wrong in a worker.
 type trouble struct {
 	failed [len(failures) + 1]atomic.Int64
-	// stopErrno is why the worker opens no more, in which call; the generator sets
-	// it back to 0 when it wants another try.
+	// stopErrno is why the worker opens no more, stopCall in which call. The generator
+	// sets stopErrno back to 0 when the worker is to try again.
 	stopErrno, stopCall atomic.Int64
 }
 
-// failures are the errors that are counted apart; all others are counted together.
+// failures are the errors that are counted one by one; all others are counted
+// together.
 var failures = [...]unix.Errno{
 	unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC, unix.EADDRNOTAVAIL,
 	unix.EADDRINUSE, unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.ETIMEDOUT, unix.EAGAIN,
@@ -103,7 +104,7 @@ func (t *trouble) stop(c call, errno unix.Errno) {
 
 func (t *trouble) stopped() bool { return t.stopErrno.Load() != 0 }
 
-// newPage makes a page and the file a worker maps it from.
+// newPage makes a page and the file that a worker maps it from.
 func newPage() (*page, *os.File, error) {
 	fd, err := unix.MemfdCreate("eptop-load", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -129,8 +130,8 @@ func mapPage(fd int) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the shared page: %w", err)
 	}
-	// Memory that two processes share is not Go's: the mapping is page-aligned, and
-	// all of it is read and written atomically.
+	// Go does not manage memory that two processes share: the mapping is page-aligned,
+	// and all of it is read and written atomically.
 	return (*page)(unsafe.Pointer(unsafe.SliceData(b))), nil
 }
 
@@ -138,7 +139,7 @@ func (p *page) unmap() {
 	_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(p)), pageBytes))
 }
 
-// stages is how far the pair's connections have come.
+// stages returns how far the pair's connections have come.
 func (p *page) stages() Stages {
 	return Stages{
 		Sockets: p.client.sockets.Load(), Connects: p.client.connects.Load(),

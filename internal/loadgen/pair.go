@@ -18,16 +18,16 @@ type pair struct {
 	page   *page
 	server *worker
 	client *worker
-	// want is what was last asked of it.
+	// want is what the pair was last asked for.
 	want Stages
-	// retiring: it is to end, and its connections with it.
+	// retiring pairs are ending, and their connections with them.
 	retiring bool
-	// frozen: it was told to open no more. again: what stopped it is to be forgotten
-	// once it knows what is wanted now.
+	// frozen: the pair was asked to open no more. again: what stopped it is forgotten
+	// once the workers know what is wanted now.
 	frozen, again bool
-	// refusedAt is when the client was first seen refused by the server.
+	// refusedAt is when the server was first seen refusing the client.
 	refusedAt time.Time
-	// seen is how far it was at seenAt.
+	// seen is what the pair had at seenAt.
 	seen   Stages
 	seenAt time.Time
 }
@@ -46,7 +46,7 @@ type exit struct {
 	err    error
 }
 
-// newPair starts both workers of pair number. Their ends arrive at exits.
+// newPair starts both workers of a pair. Their ends arrive at exits.
 func newPair(o order, log *os.File, exits chan<- exit) (*pair, error) {
 	p, file, err := newPage()
 	if err != nil {
@@ -73,7 +73,7 @@ func newPair(o order, log *os.File, exits chan<- exit) (*pair, error) {
 	return pr, nil
 }
 
-// abandon ends a pair that was not started in full.
+// abandon ends a pair that could not be started in full.
 func (p *pair) abandon() {
 	if p.server != nil {
 		p.server.dismiss()
@@ -95,11 +95,11 @@ func startWorker(o order, page, log *os.File) (*worker, error) {
 	defer theirs.Close()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{fmt.Sprintf("eptop: load %s %d", o.Role, o.Pair+1)}
-	// One thread does the work, and what little garbage it makes stays.
+	// One thread does the work, and the little garbage it makes is not collected.
 	cmd.Env = []string{workerEnv + "=" + string(text), "GOMAXPROCS=1", "GOGC=off", "GORACE=atexit_sleep_ms=0"}
 	cmd.ExtraFiles = []*os.File{theirs, page} // controlFD, pageFD
 	cmd.Stderr = log
-	// Out of the terminal's reach: Ctrl-C and Ctrl-Z are the generator's.
+	// Ctrl-C and Ctrl-Z of the terminal reach the generator alone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		control.Close()
@@ -108,13 +108,13 @@ func startWorker(o order, page, log *os.File) (*worker, error) {
 	return &worker{cmd: cmd, control: control}, nil
 }
 
-// wake tells a worker to look what is wanted.
+// wake makes a worker read what is wanted.
 func (w *worker) wake() {
 	if w.control == nil {
 		return
 	}
-	// A full socket holds enough bytes to wake it, and that it is gone is told by
-	// its exit.
+	// A full socket holds enough bytes to wake the worker, and if the worker is gone its
+	// exit reports that.
 	_, _ = unix.Write(int(w.control.Fd()), []byte{1})
 }
 
@@ -126,7 +126,7 @@ func (w *worker) dismiss() {
 	}
 }
 
-// ask tells the pair how many connections are wanted.
+// ask sets how many connections are wanted of the pair.
 func (p *pair) ask(s Stages) {
 	if p.retiring || s == p.want && !p.again {
 		return
@@ -143,8 +143,8 @@ func (p *pair) ask(s Stages) {
 }
 
 // freeze leaves the pair at what is connected, which the server may still accept and
-// watch. One whose stages are apart comes to the end of the stage: that is a backlog
-// of connections at most.
+// watch. A pair whose stages differ completes the stage it is in: that is a backlog of
+// connections at most.
 func (p *pair) freeze() {
 	if p.frozen {
 		return
@@ -155,11 +155,11 @@ func (p *pair) freeze() {
 	}
 }
 
-// calm is how long a frozen pair must stay as it is to be taken for settled.
+// calm is how long a frozen pair must stay unchanged to count as settled.
 const calm = 100 * time.Millisecond
 
-// quiet tells whether nothing more will happen in a pair that is frozen: what it was
-// asked for is there, or it does not change any more.
+// quiet reports whether nothing more will happen in a frozen pair: all that it was
+// asked for is there, or it has stopped changing.
 func (p *pair) quiet(now time.Time, watched bool) bool {
 	if have := p.page.stages(); have != p.seen {
 		p.seen, p.seenAt = have, now
@@ -167,11 +167,11 @@ func (p *pair) quiet(now time.Time, watched bool) bool {
 	return p.frozen && (p.reached(watched) || now.Sub(p.seenAt) >= calm)
 }
 
-// retry lets a pair that had stopped try again with what it is asked next.
+// retry lets a stopped pair try again with what it is asked for next.
 func (p *pair) retry() { p.frozen, p.again, p.refusedAt = false, true, time.Time{} }
 
-// retire ends the pair. The server goes first: it resets its ends, so that none of
-// the client's lingers.
+// retire ends the pair. The server goes first: it resets its ends, so that no end of
+// the client lingers.
 func (p *pair) retire() {
 	p.retiring = true
 	p.server.dismiss()
@@ -180,7 +180,7 @@ func (p *pair) retire() {
 	}
 }
 
-// reached tells whether all that is wanted of the pair is there.
+// reached reports whether the pair holds all that is wanted of it.
 func (p *pair) reached(watched bool) bool {
 	have := p.page.stages()
 	if !watched {
@@ -189,7 +189,7 @@ func (p *pair) reached(watched bool) bool {
 	return have == p.want
 }
 
-// stopped is why the pair opens no more.
+// stopped returns the call and the error because of which the pair opens no more.
 func (p *pair) stopped() (call, unix.Errno, bool) {
 	for _, t := range []*trouble{&p.page.server.trouble, &p.page.client.trouble} {
 		if e := t.stopErrno.Load(); e != 0 {
@@ -199,7 +199,7 @@ func (p *pair) stopped() (call, unix.Errno, bool) {
 	return 0, 0, false
 }
 
-// describe says how a worker ended.
+// describe returns how a worker ended.
 func (e exit) describe() string {
 	role := "client"
 	if e.worker == e.pair.server {

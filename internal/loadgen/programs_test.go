@@ -11,12 +11,12 @@ import (
 
 // inOwnNetwork runs a generator in a namespace of forty ports and prints its status.
 func inOwnNetwork(c Config, n int64) error {
-	l, err := readLimits(c)
+	b, err := newBounds(c)
 	if err != nil {
 		return err
 	}
-	if l.portsEach > 40 {
-		return fmt.Errorf("%d ports each: not in the namespace of forty ports", l.portsEach)
+	if b.portsEach > 40 {
+		return fmt.Errorf("%d ports each: not in the namespace of forty ports", b.portsEach)
 	}
 	g, err := New(c)
 	if err != nil {

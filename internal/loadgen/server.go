@@ -43,7 +43,7 @@ func (s *server) run() error {
 	}
 }
 
-// open makes the epoll and the listeners, and tells where they are.
+// open makes the epoll and the listeners, and publishes their addresses.
 func (s *server) open() error {
 	s.polled = []unix.PollFd{{Fd: controlFD, Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
 	if s.order.Config.Watch != WatchNone {
@@ -59,7 +59,7 @@ func (s *server) open() error {
 	for n := range s.order.listeners() {
 		fd, err := s.listen(n)
 		if n > 0 && errors.Is(err, unix.EADDRINUSE) {
-			break // it does with those it has
+			break // the listeners it has are enough
 		}
 		if err != nil {
 			s.me.stop(callBind, s.me.count(err))
@@ -78,7 +78,7 @@ func (s *server) listen(n int64) (int, error) {
 		return 0, fmt.Errorf("socket: %w", err)
 	}
 	if s.order.Config.Family != UNIX {
-		// Accepted ends inherit it: however this process ends, they are reset, and
+		// Accepted ends inherit SO_LINGER: however this process ends they are reset, and
 		// leave no TIME_WAIT behind.
 		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 			return 0, fmt.Errorf("set SO_LINGER: %w", err)
@@ -107,7 +107,7 @@ func (s *server) listen(n int64) (int, error) {
 	return fd, nil
 }
 
-// wait waits for connections, echoes to send, or other wishes.
+// wait waits for connections, for echoes to send, or for a change of what is wanted.
 func (s *server) wait(micros int64) error {
 	accepting := s.me.accepts.Load() < s.me.wantAccepts.Load() && !s.me.stopped() || s.surplus()
 	for i := 2; i < len(s.polled); i++ {
@@ -125,7 +125,7 @@ func (s *server) wait(micros int64) error {
 	return nil
 }
 
-// work does a batch of what is wanted and says how long to wait before the next.
+// work does a batch of what is wanted and returns how long to wait before the next.
 func (s *server) work() (wait int64, err error) {
 	accepts, watches := s.me.wantAccepts.Load(), s.me.wantWatches.Load()
 	if s.order.Config.Watch == WatchNone {
@@ -143,7 +143,7 @@ func (s *server) work() (wait int64, err error) {
 		return soonMicros, s.refuse()
 	}
 	if s.me.stopped() {
-		return untilTold, nil
+		return untilWoken, nil
 	}
 	more := false
 	for i := 2; i < len(s.polled); i++ {
@@ -157,17 +157,17 @@ func (s *server) work() (wait int64, err error) {
 	if more {
 		return 0, nil
 	}
-	return untilTold, nil
+	return untilWoken, nil
 }
 
-// accept takes a batch of connections, and watches each at once where that is wanted
-// by now. It says whether there may be more.
+// accept takes a batch of connections, and watches each at once where its watch is
+// wanted already. It reports whether there may be more.
 func (s *server) accept(listener int, accepts, watches int64) bool {
 	for range checkEach {
 		if int64(len(s.fds)) >= accepts {
 			return false
 		}
-		// The peer's address is of no interest, and x/sys would allocate it.
+		// Nobody needs the peer's address, and x/sys would allocate it.
 		fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch {
 		case errno == 0:
@@ -188,14 +188,14 @@ func (s *server) accept(listener int, accepts, watches int64) bool {
 	return true
 }
 
-// surplus tells whether more connections wait to be accepted than are wanted: all
-// that are wanted are here, and the client has more.
+// surplus reports whether more connections wait to be accepted than are wanted: the
+// server has all that are wanted, and the client has more.
 func (s *server) surplus() bool {
 	c, accepts := &s.page.client, s.me.wantAccepts.Load()
 	return c.wantConnects.Load() == accepts && int64(len(s.fds)) == accepts && c.connects.Load() > accepts
 }
 
-// refuse resets connections that wait to be accepted: the client closes its ends then.
+// refuse resets connections that wait to be accepted; the client then closes its ends.
 func (s *server) refuse() error {
 	for i := 2; i < len(s.polled); i++ {
 		for range checkEach {
@@ -211,8 +211,8 @@ func (s *server) refuse() error {
 	return nil
 }
 
-// watch adds the watch of an end. One that can have none is closed: what is counted
-// as open is whole.
+// watch adds the watch of an end. An end that can have none is closed: only whole
+// connections count as open.
 func (s *server) watch(fd int32) bool {
 	event := unix.EpollEvent{Events: s.order.Config.Watch.mask(), Fd: fd}
 	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, int(fd), &event); err != nil {
@@ -229,7 +229,7 @@ func (s *server) watch(fd int32) bool {
 	return true
 }
 
-// drop closes the newest end, with a reset.
+// drop closes the newest end with a reset.
 func (s *server) drop() {
 	last := len(s.fds) - 1
 	_ = unix.Close(int(s.fds[last]))
@@ -240,7 +240,7 @@ func (s *server) drop() {
 	}
 }
 
-// mask is the events of a watch; EPOLLEXCLUSIVE allows no EPOLLRDHUP.
+// mask returns the events of a watch; EPOLLEXCLUSIVE allows no EPOLLRDHUP.
 func (w Watch) mask() uint32 {
 	switch w {
 	case WatchLT:
@@ -253,7 +253,7 @@ func (w Watch) mask() uint32 {
 	return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 }
 
-// echo sends beats back. Bytes that are to stay unread stay.
+// echo sends beats back. It leaves alone the bytes that are to stay unread.
 func (s *server) echo() error {
 	n, err := unix.EpollWait(s.epoll, s.events[:], 0)
 	if err != nil && !errors.Is(err, unix.EINTR) {
@@ -284,7 +284,7 @@ func (s *server) echo() error {
 	return nil
 }
 
-// isWall tells the errors that trying again does not help against.
+// isWall reports whether an error is one that does not go away by trying again.
 func isWall(errno unix.Errno) bool {
 	switch errno {
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC, unix.EADDRNOTAVAIL, unix.EACCES, unix.EPERM:

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// step gives the pairs their part and sees how far they are; it says whether to look
-// again soon.
+// step gives the pairs their parts and reads how far they are. It reports whether to
+// look again soon.
 func (g *Generator) step(now time.Time) (busy bool) {
 	g.count()
 	g.guard(now)
@@ -28,8 +28,9 @@ func (g *Generator) step(now time.Time) (busy bool) {
 	return busy
 }
 
-// nudgeEach is how often workers that are not where they should be are told to look
-// again: one may have gone to sleep before the other changed what it would have seen.
+// nudgeEach is how often workers that have not reached what is wanted are woken to
+// look again: one may have gone to sleep just before the other made the change it
+// waits for.
 const nudgeEach = 20 * time.Millisecond
 
 func (g *Generator) nudge(now time.Time) {
@@ -45,9 +46,9 @@ func (g *Generator) nudge(now time.Time) {
 	}
 }
 
-// hire starts pairs for what is wanted, and retires those nothing is wanted of.
+// hire starts pairs for what is wanted, and retires those that are not needed.
 func (g *Generator) hire() {
-	need := (g.wanted.Sockets + g.limits.perPair - 1) / g.limits.perPair
+	need := (g.wanted.Sockets + g.bounds.perPair - 1) / g.bounds.perPair
 	live := int64(0)
 	opening := 0
 	for _, p := range g.pairs {
@@ -59,11 +60,11 @@ func (g *Generator) hire() {
 			p.retire()
 			continue
 		}
-		if p.page.stages().Sockets < g.limits.perPair {
+		if p.page.stages().Sockets < g.bounds.perPair {
 			opening++
 		}
 	}
-	// One more pair than open at once is started, so that nobody waits for a process.
+	// One more pair is started than open at once, so that nobody waits for a process.
 	if live >= need || opening > atOnce() || g.status.StoppedBy != "" {
 		return
 	}
@@ -77,32 +78,32 @@ func (g *Generator) hire() {
 }
 
 // startWall is the limit behind an error of starting workers.
-func startWall(err error) string {
+func startWall(err error) Wall {
 	switch {
 	case errors.Is(err, unix.EMFILE):
-		return "nofile"
+		return WallNofile
 	case errors.Is(err, unix.ENFILE):
-		return "file_max"
+		return WallFileMax
 	case errors.Is(err, unix.EAGAIN):
-		return "tasks"
+		return WallTasks
 	case errors.Is(err, unix.ENOMEM):
-		return "memory"
+		return WallMemory
 	}
-	return "error"
+	return WallError
 }
 
-// atOnce is how many pairs open at the same time. Each keeps a client busy, and the
-// server half as much.
+// atOnce returns how many pairs open at the same time. Each keeps a client busy, and
+// the server half as much.
 func atOnce() int { return runtime.NumCPU() }
 
 func (g *Generator) order() order {
 	return order{
-		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.limits.perPair,
-		Backlog: g.limits.backlog, PortsEach: g.limits.portsEach, PortRange: g.limits.portRange,
+		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.bounds.perPair,
+		Backlog: g.bounds.backlog, PortsEach: g.bounds.portsEach, PortRange: g.bounds.portRange,
 	}
 }
 
-// deal gives each pair its part.
+// deal gives each pair its part of what is wanted.
 func (g *Generator) deal(now time.Time) {
 	if g.status.StoppedBy != "" {
 		for _, p := range g.pairs {
@@ -120,8 +121,8 @@ func (g *Generator) deal(now time.Time) {
 		if p.retiring {
 			continue
 		}
-		want := most.clamp(before, g.limits.perPair)
-		before += g.limits.perPair
+		want := most.clamp(before, g.bounds.perPair)
+		before += g.bounds.perPair
 		if p.page.stages().Connects < want.Connects {
 			if opening++; opening > atOnce() && p.want == (Stages{}) {
 				continue
@@ -137,7 +138,7 @@ type bucket struct {
 	base int64
 }
 
-// allowed is how many may be open at now.
+// allowed returns how many connections may be open at now.
 func (b *bucket) allowed(now time.Time, rate float64, open, wanted int64) int64 {
 	if open >= wanted {
 		*b = bucket{}
@@ -149,8 +150,8 @@ func (b *bucket) allowed(now time.Time, rate float64, open, wanted int64) int64 
 	return min(wanted, b.base+1+int64(now.Sub(b.from).Seconds()*rate))
 }
 
-// guardEach is how often MemAvailable is looked at while connections are opened: the
-// fastest machine opens some tens of megabytes meanwhile.
+// guardEach is how often MemAvailable is read while connections are opened: in
+// between, the fastest machine opens connections of some tens of megabytes.
 const guardEach = 50 * time.Millisecond
 
 // guard stops the opening before memory runs out.
@@ -161,11 +162,11 @@ func (g *Generator) guard(now time.Time) {
 	g.guardAt = now
 	available, total, err := memory()
 	if err != nil {
-		g.stop("error", "the memory that is left cannot be seen: "+err.Error())
+		g.stop(WallError, "the memory that is left cannot be seen: "+err.Error())
 		return
 	}
 	if float64(available) < g.config.Floor*float64(total) {
-		g.stop("memory", fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
+		g.stop(WallMemory, fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
 		return
 	}
 	for _, guard := range g.guards {
@@ -176,15 +177,15 @@ func (g *Generator) guard(now time.Time) {
 	}
 }
 
-// checkStopped looks whether a worker can open no more.
+// checkStopped looks for a worker that can open no more.
 func (g *Generator) checkStopped(now time.Time) {
 	for _, p := range g.pairs {
 		c, errno, ok := p.stopped()
 		if !ok || p.retiring || p.again || g.status.StoppedBy != "" {
 			continue
 		}
-		// A server that has just died refuses too: its exit is about to tell.
-		if refused(errno) {
+		// A server that has just died refuses too: its exit will be reported.
+		if isRefusal(errno) {
 			if p.refusedAt.IsZero() {
 				p.refusedAt = now
 			}
@@ -196,19 +197,21 @@ func (g *Generator) checkStopped(now time.Time) {
 	}
 }
 
-// exitWithin is how long after its sockets refuse a worker's end is known.
+// exitWithin bounds the time from a worker's sockets refusing to the report of its
+// exit.
 const exitWithin = 500 * time.Millisecond
 
-// refused tells the errors of a client whose server is gone.
-func refused(errno unix.Errno) bool {
+// isRefusal reports whether an error is that of a client whose server is gone.
+func isRefusal(errno unix.Errno) bool {
 	return errno == unix.ECONNREFUSED || errno == unix.ECONNRESET
 }
 
-func (g *Generator) stop(wall, reason string) {
+func (g *Generator) stop(wall Wall, reason string) {
 	g.status.StoppedBy, g.status.Reason = wall, reason
 }
 
-// exited books the end of a worker. One that was not dismissed takes its pair along.
+// exited books the end of a worker. A worker that was not dismissed takes its pair
+// along.
 func (g *Generator) exited(e exit) {
 	e.worker.gone = true
 	e.worker.dismiss()
@@ -216,11 +219,11 @@ func (g *Generator) exited(e exit) {
 	if !p.retiring {
 		g.status.Lost += p.open(g.config)
 		// What it was to hold is not tried again: who ended it had a reason.
-		share := g.wanted.clamp(g.limits.perPair*int64(slices.Index(g.living(), p)), g.limits.perPair).Sockets
+		share := g.wanted.clamp(g.bounds.perPair*int64(slices.Index(g.living(), p)), g.bounds.perPair).Sockets
 		g.wanted = g.wanted.less(share)
 		g.status.GivenUp += share
 		g.status.Wanted = g.wanted.Sockets
-		if c, errno, ok := p.stopped(); ok && !refused(errno) {
+		if c, errno, ok := p.stopped(); ok && !isRefusal(errno) {
 			g.stop(wall(c, errno), reason(c, errno))
 		}
 		g.status.LastLoss = e.describe() + g.lastWords()
@@ -234,12 +237,12 @@ func (g *Generator) exited(e exit) {
 	p.page.unmap()
 }
 
-// living are the pairs that are not about to end.
+// living returns the pairs that are not ending.
 func (g *Generator) living() []*pair {
 	return slices.DeleteFunc(slices.Clone(g.pairs), func(p *pair) bool { return p.retiring })
 }
 
-// lastWords is the last line that a worker has written.
+// lastWords returns the last line that a worker has written.
 func (g *Generator) lastWords() string {
 	text, err := io.ReadAll(io.NewSectionReader(g.log, 0, 1<<20))
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")

@@ -80,8 +80,8 @@ func runWorker(text string) error {
 	return fmt.Errorf("no role %q", o.Role)
 }
 
-// nameProcess sets the name that ps and eptop show. It does without package os, whose
-// poller would be another epoll beside the one that is looked at.
+// nameProcess sets the name that ps and eptop show. It avoids package os, whose poller
+// would add an epoll to the one that is looked at.
 func nameProcess(name string) error {
 	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -95,8 +95,8 @@ func nameProcess(name string) error {
 // errDismissed: the generator is gone or needs this worker no more.
 var errDismissed = errors.New("dismissed")
 
-// control is the worker's end of the socket to its generator. A byte says that
-// something else is wanted, its end that the worker is to end.
+// control is the worker's end of the socket to its generator. A byte means that
+// something else is wanted; the end of the stream means that the worker must end.
 type control struct{ buf [64]byte }
 
 func (c *control) read() error {

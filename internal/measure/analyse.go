@@ -9,17 +9,17 @@ type analysis struct {
 	caches cacheList
 	parts  []known
 	rows   []reading
-	// buffers are the caches that bytes left unread are in, by slabinfo's names.
+	// buffers are the caches that hold bytes left unread, by slabinfo's names.
 	buffers map[string]bool
 
 	design *design
-	// moves are the pairs of readings between which one stage alone moved: what the
-	// stage allocates lies between them, and nothing that came before bends it.
+	// moves are the pairs of readings between which one stage alone moved: their
+	// difference is what the stage allocates, undisturbed by anything before.
 	moves [stages][]move
-	// staged: there are such pairs of every stage, and the stages are regressors of
-	// their own. timed: the time is one too.
+	// staged: every stage has such pairs, and each stage is a regressor. timed: time is
+	// a regressor too.
 	staged, timed bool
-	// disturbances is how many of these are regressors: where they move alike, not all.
+	// disturbances is how many of them are regressors: not all where they move alike.
 	disturbances int
 	fitted       map[int]growth // by cache
 }
@@ -31,11 +31,12 @@ type move struct {
 }
 
 // sharp is half of an interval, as a share of the slope, up to which the time is kept
-// as a regressor: from connections that came at an even rate it cannot be told, and
-// leaving it out takes what others allocate for what connections do.
+// as a regressor. Where connections came at an even rate their growth cannot be
+// distinguished from growth in time; the time is left out then, and what others
+// allocate counts as what connections do.
 const sharp = 0.05
 
-// newAnalysis prepares fits; false where there are too few readings.
+// newAnalysis prepares fits. It returns false where there are too few readings.
 func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
 	if len(rows) == 0 {
 		return nil, false
@@ -69,7 +70,7 @@ func (a *analysis) makeDesign() bool {
 	return false
 }
 
-// fewestMoves of a stage tell what it allocates.
+// fewestMoves is how many moves of a stage are needed to know what it allocates.
 const fewestMoves = 5
 
 func (a *analysis) findMoves() {
@@ -122,7 +123,8 @@ func (a *analysis) regressors() [][]float64 {
 	return x
 }
 
-// disturbances are what other programs do that costs what connections cost.
+// disturbances are those doings of other programs that allocate what connections
+// allocate.
 var disturbances = []func(reading) float64{
 	func(r reading) float64 { return r.waiting },
 	func(r reading) float64 { return r.any },
@@ -142,8 +144,8 @@ func (a *analysis) varies(f func(reading) float64) bool {
 
 func (a *analysis) watched() bool { return a.rows[len(a.rows)-1].have.Watches > 0 }
 
-// growth is how a cache, or a sum of caches, grew: by its line over everything, and by
-// the moves of each stage.
+// growth is how a cache, or a sum of caches, grew: by its line through all readings,
+// and by the moves of each stage.
 type growth struct {
 	line
 	stage [stages]amount
@@ -179,7 +181,7 @@ func (a *analysis) fit(y []float64) growth {
 		var shares []float64
 		for _, m := range a.moves[s] {
 			grown := y[m.after] - y[m.before]
-			// What the others allocated meanwhile.
+			// The part of the growth that others allocated in that time.
 			for j := a.ownRegressors(); j < len(g.slopes); j++ {
 				grown -= g.slopes[j] * (a.design.rows[m.after][j] - a.design.rows[m.before][j])
 			}
@@ -192,7 +194,7 @@ func (a *analysis) fit(y []float64) growth {
 	return g
 }
 
-// ownRegressors is how many regressors are the connections; the others follow.
+// ownRegressors returns how many regressors are connections; the others follow them.
 func (a *analysis) ownRegressors() int {
 	switch {
 	case !a.staged:
@@ -203,7 +205,7 @@ func (a *analysis) ownRegressors() int {
 	return int(stages) - 1
 }
 
-// all is the direction of one more connection, through all its stages.
+// all returns the direction of one more connection, through all its stages.
 func (a *analysis) all() []float64 {
 	w := make([]float64, len(a.design.rows[0]))
 	for i := range a.ownRegressors() {
@@ -212,7 +214,7 @@ func (a *analysis) all() []float64 {
 	return w
 }
 
-// bytes is the growth of the memory of all that a connection is made of.
+// bytes returns the growth of the memory of all that a connection is made of.
 func (a *analysis) bytes() growth {
 	var sum growth
 	for _, c := range a.caches.of(a.parts) {

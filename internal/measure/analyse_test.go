@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -13,8 +14,8 @@ import (
 	"github.com/eptop/eptop/internal/slab"
 )
 
-// machine is a made-up kernel: what each stage of a connection adds to each cache,
-// and what other programs add a second.
+// machine is an invented kernel: it says what each stage of a connection adds to each
+// cache, and what other programs add a second.
 type machine struct {
 	caches []slab.Cache
 	stages map[string][stages]float64
@@ -39,7 +40,7 @@ func testMachine() machine {
 	}
 }
 
-// run is what readings of an experiment on the machine would be.
+// run returns the readings that an experiment would take on the machine.
 func (m machine) run(plan []step) (cacheList, []reading) {
 	list := newCacheList(m.caches, 4096)
 	var rows []reading
@@ -108,6 +109,10 @@ func TestAnalysisTellsStagesAndDriftApart(t *testing.T) {
 	if len(m.Projection) != 3 || m.Projection[1].Connections != 1_000_000 {
 		t.Errorf("%+v", m.Projection)
 	}
+	text, err := json.Marshal(m)
+	if err != nil || !strings.Contains(string(text), `"stages":[{"stage":"socket","bytes":`) {
+		t.Errorf("%s, %v", text, err)
+	}
 	byName := map[string]model.MeasuredPart{}
 	for _, p := range m.Parts {
 		byName[p.Cache] = p
@@ -134,7 +139,7 @@ func TestAnalysisTellsStagesAndDriftApart(t *testing.T) {
 }
 
 func TestAnalysisOfAWalker(t *testing.T) {
-	// Somebody lists the fds: with each socket come a proc inode and a dentry more.
+	// Somebody lists the fds: with each socket come one more proc inode and dentry.
 	m := testMachine()
 	m.stages["proc_inode_cache"] = [stages]float64{1, 0, 1}
 	m.stages["dentry"] = [stages]float64{2, 0, 2}
@@ -163,7 +168,7 @@ func TestAnalysisWithoutStages(t *testing.T) {
 	a.into(m)
 	whole := 2*tcpBytes + 2*inodeBytes + 2*smallBytes + 3*128 + 64
 	near(t, "a connection", m.BytesPerConnection, whole, 0.01*whole)
-	// Whose the merged cache is cannot be told then.
+	// Then nobody knows which part of the merged cache belongs to what.
 	if m.BytesPerWatch.Known || m.BytesPerEnd.Known || len(m.Stages) > 0 {
 		t.Errorf("%+v", m)
 	}
@@ -183,7 +188,7 @@ func TestAnalysisOfTooLittle(t *testing.T) {
 	m := &model.Measurement{}
 	a.into(m)
 	if m.BytesPerConnection.Known {
-		t.Errorf("23 connections tell %d ± %d B", m.BytesPerConnection.Value, m.CI95Bytes.Value)
+		t.Errorf("23 connections give %d ± %d B", m.BytesPerConnection.Value, m.CI95Bytes.Value)
 	}
 }
 
@@ -248,8 +253,8 @@ func TestWholeObjects(t *testing.T) {
 	}
 }
 
-// TestContradiction: a connection has two sockets; where four grew, two are somebody
-// else's, and no number is told.
+// TestContradiction: a connection has two sockets; where four grew, two belong to
+// somebody else, and no number is reported.
 func TestContradiction(t *testing.T) {
 	m := testMachine()
 	m.stages["sock_inode_cache"] = [stages]float64{2, 0, 2}
@@ -265,8 +270,8 @@ func TestContradiction(t *testing.T) {
 	}
 }
 
-// TestOthersSockets: what other programs open meanwhile, of another family and at no
-// even rate, is not the connection's.
+// TestOthersSockets: what other programs open at the same time, of another family and
+// at no even rate, is not counted as the connection's.
 func TestOthersSockets(t *testing.T) {
 	m := testMachine()
 	list, rows := m.run(steps(0, 10_000, 3072, 0))

@@ -61,9 +61,9 @@ func check(err error) {
 	}
 }
 
-// BenchmarkMeasure measures 10 000 connections three times, in peace and with two
-// other programs at work, and says how far the results are from what this kernel's
-// objects add up to.
+// BenchmarkMeasure measures 10 000 connections three times, alone and with two other
+// programs at work, and reports how far the results are from the sum of this kernel's
+// object sizes.
 func BenchmarkMeasure(b *testing.B) {
 	for _, noise := range [][]string{nil, {"walk"}, {"churn"}, {"walk", "churn"}} {
 		b.Run(fmt.Sprintf("noise=%v", noise), func(b *testing.B) {

@@ -17,20 +17,21 @@ func rounded(x float64) maybe.Of[int64] {
 	return maybe.Some(int64(math.Round(x)))
 }
 
-// vague is the half interval, as a share of the slope, from which on a number says
-// nothing: it is absent then.
+// vague is the half interval, as a share of the slope, beyond which a number says
+// nothing and is left absent.
 const vague = 0.2
 
-// told is a slope with half its interval, both absent where it is vague.
-func told(slope, half float64) (bytes, ci maybe.Of[int64]) {
-	// A slope without any spread is that of counts that did not move.
+// reportSlope returns the slope and half its interval, both absent where the slope is
+// vague.
+func reportSlope(slope, half float64) (bytes, ci maybe.Of[int64]) {
+	// A slope without any spread comes from counts that did not move.
 	if !(half > 0 && half <= vague*slope) {
 		return bytes, ci
 	}
 	return rounded(slope), rounded(half)
 }
 
-// into fills in what the fits tell.
+// into writes what the fits have found into m.
 func (a *analysis) into(m *model.Measurement) {
 	known := a.caches.of(a.parts)
 	if len(known) == 0 {
@@ -38,10 +39,10 @@ func (a *analysis) into(m *model.Measurement) {
 	}
 	total := a.bytes()
 	slope, half := total.along(a.all()...)
-	m.BytesPerConnection, m.CI95Bytes = told(slope, half)
+	m.BytesPerConnection, m.CI95Bytes = reportSlope(slope, half)
 	if !m.BytesPerConnection.Known {
 		if len(a.rows) >= cycles && half > 0 {
-			m.Doubt = fmt.Sprintf("other programs allocated too much meanwhile, or the connections are too few: the interval is ± %.0f B", half)
+			m.Doubt = fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %.0f B", half)
 		}
 		return
 	}
@@ -63,7 +64,7 @@ func (a *analysis) into(m *model.Measurement) {
 				Stage: stageNames[s], Bytes: int64(math.Round(x.n)), CI95Bytes: int64(math.Round(x.half)),
 			})
 			if s == stageSocket {
-				m.BytesPerEnd, m.EndCI95Bytes = told(x.n, x.half)
+				m.BytesPerEnd, m.EndCI95Bytes = reportSlope(x.n, x.half)
 			}
 		}
 	}
@@ -78,20 +79,20 @@ func (a *analysis) into(m *model.Measurement) {
 	a.cgroup(m)
 }
 
-// nearWhole is how far from a whole number of objects a growth may be to be taken
-// for it, whatever its interval.
+// nearWhole is how far a growth may be from a whole number of objects to be taken for
+// it, whatever its interval.
 const nearWhole = 0.15
 
-// wholeObjects is the whole number that a growth of objects is; false where its
-// interval leaves a doubt. An object comes whole or not at all: a growth of 0.9 ± 0.2
-// objects is one.
+// wholeObjects returns the whole number that a growth of objects is; false where its
+// interval leaves a doubt. An object is made whole or not at all: a growth of 0.9 ±
+// 0.2 objects is one.
 func wholeObjects(objects, half float64) (n float64, ok bool) {
 	n = math.Round(objects)
 	off := math.Abs(objects - n)
 	return n, off <= max(half, nearWhole) && off+half < 0.5
 }
 
-// checkStages leaves the stages out where they do not add up to the whole.
+// checkStages leaves out the stages where they do not add up to the whole.
 func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
 	sum, variance := 0.0, half*half
 	for _, s := range m.Stages {
@@ -103,9 +104,10 @@ func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
 	}
 }
 
-// contradiction says what cannot be: a connection has so many sockets, inodes, files
-// and watches, and where these caches grew otherwise somebody else's objects were
-// counted. Bind buckets may be shared and are not asked.
+// contradiction returns what cannot be true, in words. A connection has a known number
+// of sockets, inodes, files and watches; where their caches grew by another number
+// somebody else's objects were counted. Bind buckets may be shared and are not
+// checked.
 func (a *analysis) contradiction() string {
 	for _, k := range a.parts {
 		i, ok := a.caches.index[k.shownAs]
@@ -115,21 +117,22 @@ func (a *analysis) contradiction() string {
 		want := k.objects()
 		got := a.whole(a.fitObjects(i))
 		if off := math.Abs(got.n - want); off > 3*got.half && off > believable*want {
-			return fmt.Sprintf("other programs made and closed sockets or files meanwhile: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
+			return fmt.Sprintf("other programs made and closed sockets or files at the same time: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
 		}
 	}
 	return ""
 }
 
 const (
-	// substantial is how many bytes an object has whose number is worth a doubt.
+	// substantial is how many bytes an object must have for its number to be worth a
+	// doubt.
 	substantial = 100
-	// believable is how far off its number may be, as a share.
+	// believable is how far off that number may be, as a share.
 	believable = 0.1
 )
 
-// watchBytes adds up the parts of a watch. Where such a part has its cache for
-// itself its whole growth counts, which is steadier than that of one stage.
+// watchBytes adds up the parts of a watch. Where such a part has a cache for itself
+// the whole growth of the cache counts, which is steadier than that of one stage.
 func (a *analysis) watchBytes(m *model.Measurement) {
 	fitted, bytes, variance := 0.0, 0.0, 0.0
 	whole, found := true, false
@@ -151,14 +154,15 @@ func (a *analysis) watchBytes(m *model.Measurement) {
 	if !found {
 		return
 	}
-	m.FittedWatch, m.WatchCI95Bytes = told(fitted, math.Sqrt(variance))
+	m.FittedWatch, m.WatchCI95Bytes = reportSlope(fitted, math.Sqrt(variance))
 	if m.BytesPerWatch = m.FittedWatch; whole {
 		m.BytesPerWatch = rounded(bytes)
 	}
 }
 
-// part is how a known cache grew. Of a cache that several parts share each has the
-// growth of its own stages; where these are not told apart the first has it all.
+// part returns how a known cache grew. Where several parts share a cache each gets the
+// growth of its own stages; where the stages are not measured separately the first
+// part gets all of it.
 func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 	i, ok := a.caches.index[k.shownAs]
 	if !ok {
@@ -187,7 +191,7 @@ func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 			}
 		}
 	}
-	// A watch's parts grow at one stage alone, which is often seen more sharply there.
+	// A watch's parts grow at one stage alone, where the growth is often sharper.
 	if at := g.stage[stageWatch]; a.staged && k.stages == setOf(stageWatch) && at.half < objects.half {
 		objects = at
 	}
@@ -195,7 +199,7 @@ func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 	return p, true
 }
 
-// whole is a growth over all stages.
+// whole returns the growth over all stages.
 func (a *analysis) whole(g growth) (x amount) {
 	x.n, x.half = g.along(a.all()...)
 	return x
@@ -213,10 +217,10 @@ func (a *analysis) grow(p *model.MeasuredPart, cache int, g growth, objects amou
 }
 
 // surely is how many times its 95 % interval a growth must be to be believed of a
-// cache that nobody expected to grow: hundreds of caches are asked.
+// cache that nobody expected to grow: hundreds of caches are tried.
 const surely = 2
 
-// leastBytes a connection are worth a line.
+// leastBytes is how many bytes a connection are worth a line.
 const leastBytes = 1
 
 // others looks at every cache that a connection is not known to be made of.
@@ -250,7 +254,7 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 	}
 	if len(a.caches.files) > 0 {
 		m.LeavesOut = append(m.LeavesOut, "inodes of files (proc_inode_cache and the like), and as many objects of "+
-			strings.Join(besideAnInode, " and ")+": whoever opens files or looks into /proc/PID grows them, eptop too")
+			strings.Join(madeWithInode, " and ")+": whoever opens files or looks into /proc/PID grows them, eptop too")
 	}
 	m.UnexplainedBytes = rounded(unexplained)
 	if len(a.buffers) > 0 {
@@ -261,10 +265,10 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 	}
 }
 
-// memcgVectors is how many objects of which kmalloc cache the memory cgroup needs for
-// a connection: with each slab of a charged cache comes a vector with a pointer for
-// each of its objects (alloc_slab_obj_exts in mm/slub.c; memcg_alloc_page_obj_cgroups
-// before Linux 5.16).
+// memcgVectors returns, by kmalloc cache, how many objects the memory cgroup needs for
+// a connection: each slab of a charged cache comes with a vector that has a pointer
+// for each of its objects (alloc_slab_obj_exts in mm/slub.c;
+// memcg_alloc_page_obj_cgroups before Linux 5.16).
 func (a *analysis) memcgVectors() map[int]float64 {
 	const pointer = 8
 	out := map[int]float64{}

@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// line is a fit of y over several regressors and a constant: how much y
-// grows with each of them while the others stay.
+// line is a fit of y over several regressors and a constant: how much y grows with
+// each of them while the others stay.
 type line struct {
 	slopes []float64
 	// cov is the covariance of the slopes, row by row.
 	cov [][]float64
-	// freedom is the number of observations less that of the fitted constants.
+	// freedom is the number of observations minus the number of fitted constants.
 	freedom int
 }
 
-// errFewReadings: no line can be fitted through so few points, or points that do not
-// tell the regressors apart.
+// errFewReadings: no line can be fitted through so few points, or through points in
+// which the regressors move together.
 var errFewReadings = errors.New("too few readings to fit a line")
 
-// design is the readings' side of fits: the regressors, one row for each reading.
+// design is the regressors of a fit, one row for each reading.
 type design struct{ rows [][]float64 }
 
 // newDesign prepares fits over regressors.
@@ -43,7 +43,7 @@ func ones(n int) []float64 {
 	return w
 }
 
-// normal is the weighted mean of the rows and the inverse of their normal matrix.
+// normal returns the weighted mean of the rows and the inverse of their normal matrix.
 func (d *design) normal(weights []float64) (means []float64, inverse [][]float64, ok bool) {
 	k := len(d.rows[0])
 	means = make([]float64, k)
@@ -70,15 +70,15 @@ func (d *design) normal(weights []float64) (means []float64, inverse [][]float64
 }
 
 const (
-	// rounds of reweighting are enough for weights to settle.
+	// rounds is how often weights are adjusted until they settle.
 	rounds = 5
-	// tuning of Huber's weights: 95 % as good as least squares where the noise is
-	// normal (Huber, Robust Statistics, 1981).
+	// tuning is the constant of Huber's weights: 95 % as good as least squares where the
+	// noise is normal (Huber, Robust Statistics, 1981).
 	tuning = 1.345
 )
 
-// fit fits y, one value for each row. Readings far off the line count less: another
-// program that comes, allocates and goes would bend it.
+// fit fits y, one value for each row. Readings far off the line count less: a program
+// that comes, allocates and goes would bend it.
 func (d *design) fit(y []float64) line {
 	weights := ones(len(y))
 	l := line{}
@@ -139,9 +139,9 @@ func (d *design) solve(y, weights, means []float64, inverse [][]float64) (line, 
 	return l, residuals
 }
 
-// inflation is how much wider than independent ones residuals make the variance that
-// hang together, as those of a program that comes and stays a while: by the
-// first-order autocorrelation.
+// inflation returns by how much residuals that hang together, such as those of a
+// program that comes and stays a while, widen the variance, compared with independent
+// ones. It uses the first-order autocorrelation.
 func inflation(residuals []float64) float64 {
 	own, next := 0.0, 0.0
 	for i, e := range residuals {
@@ -157,8 +157,8 @@ func inflation(residuals []float64) float64 {
 	return (1 + r) / (1 - r)
 }
 
-// spread is the standard deviation of normal residuals by their median, which a few
-// wild ones do not move.
+// spread returns the standard deviation of normal residuals by their median, which a
+// few wild ones do not move.
 func spread(residuals []float64) float64 {
 	sizes := make([]float64, len(residuals))
 	for i, e := range residuals {
@@ -168,8 +168,8 @@ func spread(residuals []float64) float64 {
 	return 1.4826 * sizes[len(sizes)/2]
 }
 
-// center is the mean of values of which a few may be wild, by Huber's weights, and half
-// of its 95 % interval.
+// center returns the mean of values, a few of which may be wild, by Huber's weights,
+// and half of its 95 % interval.
 func center(values []float64) (mean, half float64) {
 	weights := ones(len(values))
 	total, rest := 0.0, 0.0
@@ -197,7 +197,7 @@ func center(values []float64) (mean, half float64) {
 	return mean, student95(len(values)-1) * math.Sqrt(rest/max(1, n-1)/n)
 }
 
-// add is the line of a sum: l and times m, whose noise is its own.
+// add adds a multiple of m to l; the noise of m counts as independent.
 func (l *line) add(m line, times float64) {
 	if l.slopes == nil {
 		l.slopes, l.cov, l.freedom = make([]float64, len(m.slopes)), matrix(len(m.slopes)), m.freedom
@@ -210,8 +210,8 @@ func (l *line) add(m line, times float64) {
 	}
 }
 
-// along is the slope along a direction, the sum of the slopes times its weights, with
-// half of its 95 % interval.
+// along returns the slope along a direction, the sum of the slopes times its weights,
+// with half of its 95 % interval.
 func (l line) along(weights ...float64) (slope, half float64) {
 	variance := 0.0
 	for i, w := range weights {
@@ -231,8 +231,8 @@ func matrix(k int) [][]float64 {
 	return m
 }
 
-// invert inverts a symmetric positive matrix by Gauss and Jordan, its columns scaled
-// first; false where its columns depend on one another.
+// invert inverts a symmetric positive matrix by Gauss and Jordan, with its columns
+// scaled first. It returns false where the columns depend on one another.
 func invert(m [][]float64) ([][]float64, bool) {
 	k := len(m)
 	scale := make([]float64, k)
@@ -256,7 +256,7 @@ func invert(m [][]float64) ([][]float64, bool) {
 				pivot = r
 			}
 		}
-		// 1 is a column that no other explains, 0 one that others explain in full.
+		// 1 is a column that no other explains, 0 one that the others explain in full.
 		if math.Abs(a[pivot][c]) < 1e-9 {
 			return nil, false
 		}
@@ -284,7 +284,7 @@ func invert(m [][]float64) ([][]float64, bool) {
 	return inv, true
 }
 
-// student95 is the two-sided 95 % quantile of Student's t, by the Cornish-Fisher
+// student95 returns the two-sided 95 % quantile of Student's t, by the Cornish-Fisher
 // expansion of the normal quantile (Abramowitz and Stegun 26.7.5): within 1 % from 3
 // degrees of freedom up.
 func student95(freedom int) float64 {

@@ -32,7 +32,7 @@ func TestFitFindsTheSlopes(t *testing.T) {
 			t.Errorf("along %v: %.3f ± %.3f, want %g", c.weights, got, half, c.want)
 		}
 	}
-	// Both together are known better than either.
+	// Both together are known more precisely than either.
 	_, both := l.along(1, 1, 0)
 	if _, one := l.along(1, 0, 0); both > one/3 {
 		t.Errorf("± %.4f for both, ± %.4f for one", both, one)

@@ -1,17 +1,17 @@
 // Package measure is the experiment: it opens connections with the load generator in
 // steps, counts the objects of every slab cache after each, and fits lines through the
-// counts. What a connection costs is the slope: one noisy difference would not tell it
-// to a percent, and what the rest of the machine allocates meanwhile, at whatever
-// rate, is another regressor and not in it.
+// counts. The slope is what a connection costs: one noisy difference would not give it
+// to a percent. What the rest of the machine allocates in that time, at whatever rate,
+// is another regressor and not in the slope.
 //
-// In each cycle the four system calls that make a connection are taken apart: some
-// sockets are made, then connected, then accepted, then watched, with a reading after
-// each. So the fit tells what each of them allocates, and which part of a merged
-// cache is whose.
+// In each cycle the four system calls that make a connection run one after another:
+// some sockets are made, then connected, then accepted, then watched, with a reading
+// after each call. So the fit shows what each of them allocates, and which part of a
+// merged cache belongs to which.
 //
-// While connections are opened nothing but slabinfo and the cgroup's own count is
-// read: listing fds would grow the very caches that are counted. Others may list them;
-// what that grows is known by its proc inodes, and taken off.
+// While connections are opened only slabinfo and the cgroup's own count are read:
+// listing fds would grow the very caches that are counted. Other programs may list
+// fds; what that grows is known by its proc inodes, and subtracted.
 package measure
 
 import (
@@ -42,10 +42,10 @@ type Experiment struct {
 	closed   chan struct{} // closed by Close
 
 	mu sync.Mutex
-	// target is what is to be open; moved is closed and made anew when it changes.
+	// target is how many are to be open; moved is closed and made anew when it changes.
 	target int64
 	moved  chan struct{}
-	// settled: what there was to do for target is done.
+	// settled: all there was to do for target is done.
 	settled bool
 	caches  cacheList
 	// base is the reading before anything was opened.
@@ -60,7 +60,7 @@ type Experiment struct {
 	fittedOf int
 }
 
-// drain is how closing all went.
+// drain is how the closing of all connections went.
 type drain struct {
 	done bool
 	took time.Duration
@@ -68,10 +68,10 @@ type drain struct {
 	back bool
 }
 
-// Start begins to open what plan says. expected has the kernel's costs: which caches
-// a connection is known to be made of. Its errors are those of a plan that makes no
-// sense and of a host that cannot be read; that slabinfo may not be read is not one
-// of them, connections are opened all the same.
+// Start begins to open what plan says. expected has the kernel's costs, which say
+// which caches a connection is made of. Start fails where the plan makes no sense or
+// the host cannot be read. An unreadable slabinfo is no such error: connections are
+// opened all the same.
 func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
@@ -93,13 +93,13 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 }
 
 // CgroupGuard stops a load before less than a share of the memory that eptop's cgroup
-// may use is left: beyond its limit the kernel kills.
+// may use is left: beyond that cgroup's limit the kernel kills.
 func CgroupGuard(floor float64) loadgen.Guard {
-	return func() (wall, reason string) {
+	return func() (wall loadgen.Wall, reason string) {
 		limit, err := cgroup.ReadLimit("/proc", os.Getpid())
 		l, limited := limit.Get()
 		if err == nil && limited && float64(l.MostBytes-l.UsedBytes) < floor*float64(l.MostBytes) {
-			return "cgroup", fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
+			return loadgen.WallCgroup, fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
 		}
 		return "", ""
 	}
@@ -112,7 +112,7 @@ func problem(err error) string {
 	return err.Error()
 }
 
-// Set makes n the number of connections that are to be open.
+// Set makes n the number of connections to hold.
 func (e *Experiment) Set(n int64) {
 	n = min(max(0, n), loadgen.MaxConnections)
 	e.mu.Lock()
@@ -146,7 +146,7 @@ func (e *Experiment) Settled(ctx context.Context) error {
 	}
 }
 
-// Close closes all connections, ends all workers, and waits for that.
+// Close closes all connections, ends all workers and waits for them.
 func (e *Experiment) Close() error {
 	e.mu.Lock()
 	select {
@@ -159,11 +159,12 @@ func (e *Experiment) Close() error {
 	return e.gen.Close()
 }
 
-// stillWithin is how long Start waits for what was there before to be freed in full.
+// stillWithin bounds how long Start waits until what was there before is freed in
+// full.
 const stillWithin = time.Second
 
 // waitStill takes the base anew until the caches of a connection have stopped
-// shrinking: those of a load that has just ended are freed a while after.
+// shrinking: those of a load that has just ended are freed a little later.
 func (e *Experiment) waitStill() {
 	poll := time.NewTicker(25 * time.Millisecond)
 	defer poll.Stop()
@@ -187,10 +188,10 @@ func (e *Experiment) waitStill() {
 	}
 }
 
-// stillBytes may be freed between two looks on a machine that is still.
+// stillBytes may be freed between two looks at a machine that counts as still.
 const stillBytes = 64 << 10
 
-// run goes where target is, again and again.
+// run moves to target, again and again.
 func (e *Experiment) run() {
 	defer close(e.ended)
 	if e.problemNow() == "" {
@@ -242,7 +243,7 @@ func (e *Experiment) move(ctx context.Context, target int64) error {
 	return e.comeBack(ctx, start)
 }
 
-// climb opens connections in steps and reads after each.
+// climb opens connections in steps and takes a reading after each.
 func (e *Experiment) climb(ctx context.Context, from, to int64) error {
 	e.gen.Begin()
 	for _, s := range steps(from, to, e.gen.Backlog(), e.plan.Rate) {
@@ -288,7 +289,8 @@ func (e *Experiment) step(ctx context.Context, s step) error {
 	}
 }
 
-// warm notes how many connections filled what the caches had free: none of the fit.
+// warm notes how many connections filled what the caches had free; the fit leaves them
+// out.
 func (e *Experiment) warm() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -331,7 +333,7 @@ func (e *Experiment) problemNow() string {
 	return e.problem
 }
 
-// note keeps what the opening was like.
+// note keeps the status at the end of the opening.
 func (e *Experiment) note() {
 	st := e.gen.Status()
 	e.mu.Lock()
@@ -341,15 +343,15 @@ func (e *Experiment) note() {
 
 const (
 	// backWithin is how long freed objects may take to be counted as free: RCU and
-	// delayed work let go of them.
+	// delayed work release them late.
 	backWithin = 5 * time.Second
 	// backShare of what the connections took may stay: free objects on per-CPU slabs
-	// count as used. A small load is given backBytes.
+	// count as used. A small load may leave backBytes.
 	backShare = 0.02
 	backBytes = 1 << 20
 )
 
-// comeBack sees whether the memory does.
+// comeBack waits for the memory to come back and notes whether it did.
 func (e *Experiment) comeBack(ctx context.Context, start time.Time) error {
 	took := time.Since(start)
 	poll := time.NewTicker(50 * time.Millisecond)

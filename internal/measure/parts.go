@@ -34,7 +34,7 @@ func (s stageSet) overlaps(t stageSet) bool {
 	return false
 }
 
-// each is a stage's connections at its index.
+// each returns the connections of each stage, by its index.
 func each(s loadgen.Stages) [stages]int64 {
 	return [stages]int64{s.Sockets, s.Connects, s.Accepts, s.Watches}
 }
@@ -46,19 +46,19 @@ func setOf(list ...stage) (s stageSet) {
 	return s
 }
 
-// known is a cache, or several that SLUB merged, of which it is known that a
-// connection is made of them, and at which stages.
+// known is a cache, or several that SLUB merged, that a connection is known to be made
+// of, with the stages that make its objects.
 type known struct {
 	names   []string
 	shownAs string
 	stages  stageSet
-	// charged: the memory cgroup keeps a note for each object (SLAB_ACCOUNT).
+	// charged: the memory cgroup keeps a pointer for each object (SLAB_ACCOUNT).
 	charged bool
 }
 
 func (k known) name() string { return strings.Join(k.names, " + ") }
 
-// objects is how many a connection has: one of each name at each of its stages.
+// objects returns how many a connection has: one of each name at each of its stages.
 func (k known) objects() float64 {
 	n := 0.0
 	for _, made := range k.stages {
@@ -69,7 +69,7 @@ func (k known) objects() float64 {
 	return n
 }
 
-// knownParts are those of the plan's connections, by the costs of this kernel.
+// knownParts returns the parts of the plan's connections, by the costs of this kernel.
 func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 	if snap == nil {
 		return nil
@@ -80,7 +80,7 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 			p.ShownAs = p.Cache
 		}
 		for i := range out {
-			// What is in one cache and made by the same call cannot be told apart.
+			// Objects of one cache that the same call makes cannot be distinguished.
 			if out[i].shownAs == p.ShownAs && out[i].stages.overlaps(at) {
 				out[i].names = append(out[i].names, p.Cache)
 				for j := range at {
@@ -126,8 +126,8 @@ func sharesCache(parts []known, k known) bool {
 	return slices.ContainsFunc(parts, func(o known) bool { return o.shownAs == k.shownAs && o.stages != k.stages })
 }
 
-// bufferCaches are those that bytes on their way are in, by slabinfo's names; nil
-// where the plan leaves none.
+// bufferCaches returns the caches that hold bytes on their way, by slabinfo's names;
+// nil where the plan leaves no bytes unread.
 func bufferCaches(plan model.LoadPlan, snap *model.Snapshot) map[string]bool {
 	if plan.UnreadBytes == 0 || snap == nil {
 		return nil

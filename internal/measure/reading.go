@@ -16,24 +16,25 @@ type reading struct {
 	at      time.Duration
 	have    loadgen.Stages
 	objects []float64
-	// Sockets of other programs: foreign over TCP in all namespaces, any of all
-	// families in eptop's own, waiting those in TIME_WAIT.
+	// Sockets of other programs: foreign counts TCP in all namespaces, any counts all
+	// families in eptop's own namespace, waiting those in TIME_WAIT.
 	foreign, any, waiting float64
-	// cgroup is the kernel memory that eptop's cgroup is charged, where charged.
+	// cgroup is the kernel memory charged to eptop's cgroup; charged says whether it is
+	// known.
 	cgroup  float64
 	charged bool
 }
 
-// cacheList is the caches there were at the start. One that appears later is left
+// cacheList is the caches there were at the start. A cache that appears later is left
 // out: a connection's caches are all made at boot or with the first socket.
 type cacheList struct {
 	names []string
-	// bytes is what an object takes with its share of its slab's waste; perSlab are
-	// the objects of a slab.
+	// bytes is what an object takes with its share of its slab's waste; perSlab is how
+	// many objects a slab has.
 	bytes   []float64
 	perSlab []float64
 	index   map[string]int
-	// files are the caches of inodes of files.
+	// files are the indices of the caches of file inodes.
 	files []int
 }
 
@@ -44,7 +45,7 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 			continue
 		}
 		l.index[c.Name] = len(l.names)
-		if ofFiles(c.Name) {
+		if holdsFileInodes(c.Name) {
 			l.files = append(l.files, len(l.names))
 		}
 		l.names = append(l.names, c.Name)
@@ -54,7 +55,7 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 	return l
 }
 
-// of is the caches that parts are in, each once.
+// of returns the indices of the caches that parts are in, each once.
 func (l *cacheList) of(parts []known) []int {
 	var out []int
 	for _, k := range parts {
@@ -65,10 +66,10 @@ func (l *cacheList) of(parts []known) []int {
 	return out
 }
 
-// ofFiles tells the caches of inodes that no socket has: whoever opens files grows
-// them, and whoever looks into /proc/PID too. Each inode comes with a dentry and with
+// holdsFileInodes reports whether a cache holds inodes that no socket has: opening files grows
+// it, and so does looking into /proc/PID. Each such inode comes with a dentry and with
 // the security module's part of an inode.
-func ofFiles(cache string) bool {
+func holdsFileInodes(cache string) bool {
 	switch cache {
 	case object.SocketInode.Cache, object.LSMInode.Cache:
 		return false
@@ -76,7 +77,7 @@ func ofFiles(cache string) bool {
 	return cache == object.Inode.Cache || strings.HasSuffix(cache, "_inode_cache") || strings.HasSuffix(cache, "_inode")
 }
 
-var besideAnInode = []string{object.Dentry.Cache, object.LSMInode.Cache}
+var madeWithInode = []string{object.Dentry.Cache, object.LSMInode.Cache}
 
 func (l *cacheList) objects(cs []slab.Cache) []float64 {
 	out := make([]float64, len(l.names))
@@ -89,7 +90,7 @@ func (l *cacheList) objects(cs []slab.Cache) []float64 {
 	for _, i := range l.files {
 		files += out[i]
 	}
-	for _, name := range besideAnInode {
+	for _, name := range madeWithInode {
 		if i, ok := l.index[name]; ok {
 			out[i] -= files
 		}

@@ -8,13 +8,13 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// freshFor is how old a reading may be that a screen shows.
+// freshFor is the age up to which a screen shows a reading.
 const freshFor = 200 * time.Millisecond
 
-// mostPoints bounds what a chart is given.
+// mostPoints bounds how many points a chart gets.
 const mostPoints = 240
 
-// Status is how far the connections are.
+// Status returns how far the connections are.
 func (e *Experiment) Status() model.LoadStatus {
 	st := e.gen.Status()
 	e.mu.Lock()
@@ -22,10 +22,10 @@ func (e *Experiment) Status() model.LoadStatus {
 	return e.adjusted(st)
 }
 
-// adjusted describes a moment of the generator as one of the experiment.
+// adjusted turns the generator's status into that of the experiment.
 func (e *Experiment) adjusted(st loadgen.Status) model.LoadStatus {
 	st.Wanted = max(0, e.target-st.GivenUp)
-	// Between two steps the generator rests, the experiment does not.
+	// Between two steps the generator rests, but the experiment goes on.
 	if st.Phase == loadgen.Holding && !e.settled && st.Wanted > st.Open {
 		st.Phase = loadgen.Opening
 	}
@@ -35,7 +35,7 @@ func (e *Experiment) adjusted(st loadgen.Status) model.LoadStatus {
 	return st
 }
 
-// Load is how far the experiment is and what it has found.
+// Load returns how far the experiment is and what it has found.
 func (e *Experiment) Load() *model.Load {
 	st := e.gen.Status()
 	e.mu.Lock()
@@ -66,7 +66,7 @@ func (e *Experiment) Load() *model.Load {
 	return l
 }
 
-// thin keeps every so many points, and the last.
+// thin drops every other point until few enough are left, but keeps the last.
 func thin(points []model.LoadPoint) []model.LoadPoint {
 	for len(points) > mostPoints {
 		last := points[len(points)-1]
@@ -82,7 +82,7 @@ func thin(points []model.LoadPoint) []model.LoadPoint {
 	return points
 }
 
-// Result is the measurement as it stands.
+// Result returns the measurement as it stands.
 func (e *Experiment) Result() *model.Measurement {
 	st := e.gen.Status()
 	e.mu.Lock()
@@ -90,7 +90,7 @@ func (e *Experiment) Result() *model.Measurement {
 	return e.found(st)
 }
 
-// above is how much more memory the connection's caches have than before.
+// above returns how many bytes more the connection's caches have than before.
 func (e *Experiment) above(r reading) float64 {
 	sum := 0.0
 	for _, i := range e.caches.of(e.parts) {
@@ -99,7 +99,7 @@ func (e *Experiment) above(r reading) float64 {
 	return sum
 }
 
-// found is what is known by now.
+// found returns what is known by now.
 func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	if e.fitted == nil || e.fittedOf != len(e.readings) {
 		e.fitted, e.fittedOf = e.fit(), len(e.readings)

@@ -9,30 +9,30 @@ import (
 // step is one thing to do before a reading.
 type step struct {
 	stages loadgen.Stages
-	// rest waits instead: time passes and connections stay, so that what grows with
-	// time is told from what grows with connections.
+	// rest waits instead: time passes and connections stay, which separates what grows
+	// with time from what grows with connections.
 	rest time.Duration
-	// every takes readings on the way, for a step that lasts.
+	// every is how often a reading is taken during a step that lasts.
 	every time.Duration
-	// warmUp is not read: it fills what the caches had free.
+	// warmUp steps get no reading: they fill what the caches had free.
 	warmUp bool
 }
 
 const (
-	// cycles take a connection's stages apart.
+	// cycles is how often each stage moves alone.
 	cycles = 20
-	// restEach cycles there is a rest of restTime.
+	// restEach is after how many cycles there is a rest of restTime.
 	restEach = 4
 	restTime = 120 * time.Millisecond
-	// bulkSteps open the rest, where there is more than the cycles may open.
+	// bulkSteps open the rest, where more is wanted than the cycles may open.
 	bulkSteps = 30
-	// slowReading is how often a load that is opened at a rate is read.
+	// slowReading is how often a reading is taken of a load that is opened at a rate.
 	slowReading = 250 * time.Millisecond
 )
 
 // steps plans the way from a number of connections to a larger one. The cycles open
-// everything, or as much as a backlog lets wait between two stages; a slow rate
-// would keep connections waiting for long, and is not taken apart.
+// everything, or as many at a time as the backlog lets wait between two stages. A slow
+// rate would keep connections waiting for long, and gets no cycles.
 func steps(from, to, backlog, rate int64) []step {
 	var out []step
 	at := from
@@ -64,7 +64,8 @@ func steps(from, to, backlog, rate int64) []step {
 	return out
 }
 
-// longest is how often a step of n connections is read meanwhile; 0 is at its end.
+// longest returns how often a reading is taken during a step of n connections; 0 means
+// at its end only.
 func longest(n, rate int64) time.Duration {
 	if rate > 0 && n > rate/4 {
 		return slowReading

@@ -169,11 +169,11 @@ func BenchmarkBytes(b *testing.B) {
 	builder := sock.NewBuilder()
 	list := make([]epoll.Watch, watched)
 	for i := range watched {
-		one, other := sock.Socket{
+		one := sock.Socket{
 			Ino: uint32(2*i + 1), Kind: sock.TCP4, State: sock.StateEstablished, UID: 33, HasUID: true, HasQueues: true, HasMem: true,
 			Local: addrPort(127<<24|1, 8080), Remote: addrPort(127<<24|uint32(2+i/4000), uint16(1024+i%4000)),
-		}, sock.Socket{}
-		other = one
+		}
+		other := one
 		other.Ino, other.Local, other.Remote = uint32(2*i+2), one.Remote, one.Local
 		builder.Add(&one)
 		builder.Add(&other)

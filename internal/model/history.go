@@ -1,6 +1,7 @@
 package model
 
 import (
+	"maps"
 	"time"
 
 	"github.com/eptop/eptop/internal/maybe"
@@ -37,8 +38,14 @@ const rateWindow = 10 * time.Second
 // past is what a Deriver remembers of the looks before.
 type past struct {
 	history History
-	caches  map[cacheKey][]int64 // active objects, the oldest first
-	recent  []moment             // oldest first, no two within a second
+	caches  map[cacheKey]*cachePast
+	recent  []moment // oldest first, no two within a second
+}
+
+// cachePast is the active objects of a cache, the oldest first, and when it was added to.
+type cachePast struct {
+	active []int64
+	added  time.Time
 }
 
 // cacheKey distinguishes caches between looks: a module that was loaded again can
@@ -57,6 +64,15 @@ type moment struct {
 }
 
 type cacheCount struct{ bytes, active int64 }
+
+func momentOf(s *Snapshot) moment {
+	m := moment{at: s.Time, caches: make(map[cacheKey]cacheCount, len(s.Slab))}
+	for i := range s.Slab {
+		c := &s.Slab[i]
+		m.caches[c.key()] = cacheCount{c.Bytes, c.Active}
+	}
+	return m
+}
 
 // add takes in a look, unless it is not later than the last one, and gives the
 // Snapshot its history.
@@ -85,19 +101,24 @@ func (p *past) addCaches(s *Snapshot) {
 	if len(s.Slab) == 0 {
 		return
 	}
-	caches := make(map[cacheKey][]int64, len(s.Slab))
-	now := moment{at: s.Time, caches: make(map[cacheKey]cacheCount, len(s.Slab))}
+	if p.caches == nil {
+		p.caches = make(map[cacheKey]*cachePast, len(s.Slab))
+	}
 	for i := range s.Slab {
 		c := &s.Slab[i]
-		now.caches[c.key()] = cacheCount{c.Bytes, c.Active}
-		if _, twice := caches[c.key()]; !twice {
-			caches[c.key()] = push(p.caches[c.key()], c.Active)
+		h := p.caches[c.key()]
+		if h == nil {
+			h = &cachePast{}
+			p.caches[c.key()] = h
+		}
+		if !h.added.Equal(s.Time) { // the first of two lines of one key
+			h.active, h.added = push(h.active, c.Active), s.Time
 		}
 	}
-	p.caches = caches
+	maps.DeleteFunc(p.caches, func(_ cacheKey, h *cachePast) bool { return !h.added.Equal(s.Time) })
 	// A tenth of tolerance: looks at one a second are never exactly that.
 	if n := len(p.recent); n == 0 || s.Time.Sub(p.recent[n-1].at) >= time.Second-time.Second/10 {
-		p.recent = append(p.recent, now)
+		p.recent = append(p.recent, momentOf(s))
 	}
 	for len(p.recent) > 1 && s.Time.Sub(p.recent[1].at) >= rateWindow {
 		p.recent = p.recent[1:]
@@ -113,7 +134,9 @@ func (p *past) fill(s *Snapshot) {
 	seconds := s.Time.Sub(was.at).Seconds()
 	for i := range s.Slab {
 		c := &s.Slab[i]
-		c.History = p.caches[c.key()]
+		if h := p.caches[c.key()]; h != nil {
+			c.History = h.active
+		}
 		if seconds > 0 {
 			then := was.caches[c.key()]
 			c.Growth = maybe.Some(Growth{

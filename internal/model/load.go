@@ -14,6 +14,7 @@ type (
 	LoadPhase  = loadgen.Phase
 	LoadStages = loadgen.Stages
 	LoadStatus = loadgen.Status
+	WallName   = loadgen.Wall
 )
 
 // The phases of a load. Holding: all that was wanted is open, or no more can be.
@@ -168,7 +169,7 @@ type Measurement struct {
 	WorkerRSSBytes int64 `json:"worker_rss_bytes"`
 	Workers        int   `json:"workers"`
 	// StoppedBy names the wall that ended the opening early, Reason in a sentence.
-	StoppedBy  string       `json:"stopped_by"`
+	StoppedBy  WallName     `json:"stopped_by"`
 	Reason     string       `json:"stopped_reason,omitempty"`
 	Projection []Projection `json:"projection,omitempty"`
 }
@@ -228,9 +229,9 @@ type LoadResult struct {
 	HeldSeconds  float64 `json:"held_seconds"`
 	DrainSeconds float64 `json:"drain_seconds"`
 	// StoppedBy names the wall that ended the opening early, Reason in a sentence.
-	StoppedBy string `json:"stopped_by"`
-	Reason    string `json:"stopped_reason,omitempty"`
-	Workers   int    `json:"workers"`
+	StoppedBy WallName `json:"stopped_by"`
+	Reason    string   `json:"stopped_reason,omitempty"`
+	Workers   int      `json:"workers"`
 	// WorkerRSSBytes counts the text that workers share in each of them.
 	WorkerRSSBytes int64     `json:"worker_rss_bytes"`
 	Echoes         int64     `json:"echoes"`

@@ -217,7 +217,10 @@ func TestWalls(t *testing.T) {
 	walls := New(sample()).Walls
 	var names []string
 	for _, w := range walls {
-		names = append(names, w.Name+" of "+w.Scope)
+		if (w.Unit == UnitBytes) != (w.Name == WallMemory) || w.Unit == "" {
+			t.Errorf("%s counts %q", w.Name, w.Unit)
+		}
+		names = append(names, string(w.Name)+" of "+w.Scope)
 	}
 	want := []string{"nofile of pid 20", "user_watches of user www", "user_watches of user me", "file_max of host", "memory of host"}
 	if !cmp.Equal(names, want) {

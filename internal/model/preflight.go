@@ -12,27 +12,7 @@ import (
 
 // LoadLimits are the limits of this host and of eptop itself that only the load
 // generator runs into.
-type LoadLimits struct {
-	UID int `json:"uid"`
-	// Nofile is eptop's hard RLIMIT_NOFILE.
-	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
-	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
-	PortLow  maybe.Of[int64] `json:"port_low,omitzero"`
-	PortHigh maybe.Of[int64] `json:"port_high,omitzero"`
-	// Backlog is net.core.somaxconn.
-	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
-	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
-	Tasks     maybe.Of[int64] `json:"tasks,omitzero"`
-	MostTasks maybe.Of[int64] `json:"tasks_limit,omitzero"`
-	// Conntrack is the number of tracked connections; absent where conntrack is not
-	// loaded.
-	Conntrack     maybe.Of[int64] `json:"conntrack,omitzero"`
-	MostConntrack maybe.Of[int64] `json:"conntrack_limit,omitzero"`
-	// CgroupUsed and CgroupLimit are bytes of the memory cgroup eptop is in, the limit
-	// the smallest of it and its ancestors; absent where there is none.
-	CgroupUsed  maybe.Of[int64] `json:"cgroup_used_bytes,omitzero"`
-	CgroupLimit maybe.Of[int64] `json:"cgroup_limit_bytes,omitzero"`
-}
+type LoadLimits = loadgen.Limits
 
 // Preflight is how far this machine lets a load go.
 type Preflight struct {
@@ -156,7 +136,7 @@ func (f *preflight) memory() {
 	if ok1 && ok2 {
 		floor := floorOf(f.plan, total)
 		f.wall(Wall{
-			Name: "memory", Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
+			Name: WallMemory, Unit: UnitBytes, Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
 			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
 		})
 	}
@@ -165,7 +145,7 @@ func (f *preflight) memory() {
 	limit, ok2 := l.CgroupLimit.Get()
 	if ok1 && ok2 {
 		f.wall(Wall{
-			Name: "cgroup", Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
+			Name: WallCgroup, Unit: UnitBytes, Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
 			Scope: "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
 		})
 	}
@@ -196,7 +176,7 @@ func (f *preflight) files() {
 	if open, ok := f.snap.OpenFiles.Get(); ok {
 		if most, ok := f.snap.MaxFiles.Get(); ok && most <= 1<<62 {
 			f.wall(Wall{
-				Name: "file_max", Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
+				Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
 				RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
 			})
 		}
@@ -208,7 +188,7 @@ func (f *preflight) files() {
 	// A pair takes some of eptop's own files.
 	pairs := max(0, nofile-ownFiles) / filesOfPair
 	f.wall(Wall{
-		Name: "nofile", Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
+		Name: WallNofile, Unit: UnitFiles, Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
 		Scope:     fmt.Sprintf("eptop and each worker; as many workers as needed, %d files of eptop for two", filesOfPair),
 		RaiseWith: fmt.Sprintf("ulimit -Hn %d", twice(nofile)), Origin: Derived,
 	})
@@ -218,7 +198,7 @@ func (f *preflight) files() {
 		n := max(0, most-tasks) / (2 * workerTasks)
 		pairs = min(pairs, n)
 		f.wall(Wall{
-			Name: "tasks", Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
+			Name: WallTasks, Unit: UnitTasks, Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
 			RaiseWith: "sysctl kernel.pid_max and kernel.threads-max", Origin: Estimated,
 		})
 	}
@@ -227,7 +207,7 @@ func (f *preflight) files() {
 	if ok1 && ok2 && f.plan.Family != loadgen.UNIX && f.out.PerPair > 0 {
 		each := loadgen.PortsOfPair(high-low+1, f.out.PerPair, f.plan.Family)
 		f.wall(Wall{
-			Name: "ports", Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
+			Name: WallPorts, Unit: UnitPorts, Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
 			Scope:     fmt.Sprintf("each pair of workers, from ports %d to %d", low, high),
 			RaiseWith: `sysctl net.ipv4.ip_local_port_range="1024 65535"`, Origin: Derived,
 		})
@@ -252,7 +232,7 @@ func (f *preflight) watches() {
 		return
 	}
 	w := Wall{
-		Name: "user_watches", Limit: most, Scope: fmt.Sprintf("uid %d", f.limits.UID),
+		Name: WallUserWatches, Unit: UnitWatches, Limit: most, Scope: fmt.Sprintf("uid %d", f.limits.UID),
 		RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(most)), Origin: Derived,
 	}
 	for _, u := range f.snap.Epoll.Users {
@@ -279,7 +259,7 @@ func (f *preflight) tcpMem() {
 	}
 	pages := marks.High / f.snap.Host.PageBytes
 	f.wall(Wall{
-		Name: "tcp_mem", Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
+		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
 		RaiseWith: fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2), Origin: Estimated,
 	})
 }
@@ -297,7 +277,7 @@ func (f *preflight) conntrack() {
 		return
 	}
 	f.wall(Wall{
-		Name: "conntrack", Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
+		Name: WallConntrack, Unit: UnitConnections, Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
 		RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
 	})
 }

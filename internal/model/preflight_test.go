@@ -27,8 +27,8 @@ func ready() *Snapshot {
 	}
 }
 
-func wallsOf(f Preflight) map[string]Wall {
-	out := map[string]Wall{}
+func wallsOf(f Preflight) map[WallName]Wall {
+	out := map[WallName]Wall{}
 	for _, w := range f.Walls {
 		out[w.Name] = w
 	}
@@ -42,7 +42,7 @@ func TestPreflight(t *testing.T) {
 		t.Errorf("%+v %s", f.BytesPerConnection, f.Origin)
 	}
 	walls := wallsOf(f)
-	for name, left := range map[string]int64{
+	for name, left := range map[WallName]int64{
 		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "tasks": (32768 - 200) / 16 * loadgen.PerPair(20_000),
 		"nofile": (20_000 - 32) / 4 * loadgen.PerPair(20_000),
 	} {
@@ -60,7 +60,7 @@ func TestPreflight(t *testing.T) {
 	if f.Walls[0].Name != "user_watches" || f.Fits != maybe.Some[int64](499_000) || f.Pairs != 1 || f.PerPair != loadgen.PerPair(20_000) {
 		t.Errorf("%+v", f)
 	}
-	for _, name := range []string{"conntrack", "tcp_mem", "cgroup"} {
+	for _, name := range []WallName{"conntrack", "tcp_mem", "cgroup"} {
 		if w, ok := walls[name]; ok {
 			t.Errorf("%+v, of which nothing is known", w)
 		}
@@ -79,9 +79,9 @@ func TestPreflightByPlan(t *testing.T) {
 		plan   func(*LoadPlan)
 		snap   func(*Snapshot)
 		bytes  int64
-		with   string // a wall that is there
+		with   WallName // a wall that is there
 		left   int64
-		absent string // and one that is not
+		absent WallName // and one that is not
 		note   string
 	}{
 		"unix":        {plan: func(p *LoadPlan) { p.Family = loadgen.UNIX }, bytes: 2*2478 + 208, absent: "ports"},

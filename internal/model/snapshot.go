@@ -501,9 +501,11 @@ type Zone struct {
 
 // Wall is a limit that more connections would run into.
 type Wall struct {
-	Name  string `json:"name"`
-	Used  int64  `json:"used"`
-	Limit int64  `json:"limit"`
+	Name WallName `json:"name"`
+	// Unit is what Used and Limit count.
+	Unit  Unit  `json:"unit"`
+	Used  int64 `json:"used"`
+	Limit int64 `json:"limit"`
 	// ConnectionsLeft is how many more connections fit, one watched end each.
 	ConnectionsLeft int64  `json:"connections_left"`
 	Scope           string `json:"scope"`

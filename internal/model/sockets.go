@@ -3,7 +3,9 @@ package model
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/eptop/eptop/internal/epoll"
@@ -409,20 +411,59 @@ func remotes(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
 	}
 }
 
-// WatchedSocket is the socket behind a watch.
+// WatchedSocket is the socket behind a watch. It is made anew for each row that is
+// drawn or sorted, so its ends are no text yet.
 type WatchedSocket struct {
-	Kind  string `json:"kind"`
-	State string `json:"state"`
-	Local string `json:"local"`
-	Peer  string `json:"peer"`
+	Kind, State string
+	Local, Peer SocketEnd
 	// RecvQueue and SendQueue are bytes; for a listener the accept queue and its
 	// limit.
-	RecvQueue maybe.Of[int64] `json:"rx_queue"`
-	SendQueue maybe.Of[int64] `json:"tx_queue"`
-	Buffers   maybe.Of[int64] `json:"buffer_bytes"`
+	RecvQueue, SendQueue maybe.Of[int64]
+	// Buffers is in bytes.
+	Buffers maybe.Of[int64]
 	// PeerHere: the other end is on this host too.
-	PeerHere bool            `json:"peer_here"`
-	Drops    maybe.Of[int64] `json:"drops"`
+	PeerHere bool
+	Drops    maybe.Of[int64]
+}
+
+// SocketEnd is one end of a connection. The zero SocketEnd is none.
+type SocketEnd struct {
+	// Addr is the address and port of an IP socket.
+	Addr netip.AddrPort
+	// Name is that of a UNIX socket. Of a peer its inode number Ino is known instead.
+	Name string
+	Ino  uint64
+}
+
+// AppendText writes the end as it is shown, nothing where there is none.
+func (e SocketEnd) AppendText(dst []byte) []byte {
+	switch {
+	case e.Addr.IsValid():
+		return e.Addr.AppendTo(dst)
+	case e.Ino != 0:
+		return append(strconv.AppendUint(append(dst, "socket:["...), e.Ino, 10), ']')
+	}
+	return append(dst, e.Name...)
+}
+
+func (e SocketEnd) String() string { return string(e.AppendText(nil)) }
+
+// Compare orders by address and port, UNIX sockets behind all addresses, and what has no
+// end before.
+func (e SocketEnd) Compare(o SocketEnd) int {
+	switch {
+	case e.Addr.IsValid() && o.Addr.IsValid():
+		return e.Addr.Compare(o.Addr)
+	case e.Addr.IsValid():
+		if (o == SocketEnd{}) {
+			return 1
+		}
+		return -1
+	case o.Addr.IsValid():
+		return -o.Compare(e)
+	}
+	// None has neither a name nor an inode number, and so comes first.
+	return cmp.Or(cmp.Compare(e.Ino, o.Ino), cmp.Compare(e.Name, o.Name))
 }
 
 // AcceptQueue is how many connections wait on a listener, of how many that may; absent
@@ -459,14 +500,11 @@ func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
 	}
 	switch {
 	case s.Kind.IsUnix():
-		out.Local = s.Name
-		if s.PeerIno != 0 {
-			out.Peer = fmt.Sprintf("socket:[%d]", s.PeerIno)
-		}
+		out.Local.Name, out.Peer.Ino = s.Name, uint64(s.PeerIno)
 	default:
-		out.Local = local(s.Local).String()
+		out.Local.Addr = local(s.Local)
 		if s.Remote.Port() != 0 {
-			out.Peer = local(s.Remote).String()
+			out.Peer.Addr = local(s.Remote)
 		}
 	}
 	if s.HasQueues {

@@ -149,7 +149,7 @@ func TestSocketSums(t *testing.T) {
 		t.Errorf("process = %+v", kb)
 	}
 	w, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindSocket})
-	if !ok || w.State != "ESTABLISHED" || w.Local != "127.0.0.1:8000" || w.Peer != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
+	if !ok || w.State != "ESTABLISHED" || w.Local.String() != "127.0.0.1:8000" || w.Peer.String() != "127.0.0.1:49153" || !w.PeerHere || w.Buffers.Known {
 		t.Errorf("watched socket = %+v, %v", w, ok)
 	}
 	if _, ok := snap.SocketOf(epoll.Watch{Ino: 101, HasInode: true, Kind: epoll.KindPipe}); ok {
@@ -212,5 +212,21 @@ func TestPinnedMemoryIsAbsentWithoutRoot(t *testing.T) {
 	*tally.Objects.of(SocketObject{sock.TCP4, sock.BodyFull, true}) = 3
 	if bytes, pinned := c.structBytes(&tally); !bytes.Known || pinned.Known {
 		t.Errorf("structures %+v, pinned %+v", bytes, pinned)
+	}
+}
+
+// TestSocketEndOrder: no end, then addresses by number, then UNIX sockets.
+func TestSocketEndOrder(t *testing.T) {
+	at := func(addr string) SocketEnd { return SocketEnd{Addr: netip.MustParseAddrPort(addr)} }
+	order := []SocketEnd{
+		{}, at("9.0.0.1:9000"), at("9.0.0.1:40000"), at("10.0.0.1:1"), at("[::1]:1"), {Name: "/run/a"}, {Name: "@b"}, {Ino: 9}, {Ino: 10},
+	}
+	for i, a := range order {
+		for j, b := range order {
+			want := max(-1, min(1, i-j))
+			if got := a.Compare(b); got != want {
+				t.Errorf("%v beside %v: %d, want %d", a, b, got, want)
+			}
+		}
 	}
 }

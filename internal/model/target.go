@@ -13,7 +13,7 @@ func (s *Snapshot) Target(w epoll.Watch) Target {
 	so, ok := s.SocketOf(w)
 	t.Notes = NotesOf(&w, &so).Words()
 	if ok {
-		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local, so.Peer
+		t.Kind, t.State, t.Local, t.Peer = so.Kind, so.State, so.Local.String(), so.Peer.String()
 		t.RecvQueue, t.SendQueue, t.BufferBytes = so.RecvQueue, so.SendQueue, so.Buffers
 	}
 	return t

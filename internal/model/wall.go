@@ -5,6 +5,35 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/eptop/eptop/internal/loadgen"
+)
+
+// The limits that connections run into. A load can be stopped by the generator's own;
+// the others are only seen coming.
+const (
+	WallNofile               = loadgen.WallNofile
+	WallFileMax              = loadgen.WallFileMax
+	WallUserWatches          = loadgen.WallUserWatches
+	WallPorts                = loadgen.WallPorts
+	WallMemory               = loadgen.WallMemory
+	WallCgroup               = loadgen.WallCgroup
+	WallTasks                = loadgen.WallTasks
+	WallTCPMem      WallName = "tcp_mem"   // net.ipv4.tcp_mem
+	WallConntrack   WallName = "conntrack" // net.netfilter.nf_conntrack_max
+)
+
+// Unit is what a number counts, in the words of the JSON.
+type Unit string
+
+// The units of walls.
+const (
+	UnitFiles       Unit = "files"
+	UnitWatches     Unit = "watches"
+	UnitBytes       Unit = "bytes"
+	UnitPorts       Unit = "ports"
+	UnitTasks       Unit = "tasks"
+	UnitConnections Unit = "connections"
 )
 
 // walls lists the limits that more connections would run into, the nearest
@@ -17,7 +46,7 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 	for _, u := range snap.Epoll.Users {
 		if limit, ok := u.Limit.Get(); ok {
 			out = append(out, Wall{
-				Name: "user_watches", Used: u.Watches, Limit: limit, ConnectionsLeft: max(0, limit-u.Watches),
+				Name: WallUserWatches, Unit: UnitWatches, Used: u.Watches, Limit: limit, ConnectionsLeft: max(0, limit-u.Watches),
 				Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(limit)),
 				Origin: Derived,
 			})
@@ -27,7 +56,7 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 	files, ok2 := s.MaxFiles.Get()
 	if ok1 && ok2 {
 		w := Wall{
-			Name: "file_max", Used: open, Limit: files, ConnectionsLeft: max(0, files-open), Scope: "host",
+			Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: files, ConnectionsLeft: max(0, files-open), Scope: "host",
 			Origin: Measured,
 		}
 		// Since Linux 5.x systemd sets it to the largest number there is.
@@ -61,7 +90,7 @@ func nofileWall(processes []Process, self int) (Wall, bool) {
 		if used := float64(fds) / float64(limit); used > share {
 			share = used
 			best = Wall{
-				Name: "nofile", Used: fds, Limit: limit, ConnectionsLeft: max(0, limit-fds),
+				Name: WallNofile, Unit: UnitFiles, Used: fds, Limit: limit, ConnectionsLeft: max(0, limit-fds),
 				Scope:     fmt.Sprintf("pid %d", p.PID),
 				RaiseWith: fmt.Sprintf("prlimit --pid %d --nofile=%d", p.PID, twice(limit)),
 				Origin:    Measured,
@@ -83,7 +112,7 @@ func memoryWall(snap *Snapshot) (Wall, bool) {
 	}
 	origin := weakest(Derived, weakest(end.Origin, watch.Origin))
 	return Wall{
-		Name: "memory", Used: total - available, Limit: total,
+		Name: WallMemory, Unit: UnitBytes, Used: total - available, Limit: total,
 		ConnectionsLeft: available / (end.Bytes + watch.Bytes), Scope: "host",
 		RaiseWith: "more memory", Origin: origin,
 	}, true

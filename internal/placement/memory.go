@@ -17,9 +17,10 @@ type NodeBytes struct {
 	Bytes uint64
 }
 
-// Memory reads which nodes hold a process's memory, from numa_maps: pages that it
-// has mapped, whoever shares them. Ascending by node. A process with more resident
-// memory than most bytes is left alone: the error wraps ErrTooLarge.
+// Memory reads which nodes hold a process's memory, from numa_maps, ascending by node.
+// It counts the pages that the process has mapped, including shared ones. It leaves
+// alone a process with more resident memory than most bytes: the error wraps
+// ErrTooLarge.
 func (f *FS) Memory(pid int, most uint64) ([]NodeBytes, error) {
 	resident, err := f.resident(pid)
 	if err != nil {
@@ -35,7 +36,7 @@ func (f *FS) Memory(pid int, most uint64) ([]NodeBytes, error) {
 	return ParseNumaMaps(b)
 }
 
-// resident is the second field of statm in bytes.
+// resident returns the second field of statm in bytes.
 func (f *FS) resident(pid int) (uint64, error) {
 	b, err := f.read(filepath.Join(strconv.Itoa(pid), "statm"))
 	if err != nil {
@@ -56,9 +57,9 @@ func (f *FS) resident(pid int) (uint64, error) {
 //
 //	7f2c4c000000 default anon=600 dirty=600 N0=100 N3=500 kernelpagesize_kB=4
 //
-// Its pages are of kernelpagesize_kB (3.10 and later print it), which is that of the
-// mapping: pages of hugetlbfs count as one each. Words it does not know are skipped; a
-// line without its end, or with pages but no size, is an error that quotes it.
+// The size of its pages is kernelpagesize_kB (3.10 and later print it), that of the
+// mapping: a page of hugetlbfs counts as one. Unknown words are skipped; a line
+// without its end, or with pages but no size, is an error that quotes it.
 func ParseNumaMaps(b []byte) ([]NodeBytes, error) {
 	var out []NodeBytes
 	for line := range bytes.Lines(b) {
@@ -84,8 +85,8 @@ func addMapping(out *[]NodeBytes, line []byte) error {
 		size = kb << 10
 	}
 	for word := range bytes.FieldsSeq(line) {
-		// A file's name has its blanks escaped (seq_file_path), so that no word
-		// of it looks like a node's pages.
+		// The blanks in a file's name are escaped (seq_file_path), so no word of it looks
+		// like a node's pages.
 		node, pages, ok := nodePages(word)
 		if !ok {
 			continue

@@ -1,6 +1,6 @@
-// Package placement reads where one process is on a NUMA machine: the CPUs that
-// its threads last ran on, the CPUs and nodes that it may use, and the nodes that
-// hold its memory.
+// Package placement reads where one process runs on a NUMA machine: the CPUs that its
+// threads last ran on, the CPUs and nodes that it may use, and the nodes that hold its
+// memory.
 //
 // Sources:
 //
@@ -10,10 +10,10 @@
 //	/proc/PID/numa_maps       show_numa_map() in fs/proc/task_mmu.c, CONFIG_NUMA,
 //	                          with the right to trace the process
 //
-// The last one is not free for the process: the kernel walks its page tables under
-// its mmap lock, 13 ms for each GiB of resident memory on 6.18 (50 ns a page), and a
-// mmap, munmap or brk of the process waits meanwhile. [FS.Memory] is therefore
-// bounded in advance by the resident size.
+// The last one costs the process something: the kernel walks its page tables under its
+// mmap lock, 13 ms for each GiB of resident memory on 6.18 (50 ns a page), and mmap,
+// munmap and brk of the process wait for that time. The resident size therefore bounds
+// [FS.Memory] in advance.
 //
 // Checked on Linux 6.1, 6.12 and 6.18.
 package placement
@@ -34,42 +34,42 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 )
 
-// ErrMalformed is wrapped by every error about a file's content, as opposed to a
-// file that could not be read. The error quotes the line.
+// ErrMalformed is wrapped by every error about a file's content, and quotes the line.
+// An error without it means that a file could not be read.
 var ErrMalformed = errors.New("malformed")
 
 // ErrTooLarge is wrapped where reading would hold the process up for too long.
 var ErrTooLarge = errors.New("too large to walk through")
 
-// FS reads below a procfs, which may as well be a captured tree. Its buffer is
-// reused by the next read. It is not safe for concurrent use.
+// FS reads below a procfs or a captured tree. Its buffer is reused by the next read.
+// It is not safe for concurrent use.
 type FS struct {
 	root string
 	buf  []byte
 }
 
-// NewFS returns a reader for that mount point of procfs.
+// NewFS returns a reader for a mount point of procfs.
 func NewFS(procRoot string) *FS { return &FS{root: procRoot} }
 
-// Threads is where the threads of a process ran.
+// Threads says where the threads of a process ran.
 type Threads struct {
-	// Seen is how many threads were looked at; More tells that there are others.
+	// Seen is how many threads were looked at; More says that there are others.
 	Seen int
 	More bool
-	// OnCPU counts those of Seen by the CPU each is on, or last was. Ascending.
+	// OnCPU counts the threads of Seen by the CPU each is on, or was on last. Ascending.
 	OnCPU []CPUThreads
-	// Moved are those of Seen that are in OnCPU nowhere: asleep since they were moved
-	// off the CPU they last ran on, where they may not run any more.
+	// Moved counts the threads of Seen that are not in OnCPU: they sleep, and have been
+	// moved off the CPU they last ran on, where they may not run any more.
 	Moved int
 }
 
 // CPUThreads is how many threads last ran on one CPU.
 type CPUThreads struct{ CPU, Threads int }
 
-// Threads reads the CPUs of at most that many threads, the oldest first. A thread
-// that ends meanwhile is not counted. Each costs some 11 µs, and an inode and a
-// dentry while the kernel keeps them. Of one that is outside the CPUs that the process
-// is allowed it asks which that very thread is.
+// Threads reads the CPUs of at most that many threads, the oldest first. A thread that
+// ends during the reading is not counted. Each thread costs some 11 µs, and an inode
+// and a dentry while the kernel keeps them. Where a thread is outside the CPUs that
+// the process is allowed, Threads asks which CPUs that very thread is allowed.
 func (f *FS) Threads(pid, most int, allowed Allowed) (Threads, error) {
 	tids, err := f.threads(pid, most+1)
 	if err != nil {
@@ -90,9 +90,9 @@ func (f *FS) Threads(pid, most int, allowed Allowed) (Threads, error) {
 			return Threads{}, fmt.Errorf("task/%s/stat: %w", tid, err)
 		}
 		out.Seen++
-		if !may(allowed.CPUs, cpu) {
+		if !mayRun(allowed.CPUs, cpu) {
 			own, err := f.allowed(filepath.Join(strconv.Itoa(pid), "task", tid, "status"))
-			if err == nil && !may(own.CPUs, cpu) {
+			if err == nil && !mayRun(own.CPUs, cpu) {
 				out.Moved++
 				continue
 			}
@@ -166,8 +166,8 @@ func parseShortList(b []byte) maybe.Of[string] {
 	return maybe.When(list, list != "")
 }
 
-// may tells whether a CPU is in a short list; one that says nothing allows all.
-func may(list maybe.Of[string], cpu int) bool {
+// mayRun tells whether a CPU is in a short list; one that says nothing allows all.
+func mayRun(list maybe.Of[string], cpu int) bool {
 	if !list.Known {
 		return true
 	}
@@ -185,15 +185,15 @@ func may(list maybe.Of[string], cpu int) bool {
 	return false
 }
 
-// processor is the field of that name in stat, counted from the state, which is the
-// first behind the command's parenthesis and the third of all.
+// processor is the index of that field in stat, counted from the state, which is the
+// first field after the command's parenthesis and the third of all.
 const processor = 39 - 3
 
 // ParseProcessor returns the CPU in a thread's stat:
 //
 //	4242 (redis-server) S 1 4242 4242 0 -1 ... 17 3 0 0 ...
 func ParseProcessor(b []byte) (int, error) {
-	// A command may have blanks and parentheses; nothing behind it has.
+	// A command may contain blanks and parentheses; nothing after it does.
 	i := bytes.LastIndexByte(b, ')')
 	fields := bytes.Fields(b[i+1:])
 	if i < 0 || len(fields) <= processor+1 { // the last field may be cut

@@ -141,7 +141,7 @@ func FuzzArbitrary(f *testing.F) {
 		}
 		nodes, err := ParseNumaMaps(b)
 		if err != nil && nodes != nil {
-			t.Error("nodes beside an error")
+			t.Error("nodes together with an error")
 		}
 		ParseAllowed(b)
 	})
@@ -184,8 +184,8 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// TestThreadsMoved: a thread that sleeps where it may not run any more is nowhere; one
-// with an affinity of its own is where it is.
+// TestThreadsMoved: a thread that sleeps where it may not run any more is on no CPU;
+// one with an affinity of its own is where it last ran.
 func TestThreadsMoved(t *testing.T) {
 	root := t.TempDir()
 	for tid, allowed := range map[int]string{42: "3", 43: "3", 44: "0-1", 45: "7,x"} {
@@ -203,7 +203,7 @@ func TestThreadsMoved(t *testing.T) {
 
 func TestMay(t *testing.T) {
 	for list, want := range map[string]bool{"": true, "2": true, "0-3": true, "0,2": true, "0,4-5": false, "1": false, "x": true, "3-": true} {
-		if got := may(maybe.When(list, list != ""), 2); got != want {
+		if got := mayRun(maybe.When(list, list != ""), 2); got != want {
 			t.Errorf("may(%q, 2) = %v", list, got)
 		}
 	}

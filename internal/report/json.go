@@ -12,9 +12,9 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// JSON writes the snapshot as one JSON object and a newline. With watches it
-// adds every watch as a target of its epoll; they are written one by one, so
-// that a million of them are never in memory together.
+// JSON writes the snapshot as one JSON object and a newline. With watches it adds
+// every watch as a target of its epoll. Watches are written one by one, so that a
+// million of them are never in memory together.
 func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
 	if !watches {
 		return json.NewEncoder(w).Encode(s)
@@ -40,9 +40,9 @@ func (j *jsonWriter) raw(b []byte) {
 	}
 }
 
-// around marshals v, which has a null for the array of that name, and writes the
-// array's elements in its place. No text in v can be taken for the key: within
-// a JSON string its quotes are escaped.
+// around marshals v, in which the array of that name is null, and writes the array's
+// elements in its place. No text in v can be taken for the key: within a JSON string
+// its quotes are escaped.
 func (j *jsonWriter) around(v any, name string, elements func()) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -102,7 +102,8 @@ func (j *jsonWriter) epoll(e *model.Epoll) {
 		j.raw(b)
 		return
 	}
-	// Targets are empty in a snapshot, and so left out: they become the last field.
+	// A snapshot has no targets of its own, so the array is left out: append it as the
+	// last field.
 	j.raw(b[:len(b)-1])
 	j.raw([]byte(`,"targets":[`))
 	for i := range e.List {

@@ -19,8 +19,8 @@ import (
 // Result writes a result as one line of JSON.
 func Result(w io.Writer, result any) error { return json.NewEncoder(w).Encode(result) }
 
-// PreflightText says in a line or two what a load will open, and how far this machine
-// lets it go.
+// PreflightText says in a line or two what a load will open, and how many connections
+// this machine can hold.
 func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 	t := &text{w: bufio.NewWriter(w)}
 	watch := "without watches"
@@ -36,7 +36,7 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 	}
 	t.line("%s", line)
 	if len(f.Walls) == 0 {
-		t.line("how far this machine lets it go is not known")
+		t.line("how many connections this machine can hold is not known")
 		return t.w.Flush()
 	}
 	first := f.Walls[0]
@@ -44,21 +44,20 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 		t.line("only %s will fit: %s comes first (%s of %s, %s); raise it with: %s", units.Count(wall.ConnectionsLeft),
 			wall.Name, amount(wall, wall.Used), amount(wall, wall.Limit), wall.Scope, wall.RaiseWith)
 	} else {
-		t.line("this machine lets it go to %s: then %s ends it (%s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
+		t.line("this machine can hold %s; %s is the first limit (raise it with: %s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
 	}
 	return t.w.Flush()
 }
 
 // amount writes what a wall counts.
 func amount(w model.Wall, n int64) string {
-	switch w.Name {
-	case "memory", "cgroup", "tcp_mem":
+	if w.Unit == model.UnitBytes {
 		return units.Bytes(n)
 	}
 	return units.Count(n)
 }
 
-// LoadText writes what became of a load for people.
+// LoadText writes the result of a load for people.
 func LoadText(w io.Writer, r *model.LoadResult) error {
 	t := &text{w: bufio.NewWriter(w)}
 	t.line("%s of %s opened over %s in %s, %s a second, by %s", units.Count(r.Opened), units.Many(r.Connections, "connection"), r.Family,
@@ -88,7 +87,7 @@ func workers(n int, bytes int64) string {
 func seconds(s float64) string { return units.Duration(time.Duration(s * float64(time.Second))) }
 
 // trouble says what went wrong, one line for each thing.
-func (t *text) trouble(o model.Opening, stoppedBy, reason string) {
+func (t *text) trouble(o model.Opening, stoppedBy model.WallName, reason string) {
 	if stoppedBy != "" {
 		t.line("stopped by %s: %s", stoppedBy, clean(cmp.Or(reason, "no reason given")))
 	}
@@ -117,7 +116,7 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 			m.Family, units.Count(bytes), clean(cmp.Or(m.Kernel, absent)), count(m.CI95Bytes), watched)
 		t.answers(m)
 		t.measuredParts(m)
-		t.beside(m)
+		t.notInSum(m)
 	} else {
 		t.line("What a connection takes could not be measured: %s", tooFew(m))
 	}
@@ -197,23 +196,23 @@ func (t *text) measuredParts(m *model.Measurement) {
 	t.table(rows)
 }
 
-// beside says what the sum leaves out, and what another way of counting says.
-func (t *text) beside(m *model.Measurement) {
+// notInSum says what the sum leaves out, and what another way of counting says.
+func (t *text) notInSum(m *model.Measurement) {
 	fmt.Fprintln(t.w)
 	for _, l := range m.LeavesOut {
 		t.line("left out: %s", clean(l))
 	}
 	if n, ok := m.MemcgBytes.Get(); ok && n != 0 {
-		t.line("beside the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
+		t.line("not in the sum: %s B of the memory cgroup's own notes (estimated)", units.Count(n))
 	}
 	if n, ok := m.BufferBytes.Get(); ok {
-		t.line("beside the sum: %s B of objects for the bytes left unread; longer ones are in pages that no slab counts", units.Count(n))
+		t.line("not in the sum: %s B of objects for the bytes left unread; longer ones are in pages that no slab counts", units.Count(n))
 	}
 	if n, ok := m.UnexplainedBytes.Get(); ok {
-		t.line("beside the sum: %s B unexplained", units.Count(n))
+		t.line("not in the sum: %s B unexplained", units.Count(n))
 	}
 	if n, ok := m.CgroupBytes.Get(); ok {
-		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); it knows neither the waste of slabs nor what a softirq allocates, as the server's socket",
+		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); the charge includes neither the waste of slabs nor what a softirq allocates, such as the server's socket",
 			units.Count(n), count(m.CgroupCI95Bytes))
 	}
 	t.line("fitted through %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))

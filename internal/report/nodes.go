@@ -43,7 +43,7 @@ func (t *text) nodes(s *model.Snapshot) {
 	}
 }
 
-// placements shows where the processes that were asked for are.
+// placements shows where the processes are whose placement was asked for.
 func (t *text) placements(s *model.Snapshot) {
 	for i := range s.Processes {
 		p := &s.Processes[i]
@@ -67,7 +67,7 @@ func (t *text) placements(s *model.Snapshot) {
 	}
 }
 
-// threadsOf says of how many threads the CPU is known.
+// threadsOf says for how many threads the CPU is known.
 func threadsOf(at *model.Placement) string {
 	n := units.Many(int64(at.Threads), "thread")
 	if at.ThreadsMore {

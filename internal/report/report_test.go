@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// snapshot is a server whose names are as hostile as a process can make them.
+// snapshot is of a server whose names are as hostile as a process can make them.
 func snapshot() *model.Snapshot {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	list := []epoll.Watch{
@@ -93,7 +93,7 @@ func snapshot() *model.Snapshot {
 			{ID: 2, CPUs: maybe.Some(""), Distances: []int{21, 10}, Numastat: &model.Numastat{Hit: 7}},
 		},
 		Zones: []model.Zone{{Node: 0, Name: "Normal", Free: 100, Boost: maybe.Some[int64](0), Min: 1, Low: 2, High: 3, Spanned: 400, Present: 300, Managed: 200}, {Node: 2, Name: "Movable", Free: 1, Min: 1, Low: 2, High: 3}},
-		Walls: []model.Wall{{Name: "nofile", Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
+		Walls: []model.Wall{{Name: "nofile", Unit: model.UnitFiles, Used: 20, Limit: 1024, ConnectionsLeft: 1004, Scope: "pid 42"}, {Name: "memory", Unit: model.UnitBytes, Used: 1 << 30, Limit: 1 << 34, ConnectionsLeft: 4_000_000, Scope: "host"}},
 	}
 }
 
@@ -220,8 +220,8 @@ func BenchmarkJSONWatches(b *testing.B) {
 	}
 }
 
-// TestModuleNames: what the firmware wrote neither turns the line around nor fills the
-// screen.
+// TestModuleNames: a firmware's text neither changes the direction of the line nor
+// fills the screen.
 func TestModuleNames(t *testing.T) {
 	s := &model.Snapshot{MemoryModules: []model.MemoryModule{
 		{Locator: "DIMM\u202eA1\u2028\x1b[2J\u0301", Bank: strings.Repeat("ß", 3000), Type: strings.Repeat("D", 300)},

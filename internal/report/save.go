@@ -11,7 +11,7 @@ import (
 
 // Save writes the snapshot with every watch to a new file in the working directory and
 // returns its name. The file appears there once it is whole: a program that ends
-// meanwhile leaves nothing behind.
+// before that leaves nothing behind.
 func Save(snap *model.Snapshot) (path string, err error) {
 	path = fmt.Sprintf("eptop-%s.json", snap.Time.Format("20060102-150405.000"))
 	fd, err := unix.Open(".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)

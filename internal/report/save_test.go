@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSave: the file holds every watch, and nothing that is there is written over.
+// TestSave: the file holds every watch, and no existing file is overwritten.
 func TestSave(t *testing.T) {
 	t.Chdir(t.TempDir())
 	snap := snapshot()

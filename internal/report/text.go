@@ -16,7 +16,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// absent stands where a value could not be had: it is not a zero.
+// absent stands where a value is not known: it is not a zero.
 const absent = "-"
 
 // Text writes the snapshot for people. With watches it adds every watch of
@@ -80,8 +80,8 @@ func row(cells ...any) string {
 	return strings.Join(out, "\t")
 }
 
-// clean keeps names that processes and firmware give from moving the cursor, turning
-// the direction of what follows or breaking a table.
+// clean replaces characters in names of processes and firmware that would move the
+// cursor, change the direction of the text or break a table.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Mn, unicode.Zl, unicode.Zp) {
@@ -91,7 +91,7 @@ func clean(s string) string {
 	}, s)
 }
 
-// short cuts a name off that no screen has room for.
+// short cuts a name that no screen has room for.
 func short(s string) string {
 	const most = 40
 	if runes := []rune(s); len(runes) > most {
@@ -159,7 +159,7 @@ func (t *text) parts(parts []model.Part, leavesOut []string) {
 	}
 	t.table(rows)
 	if len(leavesOut) > 0 {
-		t.line("  not counted, for this kernel does not tell: %s", strings.Join(leavesOut, ", "))
+		t.line("  not counted, because this kernel does not report their sizes: %s", strings.Join(leavesOut, ", "))
 	}
 }
 
@@ -280,8 +280,8 @@ func epollNotes(e *model.Epoll) string {
 	return strings.Join(notes, "; ")
 }
 
-// blockRows is how many watches are aligned together: all of a million would have to
-// be in memory first.
+// blockRows is how many watches are aligned together: to align a million, all would
+// have to be in memory.
 const blockRows = 10_000
 
 func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
@@ -306,7 +306,7 @@ func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
 	t.table(rows)
 }
 
-// groupRows bounds each list of socket groups; JSON has them all.
+// groupRows bounds each list of socket groups; the JSON has all of them.
 const groupRows = 8
 
 func (t *text) sockets(s *model.Snapshot) {
@@ -357,16 +357,12 @@ func (t *text) walls(s *model.Snapshot) {
 	t.title("Which wall comes first")
 	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
 	for _, w := range s.Walls {
-		used, limit := units.Count(w.Used), units.Count(w.Limit)
-		if w.Name == "memory" {
-			used, limit = units.Bytes(w.Used), units.Bytes(w.Limit)
-		}
-		rows = append(rows, row(w.ConnectionsLeft, used, limit, w.Scope, w.Name))
+		rows = append(rows, row(w.ConnectionsLeft, amount(w, w.Used), amount(w, w.Limit), w.Scope, w.Name))
 	}
 	t.table(rows)
 }
 
-// slabRows bounds the caches that text shows; JSON has them all.
+// slabRows bounds the caches that the text shows; the JSON has all of them.
 const slabRows = 12
 
 func (t *text) slab(s *model.Snapshot) {
@@ -389,13 +385,14 @@ func (t *text) slab(s *model.Snapshot) {
 		if len(c.Aliases) > 0 {
 			name += " = " + strings.Join(c.Aliases, " ")
 		}
-		rows = append(rows, row(c.Active, c.Objects, known(c), c.SlotBytes, c.BytesPerObject, units.Bytes(c.FreeBytes), units.Bytes(c.PaddingBytes), units.Bytes(c.Bytes), name))
+		rows = append(rows, row(c.Active, c.Objects, explained(c), c.SlotBytes, c.BytesPerObject, units.Bytes(c.FreeBytes), units.Bytes(c.PaddingBytes), units.Bytes(c.Bytes), name))
 	}
 	t.table(rows)
 	t.uses(s)
 }
 
-// reclaimable is the sum over the caches of which it is known.
+// reclaimable returns the bytes in reclaimable caches, as a lower bound where some
+// caches are not known to be reclaimable or not.
 func reclaimable(n *model.SlabTotals) string {
 	switch n.ReclaimUnknown {
 	case 0:
@@ -406,8 +403,8 @@ func reclaimable(n *model.SlabTotals) string {
 	return "≥ " + units.Bytes(n.ReclaimableBytes)
 }
 
-// known is the share of a cache's active objects of which it is known whose they are.
-func known(c *model.Cache) string {
+// explained returns the share of a cache's active objects whose owner is known.
+func explained(c *model.Cache) string {
 	explained, ok := c.Explained()
 	switch {
 	case !ok || c.Active == 0:
@@ -418,7 +415,7 @@ func known(c *model.Cache) string {
 	return units.Percent(float64(explained) / float64(c.Active))
 }
 
-// uses tells whose the objects of merged caches are: their lines alone cannot.
+// uses says who the objects of merged caches belong to: their lines alone do not.
 func (t *text) uses(s *model.Snapshot) {
 	rows := []string{row("ACTIVE", "ORIGIN", "COUNTED IN", "WHOSE")}
 	var gaps []string
@@ -450,7 +447,7 @@ func (t *text) uses(s *model.Snapshot) {
 	}
 }
 
-// sources names what could not be read, and how it could.
+// sources names what could not be read, and what would unlock it.
 func (t *text) sources(s *model.Snapshot) {
 	first := true
 	for _, src := range s.Sources {

@@ -27,7 +27,7 @@ func BenchmarkParseSlabinfo(b *testing.B) {
 		}, ""))
 	}
 	for _, text := range []string{machine, large.String()} {
-		want, err := ParseSlabinfo([]byte(text))
+		want, err := parseSlabinfo([]byte(text))
 		if err != nil {
 			b.Fatal(err)
 		}

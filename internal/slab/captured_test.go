@@ -195,12 +195,12 @@ func TestCapturedLoad(t *testing.T) {
 func TestCapturedCutAnywhere(t *testing.T) {
 	text := readFile(t, "testdata/6.12-4/proc/slabinfo")
 	text = text[:strings.LastIndex(text[:3000], "\n")+1]
-	whole, err := ParseSlabinfo([]byte(text))
+	whole, err := parseSlabinfo([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range text {
-		got, err := ParseSlabinfo([]byte(text[:i]))
+		got, err := parseSlabinfo([]byte(text[:i]))
 		if err == nil && text[i-1] != '\n' {
 			t.Errorf("cut at %s: no error", strconv.Itoa(i))
 		}

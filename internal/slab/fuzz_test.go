@@ -54,7 +54,7 @@ func FuzzSlabinfo(f *testing.F) {
 		if noHeader {
 			head = ""
 		}
-		got, err := ParseSlabinfo([]byte(head + render(want, more) + render(tcp, more)))
+		got, err := parseSlabinfo([]byte(head + render(want, more) + render(tcp, more)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func FuzzSlabinfoBytes(f *testing.F) {
 	f.Add([]byte(tcpLine[:60]))
 	f.Add([]byte("# name <a> <b> <c> <d> <e> <f>\nx 1 2 3 4 5 6 : slabdata 1 2\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := ParseSlabinfo(b)
+		got, err := parseSlabinfo(b)
 		if err != nil && !errors.Is(err, ErrMalformed) {
 			t.Fatalf("error of another kind: %v", err)
 		}
@@ -83,7 +83,7 @@ func FuzzSlabinfoBytes(f *testing.F) {
 			if !printable(c.Name) {
 				continue
 			}
-			again, err := ParseSlabinfo([]byte(render(c, "")))
+			again, err := parseSlabinfo([]byte(render(c, "")))
 			if diff := cmp.Diff([]Cache{c}, again); err != nil || diff != "" {
 				t.Errorf("again: %v (-first +again):\n%s", err, diff)
 			}

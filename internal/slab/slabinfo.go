@@ -28,12 +28,6 @@ type Parser struct {
 	names map[string]string
 }
 
-// ParseSlabinfo parses the text of /proc/slabinfo. See Parser.AppendCaches.
-func ParseSlabinfo(b []byte) ([]Cache, error) {
-	// A line is some 110 bytes.
-	return new(Parser).AppendCaches(make([]Cache, 0, len(b)/100), b)
-}
-
 // AppendCaches parses the text of /proc/slabinfo and appends its caches to
 // dst, in the kernel's order (youngest first). Columns and sections it does
 // not know are skipped. Lines that cannot be read are counted and the first is

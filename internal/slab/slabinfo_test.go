@@ -23,6 +23,8 @@ var tcp = Cache{Name: "TCP", ActiveObjs: 24, Objs: 26, ObjectBytes: 2368, ObjsPe
 
 func named(c Cache, name string) Cache { c.Name = name; return c }
 
+func parseSlabinfo(b []byte) ([]Cache, error) { return new(Parser).AppendCaches([]Cache{}, b) }
+
 func TestParseSlabinfo(t *testing.T) {
 	for _, tc := range []struct {
 		name, in string
@@ -90,7 +92,7 @@ func TestParseSlabinfo(t *testing.T) {
 		{name: "an empty line", in: "\n" + tcpLine, want: []Cache{tcp}, err: "line 1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := ParseSlabinfo([]byte(tc.in))
+			got, err := parseSlabinfo([]byte(tc.in))
 			checkError(t, err, tc.err)
 			if diff := cmp.Diff(tc.want, got); diff != "" && len(tc.want)+len(got) > 0 {
 				t.Errorf("caches (-want +got):\n%s", diff)

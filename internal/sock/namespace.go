@@ -44,25 +44,6 @@ func OpenOwn(procNet string) (*Conn, error) {
 	return c, nil
 }
 
-// Open opens another namespace: nsPath is /proc/PID/ns/net or a mount of it. It
-// needs CAP_SYS_ADMIN in the user namespaces of both, except for the namespace that
-// this program is in anyway. procNet is the directory to read where the kernel has
-// no sock_diag, "/proc/PID/net"; "" for none.
-func Open(nsPath, procNet string) (*Conn, error) {
-	id, err := Identify(nsPath)
-	if err != nil {
-		return nil, err
-	}
-	if own, err := Identify(ownNS); err == nil && own == id {
-		return OpenOwn(procNet)
-	}
-	c := other(id, nsPath, procNet)
-	if err := c.first(); err != nil && (procNet == "" || AvailabilityOf(err) != Absent) {
-		return nil, err
-	}
-	return c, nil
-}
-
 // other is a namespace that is not this program's own, not opened yet.
 func other(id NSID, nsPath, procNet string) *Conn {
 	c := &Conn{id: id, nsPath: nsPath, procNet: procNet}

@@ -89,7 +89,7 @@ func TestNamespaces(t *testing.T) {
 	if again, err := n.Conn(c.pid); err != nil || again != conn {
 		t.Errorf("asked again: another connection (%v)", err)
 	}
-	byPath, err := Open("/proc/"+strconv.Itoa(c.pid)+"/ns/net", "")
+	byPath, err := openPath("/proc/" + strconv.Itoa(c.pid) + "/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestNamedNamespace(t *testing.T) {
 			t.Errorf("ip netns delete: %v: %s", err, out)
 		}
 	})
-	conn, err := Open("/run/netns/"+name, "")
+	conn, err := openPath("/run/netns/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,9 +220,22 @@ func TestNamespaceDenied(t *testing.T) {
 	if !ok || s.HasMem || s.HasBacklog || uint64(s.Ino) != c.ino {
 		t.Errorf("%+v (%v)", s, ok)
 	}
-	if _, err := Open("/proc/1073741824/ns/net", ""); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := openPath("/proc/1073741824/ns/net"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a process that never was: %v", err)
 	}
+}
+
+// openPath opens the network namespace that a file is a mount of.
+func openPath(nsPath string) (*Conn, error) {
+	id, err := Identify(nsPath)
+	if err != nil {
+		return nil, err
+	}
+	c := other(id, nsPath, "")
+	if err := c.first(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // raiseLoopback brings up the loopback of a new namespace.

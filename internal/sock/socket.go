@@ -6,6 +6,8 @@ import (
 )
 
 // Socket is one socket, as [Table.At] expands it.
+// Its Has fields are presence bits and no maybe.Of, for it is the form in which the packed
+// rows of a [Table], millions of them, are read one after the other.
 type Socket struct {
 	// Ino is the inode number, which a watch's tfd line and the link
 	// "socket:[N]" tell too. 0: the socket has none, because it waits in an accept

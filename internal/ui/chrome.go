@@ -186,7 +186,7 @@ func (m *Model) drawStatus(w int) string {
 	}
 	right := p.Muted.Ink(cell.Clean(position))
 	if q, ok := m.modal.(*prompt); ok {
-		return draw.Spread(p.Key.Ink("PID: ")+cell.Clean(q.typed)+"▏"+p.Muted.Ink("  Enter goes there, Esc does not"), right, w)
+		return draw.Spread(p.Key.Ink("PID: ")+cell.Clean(q.line.String())+p.Muted.Ink("  Enter goes there, Esc does not"), right, w)
 	}
 	switch {
 	case m.status.Text != "" && m.status.Bad:

@@ -9,30 +9,27 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
 // prompt asks for a PID in the status line.
-type prompt struct{ typed string }
+type prompt struct{ line input.Line }
 
-func newPrompt() *prompt { return &prompt{} }
+func newPrompt() *prompt { return &prompt{input.New(20, nil)} }
 
 func (q *prompt) Pressed(msg tea.KeyPressMsg, k view.KeyMap) (view.Modal, tea.Cmd, bool) {
 	switch {
 	case key.Matches(msg, k.Back):
 		return nil, nil, true
 	case key.Matches(msg, k.Enter):
-		pid, err := strconv.Atoi(strings.TrimSpace(q.typed))
+		pid, err := strconv.Atoi(strings.TrimSpace(q.line.Value()))
 		if err != nil || pid <= 0 || pid > 1<<22 {
-			return nil, view.Send(view.StatusMsg{Text: strconv.Quote(q.typed) + " is no PID: a number from 1 to 4194304", Bad: true}), true
+			return nil, view.Send(view.StatusMsg{Text: strconv.Quote(q.line.Value()) + " is no PID: a number from 1 to 4194304", Bad: true}), true
 		}
 		return nil, view.Send(view.OpenProcessMsg{PID: pid}), true
-	case msg.String() == "backspace":
-		if r := []rune(q.typed); len(r) > 0 {
-			q.typed = string(r[:len(r)-1])
-		}
-	case msg.Text != "" && len(q.typed) < 20:
-		q.typed += msg.Text
+	default:
+		q.line.Update(msg)
 	}
 	return q, nil, true
 }

@@ -214,10 +214,13 @@ func (m *Model) handleModalKey(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) handlePaste(msg tea.PasteMsg) tea.Cmd {
-	if m.modal != nil {
-		return nil
+	switch over := m.modal.(type) {
+	case nil:
+		return m.current().Update(msg)
+	case *prompt:
+		over.line.Update(msg)
 	}
-	return m.current().Update(msg)
+	return nil
 }
 
 // handleGlobalKey handles the keys that work in every view, and reports whether msg was

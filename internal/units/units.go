@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Count writes n in full with its thousands apart: 5 491 511.
+// Count writes n in full with its thousands separated: 5 491 511.
 func Count(n int64) string { return string(AppendCount(nil, n)) }
 
 // AppendCount appends Count(n) to dst.
@@ -44,8 +44,8 @@ func AppendCount(dst []byte, n int64) []byte {
 // Many writes a number of things: 1 instance, 2 instances.
 func Many(n int64, thing string) string { return Counted(Count(n), thing) }
 
-// Counted writes a number that was written already of things: 1 watch, ≥ 1 watch,
-// 31+ watches, ? watches.
+// Counted writes a number, already written as n, of things: 1 watch, ≥ 1 watch, 31+
+// watches, ? watches.
 func Counted(n, thing string) string {
 	switch {
 	case strings.TrimPrefix(n, "≥ ") == "1":
@@ -118,8 +118,8 @@ func Duration(d time.Duration) string {
 	return one(d.Hours()/24, "d")
 }
 
-// Binary writes the size of something that is made in powers of two, a memory
-// module: 64 GiB, 512 MiB, 1.5 GiB.
+// Binary writes a size that is usually a power of two, such as a memory module's: 64
+// GiB, 512 MiB, 1.5 GiB.
 func Binary(n int64) string {
 	v, unit := float64(n), "B"
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {

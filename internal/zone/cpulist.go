@@ -47,11 +47,9 @@ func parseRange(b []byte, limit uint64) (first, last int, why string) {
 	return first, last, why
 }
 
-// ParseDistances parses nodeN/distance: one number for each online node, in
+// parseDistances parses nodeN/distance: one number for each online node, in
 // the order of their numbers ("10 21 31 31\n"). 10 is the node itself; the
 // unit is the firmware's SLIT, where 20 means twice as far.
-func ParseDistances(b []byte) ([]int, error) { return parseDistances("distance", b) }
-
 func parseDistances(file string, b []byte) ([]int, error) {
 	rest, err := oneLine(file, b)
 	if err != nil {

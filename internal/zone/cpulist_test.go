@@ -56,13 +56,13 @@ func TestParseDistances(t *testing.T) {
 		" 21 10\n":      {21, 10},
 		"10 255\n":      {10, 255},
 	} {
-		got, err := ParseDistances([]byte(in))
+		got, err := parseDistances("distance", []byte(in))
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, error %v; want %v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "\n", "10 2", "10 x\n", "10 256\n", "10 70000\n", "10\n21\n"} {
-		if _, err := ParseDistances([]byte(in)); !errors.Is(err, ErrMalformed) {
+		if _, err := parseDistances("distance", []byte(in)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%q: error %v, want ErrMalformed", in, err)
 		}
 	}
@@ -113,11 +113,11 @@ func FuzzDistances(f *testing.F) {
 			want = append(want, int(d))
 		}
 		text.WriteByte('\n')
-		got, err := ParseDistances([]byte(text.String()))
+		got, err := parseDistances("distance", []byte(text.String()))
 		if (err != nil) != (len(b) == 0) || !slices.Equal(got, want) {
 			t.Fatalf("%q: %v, error %v", text.String(), got, err)
 		}
-		if got, err := ParseDistances(b); (err == nil) != (len(got) > 0) || err != nil && !errors.Is(err, ErrMalformed) {
+		if got, err := parseDistances("distance", b); (err == nil) != (len(got) > 0) || err != nil && !errors.Is(err, ErrMalformed) {
 			t.Fatalf("%q: %v, error %v", b, got, err)
 		}
 	})

@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/eptop/eptop/internal/maybe"
 )
@@ -42,14 +41,10 @@ func (m Meminfo) Get(name string) maybe.Of[uint64] {
 // architectures. VmallocTotal, which may be more, is in no node's file.
 const maxMemory = 1 << 57
 
-// ParseMeminfo parses nodeN/meminfo of the given node:
+// parseMeminfo parses nodeN/meminfo of the given node:
 //
 //	Node 0 MemTotal:        3893460 kB
 //	Node 0 HugePages_Total:     0
-func ParseMeminfo(b []byte, node int) (Meminfo, error) {
-	return parseMeminfo("node"+strconv.Itoa(node)+"/meminfo", b, node, nil)
-}
-
 func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error) {
 	out := Meminfo{Lines: make([]MeminfoLine, 0, 48)}
 	l := newLines(file, b)

@@ -14,8 +14,8 @@ import (
 )
 
 func TestParseMeminfo(t *testing.T) {
-	got, err := ParseMeminfo([]byte("Node 3 MemTotal:        3893460 kB\nNode 3 MemFree:         3303032 kB\n"+
-		"Node 3 Active(anon):       1528 kB\nNode 3 SReclaimable:     122232 kB\nNode 3 HugePages_Total:     5\n"), 3)
+	got, err := parseMeminfo("meminfo", []byte("Node 3 MemTotal:        3893460 kB\nNode 3 MemFree:         3303032 kB\n"+
+		"Node 3 Active(anon):       1528 kB\nNode 3 SReclaimable:     122232 kB\nNode 3 HugePages_Total:     5\n"), 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestParseMeminfoMalformed(t *testing.T) {
 		"Node 0 MemTotal: 18014398509481984 kB\n": "more than a machine can have",
 		"Node 0 MemTotal: 9000000000000000 kB\n":  `line 1 "Node 0 MemTotal: 9000000000000000 kB": more than a machine can have`,
 	} {
-		_, err := ParseMeminfo([]byte(in), 0)
+		_, err := parseMeminfo("meminfo", []byte(in), 0, nil)
 		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", in, err, want)
 		}
@@ -61,7 +61,7 @@ func TestParseMeminfoMalformed(t *testing.T) {
 
 func TestParseNumastat(t *testing.T) {
 	const whole = "numa_hit 1\nnuma_miss 2\nnuma_foreign 3\ninterleave_hit 4\nlocal_node 5\nother_node 6\nnuma_new 7\n"
-	got, err := ParseNumastat([]byte(whole))
+	got, err := parseNumastat("numastat", []byte(whole))
 	if want := (Numastat{1, 2, 3, 4, 5, 6}); err != nil || got != want {
 		t.Errorf("%+v, error %v; want %+v", got, err, want)
 	}
@@ -72,21 +72,9 @@ func TestParseNumastat(t *testing.T) {
 		"numa_hit\n":      "number missing",
 		"numa_hit 0x10\n": "not a number",
 	} {
-		_, err := ParseNumastat([]byte(in))
+		_, err := parseNumastat("numastat", []byte(in))
 		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", in, err, want)
-		}
-	}
-}
-
-func TestParseVmstat(t *testing.T) {
-	got, err := ParseVmstat([]byte("nr_free_pages 825758\nnr_mapped 2687\n"))
-	if diff := cmp.Diff([]Stat{{"nr_free_pages", 825758}, {"nr_mapped", 2687}}, got); err != nil || diff != "" {
-		t.Errorf("error %v (-want +got):\n%s", err, diff)
-	}
-	for _, in := range []string{"nr_free_pages", "nr_free_pages\n", "nr_free_pages 1x\n"} {
-		if _, err := ParseVmstat([]byte(in)); !errors.Is(err, ErrMalformed) {
-			t.Errorf("%q: error %v, want ErrMalformed", in, err)
 		}
 	}
 }
@@ -102,7 +90,7 @@ func FuzzMeminfo(f *testing.F) {
 		free %= total + 1
 		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
 			node, total, node, free, node, reclaimable, node, huge)
-		got, err := ParseMeminfo([]byte(text), int(node))
+		got, err := parseMeminfo("meminfo", []byte(text), int(node), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,10 +111,9 @@ func FuzzNodeBytes(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		mem, err1 := ParseMeminfo(b, 0)
-		num, err2 := ParseNumastat(b)
-		_, err3 := ParseVmstat(b)
-		for _, err := range []error{err1, err2, err3} {
+		mem, err1 := parseMeminfo("meminfo", b, 0, nil)
+		num, err2 := parseNumastat("numastat", b)
+		for _, err := range []error{err1, err2} {
 			if err != nil && !errors.Is(err, ErrMalformed) {
 				t.Errorf("error %v, want ErrMalformed", err)
 			}

@@ -214,16 +214,6 @@ func (f *FS) nodeFile(id int, name string, parse func(file string, b []byte) err
 	return b, parse(filepath.Join(nodeDir(id), name), b)
 }
 
-// Vmstat reads nodeN/vmstat of one node, whose form is [ParseVmstat]'s. Nodes
-// leaves it out, since zoneinfo has the same for every node with memory.
-func (f *FS) Vmstat(node int) ([]Stat, error) {
-	b, err := f.read(f.nodePath(node, "vmstat"))
-	if err != nil {
-		return nil, err
-	}
-	return parseVmstat(filepath.Join(nodeDir(node), "vmstat"), b, f.names)
-}
-
 // list reads one of the lists beside the nodes' directories.
 func (f *FS) list(name string) ([]int, error) {
 	b, err := f.read(filepath.Join(f.sysRoot, "devices/system/node", name))

@@ -246,7 +246,4 @@ func TestZoneinfoAbsent(t *testing.T) {
 	if _, err := NewFS(t.TempDir(), "").Zoneinfo(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want fs.ErrNotExist", err)
 	}
-	if _, err := NewFS("", t.TempDir()).Vmstat(0); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v, want fs.ErrNotExist", err)
-	}
 }

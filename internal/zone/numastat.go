@@ -12,9 +12,7 @@ type Numastat struct {
 	OtherNode     uint64 // <other_node>: got here by a process running elsewhere
 }
 
-// ParseNumastat parses nodeN/numastat, six lines such as "numa_hit 924109".
-func ParseNumastat(b []byte) (Numastat, error) { return parseNumastat("numastat", b) }
-
+// parseNumastat parses nodeN/numastat, six lines such as "numa_hit 924109".
 func parseNumastat(file string, b []byte) (Numastat, error) {
 	var out Numastat
 	counters := [...]struct {
@@ -50,27 +48,6 @@ func parseNumastat(file string, b []byte) (Numastat, error) {
 			l.line = nil
 			return Numastat{}, l.malformed(c.name + " missing")
 		}
-	}
-	return out, nil
-}
-
-// ParseVmstat parses nodeN/vmstat: the statistics of the node's zones, summed,
-// and after them the node's own, each as in "nr_slab_reclaimable 30558". The
-// units are those of [NodeStats.Stats].
-func ParseVmstat(b []byte) ([]Stat, error) { return parseVmstat("vmstat", b, nil) }
-
-func parseVmstat(file string, b []byte, names names) ([]Stat, error) {
-	out := make([]Stat, 0, 96)
-	l := newLines(file, b)
-	for l.next() {
-		if !l.whole {
-			return nil, l.cut()
-		}
-		name, v, why := nameAndNumber(l.line)
-		if why != "" {
-			return nil, l.malformed(why)
-		}
-		out = append(out, Stat{Name: names.of(name), Value: v})
 	}
 	return out, nil
 }

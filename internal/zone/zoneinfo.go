@@ -37,10 +37,6 @@ type Zone struct {
 	CMAPages maybe.Of[uint64]
 }
 
-// Populated reports whether the zone has memory. The kernel prints zones
-// without any, since their low memory reserve still counts.
-func (z Zone) Populated() bool { return z.PresentPages != 0 }
-
 // NodeStats are the statistics the kernel keeps for a node as a whole. They
 // stand inside the block of the node's first populated zone, but belong to no
 // zone. A node without memory has none, and before 4.8 no node had.
@@ -92,28 +88,6 @@ func (z Zoneinfo) ManagedPages(node int) uint64 {
 	return sum
 }
 
-// ParseZoneinfo parses the content of /proc/zoneinfo. One zone begins like this:
-//
-//	Node 0, zone      DMA
-//	  per-node stats
-//	      nr_inactive_anon 1179
-//	  pages free     3840
-//	        boost    0
-//	        min      66
-//	        low      82
-//	        high     98
-//	        promo    114
-//	        spanned  4095
-//	        present  3998
-//	        managed  3840
-//	        cma      0
-//	        protection: (0, 3019, 3787, 3787, 3787)
-//
-// Keys that it does not know are skipped. A zone without one of the keys that
-// all kernels since 3.10 print, a number that does not fit and a line without
-// its end are errors that wrap [ErrMalformed].
-func ParseZoneinfo(b []byte) (Zoneinfo, error) { return parseZoneinfo(b, nil) }
-
 // section is the part of a zone's block that a line stands in. It decides what
 // a name means: "high" is the zone's only between the free pages and the
 // statistics, and the pagesets have a "high:" for each CPU.
@@ -157,6 +131,26 @@ const (
 	requiredKeys = keyFree | keyMin | keyLow | keyHigh | keySpanned | keyPresent | keyManaged
 )
 
+// parseZoneinfo parses the content of /proc/zoneinfo. One zone begins like this:
+//
+//	Node 0, zone      DMA
+//	  per-node stats
+//	      nr_inactive_anon 1179
+//	  pages free     3840
+//	        boost    0
+//	        min      66
+//	        low      82
+//	        high     98
+//	        promo    114
+//	        spanned  4095
+//	        present  3998
+//	        managed  3840
+//	        cma      0
+//	        protection: (0, 3019, 3787, 3787, 3787)
+//
+// Keys that it does not know are skipped. A zone without one of the keys that
+// all kernels since 3.10 print, a number that does not fit and a line without
+// its end are errors that wrap [ErrMalformed].
 func parseZoneinfo(b []byte, names names) (Zoneinfo, error) {
 	p := zoneinfoParser{lines: newLines("zoneinfo", b), names: names}
 	for p.next() {

@@ -46,7 +46,7 @@ func (b block) print(w *bytes.Buffer) {
 		fmt.Fprintf(w, "\n        cma      %d", z.CMAPages.Value)
 	}
 	fmt.Fprintf(w, "\n        protection: (%d, %d, %d)", 0, 3019, 3787)
-	if !z.Populated() {
+	if z.PresentPages == 0 {
 		w.WriteByte('\n')
 		return
 	}
@@ -104,7 +104,7 @@ func TestParseZoneinfo(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseZoneinfo([]byte(tt.in))
+			got, err := parseZoneinfo([]byte(tt.in), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +146,7 @@ func TestParseZoneinfoMalformed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseZoneinfo([]byte(tt.in))
+			_, err := parseZoneinfo([]byte(tt.in), nil)
 			if !errors.Is(err, ErrMalformed) {
 				t.Fatalf("error %v, want ErrMalformed", err)
 			}
@@ -202,7 +202,7 @@ func FuzzZoneinfo(f *testing.F) {
 					z.CMAPages = maybe.Some[uint64](boost / 3)
 				}
 				b := block{zone: z, cpus: int(shape % 5)}
-				if z.Populated() && !printed {
+				if z.PresentPages != 0 && !printed {
 					b.stats, printed = stats.Stats, true
 					want.Nodes = append(want.Nodes, stats)
 				}
@@ -210,7 +210,7 @@ func FuzzZoneinfo(f *testing.F) {
 				want.Zones = append(want.Zones, z)
 			}
 		}
-		got, err := ParseZoneinfo(text.Bytes())
+		got, err := parseZoneinfo(text.Bytes(), nil)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text.Bytes())
 		}
@@ -232,7 +232,7 @@ func FuzzZoneinfoBytes(f *testing.F) {
 	}
 	f.Add([]byte(shortest))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		info, err := ParseZoneinfo(b)
+		info, err := parseZoneinfo(b, nil)
 		if (err == nil) != (len(info.Zones) > 0) || err != nil && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%d zones and error %v", len(info.Zones), err)
 		}

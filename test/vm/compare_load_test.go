@@ -106,7 +106,7 @@ func (c *comparison) watches(dir string, s *model.Snapshot) {
 	}, byWatches[workload.Mixed])
 	c.same("workload", "the shared epoll", model.Counts{Watches: workload.Shared}, byWatches[workload.Shared])
 	c.same("workload", "holders of the shared epoll", 3, holders[workload.Shared])
-	// Each instance is counted once: the fds that share one agree on the smallest.
+	// Each instance is counted once: all fds of it agree on the smallest of them.
 	var watches int64
 	for i := range s.Processes {
 		for j := range s.Processes[i].Epolls {
@@ -130,7 +130,7 @@ func firstHolder(pid int, e *model.Epoll) bool {
 }
 
 // costs compares sizes with sysfs, the charge of a watch with the limit that the
-// kernel reckoned from it, and the growth of the caches with what was opened.
+// kernel calculated from it, and the growth of the caches with what was opened.
 func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -146,7 +146,7 @@ func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 		perSlab := c.slabAttribute(dir, p.ShownAs, "objs_per_slab")
 		c.same("slab sysfs", p.Cache+": bytes of an object", (slab+perSlab/2)/perSlab, p.Bytes)
 		c.within("slab sysfs", p.Cache+": its size", 8, c.slabAttribute(dir, p.ShownAs, "slab_size"), p.ObjectBytes.Value)
-		// The size of a merged cache is that of the largest.
+		// The size of a merged cache is that of its largest member.
 		if g.cmdline == "slab_nomerge" {
 			c.same("slab sysfs", p.Cache+": shown as", p.Cache, p.ShownAs)
 			c.within("slab sysfs", p.Cache+": its size", p.ObjectBytes.Value, p.ObjectBytes.Value+7, c.slabAttribute(dir, p.Cache, "object_size"))
@@ -154,14 +154,14 @@ func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 	}
 	c.atLeast(2*(3+4+4+4), "slab sysfs")
 
-	// eventpoll_init() gives a 25th of the memory there was then to the watches of
-	// a user, reckoned with the charge of one.
+	// eventpoll_init() reserves a 25th of the memory there was then for the watches of a
+	// user, calculated with the charge of one.
 	charged := s.Epoll.Cost.Value.ChargedBytes.Value
 	memory := s.Epoll.MaxUserWatches.Value * charged * 25
 	total := s.Host.MemTotalBytes.Value
 	c.within("sysctl", "charge of a watch", total*97/100, total*103/100, memory)
 
-	before, err := slab.ParseSlabinfo(readResult(t, dir, "idle/proc/slabinfo"))
+	before, err := new(slab.Parser).AppendCaches(nil, readResult(t, dir, "idle/proc/slabinfo"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func (c *comparison) costs(g *guest, dir string, s *model.Snapshot) {
 	}
 }
 
-// explained checks that eptop knows whose the objects of the caches are.
+// explained checks that eptop knows who the objects of the caches belong to.
 func (c *comparison) explained(s *model.Snapshot) {
 	c.t.Helper()
 	sockets := workload.Sockets()
@@ -207,8 +207,9 @@ func (c *comparison) explained(s *model.Snapshot) {
 	c.same("workload", "eventpoll_epi objects explained", s.Epoll.Watches, got["eventpoll_epi"])
 }
 
-// generated checks that what eptop measured of its own connections is what the sizes
-// of their objects say, and that the kernel's limit of watches ended the load.
+// generated checks that the cost that eptop measured of its own connections equals the
+// sum of the sizes of their objects, and that the kernel's limit of watches ended the
+// load.
 func (c *comparison) generated(dir string) {
 	t := c.t
 	t.Helper()

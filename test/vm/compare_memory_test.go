@@ -21,7 +21,7 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// pageBytes is that of every guest.
+// pageBytes is the page size of every guest.
 const pageBytes = 4096
 
 // meminfo compares with the files that numactl and numastat read, to the page.
@@ -86,7 +86,7 @@ func (c *comparison) zones(dir string, s *model.Snapshot) {
 			}
 		}
 	}
-	// What the node has is what its zones manage.
+	// A node has the memory that its zones manage.
 	for _, n := range s.Nodes {
 		var managed int64
 		for _, z := range s.Zones {
@@ -137,7 +137,7 @@ func (c *comparison) slabtop(dir string, s *model.Snapshot) {
 func kib(bytes int64) string { return fmt.Sprintf("%.2f", float64(bytes)/1024) }
 
 // slabtopLive compares the sums that eptop found between two runs of slabtop with
-// theirs, give or take what the programs themselves need.
+// theirs, within what the programs themselves need.
 func (c *comparison) slabtopLive(dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -163,8 +163,8 @@ func (c *comparison) slabtopLive(dir string, s *model.Snapshot) {
 	c.within("slabtop", "bytes of all slabs, live", low*98/100, high*102/100, got)
 }
 
-// slabNodes compares the objects for each node with the kernel's own line, or where
-// one node has all memory with slabinfo, which says it then.
+// slabNodes compares the objects for each node with the kernel's own line; where one
+// node has all memory it compares with slabinfo, which says the same then.
 func (c *comparison) slabNodes(dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -251,7 +251,7 @@ func (c *comparison) dmidecode(g *guest, dir string, s *model.Snapshot) {
 	}
 }
 
-// specified turns dmidecode's words for nothing into nothing.
+// specified turns dmidecode's words for a missing value into "".
 func specified(text string) string {
 	if text == "Not Specified" || text == "Unknown" {
 		return ""
@@ -272,8 +272,8 @@ func quantity(text string, units map[string]int64) (maybe.Of[int64], error) {
 	return maybe.Some(n * units[unit]), nil
 }
 
-// again runs eptop on this machine over the files it read in the guest: it must
-// see that machine once more.
+// again runs eptop on this machine over the files it read in the guest: it must see
+// the guest once more.
 func (c *comparison) again(dir string, base *base, want *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -290,7 +290,7 @@ func (c *comparison) again(dir string, base *base, want *model.Snapshot) {
 	if err := json.Unmarshal(out, got); err != nil {
 		t.Fatal(err)
 	}
-	// Whose the objects are comes from the processes and sockets of the machine that
+	// The processes and sockets that explain the objects are those of the machine that
 	// eptop runs on.
 	explanations := cmpopts.IgnoreFields(model.Cache{}, "ExplainedBy", "Unexplained", "UncountedNames", "PinnedBytes")
 	for name, pair := range map[string][2]any{

@@ -18,8 +18,8 @@ import (
 	"github.com/eptop/eptop/test/vm/workload"
 )
 
-// moved compares where a process is that went to another node with what it did, and
-// expects to be warned of that.
+// moved compares the reported place of a process that went to another node with what
+// the process did, and expects a warning.
 func (c *comparison) moved(g *guest, dir string) {
 	t := c.t
 	t.Helper()
@@ -62,7 +62,7 @@ func (c *comparison) moved(g *guest, dir string) {
 	if near, ok := g.near[[2]int{from.node, to.node}]; ok {
 		distance = near
 	}
-	// The program's own text may lie on other nodes still.
+	// The program's own text may still be on other nodes.
 	ending := regexp.MustCompile(fmt.Sprintf(` on nodes? %d[0-9, and]*, where none of its threads last ran, (up to )?%d\.%d × as far from node %d as its own memory\.$`,
 		from.node, distance/10, distance%10, to.node))
 	if len(at.Warnings) != 2 {
@@ -109,7 +109,7 @@ func (c *comparison) dashboard(g *guest, dir string, frozen *model.Snapshot) {
 	}
 }
 
-// screen is what a terminal shows that gets a film.
+// screen returns what a terminal shows after a film was played to it.
 func screen(t *testing.T, film string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -125,7 +125,7 @@ func screen(t *testing.T, film string) string {
 		}
 		return string(out)
 	}
-	// The title comes last: where tmux has it, it has drawn all before it.
+	// The title comes last: once tmux has drawn it, everything before it is drawn.
 	const play = `stty raw -echo; cat "$0"; printf '\033]2;drawn\033\\'; exec cat >/dev/null`
 	tmux("new-session", "-d", "-x", "160", "-y", "50", "sh", "-c", play, film)
 	defer tmux("kill-server")

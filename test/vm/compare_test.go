@@ -13,7 +13,7 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// comparison holds eptop's numbers against those of others, and counts them.
+// comparison compares eptop's numbers with those of other programs, and counts them.
 type comparison struct {
 	t      *testing.T
 	others []string // in the order of their first comparison
@@ -48,8 +48,8 @@ func (c *comparison) count(other string) {
 	c.counts[other]++
 }
 
-// atLeast fails where hardly anything was compared: then the tool's output was
-// not understood.
+// atLeast fails where hardly anything was compared: then the tool's output was not
+// understood.
 func (c *comparison) atLeast(n int, other string) {
 	c.t.Helper()
 	if c.counts[other] < n {
@@ -114,8 +114,8 @@ func nodeIDs(s *model.Snapshot) []int {
 	return ids
 }
 
-// numactl compares nodes, CPUs, sizes and distances, and first of all whether the
-// guest is what it was meant to be.
+// numactl compares nodes, CPUs, sizes and distances, and checks first of all that the
+// guest is the intended one.
 func (c *comparison) numactl(g *guest, dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -156,7 +156,7 @@ func (c *comparison) numactl(g *guest, dir string, s *model.Snapshot) {
 }
 
 // numastat compares what numastat -m prints, to its two decimals: every line that
-// has its like in the kernel's file.
+// exists in the kernel's file too.
 func (c *comparison) numastat(dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()
@@ -207,8 +207,8 @@ func (c *comparison) numastatCounters(dir string, s *model.Snapshot) {
 	}
 }
 
-// placement compares where the workload's memory is with numastat -p, and its
-// sockets with what there is. There is nothing to compare on one node.
+// placement compares where the workload's memory is with numastat -p, and its sockets
+// with those that exist. On one node there is nothing to compare.
 func (c *comparison) placement(dir string, s *model.Snapshot) {
 	t := c.t
 	t.Helper()

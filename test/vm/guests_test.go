@@ -20,15 +20,15 @@ import (
 // guest is one virtual machine.
 type guest struct {
 	name string
-	// topology says the same in words.
+	// topology describes the guest in words.
 	topology string
 	nodes    []node
-	// near has distances that differ from 20 (10 to itself), by pairs of nodes.
+	// near has the distances that differ from 20 (10 to itself), by pairs of nodes.
 	near    map[[2]int]int
 	cmdline string
 	// noDiag leaves out the modules of sock_diag.
 	noDiag bool
-	// modules are the machine's memory modules; QEMU makes one up where there is none.
+	// modules are the machine's memory modules; QEMU invents one where there is none.
 	modules []module
 }
 
@@ -91,7 +91,7 @@ func TestGuests(t *testing.T) {
 	}
 }
 
-// prove runs one guest, judges it and adds its line to the table: who was
+// prove runs one guest, judges it and adds its line to the table: which tools it was
 // compared with, and in how many values.
 func prove(t *testing.T, table io.Writer, g *guest, k kernel, base *base, dir string) {
 	t.Helper()
@@ -108,7 +108,7 @@ func prove(t *testing.T, table io.Writer, g *guest, k kernel, base *base, dir st
 	compare(c, g, k, dir, base)
 }
 
-// outputDir is an empty directory for what a guest sends.
+// outputDir returns an empty directory for what a guest sends.
 func outputDir(t *testing.T, name string) string {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("..", "..", "dist", "vm", name))
@@ -161,7 +161,7 @@ func readSnapshot(t *testing.T, dir, name string) *model.Snapshot {
 	return s
 }
 
-// readResult reads a file that the guest has to have sent.
+// readResult reads a file that the guest must have sent.
 func readResult(t *testing.T, dir, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, name))

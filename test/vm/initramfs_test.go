@@ -16,17 +16,18 @@ import (
 	"testing"
 )
 
-// toolPrograms are what the guests run beside eptop, from this machine's packages.
+// toolPrograms are the programs that the guests run besides eptop, from this machine's
+// packages.
 var toolPrograms = []string{"numactl", "numastat", "slabtop", "ss", "dmidecode"}
 
-// base is what is in the initramfs of every guest.
+// base is the part of the initramfs that all guests share.
 type base struct {
 	eptop string // the path on this machine
 	image []byte
 }
 
-// buildBase builds eptop and the guest's first process and takes the tools from
-// this machine, with the shared libraries that they want.
+// buildBase builds eptop and the guest's first process, and takes the tools from this
+// machine, with the shared libraries that they need.
 func buildBase(t *testing.T) *base {
 	t.Helper()
 	dir := t.TempDir()

@@ -25,12 +25,12 @@ const (
 	qemu = "qemu-system-x86_64"
 	// guestTime is how long a guest may take; most take some 10 s.
 	guestTime = 2 * time.Minute
-	// startTime is until when guests are started: with the last one it is well below
-	// go test's -timeout, which would end the test without a table.
+	// startTime bounds when guests are started: together with the last guest it stays
+	// well below go test's -timeout, which would end the test without a table.
 	startTime = 5 * time.Minute
 )
 
-// kernel is one unpacked by tools/vm-kernels.
+// kernel is a kernel unpacked by tools/vm-kernels.
 type kernel struct {
 	dir     string
 	release string
@@ -75,7 +75,7 @@ func run(t *testing.T, g *guest, k kernel, base *base, dir string) {
 	}
 }
 
-// runQEMU ends with the guest or kills it when its time is up. Should the test
+// runQEMU waits for the guest's end, or kills it when its time is up. Should the test
 // itself be killed, the kernel kills the guest.
 func runQEMU(ctx context.Context, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, guestTime)
@@ -95,10 +95,10 @@ func runQEMU(ctx context.Context, args []string) error {
 	return nil
 }
 
-// home is a node with memory, and a CPU of it.
+// home is a node with memory and one of its CPUs.
 type home struct{ node, cpu int }
 
-// homes are the first and the last node that has both CPUs and memory.
+// homes returns the first and the last node that have both CPUs and memory.
 func (g *guest) homes() (from, to home, ok bool) {
 	var all []home
 	cpu := 0
@@ -114,8 +114,8 @@ func (g *guest) homes() (from, to home, ok bool) {
 	return all[0], all[len(all)-1], true
 }
 
-// move names to the guest the CPUs between which a process moves: the kernel makes
-// what it does not know part of the first process's environment.
+// move names to the guest the CPUs between which a process moves. The kernel passes
+// parameters that it does not know to the first process's environment.
 func (g *guest) move() string {
 	from, to, ok := g.homes()
 	if !ok {
@@ -146,7 +146,7 @@ func (g *guest) topologyArgs() []string {
 	return append(args, "-smp", strconv.Itoa(cpu))
 }
 
-// unpack unpacks the guest's archive. One that was cut fails.
+// unpack unpacks the guest's archive. It fails on one that was cut.
 func unpack(path, dir string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -169,7 +169,7 @@ func unpack(path, dir string) error {
 			return err
 		}
 	}
-	// The checksum is behind the archive's end.
+	// The checksum comes after the archive's end.
 	_, err = io.Copy(io.Discard, zip)
 	return err
 }
@@ -188,7 +188,7 @@ func unpackOne(path string, h *tar.Header, content io.Reader) error {
 	return os.WriteFile(path, b, 0o644)
 }
 
-// checkNothingFailed fails where a step or a program of the guest did.
+// checkNothingFailed fails where a step or a program of the guest failed.
 func checkNothingFailed(t *testing.T, g *guest, dir string) {
 	t.Helper()
 	if why, err := os.ReadFile(filepath.Join(dir, "error")); err == nil {

@@ -19,7 +19,7 @@ type numactlNode struct {
 	distances      []int
 }
 
-// parseNumactl parses the output of numactl --hardware. The nodes are in its order.
+// parseNumactl parses the output of numactl --hardware. The nodes keep its order.
 func parseNumactl(text string) ([]numactlNode, error) {
 	var nodes []numactlNode
 	at := map[int]int{}
@@ -77,7 +77,7 @@ func integers(text string) ([]int, error) {
 	return out, nil
 }
 
-// parseNumastat parses the table of numastat -m: for each line MiB by node, as
+// parseNumastat parses the table of numastat -m: MiB by node for each line, as
 // printed. The last column, the total, has the key -1.
 func parseNumastat(text string) (map[string]map[int]string, error) {
 	out := map[string]map[int]string{}
@@ -117,7 +117,7 @@ func parseNumastat(text string) (map[string]map[int]string, error) {
 }
 
 // parseNumastatCounters parses the table of numastat without options, whose header
-// names the nodes node0 and on.
+// names the nodes node0, node1 and so on.
 func parseNumastatCounters(text string) (map[string]map[int]string, error) {
 	return parseNumastat(regexp.MustCompile(`\bnode(\d+)`).ReplaceAllString(text, "Node $1"))
 }
@@ -130,7 +130,7 @@ type slabtopCache struct {
 	slabs, perSlab, bytes int64
 }
 
-// slabtopTotals are the head of slabtop.
+// slabtopTotals are the totals above slabtop's table.
 type slabtopTotals struct {
 	activeObjects, objects, activeSlabs, slabs, activeCaches, caches int64
 	activeKiB, totalKiB                                              string
@@ -167,7 +167,7 @@ func parseSlabtop(text string) (slabtopTotals, []slabtopCache, error) {
 	return totals, caches, nil
 }
 
-// ssStates are ss's words for the states, and eptop's.
+// ssStates maps ss's words for the states to eptop's.
 var ssStates = map[string]string{
 	"ESTAB": "ESTABLISHED", "LISTEN": "LISTEN", "UNCONN": "CLOSE", "TIME-WAIT": "TIME_WAIT", "SYN-SENT": "SYN_SENT", "SYN-RECV": "SYN_RECV",
 	"FIN-WAIT-1": "FIN_WAIT1", "FIN-WAIT-2": "FIN_WAIT2", "CLOSE-WAIT": "CLOSE_WAIT", "LAST-ACK": "LAST_ACK", "CLOSING": "CLOSING",

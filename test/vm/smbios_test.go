@@ -4,18 +4,18 @@ package vm
 
 import "encoding/binary"
 
-// module is one memory module or an empty slot, as the firmware says it.
+// module is one memory module or an empty slot, as the firmware describes it.
 type module struct {
 	locator, bank string
 	// size is SMBIOS's word: MiB, or KiB with bit 15; 0 is an empty slot, 0xffff
-	// unknown, and 0x7fff stands for extendedMiB.
+	// unknown, and 0x7fff refers to extendedMiB.
 	size        uint16
 	extendedMiB uint32
 	kind        byte
 	speedMTs    uint16
 }
 
-// sampleModules are one of every way to write a size.
+// sampleModules has one module for every way to write a size.
 var sampleModules = []module{
 	{locator: "DIMM_A1", bank: "P0 CHANNEL A", size: 0x7fff, extendedMiB: 48 << 10, kind: 0x22, speedMTs: 4800},
 	{locator: "DIMM_A2", bank: "P0 CHANNEL A", size: 0, kind: 0x02},
@@ -24,7 +24,7 @@ var sampleModules = []module{
 	{locator: "DIMM_C1", bank: "P0 CHANNEL C", size: 0xffff, kind: 0x01},
 }
 
-// smbios is the structure of type 17 in SMBIOS 2.8: DSP0134, 7.18.
+// smbios returns the structure of type 17 in SMBIOS 2.8: DSP0134, 7.18.
 func (m module) smbios(number int) []byte {
 	const length, typeMemoryDevice = 0x28, 17
 	word := binary.LittleEndian.AppendUint16

@@ -89,34 +89,3 @@ func Spaces(dst []byte, n int) []byte {
 	}
 	return dst
 }
-
-// Line cuts or pads the styled text s, which has no line break, to exactly w
-// cells.
-func Line(s string, w int) string {
-	n := ansi.StringWidth(s)
-	switch {
-	case n > w:
-		s = ansi.Truncate(s, w, "…")
-		return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
-	case n < w:
-		return s + strings.Repeat(" ", w-n)
-	}
-	return s
-}
-
-// Block cuts or pads styled text to exactly h lines of w cells.
-func Block(s string, w, h int) string {
-	lines := strings.Split(s, "\n")
-	var b strings.Builder
-	for i := range h {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		if i < len(lines) {
-			b.WriteString(Line(lines[i], w))
-		} else {
-			b.WriteString(strings.Repeat(" ", max(0, w)))
-		}
-	}
-	return b.String()
-}

@@ -46,15 +46,3 @@ func FuzzFit(f *testing.F) {
 		}
 	})
 }
-
-func TestBlock(t *testing.T) {
-	if got, want := Block("abc\nd\nlong line", 4, 2), "abc \nd   "; got != want {
-		t.Errorf("Block = %q, want %q", got, want)
-	}
-	if got, want := Block("a", 2, 3), "a \n  \n  "; got != want {
-		t.Errorf("Block = %q, want %q", got, want)
-	}
-	if got, want := Block("\x1b[1mlong line\x1b[m", 4, 1), "\x1b[1mlon…\x1b[m"; ansi.Strip(got) != ansi.Strip(want) {
-		t.Errorf("Block = %q, want %q", got, want)
-	}
-}

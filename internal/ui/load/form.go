@@ -12,6 +12,7 @@ import (
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -152,31 +153,25 @@ func (v *View) handleTypedKey(msg tea.KeyPressMsg) tea.Cmd {
 		v.typing = false
 	case key.Matches(msg, v.keys.Enter):
 		return v.acceptNumber()
-	case msg.String() == "backspace":
-		v.typed = v.typed[:max(0, len(v.typed)-1)]
-	case msg.Text != "":
-		v.appendTyped(msg.Text)
+	default:
+		v.line.Update(msg)
 	}
 	return nil
 }
 
-// appendTyped appends those characters of a text that numbers are written with.
-func (v *View) appendTyped(text string) {
-	for _, r := range text {
-		if len(v.typed) < 12 && (r >= '0' && r <= '9' || strings.ContainsRune("kKmM. ", r)) {
-			v.typed += string(r)
-		}
-	}
+// newNumberLine returns an input line for the characters that numbers are written with.
+func newNumberLine() input.Line {
+	return input.New(12, func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune("kKmM. ", r) })
 }
 
 // acceptNumber puts the typed number into its field. A number that is refused stays, so
 // that it can be corrected.
 func (v *View) acceptNumber() tea.Cmd {
-	if strings.TrimSpace(v.typed) == "" {
+	if strings.TrimSpace(v.line.Value()) == "" {
 		v.typing = false
 		return nil
 	}
-	n, err := parseNumber(v.typed)
+	n, err := parseNumber(v.line.Value())
 	if err != nil {
 		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
@@ -258,7 +253,7 @@ func (v *View) fieldLine(item item, w int) string {
 	line := p.Title.Ink(head) + pen.Ink(draw.Fit(fieldNames[item], nameW))
 	switch {
 	case here && v.typing:
-		return draw.Fit(line+p.Key.Ink("  "+v.typed+"▏")+p.Muted.Ink("  Enter takes it"), w)
+		return draw.Fit(line+p.Key.Ink("  "+v.line.String())+p.Muted.Ink("  Enter takes it"), w)
 	case here && !(item != itemConnections && v.run.busy()):
 		line += p.Key.Ink("‹ ") + p.Strong.Ink(value) + p.Key.Ink(" ›")
 	default:

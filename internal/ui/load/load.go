@@ -10,6 +10,7 @@ import (
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -33,7 +34,7 @@ type View struct {
 	here item
 	// typing: a number is being typed into the field under the cursor.
 	typing bool
-	typed  string
+	line   input.Line // the number that is typed
 	// question waits for TakeQuestion; it is nil most of the time.
 	question *view.Question
 
@@ -204,7 +205,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 		}
 	case tea.PasteMsg:
 		if v.typing {
-			v.appendTyped(msg.Content)
+			v.line.Update(msg)
 		}
 	case tea.MouseClickMsg:
 		if msg.Button == tea.MouseLeft {
@@ -280,7 +281,7 @@ func (v *View) activate() tea.Cmd {
 	case v.here == itemButton:
 		return v.start()
 	case v.here.takesNumber():
-		v.typing, v.typed = true, ""
+		v.typing, v.line = true, newNumberLine()
 	case v.here < itemButton:
 		return v.changeValue(1)
 	}

@@ -53,12 +53,14 @@ func TestLoadSizes(t *testing.T) {
 	loads := []func() *model.Load{nil, viewtest.LoadOpening, viewtest.LoadHolding, viewtest.LoadStopped, viewtest.LoadDrained, viewtest.LoadDenied, func() *model.Load { return &model.Load{} }}
 	for i, l := range loads {
 		v := shown(l, 20, 8)
-		for w := 20; w <= 200; w += 3 {
-			for h := 8; h <= 60; h += 2 {
-				v.SetSize(w, h)
-				viewtest.Exactly(t, v.View(), w, h)
-			}
+		draw := func(w, h int) string {
+			v.SetSize(w, h)
+			return v.View()
 		}
+		for _, size := range viewtest.Sizes(3, draw) {
+			viewtest.Exactly(t, draw(size[0], size[1]), size[0], size[1])
+		}
+		v.SetSize(200, 60)
 		for _, k := range []string{"up", "down", "left", "right", "g", "G", "enter", "5", "x", "backspace", "esc", "+", "-", "<", ">", "s", "d", "down", "down", "down", "enter", "up"} {
 			v.Update(viewtest.Press(k))
 			viewtest.Exactly(t, v.View(), 200, 60)
@@ -122,5 +124,18 @@ func finish(v view.View, cmd tea.Cmd) {
 	}
 	for _, c := range batch {
 		finish(v, c)
+	}
+}
+
+// TestLoadWallsByUnit: the explanation of the limits writes bytes as bytes.
+func TestLoadWallsByUnit(t *testing.T) {
+	text := describeWalls(model.Preflight{Walls: []model.Wall{
+		{Name: model.WallMemory, Unit: model.UnitBytes, Used: 2_515_316_736, Limit: 22_748_859_188, Scope: "host"},
+		{Name: model.WallFileMax, Unit: model.UnitFiles, Used: 1200, Limit: 400_000, Scope: "host"},
+	}})
+	for _, want := range []string{"(host): 2.5 GB of 22.7 GB used", "(host): 1 200 of 400 000 used"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:%s", want, text)
+		}
 	}
 }

@@ -131,14 +131,23 @@ func (v *View) limitLines(w int) []draw.Line {
 
 // wallName is the name of a limit that a server engineer knows it by.
 func wallName(w model.Wall) string {
-	names := map[string]string{
-		"nofile": "open files per process", "tasks": "processes", "file_max": "fs.file-max", "user_watches": "watches of " + strings.TrimPrefix(w.Scope, "user "),
-		"ports": "local ports", "memory": "available memory", "cgroup": "memory limit of eptop's cgroup", "conntrack": "conntrack",
+	names := map[model.WallName]string{
+		model.WallNofile: "open files per process", model.WallTasks: "processes", model.WallFileMax: "fs.file-max",
+		model.WallUserWatches: "watches of " + strings.TrimPrefix(w.Scope, "user "), model.WallPorts: "local ports",
+		model.WallMemory: "available memory", model.WallCgroup: "memory limit of eptop's cgroup",
 	}
 	if name, ok := names[w.Name]; ok {
 		return draw.Clean(name)
 	}
-	return draw.Clean(w.Name)
+	return draw.Clean(string(w.Name))
+}
+
+// wallAmount writes an amount in the unit of a limit.
+func wallAmount(w model.Wall, n int64) string {
+	if w.Unit == model.UnitBytes {
+		return units.Bytes(n)
+	}
+	return units.Count(n)
 }
 
 // describeWalls lists the limits with all that is known about them.
@@ -146,7 +155,7 @@ func describeWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
 		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, enough for %s connections. To raise it: %s", wallName(w), w.Scope,
-			units.Count(w.Used), units.Count(w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
+			wallAmount(w, w.Used), wallAmount(w, w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
 	}
 	for _, n := range f.Notes {
 		b.WriteString("\n" + n)

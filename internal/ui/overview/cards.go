@@ -260,13 +260,12 @@ func raiseWith(s *model.Snapshot) string {
 
 // wallName says which limit it is and whose.
 func wallName(w model.Wall) string {
-	names := map[string]string{
-		"nofile": "nofile", "nr_open": "fs.nr_open", "file_max": "fs.file-max", "user_watches": "watches", "ports": "ports",
-		"tcp_mem": "tcp_mem", "memory": "memory", "cgroup": "cgroup memory", "conntrack": "conntrack",
+	names := map[model.WallName]string{
+		model.WallFileMax: "fs.file-max", model.WallUserWatches: "watches", model.WallCgroup: "cgroup memory",
 	}
 	name, ok := names[w.Name]
 	if !ok {
-		name = draw.Clean(w.Name)
+		name = draw.Clean(string(w.Name))
 	}
 	if w.Scope == "" || w.Scope == "host" {
 		return name

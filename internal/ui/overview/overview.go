@@ -51,7 +51,7 @@ const (
 func New(keys view.KeyMap) view.View {
 	return &View{
 		keys: keys, pens: draw.NewPens(theme.New(true)),
-		deck: view.Deck[overviewCard]{Keys: keys, Table: newTopTable(table.NewKeys())},
+		deck: view.Deck[overviewCard]{Keys: keys, Table: newTable(table.NewKeys())},
 	}
 }
 
@@ -70,7 +70,7 @@ func (v *View) SetSize(w, h int) {
 
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
-	v.deck.Table.SetSource(topRows{s})
+	v.deck.Table.SetSource(view.ProcessRows(s, fields))
 	v.deck.Table.SetEmpty(view.NoProcess(s))
 	v.layout()
 }
@@ -162,8 +162,8 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	}
 	if v.deck.Update(msg) == table.Opened {
 		if row, ok := v.deck.Table.Row(); ok {
-			if src, ok := v.deck.Table.Source().(topRows); ok {
-				return view.Send(view.OpenProcessMsg{PID: src.snap.Processes[row].PID})
+			if src, ok := v.deck.Table.Source().(*table.List[*model.Process]); ok {
+				return view.Send(view.OpenProcessMsg{PID: src.At(row).PID})
 			}
 		}
 	}

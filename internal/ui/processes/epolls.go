@@ -13,109 +13,112 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// The columns of a process's epoll instances.
-const (
-	epollFD = iota
-	epollWatches
-	epollET
-	epollOneShot
-	epollDisarmed
-	epollExclusive
-	epollStale
-	epollUnproven
-	epollAge
-	epollRead
-	epollShared
-)
+// epollField is a column of a process's epoll instances.
+type epollField = table.Field[*model.Epoll]
 
-func newEpollTable(keys table.Keys) *table.Model {
-	return table.New([]table.Column{
-		epollFD: {Title: "FD", Min: 5, Max: 7, Weight: 1, Align: cell.Right, Explain: "The process's descriptor of the epoll instance."},
-		epollWatches: {Title: "WATCHES", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Falling: true,
-			Explain: "The tfd: lines of /proc/PID/fdinfo/FD: one for each watch. A dash: not read, the pane of the watches says why."},
-		epollET: {Title: "ET", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 3, Falling: true,
-			Explain: "Edge-triggered watches (EPOLLET): told once of new data, not again as long as some is left."},
-		epollOneShot: {Title: "ONESHOT", Min: 8, Max: 11, Weight: 1, Align: cell.Right, Rank: 5, Falling: true,
-			Explain: "Watches with EPOLLONESHOT, armed and disarmed."},
-		epollDisarmed: {Title: "DISARM", Min: 7, Max: 11, Weight: 1, Align: cell.Right, Rank: 6, Falling: true,
-			Explain: "One-shot watches that have fired and wait for EPOLL_CTL_MOD: no event is reported for them until then."},
-		epollExclusive: {Title: "EXCL", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 7, Falling: true,
-			Explain: "Watches with EPOLLEXCLUSIVE: of several epolls that watch one file, not all are woken."},
-		epollStale: {Title: "STALE", Min: 6, Max: 11, Weight: 1, Align: cell.Right, Rank: 2, Falling: true,
-			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."},
-		epollUnproven: {Title: "UNPROVEN", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Rank: 4, Falling: true, Hidden: true,
-			Explain: "Watches of which it could not be told whether their fd still is the watched file: each may be stale or not. The column is there when there are any."},
-		epollAge: {Title: "AGE", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
-			Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall). A dash: not read, or the process has ended; the line above its watches says when they were read."},
-		epollRead: {Title: "READ", Min: 7, Align: cell.Right, Rank: 9, Falling: true,
-			Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still."},
-		epollShared: {Title: "SHARED", Min: 8, Max: 24, Weight: 2, Rank: 10,
-			Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it could not be told; sums may then count it twice."},
-	}, keys)
-}
-
-// zerosRank is above the rank of every column of the instances.
-const zerosRank = 100
-
-// roomForEpolls gives each count as much room as the widest of them takes; columns
-// of nothing but zeros go before others where there is too little.
-func roomForEpolls(t *table.Model, p *model.Process) {
-	for column, count := range map[int]func(*model.Counts) int64{
-		epollWatches:   func(c *model.Counts) int64 { return c.Watches },
-		epollET:        func(c *model.Counts) int64 { return c.ET },
-		epollOneShot:   func(c *model.Counts) int64 { return c.OneShot },
-		epollDisarmed:  func(c *model.Counts) int64 { return c.Disarmed },
-		epollExclusive: func(c *model.Counts) int64 { return c.Exclusive },
-		epollStale:     func(c *model.Counts) int64 { return c.Stale },
-		epollUnproven:  func(c *model.Counts) int64 { return c.Unproven },
-	} {
-		var most int64
-		for i := range p.Epolls {
-			most = max(most, count(&p.Epolls[i].Counts))
-		}
-		c := t.Columns()[column]
-		rank := c.Rank % zerosRank
-		if most == 0 && rank > 0 {
-			rank += zerosRank
-		}
-		t.SetRoom(column, max(len(c.Title)+1, len(units.Count(most))), rank, column == epollUnproven && most == 0)
+// epollFields are the columns; of a process that has ended nothing ages any more.
+func epollFields(ended bool) []epollField {
+	return []epollField{
+		{
+			Column: table.Column{Title: "FD", Min: 5, Max: 7, Weight: 1, Align: cell.Right,
+				Explain: "The process's descriptor of the epoll instance."},
+			Show: func(e *model.Epoll) table.Cell { return table.Cell{Text: strconv.Itoa(e.FD), Role: table.Strong} }, Compare: func(a, b *model.Epoll) int { return cmp.Compare(a.FD, b.FD) },
+		},
+		{
+			Column: table.Column{Title: "WATCHES", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Falling: true,
+				Explain: "The tfd: lines of /proc/PID/fdinfo/FD: one for each watch. A dash: not read, the pane of the watches says why."},
+			Show: epollWatchesCell, Compare: byRead(func(e *model.Epoll) int64 { return e.Watches }),
+		},
+		countField(table.Column{Title: "ET", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 3, Falling: true,
+			Explain: "Edge-triggered watches (EPOLLET): told once of new data, not again as long as some is left."}, table.Plain, watchCounts["ET"]),
+		countField(table.Column{Title: "ONESHOT", Min: 8, Max: 11, Weight: 1, Align: cell.Right, Rank: 5, Falling: true,
+			Explain: "Watches with EPOLLONESHOT, armed and disarmed."}, table.Plain, watchCounts["ONESHOT"]),
+		countField(table.Column{Title: "DISARM", Min: 7, Max: 11, Weight: 1, Align: cell.Right, Rank: 6, Falling: true,
+			Explain: "One-shot watches that have fired and wait for EPOLL_CTL_MOD: no event is reported for them until then."}, table.Plain, watchCounts["DISARM"]),
+		countField(table.Column{Title: "EXCL", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 7, Falling: true,
+			Explain: "Watches with EPOLLEXCLUSIVE: of several epolls that watch one file, not all are woken."}, table.Plain, watchCounts["EXCL"]),
+		countField(table.Column{Title: "STALE", Min: 6, Max: 11, Weight: 1, Align: cell.Right, Rank: 2, Falling: true,
+			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."}, table.Warn, watchCounts["STALE"]),
+		countField(table.Column{Title: "UNPROVEN", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Rank: 4, Falling: true, Hidden: true,
+			Explain: "Watches of which it could not be told whether their fd still is the watched file: each may be stale or not. The column is there when there are any."}, table.Warn, watchCounts["UNPROVEN"]),
+		{
+			Column: table.Column{Title: "AGE", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
+				Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall). A dash: not read, or the process has ended; the line above its watches says when they were read."},
+			Show: ageCell(ended), Compare: byRead(func(e *model.Epoll) time.Duration { return e.Age }),
+		},
+		{
+			Column: table.Column{Title: "READ", Min: 7, Align: cell.Right, Rank: 9, Falling: true,
+				Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still."},
+			Show: epollReadCell, Compare: byRead(func(e *model.Epoll) time.Duration { return e.ReadTook }),
+		},
+		{
+			Column: table.Column{Title: "SHARED", Min: 8, Max: 24, Weight: 2, Rank: 10,
+				Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it could not be told; sums may then count it twice."},
+			Show: sharedCell, Compare: func(a, b *model.Epoll) int { return cmp.Compare(b.SharedCount, a.SharedCount) },
+		},
 	}
 }
 
-// epollRows are the epoll instances of a process; of one that has ended nothing
-// ages any more.
-type epollRows struct {
-	process *model.Process
-	ended   bool
+// watchCounts are the columns that count watches, by their titles.
+var watchCounts = map[string]func(*model.Epoll) int64{
+	"WATCHES":  func(e *model.Epoll) int64 { return e.Watches },
+	"ET":       func(e *model.Epoll) int64 { return e.ET },
+	"ONESHOT":  func(e *model.Epoll) int64 { return e.OneShot },
+	"DISARM":   func(e *model.Epoll) int64 { return e.Disarmed },
+	"EXCL":     func(e *model.Epoll) int64 { return e.Exclusive },
+	"STALE":    func(e *model.Epoll) int64 { return e.Stale },
+	"UNPROVEN": func(e *model.Epoll) int64 { return e.Unproven },
 }
 
-func (r epollRows) Len() int { return len(r.process.Epolls) }
+// countField is a column that counts some of the watches.
+func countField(c table.Column, role table.Role, count func(*model.Epoll) int64) epollField {
+	return epollField{
+		Column: c, Compare: byRead(count),
+		Show: func(e *model.Epoll) table.Cell {
+			if e.State != model.OK {
+				return none
+			}
+			return view.QuietZero(count(e), role)
+		},
+	}
+}
 
-func (r epollRows) Row(i int, dst []table.Cell) {
-	e := &r.process.Epolls[i]
-	dst[epollFD] = table.Cell{Text: strconv.Itoa(e.FD), Role: table.Strong}
+// byRead orders instances by a value that one has only once it was read.
+func byRead[T cmp.Ordered](value func(*model.Epoll) T) func(a, b *model.Epoll) int {
+	of := func(e *model.Epoll) maybe.Of[T] { return maybe.When(value(e), e.State == model.OK) }
+	return func(a, b *model.Epoll) int { return maybe.Compare(of(a), of(b)) }
+}
+
+// none is the cell of what is not known.
+var none = table.Cell{Text: "–", Role: table.Muted}
+
+func epollWatchesCell(e *model.Epoll) table.Cell {
+	switch e.State {
+	case model.OK:
+		return table.Cell{Text: units.Count(e.Watches), Role: table.Strong}
+	case model.Absent:
+		return table.Cell{Text: "waits", Role: table.Muted}
+	}
+	return table.Cell{Text: string(e.State), Role: table.Warn}
+}
+
+func ageCell(ended bool) func(*model.Epoll) table.Cell {
+	return func(e *model.Epoll) table.Cell {
+		if e.State != model.OK || ended {
+			return none
+		}
+		return table.Cell{Text: units.Duration(e.Age.Round(time.Millisecond))}
+	}
+}
+
+func epollReadCell(e *model.Epoll) table.Cell {
 	if e.State != model.OK {
-		for c := epollWatches; c < epollShared; c++ {
-			dst[c] = table.Cell{Text: "–", Role: table.Muted}
-		}
-		dst[epollWatches] = table.Cell{Text: string(e.State), Role: table.Warn}
-		if e.State == model.Absent {
-			dst[epollWatches] = table.Cell{Text: "waits", Role: table.Muted}
-		}
-	} else {
-		dst[epollWatches] = table.Cell{Text: units.Count(e.Watches), Role: table.Strong}
-		dst[epollET] = view.QuietZero(e.ET, table.Plain)
-		dst[epollOneShot] = view.QuietZero(e.OneShot, table.Plain)
-		dst[epollDisarmed] = view.QuietZero(e.Disarmed, table.Plain)
-		dst[epollExclusive] = view.QuietZero(e.Exclusive, table.Plain)
-		dst[epollStale] = view.QuietZero(e.Stale, table.Warn)
-		dst[epollUnproven] = view.QuietZero(e.Unproven, table.Warn)
-		dst[epollAge] = table.Cell{Text: units.Duration(e.Age.Round(time.Millisecond))}
-		if r.ended {
-			dst[epollAge] = table.Cell{Text: "–", Role: table.Muted}
-		}
-		dst[epollRead] = table.Cell{Text: units.Duration(e.ReadTook)}
+		return none
 	}
+	return table.Cell{Text: units.Duration(e.ReadTook)}
+}
+
+func sharedCell(e *model.Epoll) table.Cell {
 	switch {
 	case e.SharedCount > 0:
 		text := "+" + strconv.Itoa(e.SharedCount)
@@ -126,56 +129,51 @@ func (r epollRows) Row(i int, dst []table.Cell) {
 				text += " +" + strconv.Itoa(e.SharedCount-1)
 			}
 		}
-		dst[epollShared] = table.Cell{Text: text}
+		return table.Cell{Text: text}
 	case e.SharingUnknown:
-		dst[epollShared] = table.Cell{Text: "?", Role: table.Warn}
-	default:
-		dst[epollShared] = table.Cell{Text: "no", Role: table.Muted}
+		return table.Cell{Text: "?", Role: table.Warn}
+	}
+	return table.Cell{Text: "no", Role: table.Muted}
+}
+
+// newEpollTable is the table of a process's instances, in the order of their fds.
+func newEpollTable(keys table.Keys) *table.Model {
+	return table.New(table.Heads(epollFields(false)), keys)
+}
+
+// zerosRank is above the rank of every column of the instances.
+const zerosRank = 100
+
+// roomForEpolls gives each count as much room as the widest of them takes; columns
+// of nothing but zeros go before others where there is too little.
+func roomForEpolls(t *table.Model, p *model.Process) {
+	for title, count := range watchCounts {
+		var most int64
+		for i := range p.Epolls {
+			most = max(most, count(&p.Epolls[i]))
+		}
+		column := t.Named(title)
+		c := t.Columns()[column]
+		rank := c.Rank % zerosRank
+		if most == 0 && rank > 0 {
+			rank += zerosRank
+		}
+		t.SetRoom(column, max(len(c.Title)+1, len(units.Count(most))), rank, title == "UNPROVEN" && most == 0)
 	}
 }
 
-func (r epollRows) Key(i int) table.Key {
-	return table.Key{Num: [3]uint64{uint64(r.process.PID), uint64(r.process.Epolls[i].FD)}}
-}
-
-func (r epollRows) Compare(column, i, j int) int {
-	a, b := &r.process.Epolls[i], &r.process.Epolls[j]
-	switch column {
-	case epollWatches:
-		return view.CompareMaybe(known(a, a.Watches), known(b, b.Watches))
-	case epollET:
-		return view.CompareMaybe(known(a, a.ET), known(b, b.ET))
-	case epollOneShot:
-		return view.CompareMaybe(known(a, a.OneShot), known(b, b.OneShot))
-	case epollDisarmed:
-		return view.CompareMaybe(known(a, a.Disarmed), known(b, b.Disarmed))
-	case epollExclusive:
-		return view.CompareMaybe(known(a, a.Exclusive), known(b, b.Exclusive))
-	case epollStale:
-		return view.CompareMaybe(known(a, a.Stale), known(b, b.Stale))
-	case epollUnproven:
-		return view.CompareMaybe(known(a, a.Unproven), known(b, b.Unproven))
-	case epollAge:
-		return view.CompareMaybe(known(a, a.Age), known(b, b.Age))
-	case epollRead:
-		return view.CompareMaybe(known(a, a.ReadTook), known(b, b.ReadTook))
-	case epollShared:
-		return cmp.Compare(b.SharedCount, a.SharedCount)
+// newEpollRows are the epoll instances of a process.
+func newEpollRows(p *model.Process, ended bool) *table.List[*model.Epoll] {
+	return &table.List[*model.Epoll]{
+		Fields: epollFields(ended), Count: len(p.Epolls), At: func(i int) *model.Epoll { return &p.Epolls[i] },
+		KeyOf: func(e *model.Epoll) table.Key { return table.Key{Num: [3]uint64{uint64(p.PID), uint64(e.FD)}} },
+		Search: func(dst []byte, e *model.Epoll) []byte {
+			dst = strconv.AppendInt(dst, int64(e.FD), 10)
+			dst = append(append(dst, ' '), e.State...)
+			if s := sharedWith(e); s != "" {
+				dst = append(append(dst, ' '), s...)
+			}
+			return dst
+		},
 	}
-	return cmp.Compare(a.FD, b.FD)
-}
-
-// known is a value that an instance has only once it was read.
-func known[T any](e *model.Epoll, v T) maybe.Of[T] {
-	return maybe.Of[T]{Value: v, Known: e.State == model.OK}
-}
-
-func (r epollRows) AppendText(dst []byte, i int) []byte {
-	e := &r.process.Epolls[i]
-	dst = strconv.AppendInt(dst, int64(e.FD), 10)
-	dst = append(append(dst, ' '), e.State...)
-	if s := sharedWith(e); s != "" {
-		dst = append(append(dst, ' '), s...)
-	}
-	return dst
 }

@@ -113,7 +113,7 @@ func (v *process) over() bool { return v.state == ended || v.state == reused }
 // fill gives the tables the latest data.
 func (v *process) fill() {
 	roomForEpolls(v.epolls, v.data)
-	v.epolls.SetSource(epollRows{process: v.data, ended: v.over()})
+	v.epolls.SetSource(newEpollRows(v.data, v.over()))
 	v.choose()
 }
 
@@ -151,11 +151,11 @@ func (v *process) epoll() *model.Epoll {
 	if !ok {
 		return nil
 	}
-	rows, ok := v.epolls.Source().(epollRows)
+	rows, ok := v.epolls.Source().(*table.List[*model.Epoll])
 	if !ok {
 		return nil
 	}
-	return &rows.process.Epolls[row]
+	return rows.At(row)
 }
 
 // focus gives the keys to one of the panes.

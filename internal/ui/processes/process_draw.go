@@ -172,7 +172,7 @@ func (v *process) fdLine(w int) string {
 	line := p.Muted.Ink("fds ") + p.Strong.Ink(view.CountOrDash(d.FDs))
 	if limit, ok := d.Nofile.Get(); ok {
 		line += p.Muted.Ink(" of ") + p.Text.Ink(units.Count(limit))
-		if share, ok := view.NofileShare(d).Get(); ok {
+		if share, ok := d.NofileShare().Get(); ok {
 			pen := view.LimitPen(p, share)
 			line += " " + draw.Bar(pen, max(4, min(16, w/10)), share) + " " + pen.Ink(units.Percent(share))
 		}

@@ -41,7 +41,7 @@ var (
 
 // New returns the Processes view before its first snapshot.
 func New(keys view.KeyMap) view.View {
-	v := &View{keys: keys, table: newProcessTable(keys.Keys), one: newProcess(keys)}
+	v := &View{keys: keys, table: newTable(keys.Keys), one: newProcess(keys)}
 	v.SetTheme(theme.New(true))
 	return v
 }
@@ -68,7 +68,7 @@ func (v *View) SetSize(w, h int) {
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
 	v.table.SetEmpty(view.NoProcess(s))
-	v.table.SetSource(processRows{s})
+	v.table.SetSource(view.ProcessRows(s, fields))
 	v.one.SetSnapshot(s)
 }
 
@@ -100,7 +100,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	}
 	if v.table.Update(msg) == table.Opened {
 		if row, ok := v.table.Row(); ok {
-			return view.Send(view.OpenProcessMsg{PID: v.table.Source().(processRows).at(row).PID})
+			return view.Send(view.OpenProcessMsg{PID: v.table.Source().(*table.List[*model.Process]).At(row).PID})
 		}
 	}
 	return nil

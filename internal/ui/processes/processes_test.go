@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -32,24 +33,25 @@ func TestWatchesOfSockets(t *testing.T) {
 	m := newWatchTable(view.NewKeyMap().Keys)
 	m.SetSize(160, 60)
 	m.SetSource(newWatchRows(s, 4242, e))
-	first := func(column int, down bool) string {
-		m.SetOrder(column, down)
+	first := func(column string, down bool) string {
+		m.SetOrder(m.Named(column), down)
 		return ansi.Strip(strings.Split(m.View(), "\n")[1])
 	}
 	for _, c := range []struct {
-		column int
+		column string
 		down   bool
 		want   string
 	}{
-		{watchKind, false, "epoll"}, {watchKind, true, "unix"}, {watchState, true, "LISTEN"}, {watchLocal, true, "@known23"}, {watchPeer, true, "[::1]:54321"},
-		{watchRecv, true, "4.6 kB"}, {watchSend, true, "18.0 kB"}, {watchNotes, false, "stale"},
+		{"KIND", false, "epoll"}, {"KIND", true, "unix"}, {"STATE", true, "LISTEN"}, {"LOCAL", true, "@known23"}, {"PEER", true, "[::1]:54321"},
+		{"RXQ", true, "4.6 kB"}, {"TXQ", true, "18.0 kB"}, {"NOTES", false, "stale"},
 	} {
 		if got := first(c.column, c.down); !strings.Contains(got, c.want) {
-			t.Errorf("sorted by column %d, down %v, the first row is %q, not of %s", c.column, c.down, got, c.want)
+			t.Errorf("sorted by %s, down %v, the first row is %q, not of %s", c.column, c.down, got, c.want)
 		}
 	}
 	// Addresses are numbers, not text: port 9000 comes before 40000.
-	if addressOf("127.0.0.1:9000").compare(addressOf("127.0.0.1:40000")) >= 0 || addressOf("9.0.0.1:1").compare(addressOf("10.0.0.1:1")) >= 0 {
+	end := func(addr string) model.SocketEnd { return model.SocketEnd{Addr: netip.MustParseAddrPort(addr)} }
+	if end("127.0.0.1:9000").Compare(end("127.0.0.1:40000")) >= 0 || end("9.0.0.1:1").Compare(end("10.0.0.1:1")) >= 0 {
 		t.Error("addresses are ordered as text")
 	}
 	m.SetOrder(-1, false)
@@ -69,13 +71,15 @@ func TestSameWatches(t *testing.T) {
 	later := viewtest.SharedWithSockets()
 	later.Sockets.Age = 0
 	a, b, c := newWatchRows(s, 4242, e), newWatchRows(s, 4242, e), newWatchRows(later, 4242, e)
-	for _, column := range []int{-1, watchFD, watchEvents, watchPeer, watchNotes} {
+	m := newWatchTable(view.NewKeyMap().Keys)
+	for _, title := range []string{"", "FD", "EVENTS", "PEER", "NOTES"} {
+		column := m.Named(title)
 		for _, filtered := range []bool{false, true} {
 			if !b.Same(a, column, filtered) {
-				t.Errorf("column %d, filtered %v: the same is not", column, filtered)
+				t.Errorf("column %q, filtered %v: the same is not", title, filtered)
 			}
-			if got, want := c.Same(a, column, filtered), !filtered && column != watchPeer && column != watchNotes; got != want {
-				t.Errorf("column %d, filtered %v: after another dump Same = %v", column, filtered, got)
+			if got, want := c.Same(a, column, filtered), !filtered && title != "PEER" && title != "NOTES"; got != want {
+				t.Errorf("column %q, filtered %v: after another dump Same = %v", title, filtered, got)
 			}
 		}
 	}
@@ -101,7 +105,7 @@ func BenchmarkJoin(b *testing.B) {
 	})
 	b.Run("sort keys", func(b *testing.B) {
 		for b.Loop() {
-			newWatchRows(snap, 31337, e).Compare(watchPeer, 0, n-1)
+			newWatchRows(snap, 31337, e).Compare(m.Named("PEER"), 0, n-1)
 		}
 	})
 	b.Run("filter text", func(b *testing.B) {
@@ -114,7 +118,7 @@ func BenchmarkJoin(b *testing.B) {
 		}
 	})
 	for name, ask := range map[string]func(){
-		"sort by peer": func() { m.SetOrder(watchPeer, true) }, "sort by fd": func() { m.SetOrder(watchFD, true) }, "filter": func() { m.SetFilter("10.1.2") },
+		"sort by peer": func() { m.SetOrder(m.Named("PEER"), true) }, "sort by fd": func() { m.SetOrder(m.Named("FD"), true) }, "filter": func() { m.SetFilter("10.1.2") },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -85,15 +85,15 @@ func describeSocket(s *model.WatchedSocket) string {
 		return units.Count(n) + " B " + what
 	}
 	line("state", s.State)
-	line("local", or(s.Local, "none"))
+	line("local", or(s.Local.String(), "none"))
 	switch {
 	case s.PeerHere:
-		line("peer", or(s.Peer, "none")+", a socket of this host too: the connection takes the memory of two ends here")
+		line("peer", or(s.Peer.String(), "none")+", a socket of this host too: the connection takes the memory of two ends here")
 	default:
-		line("peer", or(s.Peer, "none"))
+		line("peer", or(s.Peer.String(), "none"))
 	}
-	if s.RecvQueue.Known && s.State == listening {
-		line("accept", view.WaitingText(s.RecvQueue, backlogOf(s)))
+	if waiting, backlog := s.AcceptQueue(); waiting.Known {
+		line("accept", view.WaitingText(waiting, backlog))
 	} else {
 		line("unread", queue(s.RecvQueue, "received and not read"))
 		line("unsent", queue(s.SendQueue, "written and not acknowledged, or not read by the peer"))

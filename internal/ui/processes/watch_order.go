@@ -2,9 +2,10 @@ package processes
 
 import (
 	"cmp"
-	"net/netip"
 	"sync"
 
+	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -12,69 +13,40 @@ import (
 // them takes a while: it is done once for a column and a source, by whoever asks
 // first, which for long lists is a job in the background.
 
-// lazy is a value of every row of a source, made at the first use.
-type lazy[T any] struct {
+// ordering orders two rows by their numbers.
+type ordering func(i, j int) int
+
+// lazyOrdering is an ordering whose keys are made at the first use.
+type lazyOrdering struct {
 	once sync.Once
-	all  []T
+	made ordering
 }
 
-func (l *lazy[T]) of(r *watchRows, value func(i int, s *model.WatchedSocket) T) []T {
-	l.once.Do(func() { l.all = joined(r, value) })
-	return l.all
+func (l *lazyOrdering) of(r *watchRows, from func(*watchRows) ordering) ordering {
+	l.once.Do(func() { l.made = from(r) })
+	return l.made
 }
 
-// joined makes a value of every row and its socket; of a row without one, of the
-// zero value.
-func joined[T any](r *watchRows, value func(i int, s *model.WatchedSocket) T) []T {
-	all := make([]T, r.Len())
-	for i := range all {
-		s, _ := r.socket(i)
-		all[i] = value(i, &s)
-	}
-	return all
-}
-
-// word is the text of a row in the columns KIND and STATE.
-func (r *watchRows) word(column, i int, s *model.WatchedSocket) string {
-	switch {
-	case column == watchState:
-		return s.State
-	case s.Kind != "":
-		return s.Kind
-	}
-	return r.epoll.List[i].Kind.String()
-}
-
-// notes are the ranks of all rows' notes.
-func (r *watchRows) notes() []int64 {
-	return r.remarks.of(r, func(i int, s *model.WatchedSocket) int64 {
-		return int64((watchNote(r.epoll, i) | socketNote(s)).rank())
-	})
-}
-
-// address is an end of a connection as it is sorted: by address and port, UNIX
-// names behind all addresses and what has none before.
-type address struct {
-	port netip.AddrPort
-	name string
-}
-
-func addressOf(text string) address {
-	if port, err := netip.ParseAddrPort(text); err == nil {
-		return address{port: port}
-	}
-	return address{name: text}
-}
-
-func (a address) compare(b address) int {
-	class := func(a address) int {
-		switch {
-		case a.port.IsValid():
-			return 1
-		case a.name != "":
-			return 2
+// keyed orders rows by a key of each watch and its socket, the zero socket where none
+// is known. The key of every row is made once for a source.
+func keyed[T any](key func(*epoll.Watch, *model.WatchedSocket) T, compare func(a, b T) int) func(*watchRows) ordering {
+	return func(r *watchRows) ordering {
+		keys := make([]T, r.Len())
+		var s model.WatchedSocket // one for all rows: key keeps none
+		for i := range keys {
+			s, _ = r.socket(i)
+			keys[i] = key(&r.epoll.List[i], &s)
 		}
-		return 0
+		return func(i, j int) int { return compare(keys[i], keys[j]) }
 	}
-	return cmp.Or(cmp.Compare(class(a), class(b)), a.port.Compare(b.port), cmp.Compare(a.name, b.name))
+}
+
+// keyedNumber orders rows by a number of their sockets, absent ones first.
+func keyedNumber(number func(*model.WatchedSocket) maybe.Of[int64]) func(*watchRows) ordering {
+	return keyed(func(_ *epoll.Watch, s *model.WatchedSocket) int64 {
+		if n := number(s); n.Known {
+			return n.Value
+		}
+		return -1
+	}, cmp.Compare[int64])
 }

@@ -14,55 +14,189 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// The columns of the watches.
-const (
-	watchFD = iota
-	watchKind
-	watchEvents
-	watchState
-	watchLocal
-	watchPeer
-	watchRecv
-	watchSend
-	watchBuffers
-	watchData
-	watchIno
-	watchPos
-	watchNotes
-)
-
 // peerHere marks a peer that is a socket of this host.
 const peerHere = "⌂"
 
-func newWatchTable(keys table.Keys) *table.Model {
-	return table.New([]table.Column{
-		watchFD: {Title: "FD", Min: 7, Align: cell.Right,
+// watchRow is a watch joined to its socket, the zero socket where none is known.
+type watchRow struct {
+	*epoll.Watch
+	socket model.WatchedSocket
+	joined bool
+}
+
+// watchField is a column of the watches: compare orders two by what the watch itself
+// says; where it is nil, bySocket orders rows by what only sockets have.
+type watchField struct {
+	table.Column
+	show     func(*watchRow) table.Cell
+	compare  func(a, b *epoll.Watch) int
+	bySocket func(*watchRows) ordering
+}
+
+// watchFields are the columns of the watches.
+var watchFields = []watchField{
+	{
+		Column: table.Column{Title: "FD", Min: 7, Align: cell.Right,
 			Explain: "The number under which the file was added, in the process that added it (tfd). The kernel remembers it and never looks whether it still is that file; NOTES does."},
-		watchKind: {Title: "KIND", Min: 6, Max: 14, Weight: 1, Rank: 2,
+		show:    func(r *watchRow) table.Cell { return table.Cell{Text: strconv.Itoa(int(r.TFD)), Role: table.Strong} },
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.TFD, b.TFD) },
+	},
+	{
+		Column: table.Column{Title: "KIND", Min: 6, Max: 14, Weight: 1, Rank: 2,
 			Explain: "What the watched file is: of a socket its protocol and family, found by its inode among the sockets that the kernel lists; plain socket where no list has it (another family, a namespace not looked into, opened since). Of other files from the link in /proc/PID/fd or the filesystem."},
-		watchEvents: {Title: "EVENTS", Min: 15, Max: 32, Weight: 1, Rank: 1,
+		show:     func(r *watchRow) table.Cell { return table.Cell{Text: kindOf(r.Watch, &r.socket)} },
+		bySocket: keyed(kindOf, cmp.Compare[string]),
+	},
+	{
+		Column: table.Column{Title: "EVENTS", Min: 15, Max: 32, Weight: 1, Rank: 1,
 			Explain: "What the process asked to be told. ERR and HUP are left out: the kernel adds them to every watch. None at all beside ONESHOT: it has fired and is disarmed."},
-		watchState: {Title: "STATE", Min: 11, Max: 12, Weight: 1, Rank: 3,
+		show:    func(r *watchRow) table.Cell { return table.Cell{Text: r.Mask.String()} },
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Mask, b.Mask) },
+	},
+	{
+		Column: table.Column{Title: "STATE", Min: 11, Max: 12, Weight: 1, Rank: 3,
 			Explain: "The state of the socket when sockets were last listed, which may be longer ago than the watches."},
-		watchLocal: {Title: "LOCAL", Min: 17, Max: 47, Weight: 3, Rank: 6,
+		show:     func(r *watchRow) table.Cell { return ofSocket(r, table.Cell{Text: r.socket.State}) },
+		bySocket: keyed(func(_ *epoll.Watch, s *model.WatchedSocket) string { return s.State }, cmp.Compare[string]),
+	},
+	{
+		Column: table.Column{Title: "LOCAL", Min: 17, Max: 47, Weight: 3, Rank: 6,
 			Explain: "The socket's own address and port, or the name of a UNIX socket (@ before an abstract one)."},
-		watchPeer: {Title: "PEER", Min: 19, Max: 49, Weight: 3, Rank: 4,
+		show:     func(r *watchRow) table.Cell { return endCell(r.socket.Local, r.socket.Local.String()) },
+		bySocket: keyed(func(_ *epoll.Watch, s *model.WatchedSocket) model.SocketEnd { return s.Local }, model.SocketEnd.Compare),
+	},
+	{
+		Column: table.Column{Title: "PEER", Min: 19, Max: 49, Weight: 3, Rank: 4,
 			Explain: "The other end. " + peerHere + " before it: that end is a socket of this host too, so the connection takes the memory of two ends here. A UNIX peer is the inode of its socket."},
-		watchRecv: {Title: "RXQ", Min: 7, Align: cell.Right, Rank: 5, Falling: true,
+		show:     func(r *watchRow) table.Cell { return endCell(r.socket.Peer, peerText(&r.socket)) },
+		bySocket: keyed(func(_ *epoll.Watch, s *model.WatchedSocket) model.SocketEnd { return s.Peer }, model.SocketEnd.Compare),
+	},
+	{
+		Column: table.Column{Title: "RXQ", Min: 7, Align: cell.Right, Rank: 5, Falling: true,
 			Explain: "Bytes received that the process has not read. Of a listener, without a unit: the connections that wait for accept."},
-		watchSend: {Title: "TXQ", Min: 7, Align: cell.Right, Rank: 7, Falling: true,
+		show:     recvCell,
+		bySocket: keyedNumber(func(s *model.WatchedSocket) maybe.Of[int64] { return s.RecvQueue }),
+	},
+	{
+		Column: table.Column{Title: "TXQ", Min: 7, Align: cell.Right, Rank: 7, Falling: true,
 			Explain: "Bytes written that the other end has not acknowledged or, of UNIX, not read. Of a listener, after a stroke: how many may wait (backlog)."},
-		watchBuffers: {Title: "BUFS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
+		show:     sendCell,
+		bySocket: keyedNumber(func(s *model.WatchedSocket) maybe.Of[int64] { return s.SendQueue }),
+	},
+	{
+		Column: table.Column{Title: "BUFS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
 			Explain: "What SKMEMINFO says of the socket's buffers, each byte once and with the overhead of its sk_buff. A dash: it is no full socket, or the kernel did not tell."},
-		watchData: {Title: "DATA", Min: 18, Align: cell.Right, Rank: 10,
+		show:     func(r *watchRow) table.Cell { return ofSocket(r, view.MaybeBytes(r.socket.Buffers, table.Plain)) },
+		bySocket: keyedNumber(func(s *model.WatchedSocket) maybe.Of[int64] { return s.Buffers }),
+	},
+	{
+		Column: table.Column{Title: "DATA", Min: 18, Align: cell.Right, Rank: 10,
 			Explain: "epoll_data as the process set it, in hexadecimal: its own business, often a pointer or the fd."},
-		watchIno: {Title: "INO", Min: 9, Max: 12, Weight: 1, Align: cell.Right, Rank: 9,
+		show:    func(r *watchRow) table.Cell { return table.Cell{Text: hexData(r.Data), Role: table.Muted} },
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Data, b.Data) },
+	},
+	{
+		Column: table.Column{Title: "INO", Min: 9, Max: 12, Weight: 1, Align: cell.Right, Rank: 9,
 			Explain: "The inode number of the watched file. It names a socket; both ends of a pipe have the same, and so have all eventfds, timerfds and epolls. Absent before Linux 4.13."},
-		watchPos: {Title: "POS", Min: 6, Max: 12, Weight: 1, Align: cell.Right, Rank: 11, Falling: true,
+		show:    func(r *watchRow) table.Cell { return ofInode(r, strconv.FormatUint(r.Ino, 10)) },
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Ino, b.Ino) },
+	},
+	{
+		Column: table.Column{Title: "POS", Min: 6, Max: 12, Weight: 1, Align: cell.Right, Rank: 11, Falling: true,
 			Explain: "The file position of the watched file, in bytes; 0 for what has none. Absent before Linux 4.13."},
-		watchNotes: {Title: "NOTES", Min: 8, Weight: 2, Rank: 2,
+		show:    func(r *watchRow) table.Cell { return ofInode(r, units.Count(r.Pos)) },
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Pos, b.Pos) },
+	},
+	{
+		Column: table.Column{Title: "NOTES", Min: 8, Weight: 2, Rank: 2,
 			Explain: "stale: the fd is closed or another file by now, and the watch lives on with a duplicate. unproven: which of the two could not be told. disarmed: a one-shot watch that has fired. nested: the watched file is an epoll itself. full: a listener whose accept queue takes no more. drops: the socket threw packets away."},
-	}, keys)
+		show:     notesCell,
+		bySocket: keyed(notesRank, func(a, b int) int { return cmp.Compare(b, a) }),
+	},
+}
+
+// newWatchTable is the table of an instance's watches, in the kernel's order.
+func newWatchTable(keys table.Keys) *table.Model {
+	columns := make([]table.Column, len(watchFields))
+	for i := range watchFields {
+		columns[i] = watchFields[i].Column
+	}
+	return table.New(columns, keys)
+}
+
+// kindOf is the kind of the socket, or else of the file.
+func kindOf(w *epoll.Watch, s *model.WatchedSocket) string {
+	if s.Kind != "" {
+		return s.Kind
+	}
+	return w.Kind.String()
+}
+
+// ofSocket is the cell, or a dash where no socket is known.
+func ofSocket(r *watchRow, c table.Cell) table.Cell {
+	if !r.joined {
+		return none
+	}
+	return c
+}
+
+// ofInode is a cell of what the kernel shows with the inode.
+func ofInode(r *watchRow, text string) table.Cell {
+	if !r.HasInode {
+		return none
+	}
+	return table.Cell{Text: text, Role: table.Muted}
+}
+
+func endCell(end model.SocketEnd, text string) table.Cell {
+	if end == (model.SocketEnd{}) {
+		return none
+	}
+	return table.Cell{Text: text}
+}
+
+func recvCell(r *watchRow) table.Cell {
+	if waiting, _ := r.socket.AcceptQueue(); waiting.Known {
+		return view.QuietZero(waiting.Value, table.Strong)
+	}
+	return ofSocket(r, view.MaybeBytes(r.socket.RecvQueue, table.Strong))
+}
+
+func sendCell(r *watchRow) table.Cell {
+	waiting, backlog := r.socket.AcceptQueue()
+	switch {
+	case backlog.Known && waiting.Known:
+		return table.Cell{Text: "/" + units.Count(backlog.Value), Role: table.Muted}
+	case waiting.Known:
+		return table.Cell{Text: "/?", Role: table.Muted}
+	}
+	return ofSocket(r, view.MaybeBytes(r.socket.SendQueue, table.Plain))
+}
+
+// peerText is the other end, marked where it is on this host.
+func peerText(s *model.WatchedSocket) string {
+	if s.PeerHere {
+		return peerHere + " " + s.Peer.String()
+	}
+	return s.Peer.String()
+}
+
+func hexData(d uint64) string { return "0x" + strconv.FormatUint(d, 16) }
+
+// notesOf are the notes of a watch but for the peer's, which PEER marks.
+func notesOf(w *epoll.Watch, s *model.WatchedSocket) model.Note {
+	return model.NotesOf(w, s) &^ model.NotePeerHere
+}
+
+// notesRank orders notes: none comes last, as the eye expects of an alphabetical order.
+func notesRank(w *epoll.Watch, s *model.WatchedSocket) int { return notesOf(w, s).Rank() }
+
+func notesCell(r *watchRow) table.Cell {
+	notes := notesOf(r.Watch, &r.socket)
+	if notes&(model.NoteStale|model.NoteFull) != 0 {
+		return table.Cell{Text: notes.String(), Role: table.Warn}
+	}
+	return table.Cell{Text: notes.String(), Role: table.Muted}
 }
 
 // watchRows are the watches of one instance, in the kernel's order. A row is
@@ -74,16 +208,14 @@ type watchRows struct {
 	// socket finds the socket of watch i; dumped is when sockets were listed.
 	socket func(i int) (model.WatchedSocket, bool)
 	dumped time.Time
-
-	// What the columns of sockets are sorted by.
-	words     [2]lazy[string]  // KIND, STATE
-	addresses [2]lazy[address] // LOCAL, PEER
-	numbers   [3]lazy[int64]   // RXQ, TXQ, BUFS
-	remarks   lazy[int64]      // NOTES
+	orders []lazyOrdering // by column
 }
 
 func newWatchRows(s *model.Snapshot, pid int, e *model.Epoll) *watchRows {
-	r := &watchRows{pid: pid, epoll: e, socket: func(i int) (model.WatchedSocket, bool) { return s.SocketOf(e.List[i]) }}
+	r := &watchRows{
+		pid: pid, epoll: e, orders: make([]lazyOrdering, len(watchFields)),
+		socket: func(i int) (model.WatchedSocket, bool) { return s.SocketOf(e.List[i]) },
+	}
 	if s.Sockets != nil {
 		r.dumped = s.Time.Add(-s.Sockets.Age)
 	}
@@ -99,151 +231,24 @@ func (r *watchRows) Same(s table.Source, column int, filtered bool) bool {
 	if !ok || r.Len() != o.Len() || r.pid != o.pid || r.epoll.FD != o.epoll.FD {
 		return false
 	}
-	if (filtered || ofSocket(column)) && !r.dumped.Equal(o.dumped) {
+	joined := filtered || column >= 0 && watchFields[column].bySocket != nil
+	if joined && !r.dumped.Equal(o.dumped) {
 		return false
 	}
 	return r.Len() == 0 || &r.epoll.List[0] == &o.epoll.List[0]
 }
 
-// ofSocket reports whether a column shows what only sockets have.
-func ofSocket(column int) bool {
-	switch column {
-	case watchKind, watchState, watchLocal, watchPeer, watchRecv, watchSend, watchBuffers, watchNotes:
-		return true
-	}
-	return false
+func (r *watchRows) at(i int) watchRow {
+	row := watchRow{Watch: &r.epoll.List[i]}
+	row.socket, row.joined = r.socket(i)
+	return row
 }
 
 func (r *watchRows) Row(i int, dst []table.Cell) {
-	w := &r.epoll.List[i]
-	s, joined := r.socket(i)
-	notes := watchNote(r.epoll, i) | socketNote(&s)
-	none := table.Cell{Text: "–", Role: table.Muted}
+	row := r.at(i)
 	for c := range dst {
-		dst[c] = none
+		dst[c] = watchFields[c].show(&row)
 	}
-	dst[watchFD] = table.Cell{Text: strconv.Itoa(int(w.TFD)), Role: table.Strong}
-	dst[watchKind] = table.Cell{Text: w.Kind.String()}
-	dst[watchEvents] = table.Cell{Text: w.Mask.String()}
-	dst[watchData] = table.Cell{Text: hexData(w.Data), Role: table.Muted}
-	if w.HasInode {
-		dst[watchIno].Text = strconv.FormatUint(w.Ino, 10)
-		dst[watchPos].Text = units.Count(w.Pos)
-	}
-	if joined {
-		r.socketCells(&s, dst)
-	}
-	dst[watchNotes] = table.Cell{Text: notes.text(), Role: table.Muted}
-	if notes&(noteStale|noteFull) != 0 {
-		dst[watchNotes].Role = table.Warn
-	}
-}
-
-// socketCells fills in what the joined socket tells.
-func (r *watchRows) socketCells(s *model.WatchedSocket, dst []table.Cell) {
-	dst[watchKind].Text = s.Kind
-	dst[watchState] = table.Cell{Text: s.State}
-	if s.Local != "" {
-		dst[watchLocal] = table.Cell{Text: s.Local}
-	}
-	if s.Peer != "" {
-		dst[watchPeer] = table.Cell{Text: peerText(s)}
-	}
-	dst[watchRecv], dst[watchSend] = view.MaybeBytes(s.RecvQueue, table.Strong), view.MaybeBytes(s.SendQueue, table.Plain)
-	if n, ok := s.RecvQueue.Get(); ok && s.State == listening {
-		dst[watchRecv] = view.QuietZero(n, table.Strong)
-		dst[watchSend] = table.Cell{Text: "/?", Role: table.Muted}
-		if limit := backlogOf(s); limit.Known {
-			dst[watchSend].Text = "/" + units.Count(limit.Value)
-		}
-	}
-	dst[watchBuffers] = view.MaybeBytes(s.Buffers, table.Plain)
-}
-
-const listening = "LISTEN"
-
-// backlogOf is how many connections may wait on a listener.
-func backlogOf(s *model.WatchedSocket) maybe.Of[int64] {
-	if s.State != listening || s.SendQueue.Value <= 0 {
-		return maybe.Of[int64]{}
-	}
-	return s.SendQueue
-}
-
-// peerText is the other end, marked where it is on this host.
-func peerText(s *model.WatchedSocket) string {
-	if s.PeerHere {
-		return peerHere + " " + s.Peer
-	}
-	return s.Peer
-}
-
-func hexData(d uint64) string { return "0x" + strconv.FormatUint(d, 16) }
-
-// note is what is remarkable about a watch, the worst first.
-type note uint8
-
-const (
-	noteStale note = 1 << iota
-	noteFull
-	noteDisarmed
-	noteNested
-	noteUnproven
-	noteDrops
-)
-
-var noteNames = [...]string{"stale", "full", "disarmed", "nested", "unproven", "drops"}
-
-// socketNote is what is remarkable about a watch's socket.
-func socketNote(s *model.WatchedSocket) (n note) {
-	if s.State == listening && view.QueueFull(s.RecvQueue, backlogOf(s)) {
-		n |= noteFull
-	}
-	if s.Drops.Value > 0 {
-		n |= noteDrops
-	}
-	return n
-}
-
-func watchNote(e *model.Epoll, i int) (n note) {
-	w := &e.List[i]
-	switch w.Link {
-	case epoll.Stale:
-		n |= noteStale
-	case epoll.Unproven:
-		n |= noteUnproven
-	}
-	if w.Mask.Disarmed() {
-		n |= noteDisarmed
-	}
-	if w.Kind == epoll.KindEpoll {
-		n |= noteNested
-	}
-	return n
-}
-
-func (n note) text() string {
-	s := ""
-	for i, name := range noteNames {
-		if n&(1<<i) != 0 {
-			if s != "" {
-				s += ", "
-			}
-			s += name
-		}
-	}
-	return s
-}
-
-// rank orders notes: the first in noteNames weighs most.
-func (n note) rank() (r int) {
-	for i := range noteNames {
-		r <<= 1
-		if n&(1<<i) != 0 {
-			r++
-		}
-	}
-	return r
 }
 
 // Key: the identity of a watch is (tfd, open file), of which the inode and the
@@ -254,65 +259,34 @@ func (r *watchRows) Key(i int) table.Key {
 }
 
 func (r *watchRows) Compare(column, i, j int) int {
-	a, b := &r.epoll.List[i], &r.epoll.List[j]
-	switch column {
-	case watchKind, watchState:
-		keys := r.words[min(1, column-watchKind)].of(r, func(i int, s *model.WatchedSocket) string { return r.word(column, i, s) })
-		return cmp.Compare(keys[i], keys[j])
-	case watchLocal, watchPeer:
-		keys := r.addresses[column-watchLocal].of(r, func(_ int, s *model.WatchedSocket) address {
-			if column == watchLocal {
-				return addressOf(s.Local)
-			}
-			return addressOf(s.Peer)
-		})
-		return keys[i].compare(keys[j])
-	case watchRecv, watchSend, watchBuffers:
-		keys := r.numbers[column-watchRecv].of(r, func(_ int, s *model.WatchedSocket) int64 {
-			m := [...]maybe.Of[int64]{s.RecvQueue, s.SendQueue, s.Buffers}[column-watchRecv]
-			if !m.Known {
-				return -1
-			}
-			return m.Value
-		})
-		return cmp.Compare(keys[i], keys[j])
-	case watchNotes:
-		// No note comes last, as the eye expects of an alphabetical order.
-		keys := r.notes()
-		return cmp.Compare(keys[j], keys[i])
-	case watchEvents:
-		return cmp.Compare(a.Mask, b.Mask)
-	case watchData:
-		return cmp.Compare(a.Data, b.Data)
-	case watchIno:
-		return cmp.Compare(a.Ino, b.Ino)
-	case watchPos:
-		return cmp.Compare(a.Pos, b.Pos)
+	f := &watchFields[column]
+	if f.compare != nil {
+		return f.compare(&r.epoll.List[i], &r.epoll.List[j])
 	}
-	return cmp.Compare(a.TFD, b.TFD)
+	return r.orders[column].of(r, f.bySocket)(i, j)
 }
 
 // AppendText is what the row shows.
 func (r *watchRows) AppendText(dst []byte, i int) []byte {
-	w := &r.epoll.List[i]
+	row := r.at(i)
+	w, s := row.Watch, &row.socket
 	dst = strconv.AppendInt(dst, int64(w.TFD), 10)
-	s, joined := r.socket(i)
-	dst = append(append(dst, ' '), r.word(watchKind, i, &s)...)
+	dst = append(append(dst, ' '), kindOf(w, s)...)
 	dst = w.Mask.AppendText(append(dst, ' '))
 	dst = strconv.AppendUint(append(dst, " 0x"...), w.Data, 16)
 	if w.HasInode {
 		dst = strconv.AppendUint(append(dst, ' '), w.Ino, 10)
 	}
-	if joined {
+	if row.joined {
 		dst = append(append(dst, ' '), s.State...)
-		dst = append(append(dst, ' '), s.Local...)
+		dst = s.Local.AppendText(append(dst, ' '))
 		if s.PeerHere {
 			dst = append(dst, " "+peerHere...)
 		}
-		dst = append(append(dst, ' '), s.Peer...)
+		dst = s.Peer.AppendText(append(dst, ' '))
 	}
-	if n := watchNote(r.epoll, i) | socketNote(&s); n != 0 {
-		dst = append(append(dst, ' '), n.text()...)
+	if n := notesOf(w, s); n != 0 {
+		dst = append(append(dst, ' '), n.String()...)
 	}
 	return dst
 }

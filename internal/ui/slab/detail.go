@@ -17,7 +17,7 @@ func (v *View) detail(name string) view.OverlayMsg {
 	return view.OverlayMsg{Title: draw.Clean(name), Lines: func(p *draw.Pens, w int) []string {
 		for i := range v.snap.Slab {
 			if c := &v.snap.Slab[i]; c.Name == name {
-				d := cacheDetail{p: p, w: w, c: c, snap: v.snap, past: &v.past}
+				d := cacheDetail{p: p, w: w, c: c, snap: v.snap, mark: &v.mark}
 				return d.lines()
 			}
 		}
@@ -31,7 +31,7 @@ type cacheDetail struct {
 	w    int
 	c    *model.Cache
 	snap *model.Snapshot
-	past *slabPast
+	mark *mark
 	out  []string
 }
 
@@ -152,14 +152,13 @@ func (d *cacheDetail) uses() {
 // history draws the active objects at the last looks.
 func (d *cacheDetail) history() {
 	const high = 4
-	active, span := d.past.history(d.c)
-	if len(active) < 2 {
+	if len(d.c.History) < 2 {
 		d.title("History")
 		d.say(d.p.Muted, "It begins with this look.")
 		return
 	}
-	d.title("Active objects over the last " + view.RoundDuration(span))
-	lo, hi := view.ChartRange(active)
+	d.title("Active objects over the last " + view.RoundDuration(d.snap.History.Span(len(d.c.History))))
+	active, lo, hi := view.ChartPoints(d.c.History)
 	label := max(draw.Width(units.Count(int64(hi))), 6)
 	for i, row := range draw.Chart(d.p.Bar, max(4, d.w-label-1), high, active, lo, hi) {
 		text := ""
@@ -171,10 +170,10 @@ func (d *cacheDetail) history() {
 		}
 		d.out = append(d.out, row+" "+d.p.Muted.Ink(draw.FitRight(text, label)))
 	}
-	bytes, objects := d.past.change(d.c)
-	text := signed(objects, units.Count) + " objects and " + signed(bytes, units.Bytes) + " " + d.past.since()
-	if rate, _, ok := d.past.rate(d.c); ok {
-		text += ", lately " + perSecond(rate)
+	change := d.mark.change(d.c)
+	text := signed(change.active, units.Count) + " objects and " + signed(change.bytes, units.Bytes) + " " + d.mark.since()
+	if growth, ok := d.c.Growth.Get(); ok {
+		text += ", lately " + perSecond(growth.ObjectsPerSecond)
 	}
 	d.say(d.p.Text, text+".")
 }

@@ -84,13 +84,12 @@ func (v *View) sumWords(t, all *model.SlabTotals) []word {
 		if !v.all && !c.Network {
 			continue
 		}
-		bytes, _ := v.past.change(c)
-		change += bytes
-		_, perSecond, ok := v.past.rate(c)
-		rate += perSecond
+		change += v.mark.change(c).bytes
+		growth, ok := c.Growth.Get()
+		rate += growth.BytesPerSecond
 		known = known || ok
 	}
-	words := []word{{number: units.Bytes(t.Bytes), after: of}, {number: signed(change, units.Bytes), after: " " + v.past.since()}}
+	words := []word{{number: units.Bytes(t.Bytes), after: of}, {number: signed(change, units.Bytes), after: " " + v.mark.since()}}
 	if known {
 		words = append(words, word{number: signed(int64(rate), units.Bytes) + "/s"})
 	}

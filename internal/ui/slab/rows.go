@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,77 +14,51 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// slabRows are the caches of a snapshot, all or some, as rows. They are sorted in the
-// background where there are many, so what Compare reads does not change.
-type slabRows struct {
-	snap    *model.Snapshot
-	use     []int        // which of snap.Slab
-	changes []slabChange // beside use
-	past    *slabPast
+// row is a cache in the table.
+type row struct {
+	snap   *model.Snapshot
+	cache  *model.Cache
+	change count   // since the mark
+	swing  float64 // how far it went up and down, as a share of the highest; -1 without a history
 }
 
-// slabChange is how a cache changed.
-type slabChange struct {
-	bytes, objects int64   // since the mark
-	rate           float64 // active objects a second
-	rated          bool
-	swing          float64 // how far it went up and down, by its share of the highest; -1 without a history
-}
-
-func newSlabRows(s *model.Snapshot, past *slabPast, wanted func(*model.Cache) bool) *slabRows {
-	r := &slabRows{snap: s, past: past}
+// newRows are the caches of a snapshot that are wanted, as rows.
+func newRows(s *model.Snapshot, since *mark, wanted func(*model.Cache) bool) *table.List[*row] {
+	var rows []*row
 	for i := range s.Slab {
 		c := &s.Slab[i]
 		if !wanted(c) {
 			continue
 		}
-		change := slabChange{swing: -1}
-		change.bytes, change.objects = past.change(c)
-		change.rate, _, change.rated = past.rate(c)
-		if active, _ := past.history(c); len(active) > 0 {
-			lo, hi := slices.Min(active), slices.Max(active)
-			change.swing = (hi - lo) / max(1, hi)
+		r := &row{snap: s, cache: c, change: since.change(c), swing: -1}
+		if len(c.History) > 0 {
+			lo, hi := slices.Min(c.History), slices.Max(c.History)
+			r.swing = float64(hi-lo) / float64(max(1, hi))
 		}
-		r.use, r.changes = append(r.use, i), append(r.changes, change)
+		rows = append(rows, r)
 	}
-	return r
+	return &table.List[*row]{
+		Fields: fields(len(s.Nodes)), Count: len(rows), At: func(i int) *row { return rows[i] },
+		KeyOf:  func(r *row) table.Key { return table.Key{Text: r.cache.Name} },
+		Search: appendNames,
+	}
 }
 
-func (r slabRows) cache(i int) *model.Cache { return &r.snap.Slab[r.use[i]] }
-
-func (r slabRows) Len() int { return len(r.use) }
-
-func (r slabRows) Key(i int) table.Key { return table.Key{Text: r.cache(i).Name} }
-
-func (r slabRows) Row(i int, dst []table.Cell) {
-	c := r.cache(i)
-	dst[slabName] = table.Cell{Text: cacheName(c), Role: table.Strong}
-	dst[slabObjects] = table.Cell{Text: units.Count(c.Objects)}
-	dst[slabActive] = table.Cell{Text: units.Count(c.Active)}
-	dst[slabUse] = useCell(c)
-	dst[slabKnown] = knownCell(c)
-	dst[slabSize] = table.Cell{Text: units.Count(c.SlotBytes), Role: table.Muted}
-	dst[slabEach] = table.Cell{Text: units.Count(c.BytesPerObject)}
-	dst[slabPerSlab] = table.Cell{Text: units.Count(c.ObjsPerSlab), Role: table.Muted}
-	dst[slabPages] = table.Cell{Text: units.Count(c.PagesPerSlab), Role: table.Muted}
-	dst[slabSlabs] = table.Cell{Text: units.Count(c.Slabs)}
-	dst[slabActiveSlabs] = table.Cell{Text: units.Count(c.ActiveSlabs), Role: table.Muted}
-	dst[slabFree] = table.Cell{Text: units.Bytes(c.FreeBytes)}
-	dst[slabPadding] = table.Cell{Text: units.Bytes(c.PaddingBytes)}
-	dst[slabTotal] = table.Cell{Text: units.Bytes(c.Bytes), Role: table.Strong}
-	dst[slabChanged] = changeCell(r.changes[i].bytes, units.Bytes)
-	dst[slabNewObjects] = changeCell(r.changes[i].objects, units.Count)
-	dst[slabRate] = rateCell(&r.changes[i])
-	active, _ := r.past.history(c)
-	lo, hi := view.ChartRange(active)
-	dst[slabHistory] = table.Cell{Role: table.Accent}
-	if len(active) > 0 {
-		dst[slabHistory].Text = draw.Spark(draw.Pen{}, sparkCells, active, lo, hi)
+// appendNames appends all names of a cache.
+func appendNames(dst []byte, r *row) []byte {
+	dst = append(dst, r.cache.Name...)
+	for _, a := range r.cache.Aliases {
+		dst = append(append(dst, ' '), a...)
 	}
-	dst[slabReclaim] = reclaimCell(c)
-	if len(dst) > slabByNode {
-		dst[slabByNode] = table.Cell{Text: byNode(r.snap, c)}
+	return dst
+}
+
+func historyCell(c *model.Cache) table.Cell {
+	if len(c.History) == 0 {
+		return table.Cell{Role: table.Accent}
 	}
+	points, lo, hi := view.ChartPoints(c.History)
+	return table.Cell{Text: draw.Spark(draw.Pen{}, sparkCells, points, lo, hi), Role: table.Accent}
 }
 
 func changeCell(n int64, write func(int64) string) table.Cell {
@@ -98,14 +71,15 @@ func changeCell(n int64, write func(int64) string) table.Cell {
 	return table.Cell{Text: write(n), Role: table.Good}
 }
 
-func rateCell(c *slabChange) table.Cell {
-	switch {
-	case !c.rated:
+func rateCell(c *model.Cache) table.Cell {
+	growth, ok := c.Growth.Get()
+	switch rate := growth.ObjectsPerSecond; {
+	case !ok:
 		return table.Cell{Text: "–", Role: table.Muted}
-	case c.rate > 0:
-		return table.Cell{Text: perSecond(c.rate), Role: table.Warn}
-	case c.rate < 0:
-		return table.Cell{Text: perSecond(c.rate), Role: table.Good}
+	case rate > 0:
+		return table.Cell{Text: perSecond(rate), Role: table.Warn}
+	case rate < 0:
+		return table.Cell{Text: perSecond(rate), Role: table.Good}
 	}
 	return table.Cell{Text: "·", Role: table.Muted}
 }
@@ -202,51 +176,6 @@ func cacheName(c *model.Cache) string {
 	return text
 }
 
-func (r slabRows) Compare(column, i, j int) int {
-	a, b := r.cache(i), r.cache(j)
-	by := func(value func(*model.Cache) int64) int { return cmp.Compare(value(a), value(b)) }
-	byShare := func(value func(*model.Cache) float64) int { return cmp.Compare(value(a), value(b)) }
-	switch column {
-	case slabName:
-		return cmp.Compare(a.Name, b.Name)
-	case slabObjects:
-		return by(func(c *model.Cache) int64 { return c.Objects })
-	case slabActive, slabByNode:
-		return by(func(c *model.Cache) int64 { return c.Active })
-	case slabUse:
-		return byShare(func(c *model.Cache) float64 { return float64(c.Active) / float64(max(1, c.Objects)) })
-	case slabKnown:
-		return byShare(knownRank)
-	case slabSize:
-		return by(func(c *model.Cache) int64 { return c.SlotBytes })
-	case slabEach:
-		return by(func(c *model.Cache) int64 { return c.BytesPerObject })
-	case slabPerSlab:
-		return by(func(c *model.Cache) int64 { return c.ObjsPerSlab })
-	case slabPages:
-		return by(func(c *model.Cache) int64 { return c.PagesPerSlab })
-	case slabSlabs:
-		return by(func(c *model.Cache) int64 { return c.Slabs })
-	case slabActiveSlabs:
-		return by(func(c *model.Cache) int64 { return c.ActiveSlabs })
-	case slabFree:
-		return by(func(c *model.Cache) int64 { return c.FreeBytes })
-	case slabPadding:
-		return by(func(c *model.Cache) int64 { return c.PaddingBytes })
-	case slabChanged:
-		return cmp.Compare(r.changes[i].bytes, r.changes[j].bytes)
-	case slabNewObjects:
-		return cmp.Compare(r.changes[i].objects, r.changes[j].objects)
-	case slabRate:
-		return cmp.Compare(r.changes[i].rate, r.changes[j].rate)
-	case slabHistory:
-		return cmp.Compare(r.changes[i].swing, r.changes[j].swing)
-	case slabReclaim:
-		return by(reclaimRank)
-	}
-	return by(func(c *model.Cache) int64 { return c.Bytes })
-}
-
 func knownRank(c *model.Cache) float64 {
 	explained, ok := c.Explained()
 	if !ok {
@@ -264,13 +193,4 @@ func reclaimRank(c *model.Cache) int64 {
 		return 2 + pinnedPercent(c)
 	}
 	return 1
-}
-
-func (r slabRows) AppendText(dst []byte, i int) []byte {
-	c := r.cache(i)
-	dst = append(dst, c.Name...)
-	for _, a := range c.Aliases {
-		dst = append(append(dst, ' '), a...)
-	}
-	return dst
 }

@@ -26,7 +26,7 @@ type View struct {
 	snap    *model.Snapshot
 
 	all  bool // every cache, not only those behind sockets and epoll
-	past slabPast
+	mark mark
 
 	table *table.Model
 	nodes int // for which the table's columns are
@@ -54,19 +54,19 @@ func New(keys view.KeyMap) view.View {
 
 // makeTable builds the table for a number of nodes, its order kept.
 func (v *View) makeTable(nodes int) {
-	column, down, filter := slabTotal, true, ""
+	title, down, filter := bytesTitle, true, ""
 	if v.table != nil {
-		column, down = v.table.Order()
+		title, down = v.table.Ordered()
 		filter = v.table.Filter()
-		if column == slabByNode && nodes < 2 {
-			column = slabTotal
+		if title == byNodeTitle && nodes < 2 {
+			title = bytesTitle
 		}
 	}
 	v.nodes = nodes
-	v.table = table.New(slabColumns(nodes), table.NewKeys())
+	v.table = table.New(table.Heads(fields(nodes)), table.NewKeys())
 	v.table.SetTheme(v.theme)
 	v.table.SetEmpty("No cache by that name.")
-	v.table.SetOrder(column, down)
+	v.table.SetOrder(v.table.Named(title), down)
 	v.table.SetFilter(filter)
 }
 
@@ -89,7 +89,7 @@ func (v *View) setTableSize() {
 	if v.w >= 120 {
 		least = 40
 	}
-	v.table.SetRoom(slabName, least, 0, false)
+	v.table.SetRoom(v.table.Named(nameTitle), least, 0, false)
 	v.table.SetSize(v.w, v.h-v.headLines())
 }
 
@@ -99,19 +99,21 @@ func (v *View) SetSnapshot(s *model.Snapshot) {
 		v.makeTable(n)
 		v.setTableSize()
 	}
-	v.past.add(s, v.onScreen()) // those of the look before
+	if v.mark.counts == nil && len(s.Slab) > 0 {
+		v.mark = newMark(s, false)
+	}
 	v.show()
 }
 
 // onScreen are the caches in sight.
 func (v *View) onScreen() []*model.Cache {
-	rows, ok := v.table.Source().(*slabRows)
+	rows, ok := v.table.Source().(*table.List[*row])
 	if !ok {
 		return nil
 	}
 	var caches []*model.Cache
-	for _, row := range v.table.OnScreen() {
-		caches = append(caches, rows.cache(row))
+	for _, i := range v.table.OnScreen() {
+		caches = append(caches, rows.At(i).cache)
 	}
 	return caches
 }
@@ -133,7 +135,7 @@ func (v *View) show() {
 	if v.snap == nil {
 		return
 	}
-	v.table.SetSource(newSlabRows(v.snap, &v.past, func(c *model.Cache) bool { return v.all || c.Network }))
+	v.table.SetSource(newRows(v.snap, &v.mark, func(c *model.Cache) bool { return v.all || c.Network }))
 }
 
 // Mark makes changes count from this snapshot on.
@@ -141,7 +143,7 @@ func (v *View) Mark(s *model.Snapshot) string {
 	if s == nil || len(s.Slab) == 0 {
 		return "nothing to mark: the slab caches are not known"
 	}
-	v.past.mark, v.past.byHand = momentOf(s), true
+	v.mark = newMark(s, true)
 	v.show()
 	return "slab changes count from " + s.Time.Format("15:04:05") + " on"
 }
@@ -164,8 +166,8 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 		}
 	}
 	if v.table.Update(msg) == table.Opened {
-		if row, ok := v.table.Row(); ok {
-			return view.Send(v.detail(v.table.Source().(*slabRows).cache(row).Name))
+		if i, ok := v.table.Row(); ok {
+			return view.Send(v.detail(v.table.Source().(*table.List[*row]).At(i).cache.Name))
 		}
 	}
 	return nil

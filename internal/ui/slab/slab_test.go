@@ -14,6 +14,7 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
@@ -115,8 +116,11 @@ func TestSlabLaterGolden(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		w, h := size[0], size[1]-viewtest.ChromeLines
 		v := viewtest.Maker(New).Show(nil, w, h).(*View)
+		var d model.Deriver
 		for second := range 133 {
-			v.SetSnapshot(later(second))
+			s := later(second)
+			d.Remember(s)
+			v.SetSnapshot(s)
 		}
 		name := fmt.Sprintf("%dx%d", size[0], size[1])
 		screen := v.View()
@@ -153,70 +157,7 @@ func TestSlabDetailFits(t *testing.T) {
 	}
 }
 
-// TestSlabHistoriesAreBounded: a thousand caches pass over the screen, and the
-// memory for their histories stays as it was promised; those behind sockets stay.
-func TestSlabHistoriesAreBounded(t *testing.T) {
-	v := viewtest.Maker(New).Show(nil, 160, 50).(*View)
-	look := func(second int) {
-		s := later(second)
-		for i := range 1000 {
-			s.Slab = append(s.Slab, model.Cache{Name: fmt.Sprintf("cache-%03d", i), Objects: 10, Active: int64(second), ObjsPerSlab: 10, PagesPerSlab: 1, Slabs: 1, Bytes: 4096})
-		}
-		s.SlabTotals, s.SlabNetwork = model.SumSlab(s.Slab, true), model.SumSlab(s.Slab, false)
-		v.SetSnapshot(s)
-		v.View()
-	}
-	look(0)
-	v.Update(viewtest.Press("n"))
-	for second := 1; second < 2*view.HistoryLen; second++ {
-		look(second)
-		if second < 60 {
-			v.Update(viewtest.Press("pgdown"))
-		}
-	}
-	if n := len(v.past.kept); n > maxHistories || n < 60 {
-		t.Errorf("%d histories are kept", n)
-	}
-	for key, h := range v.past.kept {
-		if len(h.active) > view.HistoryLen {
-			t.Errorf("the history of %s has %d looks", key.name, len(h.active))
-		}
-	}
-	if active, span := v.past.history(&model.Cache{Name: "TCP", SlotBytes: 2368}); len(active) != view.HistoryLen || span != (view.HistoryLen-1)*time.Second {
-		t.Errorf("TCP has a history of %d looks over %v", len(active), span)
-	}
-	onScreen := v.onScreen()
-	if active, _ := v.past.history(onScreen[0]); len(active) < view.HistoryLen {
-		t.Errorf("%s, on screen for long, has a history of %d looks", onScreen[0].Name, len(active))
-	}
-	if n := len(v.past.recent); n > 12 {
-		t.Errorf("%d looks are kept for rates", n)
-	}
-	// Caches that end take their histories along.
-	v.SetSnapshot(later(3 * view.HistoryLen))
-	for key := range v.past.kept {
-		if strings.HasPrefix(key.name, "cache-") {
-			t.Errorf("%s is gone, and has a history", key.name)
-		}
-	}
-}
-
-// TestSlabRate: the growth of ten seconds by the second, whatever the interval.
-func TestSlabRate(t *testing.T) {
-	for _, every := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Minute} {
-		var past slabPast
-		var s *model.Snapshot
-		for i := range 200 {
-			s = &model.Snapshot{Time: viewtest.Time.Add(time.Duration(i) * every)}
-			s.Slab = []model.Cache{{Name: "TCP", Active: 1000 + int64(3*time.Duration(i)*every/time.Second), Bytes: 30 * int64(time.Duration(i)*every/time.Second)}}
-			past.add(s, nil)
-			past.add(s, nil) // the same look again is no look
-		}
-		objects, bytes, ok := past.rate(&s.Slab[0])
-		if !ok || math.Abs(objects-3) > 0.2 || math.Abs(bytes-30) > 4 {
-			t.Errorf("every %v: %v objects and %v bytes a second (%t)", every, objects, bytes, ok)
-		}
-	}
+func TestPerSecond(t *testing.T) {
 	for rate, want := range map[float64]string{0.25: "+0.2/s", -0.3: "-0.3/s", 1234.5: "+1 234/s", -20: "-20/s"} {
 		if got := perSecond(rate); got != want {
 			t.Errorf("%v is written %s, want %s", rate, got, want)
@@ -240,8 +181,8 @@ func TestSlabChip(t *testing.T) {
 	}
 }
 
-// TestSlabTwoCachesOfOneName: each has its own changes and history, and two that
-// nothing tells apart do no harm.
+// TestSlabTwoCachesOfOneName: each has its own change, and two that nothing tells apart
+// do no harm.
 func TestSlabTwoCachesOfOneName(t *testing.T) {
 	v := viewtest.Maker(New).Show(nil, 160, 20).(*View)
 	for second := range 10 {
@@ -253,12 +194,8 @@ func TestSlabTwoCachesOfOneName(t *testing.T) {
 		v.View()
 	}
 	for _, c := range v.snap.Slab {
-		active, span := v.past.history(&c)
-		if len(active) != 10 || active[0] != float64(c.SlotBytes) || span != 9*time.Second {
-			t.Errorf("the history of objects of %d bytes is %v over %v", c.SlotBytes, active, span)
-		}
-		if _, objects := v.past.change(&c); objects != 9*c.SlotBytes {
-			t.Errorf("objects of %d bytes changed by %d", c.SlotBytes, objects)
+		if n := v.mark.change(&c).active; n != 9*c.SlotBytes {
+			t.Errorf("objects of %d bytes changed by %d", c.SlotBytes, n)
 		}
 	}
 }
@@ -281,26 +218,31 @@ func TestSlabThatIsCutSaysSo(t *testing.T) {
 // TestSlabSorts: slabtop's sorts and the others put the right cache on top, those of
 // changes by the look that is on screen.
 func TestSlabSorts(t *testing.T) {
-	v := viewtest.Maker(New).Show(viewtest.Rich(), 220, 40).(*View)
-	v.SetSnapshot(later(5)) // growing
+	var d model.Deriver
+	before, growing := viewtest.Rich(), later(5)
+	d.Remember(before)
+	d.Remember(growing)
+	v := viewtest.Maker(New).Show(before, 220, 40).(*View)
+	v.SetSnapshot(growing)
 	v.Update(viewtest.Press("n"))
-	for column, want := range map[int]string{
-		slabObjects: "dentry", slabActive: "dentry", slabUse: "TCP", slabSize: "TCPv6", slabEach: "TCPv6", slabPerSlab: "ep_head",
-		slabPages: "TCP", slabSlabs: "dentry", slabActiveSlabs: "dentry", slabFree: "radix_tree_node", slabPadding: "TCP", slabTotal: "TCP",
-		slabChanged: "TCP", slabRate: "dentry", slabNewObjects: "dentry", slabHistory: "TCP", slabReclaim: "sock_inode_cache", slabKnown: "ep_head",
+	for title, want := range map[string]string{
+		"OBJECTS": "dentry", "ACTIVE": "dentry", "USE": "TCP", "SIZE": "TCPv6", "EACH": "TCPv6", "O/SLAB": "ep_head",
+		"P/SLAB": "TCP", "SLABS": "dentry", "ACT SLABS": "dentry", "FREE": "radix_tree_node", "PADDING": "TCP", "BYTES": "TCP",
+		"CHANGE": "TCP", "RATE": "dentry", "NEW OBJ": "dentry", "HISTORY": "TCP", "RECLAIM": "sock_inode_cache", "KNOWN": "ep_head",
 	} {
+		column := v.table.Named(title)
 		v.table.SetOrder(column, true)
-		row, _ := v.table.Row()
-		rows := v.table.Source().(*slabRows)
-		top := rows.cache(row).Name
-		for i := range rows.Len() {
-			if rows.Compare(column, i, row) > 0 {
-				t.Errorf("by %s %s is on top, and %s is more", slabColumns(1)[column].Title, top, rows.cache(i).Name)
+		i, _ := v.table.Row()
+		rows := v.table.Source().(*table.List[*row])
+		top := rows.At(i).cache.Name
+		for other := range rows.Len() {
+			if rows.Compare(column, other, i) > 0 {
+				t.Errorf("by %s %s is on top, and %s is more", title, top, rows.At(other).cache.Name)
 			}
 		}
-		tied := rows.Compare(column, row, slices.IndexFunc(v.snap.Slab, func(c model.Cache) bool { return c.Name == want })) == 0
+		tied := rows.Compare(column, i, slices.IndexFunc(v.snap.Slab, func(c model.Cache) bool { return c.Name == want })) == 0
 		if top != want && !tied {
-			t.Errorf("by %s %s is on top, want %s", slabColumns(1)[column].Title, top, want)
+			t.Errorf("by %s %s is on top, want %s", title, top, want)
 		}
 	}
 }
@@ -315,22 +257,24 @@ func BenchmarkSlabLook(b *testing.B) {
 	s.SlabTotals, s.SlabNetwork = model.SumSlab(s.Slab, true), model.SumSlab(s.Slab, false)
 	v := viewtest.Maker(New).Show(s, 160, 47).(*View)
 	v.Update(viewtest.Press("n"))
+	var d model.Deriver
 	look := func() {
 		next := *s
-		next.Time = s.Time.Add(time.Second)
+		next.Time, next.Slab = s.Time.Add(time.Second), slices.Clone(s.Slab)
+		d.Remember(&next)
 		s = &next
 		v.SetSnapshot(s)
 		v.View()
 	}
-	for range view.HistoryLen {
+	for range 400 {
 		look()
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		look()
 	}
-	if active, _ := v.past.history(&s.Slab[5]); len(active) != view.HistoryLen {
-		b.Fatalf("a history of %d looks", len(active))
+	if n := len(s.Slab[5].History); n != 300 {
+		b.Fatalf("a history of %d looks", n)
 	}
 }
 

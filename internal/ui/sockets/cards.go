@@ -29,12 +29,12 @@ func tcpLines(p *draw.Pens, s *model.Sockets, w int, withStates bool) []draw.Lin
 	case ok1 && ok2 && marks.High > 0:
 		share := float64(used) / float64(marks.High)
 		pen, word := p.Bar, units.Percent(share)+" of high"
-		switch {
-		case used > marks.High:
+		switch s.TCPMemState {
+		case model.TCPMemOverHigh:
 			pen, word = p.Crit, view.Longest(w-20, "OVER HIGH: no more is given", "OVER HIGH")
-		case used > marks.Pressure:
+		case model.TCPMemPressure:
 			pen, word = p.Warn, view.Longest(w-20, "PRESSURE: buffers shrink", "PRESSURE")
-		case used > marks.Low:
+		case model.TCPMemAboveLow:
 			word += ", above low"
 		}
 		add(0, draw.Spread(p.Strong.Ink(units.Bytes(used))+" of all TCP", pen.Ink(word), w))

@@ -67,100 +67,95 @@ func (g grouping) empty(s *model.Snapshot) string {
 	return "There is no socket in the namespaces that were looked into."
 }
 
-// socketRow is one row of any grouping. What a grouping does not know of its
+// row is one row of any grouping. What a grouping does not know of its
 // rows is absent.
-type socketRow struct {
+type row struct {
 	name, kind, user                            string
 	sockets, here, recv, send, drops            maybe.Of[int64]
 	structs, buffers, watches, waiting, backlog maybe.Of[int64]
 	// pids hold a listener, or are the process itself; owner names them.
 	pids  []int
 	owner string
+	queue model.QueueState
+	key   table.Key
 }
 
-func (r *socketRow) title() string {
+func (r *row) title() string {
 	if r.kind != "" {
 		return r.kind + " " + r.name
 	}
 	return r.name
 }
 
-// socketColumn is a column and how rows fill it and are ordered by it.
-type socketColumn struct {
-	table.Column
-	show    func(*socketRow) table.Cell
-	compare func(a, b *socketRow) int
-}
+// field is a column of the table.
+type field = table.Field[*row]
 
-// socketRows are the rows of a grouping.
-type socketRows struct {
-	by      grouping
-	snap    *model.Snapshot
-	columns []socketColumn
-}
-
-func newSocketRows(by grouping, s *model.Snapshot) *socketRows {
-	return &socketRows{by: by, snap: s, columns: socketColumns(by)}
-}
-
-func (r *socketRows) groups() []model.SocketGroup {
-	s := r.snap.Sockets
-	return [...][]model.SocketGroup{byState: s.ByState, byPort: s.ByPort, byRemote: s.ByRemote, byUser: s.ByUser}[r.by]
-}
-
-func (r *socketRows) Len() int {
-	if r.by == byProcess {
-		return len(r.snap.Processes)
+// newRows are the rows of a grouping.
+func newRows(by grouping, s *model.Snapshot) *table.List[*row] {
+	l := &table.List[*row]{
+		Fields: fields(by),
+		Count:  len(s.Processes),
+		At:     func(i int) *row { return rowOfProcess(&s.Processes[i]) },
+		KeyOf:  func(r *row) table.Key { return r.key },
+		Search: appendWords,
 	}
-	return len(r.groups())
+	if by != byProcess {
+		k := s.Sockets
+		groups := [...][]model.SocketGroup{byState: k.ByState, byPort: k.ByPort, byRemote: k.ByRemote, byUser: k.ByUser}[by]
+		l.Count = len(groups)
+		l.At = func(i int) *row { return rowOfGroup(by, s, &groups[i]) }
+	}
+	return l
 }
 
-// at makes row i.
-func (r *socketRows) at(i int) socketRow {
-	if r.by == byProcess {
-		return rowOfProcess(&r.snap.Processes[i])
-	}
-	g := &r.groups()[i]
-	row := socketRow{
+// rowOfGroup is the row of sockets that have something in common.
+func rowOfGroup(by grouping, s *model.Snapshot, g *model.SocketGroup) *row {
+	r := &row{
 		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
 		sockets: maybe.Some(g.Sockets), here: maybe.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
-		waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs, drops: g.Drops,
+		waiting: g.Waiting, backlog: g.Backlog, queue: g.QueueState, pids: g.PIDs, drops: g.Drops,
 	}
-	switch r.by {
+	switch by {
 	case byState:
 		if kind, state, ok := strings.Cut(g.Name, " "); ok {
-			row.kind, row.name = kind, state
+			r.kind, r.name = kind, state
 		}
 	case byPort:
 		if g.Sockets == 0 { // its connections are not told from others
-			row = socketRow{name: g.Name, kind: g.Kind, waiting: g.Waiting, backlog: g.Backlog, pids: g.PIDs}
+			r = &row{name: g.Name, kind: g.Kind, waiting: g.Waiting, backlog: g.Backlog, queue: g.QueueState, pids: g.PIDs}
 		}
-		row.owner = r.owner(g.PIDs)
+		r.owner = ownerOf(s, g.PIDs)
 	}
-	return row
+	r.key = table.Key{Text: g.Kind + " " + g.Name}
+	if len(g.PIDs) > 0 {
+		r.key.Num[0] = uint64(g.PIDs[0])
+	}
+	return r
 }
 
-func rowOfProcess(p *model.Process) socketRow {
-	row := socketRow{
+// rowOfProcess is the row of a process's sockets.
+func rowOfProcess(p *model.Process) *row {
+	r := &row{
+		key:  table.Key{Num: [3]uint64{uint64(p.PID), uint64(p.Started.UnixNano())}},
 		name: strconv.Itoa(p.PID), user: p.User, owner: p.Comm, pids: []int{p.PID},
 		sockets: p.Sockets, structs: view.StructsOf(p), buffers: view.BuffersOf(p),
 	}
 	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
-		row.here = maybe.Some(p.EndsHere)
+		r.here = maybe.Some(p.EndsHere)
 	}
 	if p.Unread < max(1, p.Instances) {
-		row.watches = maybe.Some(p.Watches)
+		r.watches = maybe.Some(p.Watches)
 	}
-	return row
+	return r
 }
 
-// owner names the processes that hold a listener.
-func (r *socketRows) owner(pids []int) string {
+// ownerOf names the processes that hold a listener.
+func ownerOf(s *model.Snapshot, pids []int) string {
 	if len(pids) == 0 {
 		return "?"
 	}
 	text := strconv.Itoa(pids[0])
-	if p := r.snap.Process(pids[0]); p != nil {
+	if p := s.Process(pids[0]); p != nil {
 		text += " " + p.Comm
 	}
 	if len(pids) > 1 {
@@ -169,41 +164,16 @@ func (r *socketRows) owner(pids []int) string {
 	return text
 }
 
-func (r *socketRows) Row(i int, dst []table.Cell) {
-	row := r.at(i)
-	for c := range r.columns {
-		dst[c] = r.columns[c].show(&row)
-	}
-}
-
-func (r *socketRows) Key(i int) table.Key {
-	if r.by == byProcess {
-		p := &r.snap.Processes[i]
-		return table.Key{Num: [3]uint64{uint64(p.PID), uint64(p.Started.UnixNano())}}
-	}
-	g := &r.groups()[i]
-	key := table.Key{Text: g.Kind + " " + g.Name}
-	if len(g.PIDs) > 0 {
-		key.Num[0] = uint64(g.PIDs[0])
-	}
-	return key
-}
-
-func (r *socketRows) Compare(column, i, j int) int {
-	a, b := r.at(i), r.at(j)
-	return r.columns[column].compare(&a, &b)
-}
-
-func (r *socketRows) AppendText(dst []byte, i int) []byte {
-	row := r.at(i)
-	for _, s := range []string{row.name, row.kind, row.user, row.owner, acceptQueue(&row).Text} {
+// appendWords appends what a filter searches.
+func appendWords(dst []byte, r *row) []byte {
+	for _, s := range []string{r.name, r.kind, r.user, r.owner, acceptQueue(r).Text} {
 		dst = append(append(dst, s...), ' ')
 	}
 	return dst
 }
 
 // acceptQueue is how many connections wait for accept, of how many may.
-func acceptQueue(r *socketRow) table.Cell {
+func acceptQueue(r *row) table.Cell {
 	waiting, ok := r.waiting.Get()
 	if !ok {
 		return table.Cell{Text: "–", Role: table.Muted}
@@ -213,12 +183,12 @@ func acceptQueue(r *socketRow) table.Cell {
 		limit = units.Count(n)
 	}
 	c := table.Cell{Text: units.Count(waiting) + "/" + limit}
-	switch {
-	case view.QueueFull(r.waiting, r.backlog):
+	switch r.queue {
+	case model.QueueFull:
 		c.Text, c.Role = "FULL "+c.Text, table.Crit
-	case waiting == 0:
+	case model.QueueEmpty:
 		c.Role = table.Muted
-	case r.backlog.Known && waiting*5 >= (r.backlog.Value+1)*4:
+	case model.QueueNear:
 		c.Text, c.Role = "near "+c.Text, table.Warn
 	}
 	return c
@@ -233,102 +203,93 @@ func maybeCount(m maybe.Of[int64], role table.Role) table.Cell {
 	return view.QuietZero(n, role)
 }
 
-// newSocketTable is the table of a grouping, the most sockets on top.
-func newSocketTable(by grouping, keys table.Keys) *table.Model {
-	columns := socketColumns(by)
-	plain := make([]table.Column, len(columns))
-	order := 0
-	for i, c := range columns {
-		plain[i] = c.Column
-		if c.Title == "SOCKETS" {
-			order = i
-		}
-	}
-	t := table.New(plain, keys)
-	t.SetOrder(order, true)
+// newTable is the table of a grouping, the most sockets on top.
+func newTable(by grouping, keys table.Keys) *table.Model {
+	t := table.New(table.Heads(fields(by)), keys)
+	t.SetOrder(t.Named("SOCKETS"), true)
 	return t
 }
 
-// socketColumns are the columns of a grouping.
-func socketColumns(by grouping) []socketColumn {
-	text := func(c table.Column, role table.Role, of func(*socketRow) string) socketColumn {
-		return socketColumn{
-			c, func(r *socketRow) table.Cell { return table.Cell{Text: cell.Clean(of(r)), Role: role} },
-			func(a, b *socketRow) int { return cmp.Compare(of(a), of(b)) },
+// fields are the columns of a grouping.
+func fields(by grouping) []field {
+	text := func(c table.Column, role table.Role, of func(*row) string) field {
+		return field{
+			Column: c, Show: func(r *row) table.Cell { return table.Cell{Text: cell.Clean(of(r)), Role: role} },
+			Compare: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
 		}
 	}
-	number := func(c table.Column, role table.Role, show func(maybe.Of[int64], table.Role) table.Cell, of func(*socketRow) maybe.Of[int64]) socketColumn {
+	number := func(c table.Column, role table.Role, show func(maybe.Of[int64], table.Role) table.Cell, of func(*row) maybe.Of[int64]) field {
 		c.Align, c.Falling = cell.Right, true
-		return socketColumn{
-			c, func(r *socketRow) table.Cell { return show(of(r), role) },
-			func(a, b *socketRow) int { return view.CompareMaybe(of(a), of(b)) },
+		return field{
+			Column: c, Show: func(r *row) table.Cell { return show(of(r), role) },
+			Compare: func(a, b *row) int { return maybe.Compare(of(a), of(b)) },
 		}
 	}
-	name := func(r *socketRow) string { return r.name }
+	name := func(r *row) string { return r.name }
 	kind := text(table.Column{Title: "KIND", Min: 6, Max: 14, Weight: 1, Rank: 6,
-		Explain: "The protocol and address family as ss names them: tcp, tcp6, udp, udp6, unix (stream), unix-dgram, unix-seqpacket."}, table.Muted, func(r *socketRow) string { return r.kind })
-	user := text(table.Column{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6, Explain: "The effective user of the process."}, table.Muted, func(r *socketRow) string { return r.user })
+		Explain: "The protocol and address family as ss names them: tcp, tcp6, udp, udp6, unix (stream), unix-dgram, unix-seqpacket."}, table.Muted, func(r *row) string { return r.kind })
+	user := text(table.Column{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6, Explain: "The effective user of the process."}, table.Muted, func(r *row) string { return r.user })
 	counted := number(table.Column{Title: "SOCKETS", Min: 10,
 		Explain: "How many sockets, of TCP, UDP and UNIX (sock_diag). Of a process: its fds that are sockets of any family. Not counted: namespaces that were not looked into (the card What is counted names them) and other families."},
-		table.Strong, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.sockets })
-	rest := []socketColumn{
+		table.Strong, maybeCount, func(r *row) maybe.Of[int64] { return r.sockets })
+	rest := []field{
 		counted,
 		number(table.Column{Title: "HERE", Min: 10, Rank: 5,
 			Explain: "Those whose other end is a socket of the same namespace: both ends take memory of this host. One loopback connection is two ends."},
-			table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.here }),
+			table.Plain, maybeCount, func(r *row) maybe.Of[int64] { return r.here }),
 		number(table.Column{Title: "STRUCTS", Min: 8, Rank: 1,
 			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},
-			table.Strong, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.structs }),
+			table.Strong, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.structs }),
 		number(table.Column{Title: "BUFFERS", Min: 8, Rank: 2,
 			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel told of none of them."},
-			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.buffers }),
+			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.buffers }),
 	}
-	queues := []socketColumn{
+	queues := []field{
 		number(table.Column{Title: "RXQ", Min: 8, Rank: 3,
 			Explain: "Bytes received that the process has not read (Recv-Q of ss; of UDP with the buffers' overhead, of UNIX datagrams the first). Listeners' accept queues are not in it."},
-			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.recv }),
+			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.recv }),
 		number(table.Column{Title: "TXQ", Min: 8, Rank: 4,
 			Explain: "Bytes written that the other end has not acknowledged or, of UNIX, not read (Send-Q of ss). A listener's limit is not in it."},
-			table.Plain, view.MaybeBytes, func(r *socketRow) maybe.Of[int64] { return r.send }),
+			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.send }),
 		number(table.Column{Title: "DROPS", Min: 6, Rank: 7,
 			Explain: "Packets thrown away since each socket was made (sk_drops): of UDP for want of buffer, of TCP for many reasons. Of a listener: connections it had no room for among them. Sockets that are gone are not counted."},
-			table.Warn, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.drops }),
+			table.Warn, maybeCount, func(r *row) maybe.Of[int64] { return r.drops }),
 	}
 	switch by {
 	case byProcess:
 		pid := text(table.Column{Title: "PID", Min: 7, Align: cell.Right, Explain: "The process as this PID namespace numbers it."}, table.Plain, name)
-		pid.compare = func(a, b *socketRow) int { return cmp.Compare(a.pids[0], b.pids[0]) }
-		return append(append([]socketColumn{pid, user}, rest...),
+		pid.Compare = func(a, b *row) int { return cmp.Compare(a.pids[0], b.pids[0]) }
+		return append(append([]field{pid, user}, rest...),
 			number(table.Column{Title: "WATCHES", Min: 10, Rank: 4, Explain: "The watches of its epoll instances, of sockets and of anything else. A dash: not read (yet)."},
-				table.Plain, maybeCount, func(r *socketRow) maybe.Of[int64] { return r.watches }),
-			text(table.Column{Title: "COMMAND", Min: 15, Max: 60, Weight: 3, Rank: 1, Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."}, table.Plain, func(r *socketRow) string { return r.owner }))
+				table.Plain, maybeCount, func(r *row) maybe.Of[int64] { return r.watches }),
+			text(table.Column{Title: "COMMAND", Min: 15, Max: 60, Weight: 3, Rank: 1, Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."}, table.Plain, func(r *row) string { return r.owner }))
 	case byPort:
-		accept := socketColumn{
-			table.Column{Title: "ACCEPTQ", Min: 16, Align: cell.Right, Falling: true, Rank: 1,
+		accept := field{
+			Column: table.Column{Title: "ACCEPTQ", Min: 16, Align: cell.Right, Falling: true, Rank: 1,
 				Explain: "Connections that wait for accept, of the backlog: what listen(2) was given, at most net.core.somaxconn. FULL: one more than the backlog waits, and new connections are dropped or time out. near: four fifths of it. A ? behind the stroke: this kernel does not tell the backlog."},
-			acceptQueue,
-			func(a, b *socketRow) int { return cmp.Or(compareShare(a, b), view.CompareMaybe(a.waiting, b.waiting)) },
+			Show:    acceptQueue,
+			Compare: func(a, b *row) int { return cmp.Or(compareShare(a, b), maybe.Compare(a.waiting, b.waiting)) },
 		}
-		columns := append([]socketColumn{
+		columns := append([]field{
 			text(table.Column{Title: "LISTENS ON", Min: 18, Max: 44, Weight: 2, Explain: "The address and port, or the name of a UNIX socket (@ before an abstract one)."}, table.Strong, name), kind, accept,
 		}, rest...)
 		return append(append(columns, queues...),
 			text(table.Column{Title: "OWNER", Min: 14, Max: 40, Weight: 2, Rank: 2, Explain: "PID and name of a process that holds the listening socket, and how many more do; Enter goes there. A ?: no process whose fds may be listed."}, table.Plain,
-				func(r *socketRow) string { return r.owner }))
+				func(r *row) string { return r.owner }))
 	case byState:
 		first := text(table.Column{Title: "STATE", Min: 12, Max: 20, Weight: 1, Explain: "The state of the socket (include/net/tcp_states.h). UDP and UNIX sockets use ESTABLISHED (connected) and CLOSE (not connected), UNIX LISTEN too."}, table.Strong, name)
-		return append(append([]socketColumn{first, kind}, rest...), queues...)
+		return append(append([]field{first, kind}, rest...), queues...)
 	case byRemote:
 		first := text(table.Column{Title: "REMOTE", Min: 18, Max: 44, Weight: 2, Explain: "The address of the other end, whatever its port; IPv4 also where it comes through an IPv6 socket."}, table.Strong, name)
-		return append(append([]socketColumn{first}, rest...), queues...)
+		return append(append([]field{first}, rest...), queues...)
 	}
 	first := text(table.Column{Title: "USER", Min: 12, Max: 30, Weight: 1, Explain: "The owner of the socket; a number where no process seen runs as that user."}, table.Strong, name)
-	return append(append([]socketColumn{first}, rest...), queues...)
+	return append(append([]field{first}, rest...), queues...)
 }
 
 // compareShare orders listeners by how full their accept queues are.
-func compareShare(a, b *socketRow) int {
-	share := func(r *socketRow) float64 {
+func compareShare(a, b *row) int {
+	share := func(r *row) float64 {
 		if !r.waiting.Known || !r.backlog.Known {
 			return -1
 		}

@@ -57,7 +57,7 @@ func New(keys view.KeyMap) view.View {
 		deck:  view.Deck[socketCard]{Keys: keys, Gap: 1},
 	}
 	for by := range v.tables {
-		v.tables[by] = newSocketTable(grouping(by), keys.Keys)
+		v.tables[by] = newTable(grouping(by), keys.Keys)
 	}
 	v.deck.Table = v.tables[v.by]
 	v.SetTheme(theme.New(true))
@@ -96,7 +96,7 @@ func (v *View) show() {
 		return
 	}
 	t.SetEmpty(v.by.empty(v.snap))
-	t.SetSource(newSocketRows(v.by, v.snap))
+	t.SetSource(newRows(v.by, v.snap))
 }
 
 // choose groups by something else.
@@ -169,12 +169,12 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 
 // open goes to the process of the row under the cursor, or tells all of it.
 func (v *View) open() tea.Cmd {
-	rows, ok := v.deck.Table.Source().(*socketRows)
-	row, has := v.deck.Table.Row()
+	rows, ok := v.deck.Table.Source().(*table.List[*row])
+	i, has := v.deck.Table.Row()
 	if !ok || !has {
 		return nil
 	}
-	r := rows.at(row)
+	r := rows.At(i)
 	switch v.by {
 	case byProcess:
 		return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
@@ -183,7 +183,7 @@ func (v *View) open() tea.Cmd {
 			return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
 		}
 	}
-	return view.Send(view.OverlayMsg{Title: draw.Clean(r.title()), Text: describeSockets(v.snap, v.by, &r)})
+	return view.Send(view.OverlayMsg{Title: draw.Clean(r.title()), Text: describeSockets(v.snap, v.by, r)})
 }
 
 func (v *View) View() string {
@@ -290,7 +290,7 @@ func (v *View) Explain() (title, text string) {
 }
 
 // describeSockets tells everything of one row.
-func describeSockets(s *model.Snapshot, by grouping, r *socketRow) string {
+func describeSockets(s *model.Snapshot, by grouping, r *row) string {
 	var b strings.Builder
 	line := func(name, text string) { b.WriteString(draw.Fit(name, 11) + " " + text + "\n") }
 	line("sockets", view.CountOrDash(r.sockets)+", of which "+view.CountOrDash(r.here)+" have their other end on this host too")

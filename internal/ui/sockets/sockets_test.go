@@ -71,7 +71,8 @@ func TestAcceptQueue(t *testing.T) {
 		waiting, backlog int64
 		want             string
 	}{{0, 128, "0/128"}, {3, 128, "3/128"}, {104, 128, "near 104/128"}, {128, 128, "near 128/128"}, {129, 128, "FULL 129/128"}, {1, 0, "FULL 1/0"}} {
-		r := socketRow{waiting: maybe.Some(c.waiting), backlog: maybe.Some(c.backlog)}
+		r := row{waiting: maybe.Some(c.waiting), backlog: maybe.Some(c.backlog)}
+		r.queue = model.QueueStateOf(r.waiting, r.backlog)
 		if got := acceptQueue(&r).Text; got != c.want {
 			t.Errorf("%d of %d: %q, want %q", c.waiting, c.backlog, got, c.want)
 		}

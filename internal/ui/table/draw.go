@@ -150,7 +150,7 @@ func (m *Model) drawFilter(b []byte) []byte {
 	}
 	text := "/" + m.want.filter
 	if m.typing {
-		text += "▏"
+		text = "/" + m.line.String()
 	}
 	rest := max(0, m.w-cell.Width(left)-1)
 	if rest < 8 {

@@ -48,9 +48,12 @@ func (l *List[R]) Compare(column, a, b int) int { return l.Fields[column].Compar
 // AppendText appends the text of row i that a filter searches.
 func (l *List[R]) AppendText(dst []byte, i int) []byte { return l.Search(dst, l.At(i)) }
 
-// Named returns the number of the column with a title. It panics if there is none, because
-// titles are constants of the program.
+// Named returns the number of the column with a title, -1 for "". It panics if there is
+// none, because titles are constants of the program.
 func (m *Model) Named(title string) int {
+	if title == "" {
+		return -1
+	}
 	for i := range m.columns {
 		if m.columns[i].Title == title {
 			return i

@@ -35,7 +35,8 @@ func (m *Model) Update(msg tea.Msg) Event {
 		return m.pressed(msg)
 	case tea.PasteMsg:
 		if m.typing {
-			m.SetFilter(m.want.filter + msg.Content)
+			m.line.Update(msg)
+			m.SetFilter(m.line.Value())
 			return Handled
 		}
 	case tea.MouseClickMsg:
@@ -155,15 +156,13 @@ func (m *Model) handleFilterKey(msg tea.KeyPressMsg) Event {
 			m.clamp()
 			break
 		}
-		r := []rune(m.want.filter)
-		m.SetFilter(string(r[:len(r)-1]))
-	case "ctrl+u":
-		m.SetFilter("")
+		fallthrough
 	default:
-		if msg.Text != "" {
-			m.SetFilter(m.want.filter + msg.Text)
-		} else if !m.handleMoveKey(msg) {
-			return Ignored
+		if msg.Text == "" && m.handleMoveKey(msg) {
+			break
+		}
+		if m.line.Update(msg) {
+			m.SetFilter(m.line.Value())
 		}
 	}
 	return Handled

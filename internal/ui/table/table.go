@@ -3,6 +3,7 @@ package table
 import (
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/ui/input"
 	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -36,9 +37,10 @@ type Model struct {
 
 	cursor, top int // places in the index
 	follow      bool
-	typing      bool // a filter is being typed
-	heading     bool // a column is being chosen
-	head        int  // that column
+	typing      bool       // a filter is being typed
+	line        input.Line // the filter as it is typed
+	heading     bool       // a column is being chosen
+	head        int        // that column
 
 	pending []tea.Cmd
 	pens    [states][roles]theme.Pen
@@ -51,7 +53,7 @@ type Model struct {
 func New(columns []Column, keys Keys) *Model {
 	m := &Model{
 		columns: columns, keys: keys, focused: true, src: Empty{}, next: Empty{},
-		want: ask{column: -1}, have: ask{column: -1},
+		want: ask{column: -1}, have: ask{column: -1}, line: input.New(0, nil),
 		cells: make([]Cell, len(columns)),
 	}
 	m.SetTheme(theme.New(true))
@@ -95,6 +97,14 @@ func (m *Model) SetOrder(column int, down bool) {
 // value is on top.
 func (m *Model) Order() (column int, down bool) { return m.want.column, m.want.down }
 
+// Ordered is Order with the column's title, "" for none.
+func (m *Model) Ordered() (title string, down bool) {
+	if m.want.column < 0 {
+		return "", m.want.down
+	}
+	return m.columns[m.want.column].Title, m.want.down
+}
+
 // SetFilter shows the rows with the text only; with a ! before it, all others.
 // A capital letter in it makes case matter.
 func (m *Model) SetFilter(text string) {
@@ -102,6 +112,9 @@ func (m *Model) SetFilter(text string) {
 		return
 	}
 	m.want.filter = text
+	if m.line.Value() != text {
+		m.line.SetValue(text)
+	}
 	m.reorder(filtered)
 }
 

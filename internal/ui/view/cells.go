@@ -1,9 +1,8 @@
 package view
 
 import (
-	"cmp"
-
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -44,26 +43,13 @@ func QuietZero(n int64, role table.Role) table.Cell {
 	return table.Cell{Text: units.Count(n), Role: role}
 }
 
-// LimitRole is LimitPen for a table cell.
+// LimitRole returns the role of a table cell for a share of a limit, like LimitPen.
 func LimitRole(share float64) table.Role {
-	switch {
-	case share >= 0.95:
+	switch model.LevelOf(share) {
+	case model.LevelCritical:
 		return table.Crit
-	case share >= 0.8:
+	case model.LevelNear:
 		return table.Warn
 	}
 	return table.Plain
-}
-
-// CompareMaybe compares two values, of which an absent one is the smaller.
-func CompareMaybe[T cmp.Ordered](a, b maybe.Of[T]) int {
-	switch {
-	case a.Known && b.Known:
-		return cmp.Compare(a.Value, b.Value)
-	case a.Known:
-		return 1
-	case b.Known:
-		return -1
-	}
-	return 0
 }

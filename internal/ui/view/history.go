@@ -6,19 +6,6 @@ import (
 	"time"
 )
 
-// HistoryLen is how many looks a history keeps: five minutes at one look a second.
-const HistoryLen = 300
-
-// Push appends a value to a history. From HistoryLen values on it drops the oldest one.
-func Push[T any](s []T, v T) []T {
-	if len(s) < HistoryLen {
-		return append(s, v)
-	}
-	copy(s, s[1:])
-	s[len(s)-1] = v
-	return s
-}
-
 // ChartRange returns the range on which values are drawn: from the lowest to the highest,
 // but at least a hundredth of the lowest, so that noise stays small and a constant is
 // drawn flat.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"charm.land/bubbles/v2/key"
+	"charm.land/bubbles/v2/viewport"
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
@@ -27,16 +28,15 @@ type Overlay struct {
 	title string
 	// lines writes the text for an inner width.
 	lines func(p *draw.Pens, w int) []string
-	// top is the first visible line. beyond is how many lines do not fit into the box,
-	// which is known once it was drawn.
-	top, beyond int
+	// port shows the visible part of the text, which it has once the box was drawn.
+	port viewport.Model
 	// way is the part of the title that says how to close the box.
 	way string
 }
 
 // NewOverlay returns a box whose text lines writes for an inner width.
 func NewOverlay(title string, lines func(*draw.Pens, int) []string) *Overlay {
-	return &Overlay{title: title, lines: lines, way: "Esc closes"}
+	return &Overlay{title: title, lines: lines, port: viewport.New(), way: "Esc closes"}
 }
 
 // Box returns the box itself, as Boxed demands.
@@ -59,17 +59,17 @@ func Paragraphs(text string) func(*draw.Pens, int) []string {
 func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) {
 	switch {
 	case key.Matches(msg, k.Up):
-		o.Scroll(-1)
+		o.port.ScrollUp(1)
 	case key.Matches(msg, k.Down):
-		o.Scroll(1)
+		o.port.ScrollDown(1)
 	case key.Matches(msg, k.PageUp):
-		o.Scroll(-10)
+		o.port.PageUp()
 	case key.Matches(msg, k.PageDown, k.Freeze):
-		o.Scroll(10)
+		o.port.PageDown()
 	case key.Matches(msg, k.Top):
-		o.top = 0
+		o.port.GotoTop()
 	case key.Matches(msg, k.Bottom):
-		o.top = o.beyond
+		o.port.GotoBottom()
 	case key.Matches(msg, k.Back, k.Help, k.Explain, k.Enter):
 		return nil, nil, true
 	default:
@@ -79,7 +79,7 @@ func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) 
 }
 
 // Scroll moves the text by a number of lines, and not past its ends.
-func (o *Overlay) Scroll(by int) { o.top = max(0, min(o.beyond, o.top+by)) }
+func (o *Overlay) Scroll(by int) { o.port.SetYOffset(o.port.YOffset() + by) }
 
 // Over draws the box over the lines of a view of w cells.
 func (o *Overlay) Over(p *draw.Pens, lines []string, w int) []string {
@@ -89,13 +89,14 @@ func (o *Overlay) Over(p *draw.Pens, lines []string, w int) []string {
 	text := o.lines(p, draw.CardInner(boxW))
 	boxH := min(h, len(text)+2)
 	room := max(0, boxH-2)
-	o.beyond = max(0, len(text)-room)
-	o.Scroll(0)
+	o.port.SetWidth(draw.CardInner(boxW))
+	o.port.SetHeight(room)
+	o.port.SetContentLines(text)
 	title := o.title + " · " + o.way
-	if o.beyond > 0 {
-		title = o.title + " · " + strconv.Itoa(o.top+1) + "–" + strconv.Itoa(o.top+room) + " of " + strconv.Itoa(len(text)) + ", ↓ more · " + o.way
+	if top := o.port.YOffset(); len(text) > room {
+		title = o.title + " · " + strconv.Itoa(top+1) + "–" + strconv.Itoa(top+room) + " of " + strconv.Itoa(len(text)) + ", ↓ more · " + o.way
 	}
-	box := p.Card(cell.Clean(title), boxW, boxH, true, text[o.top:min(len(text), o.top+room)])
+	box := p.Card(cell.Clean(title), boxW, boxH, true, strings.Split(o.port.View(), "\n"))
 	x, y := (w-boxW)/2, (h-boxH)/2
 	out := append([]string(nil), lines...)
 	for i, b := range box {

@@ -59,16 +59,10 @@ func WaitingText(waiting, backlog maybe.Of[int64]) string {
 		return text + "an unknown backlog"
 	}
 	text += "a backlog of " + units.Count(limit)
-	if QueueFull(waiting, backlog) {
+	if model.QueueStateOf(waiting, backlog) == model.QueueFull {
 		text += ": FULL, no more are accepted"
 	}
 	return text
-}
-
-// QueueFull reports whether a listener accepts no more connections: the kernel lets one
-// more than the backlog wait (sk_acceptq_is_full in include/net/sock.h).
-func QueueFull(waiting, backlog maybe.Of[int64]) bool {
-	return waiting.Known && backlog.Known && waiting.Value > backlog.Value
 }
 
 // ExplainSocketMemory says where the numbers of SocketMemory come from and what they leave

@@ -54,10 +54,10 @@ func MakeLines(texts []string) []draw.Line {
 // LimitPen returns the colour for a share of a limit. The percentage next to it says the
 // same without colour.
 func LimitPen(p *draw.Pens, share float64) draw.Pen {
-	switch {
-	case share >= 0.95:
+	switch model.LevelOf(share) {
+	case model.LevelCritical:
 		return p.Crit
-	case share >= 0.8:
+	case model.LevelNear:
 		return p.Warn
 	}
 	return p.Bar

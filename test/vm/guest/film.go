@@ -13,9 +13,9 @@ import (
 	"github.com/creack/pty"
 )
 
-// film runs the dashboard in a terminal, goes to its Nodes view, of which a pattern
-// tells that it is all there, and adds what it wrote: a terminal of filmSize that
-// gets it shows the view.
+// film runs the dashboard in a terminal, goes to its Nodes view, waits for a pattern
+// that shows that the view is complete, and adds what the dashboard wrote: a terminal
+// of filmSize that gets it shows the view.
 func film(out *results, command, complete string) error {
 	args := strings.Fields(command)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -28,7 +28,7 @@ func film(out *results, command, complete string) error {
 	go c.read(terminal)
 	err = c.shoot(terminal, regexp.MustCompile(complete))
 	if err != nil {
-		// Nobody told it to quit.
+		// Nothing has made it quit.
 		err = errors.Join(err, cmd.Process.Kill())
 		c.drain()
 	}
@@ -39,19 +39,20 @@ func film(out *results, command, complete string) error {
 	return nil
 }
 
-// patience is how long a step of the film may take: all of them less than the guest.
+// patience bounds each step of the film; together the steps take less time than the
+// guest may.
 const patience = 25 * time.Second
 
 var filmSize = &pty.Winsize{Cols: 160, Rows: 50}
 
-// camera keeps what a terminal got.
+// camera keeps what a terminal received.
 type camera struct {
 	more chan []byte
 	seen bytes.Buffer
 	from int // what is before was waited for
 }
 
-// read ends when the dashboard does: the read then fails.
+// read ends when the dashboard does: reading fails then.
 func (c *camera) read(terminal *os.File) {
 	defer close(c.more)
 	for {
@@ -64,15 +65,15 @@ func (c *camera) read(terminal *os.File) {
 	}
 }
 
-// drain keeps what is still to come, until the dashboard has ended.
+// drain keeps the rest of the output, until the dashboard has ended.
 func (c *camera) drain() {
 	for b := range c.more {
 		c.seen.Write(b)
 	}
 }
 
-// shoot goes to the Nodes view, has it drawn as a whole, which a change of the
-// size makes happen, and quits.
+// shoot goes to the Nodes view, changes the size of the terminal so that the whole
+// view is drawn, and quits.
 func (c *camera) shoot(terminal *os.File, nodes *regexp.Regexp) error {
 	if err := c.await("the first look", regexp.MustCompile(`Watches|watches`)); err != nil {
 		return err
@@ -95,15 +96,15 @@ func (c *camera) shoot(terminal *os.File, nodes *regexp.Regexp) error {
 	return c.await("the end", nil)
 }
 
-// picture is all that was written before the dashboard gave the screen back.
+// picture returns all that was written before the dashboard restored the screen.
 func (c *camera) picture() []byte {
 	leaveScreen := []byte("\x1b[?1049l")
 	picture, _, _ := bytes.Cut(c.seen.Bytes(), leaveScreen)
 	return picture
 }
 
-// await waits for a pattern in what came since the last one, or with nil for the
-// end.
+// await waits for a pattern in what came since the last match, or for the end where
+// the pattern is nil.
 func (c *camera) await(what string, pattern *regexp.Regexp) error {
 	late := time.After(patience)
 	for {

@@ -37,7 +37,7 @@ func main() {
 	select {}
 }
 
-// play is the processes that are looked at.
+// play plays the processes that are looked at.
 func play(role string, args []string) error {
 	switch role {
 	case "hold":
@@ -71,7 +71,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	// What there is is sent even where a step failed, to see why.
+	// The results so far are sent even where a step failed, to show why.
 	if err := observe(out); err != nil {
 		out.add("error", []byte(err.Error()))
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // tools are what eptop is compared with over the same files, by the name of their
-// result; PID is the workload's.
+// result; PID stands for the workload's.
 var tools = []struct{ name, command string }{
 	{"numactl", "numactl --hardware"},
 	{"numastat", "numastat"}, {"numastat-m", "numastat -m"}, {"numastat-p", "numastat -p PID"},
@@ -25,16 +25,16 @@ var tools = []struct{ name, command string }{
 	{"snapshot", "eptop snapshot --json --pid PID"},
 }
 
-// socketTools list every socket. -4 and -6 tell the families apart.
+// socketTools list every socket. -4 and -6 separate the families.
 var socketTools = []struct{ name, command string }{
 	{"ss-tcp", "ss -Hant4"}, {"ss-tcp6", "ss -Hant6"},
 	{"ss-udp", "ss -Hanu4"}, {"ss-udp6", "ss -Hanu6"}, {"ss-unix", "ss -Hanx"},
 }
 
 // observe makes the load and looks at it with everything. The directories of the
-// results: idle is before the load; live is what each tool saw, one after the
-// other; frozen is what they all saw in the very same files, which are in proc
-// and sys.
+// results: idle is from before the load; live is what each tool saw, one after the
+// other; frozen is what all of them saw in the very same files, which are in proc and
+// sys.
 func observe(out *results) error {
 	if err := out.copy("idle", "/proc/slabinfo"); err != nil {
 		return err
@@ -76,8 +76,8 @@ func observe(out *results) error {
 	return observeLoad(out)
 }
 
-// observeLoad has eptop measure a connection, and open more of them than a sysctl
-// lets it watch. It comes last: the sysctl stays.
+// observeLoad has eptop measure a connection, and open more connections than a sysctl
+// lets it watch. It comes last, because the sysctl stays.
 func observeLoad(out *results) error {
 	out.run("load/measure", fmt.Sprintf("eptop measure -c %d --json", workload.Measured))
 	err := os.WriteFile("/proc/sys/fs/epoll/max_user_watches", []byte(strconv.Itoa(workload.MaxWatches)), 0)
@@ -88,8 +88,8 @@ func observeLoad(out *results) error {
 	return nil
 }
 
-// observeMoved films the dashboard, and where the machine has two CPUs on nodes
-// with memory, which the environment names, looks at a process that went from one
+// observeMoved films the dashboard. Where the machine has two CPUs on nodes with
+// memory, which the environment names, it also looks at a process that went from one
 // to the other.
 func observeMoved(out *results) error {
 	cpus := strings.Split(os.Getenv("MOVE"), ",")
@@ -113,7 +113,7 @@ type load struct {
 	stop func() error
 }
 
-// startLoad starts a role of this program and waits until it stands.
+// startLoad starts a role of this program and waits until it is ready.
 func startLoad(role ...string) (*load, error) {
 	cmd := exec.Command("/proc/self/exe", role...)
 	cmd.Stderr = os.Stderr
@@ -141,8 +141,8 @@ var counters = []string{
 	"/sys/kernel/slab/*/objects", "/sys/kernel/slab/*/slabs",
 }
 
-// freeze puts a copy over each file that matches a pattern, so that whoever reads it
-// next sees the same numbers. All are read first: the copies need memory too.
+// freeze puts a copy over each file that matches a pattern, so that all later readers
+// see the same numbers. It reads all files first, because the copies need memory too.
 func freeze(patterns []string) (thaw func() error, err error) {
 	var frozen []string
 	thaw = func() error {
@@ -173,8 +173,8 @@ func freeze(patterns []string) (thaw func() error, err error) {
 	return thaw, nil
 }
 
-// readAll reads the files that match, each under its own name: those of a merged
-// cache are links to one directory.
+// readAll reads the files that match, each under its own name: those of a merged cache
+// are links to one directory.
 func readAll(patterns []string) (map[string][]byte, error) {
 	texts := map[string][]byte{}
 	for _, pattern := range patterns {
@@ -196,8 +196,8 @@ func readAll(patterns []string) (map[string][]byte, error) {
 	return texts, nil
 }
 
-// run adds what a command printed, and beside it what it complained of and its
-// exit status where it failed.
+// run adds what a command printed and, separately, its complaints and its exit status
+// where it failed.
 func (r *results) run(name, command string) {
 	args := strings.Fields(command)
 	cmd := exec.Command(args[0], args[1:]...)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// results is a compressed tar in memory (a tmpfs). The first error stays.
+// results is a compressed tar in memory (a tmpfs). It keeps the first error.
 type results struct {
 	file *os.File
 	zip  *gzip.Writer
@@ -56,9 +56,9 @@ func (r *results) copy(dir, path string) error {
 	return err
 }
 
-// tree adds the files that eptop reads, under their own paths, so that it can look
-// at them once more with --path.procfs and --path.sysfs. /proc/net is a link to
-// this process's.
+// tree adds the files that eptop reads, under their own paths, so that it can look at
+// them once more with --path.procfs and --path.sysfs. /proc/net is a link to this
+// process's.
 func (r *results) tree(pid int) error {
 	for _, name := range []string{"protocols", "sockstat", "sockstat6"} {
 		if err := r.copy("", "/proc/net/"+name); err != nil {
@@ -88,8 +88,8 @@ func (r *results) tree(pid int) error {
 	return r.err
 }
 
-// entry adds one file or link. Directories come with their files. What sysfs
-// refuses to show is left out.
+// entry adds one file or link. Directories appear with their files. It leaves out what
+// sysfs refuses to show.
 func (r *results) entry(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {

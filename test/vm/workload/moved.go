@@ -41,8 +41,8 @@ func Moved(from, to int) error {
 	return err
 }
 
-// pin binds every thread to a CPU. New ones inherit that, and one that began
-// meanwhile is found by the second look.
+// pin binds every thread to a CPU. New threads inherit that, and the second pass finds
+// one that began during the first.
 func pin(cpu int) error {
 	var set unix.CPUSet
 	set.Set(cpu)

@@ -1,5 +1,5 @@
-// Package workload opens the epoll instances and sockets that eptop must find
-// exactly, and says how many they are. It serves the guests of test/vm.
+// Package workload opens the epoll instances and sockets that eptop must find exactly,
+// and says how many there are. The guests of test/vm use it.
 package workload
 
 import (
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How many of each kind Hold opens. They are odd and differ from each other, so
-// that no number is taken for another one.
+// The numbers of each kind that Hold opens are odd and differ from each other, so that
+// no number can be mistaken for another one.
 const (
 	// TCP4Pairs are connections over 127.0.0.1 with both ends here; the server's
 	// ends are watched, edge triggered, by one epoll.
@@ -30,21 +30,22 @@ const (
 	// UDP4 and UDP6 are bound UDP sockets.
 	UDP4 = 7
 	UDP6 = 9
-	// Mixed are the watches of a second epoll, of all sorts: see MixedET and on.
+	// Mixed are the watches of a second epoll, of all sorts: see MixedET and the
+	// following.
 	Mixed = 23
 	// Shared are the watches of a third epoll, which a child process holds too.
 	Shared = 13
 )
 
 // What eptop opens itself: the connections it measures, and the watches that the
-// sysctl leaves to the load that runs into it.
+// sysctl leaves to the load that reaches its limit.
 const (
 	Measured   = 3000
 	MaxWatches = 500
 )
 
-// The watches of the second epoll by kind; MixedDisarmed are of the one-shot ones,
-// and the rest watch UNIX sockets, level triggered.
+// The watches of the second epoll by kind. MixedDisarmed counts some of the one-shot
+// ones, and the rest watch UNIX sockets, level triggered.
 const (
 	MixedET        = 11
 	MixedOneShot   = 5
@@ -56,7 +57,7 @@ const (
 	mixedSockets = Mixed - MixedET - MixedOneShot - MixedExclusive - MixedStale - MixedNested
 )
 
-// Sockets is how many sockets there are of each kind and state, in the words of
+// Sockets returns how many sockets there are of each kind and state, in the words of
 // eptop's by_state.
 func Sockets() map[string]int64 {
 	return map[string]int64{
@@ -91,7 +92,7 @@ func Hold(childArgs ...string) error {
 	return errors.Join(err, child())
 }
 
-// HoldShared is the child: it stays until its standard input ends.
+// HoldShared is the child's part: it returns when its standard input ends.
 func HoldShared() error {
 	fmt.Println("ready")
 	_, err := io.Copy(io.Discard, os.Stdin)
@@ -183,8 +184,8 @@ func (o *opener) connections() {
 	}
 }
 
-// awaitFinWait2 waits until the other end has acknowledged the shutdown, which
-// it may put off.
+// awaitFinWait2 waits until the other end has acknowledged the shutdown, which may be
+// delayed.
 func (o *opener) awaitFinWait2(fd int) {
 	const finWait2 = 5 // TCP_FIN_WAIT2 in include/net/tcp_states.h
 	for range 10_000 {
