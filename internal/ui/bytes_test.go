@@ -22,15 +22,15 @@ import (
 // is in the Snapshot and in its bytes. Made-up machines, captured ones, this one.
 func TestACopyShowsTheSame(t *testing.T) {
 	machines := map[string]func() *model.Snapshot{
-		"rich": viewtest.Rich, "huge": viewtest.Huge, "empty": viewtest.Empty, "denied": viewtest.Denied, "nobody": viewtest.Nobody,
+		"rich": viewtest.Rich, "huge": viewtest.Huge, "empty": viewtest.Empty, "denied": viewtest.LockedDown, "nobody": viewtest.Unprivileged,
 		"no-numa": viewtest.NoNUMA, "nodes-4": viewtest.Nodes4, "nodes-8": viewtest.Nodes8, "odd-nodes": viewtest.OddNodes,
-		"pressed": viewtest.Pressed, "placed": viewtest.Placed, "dimms": viewtest.DIMMs, "shared": viewtest.Shared, "joined": viewtest.Joined,
+		"pressed": viewtest.TCPPressure, "placed": viewtest.MisplacedProcess, "dimms": viewtest.MemoryModules, "shared": viewtest.Shared, "joined": viewtest.SharedWithSockets,
 	}
 	for name, l := range map[string]func() *model.Load{
 		"load-idle": func() *model.Load { return nil }, "load-opening": viewtest.LoadOpening, "load-holding": viewtest.LoadHolding,
 		"load-stopped": viewtest.LoadStopped, "load-drained": viewtest.LoadDrained, "load-denied": viewtest.LoadDenied,
 	} {
-		machines[name] = func() *model.Snapshot { return viewtest.WithLoad(l()) }
+		machines[name] = func() *model.Snapshot { return viewtest.RichWithLoad(l()) }
 	}
 	for _, release := range []string{"6.1-1", "6.1-2-nomerge", "6.12-4"} {
 		machines["captured-"+release] = func() *model.Snapshot { return twoLooks(t, captured(t, release)) }
@@ -40,7 +40,7 @@ func TestACopyShowsTheSame(t *testing.T) {
 	}
 	for name, machine := range machines {
 		t.Run(name, func(t *testing.T) {
-			s := viewtest.Looked(machine())
+			s := viewtest.WithHistory(machine())
 			b, err := model.Marshal(s)
 			if err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ func frames(t *testing.T, s *model.Snapshot, size [2]int) []string {
 		pid = fmt.Sprint(s.Processes[0].PID)
 	}
 	f := &viewtest.Loader{}
-	f.Is(s.Load)
+	f.SetAnswer(s.Load)
 	r := newRig(t, s, func(o *Options) { o.Loader = f })
 	r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 	var out []string

@@ -16,14 +16,13 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// What a terminal must have for the dashboard.
+// The smallest terminal that the dashboard is drawn in.
 const (
 	leastWidth  = 60
 	leastHeight = 15
 )
 
-// layout is all of the root's arithmetic: the first line, the tabs, the view,
-// the status line.
+// layout divides the screen: the first line, the tabs, the view and the status line.
 func (m *Model) layout() (head, tabs, body, status view.Area) {
 	head = view.Area{X: 0, Y: 0, W: m.w, H: 1}
 	tabs = view.Area{X: 0, Y: 1, W: m.w, H: 1}
@@ -64,9 +63,9 @@ func (m *Model) draw() string {
 		return strings.Join(draw.Exact(draw.Wrap(text, m.w), m.w, m.h), "\n")
 	}
 	head, tabs, body, status := m.layout()
-	shown := strings.Join(draw.Exact([]string{"", "  looking…"}, body.W, body.H), "\n")
+	shown := strings.Join(draw.Exact([]string{"", "  " + lookingText}, body.W, body.H), "\n")
 	if m.snap != nil {
-		shown = m.here().View()
+		shown = m.current().View()
 	}
 	if o, ok := m.modal.(view.Boxed); ok {
 		shown = strings.Join(o.Box().Over(m.pens, strings.Split(shown, "\n"), body.W), "\n")
@@ -74,11 +73,11 @@ func (m *Model) draw() string {
 	return strings.Join([]string{m.drawHead(head.W), m.drawTabs(tabs.W), shown, m.drawStatus(status.W)}, "\n")
 }
 
-// drawHead draws the first line: the machine on the left, the looking on the
-// right. What does not fit is left out from the ends inwards.
+// drawHead draws the first line: the machine on the left, how eptop looks at it on the
+// right. What does not fit is left out, beginning in the middle of the line.
 func (m *Model) drawHead(w int) string {
 	p := m.pens
-	right := m.lookingWords()
+	right := m.lookWords()
 	var left []string
 	if m.snap != nil {
 		left = machineWords(m.snap)
@@ -106,7 +105,7 @@ func (m *Model) drawHead(w int) string {
 	}
 }
 
-// machineWords describe the machine, the most telling first.
+// machineWords describe the machine, the most important first.
 func machineWords(s *model.Snapshot) []string {
 	words := []string{cell.Clean(s.Host.Hostname), "Linux " + cell.Clean(s.Host.Kernel), strconv.Itoa(s.Host.CPUs) + " CPU"}
 	if total, ok := s.Host.MemTotalBytes.Get(); ok {
@@ -118,8 +117,8 @@ func machineWords(s *model.Snapshot) []string {
 	return words
 }
 
-// lookingWords describe the looking, the most telling last.
-func (m *Model) lookingWords() []string {
+// lookWords describe how eptop looks at the machine, the most important last.
+func (m *Model) lookWords() []string {
 	rhythm := "every " + seconds(m.look.delay)
 	if m.look.frozen {
 		rhythm = "FROZEN"
@@ -136,7 +135,7 @@ func (m *Model) lookingWords() []string {
 	}
 	g := m.snap.Guest
 	words := []string{"source " + source, "cost " + units.Duration(g.CPU), rhythm}
-	if n := m.holds(); n > 0 {
+	if n := m.openConnections(); n > 0 {
 		words = []string{words[0], words[1], "holds " + units.Many(n, "connection"), rhythm}
 	}
 	if g.Stall > 0 {
@@ -149,7 +148,7 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
-// tabSpans is the tab line: where each tab starts and ends.
+// tabSpans returns the area of each tab in the tab line.
 func (m *Model) tabSpans() []view.Area {
 	x := 0
 	spans := make([]view.Area, len(m.tabs))
@@ -177,15 +176,15 @@ func (m *Model) drawTabs(w int) string {
 	return draw.Fit(b.String(), w)
 }
 
-// drawStatus draws the last line: what just happened or went wrong, else the
-// keys that matter here; on the right where the cursor is.
+// drawStatus draws the last line: what just happened or went wrong, otherwise the keys
+// that matter in this view. At the right end stands the view's own status.
 func (m *Model) drawStatus(w int) string {
 	p := m.pens
-	tell := ""
-	if t, ok := m.here().(view.StatusReporter); ok {
-		tell = t.Status()
+	position := ""
+	if t, ok := m.current().(view.StatusReporter); ok {
+		position = t.Status()
 	}
-	right := p.Muted.Ink(cell.Clean(tell))
+	right := p.Muted.Ink(cell.Clean(position))
 	if q, ok := m.modal.(*prompt); ok {
 		return draw.Spread(p.Key.Ink("PID: ")+cell.Clean(q.line.String())+p.Muted.Ink("  Enter goes there, Esc does not"), right, w)
 	}
@@ -197,18 +196,18 @@ func (m *Model) drawStatus(w int) string {
 	case m.look.err != nil:
 		return draw.Spread(p.Crit.Ink("✗ "+cell.Clean(m.look.err.Error())), right, w)
 	}
-	return draw.Spread(m.hints(w-draw.Width(tell)-2), right, w)
+	return draw.Spread(m.hints(w-draw.Width(position)-2), right, w)
 }
 
-// hints are the first keys of the view, as many as fit, and always the help.
+// hints writes the first keys of the view, as many as fit, and always that of the help.
 func (m *Model) hints(w int) string {
 	p := m.pens
 	last := p.Key.Ink("?") + p.Muted.Ink(" all keys")
 	w -= draw.Width(last)
 	line := ""
 	k := m.keys
-	for _, b := range append(m.here().Keys(), k.Explain, k.Freeze, k.Attach, k.Quit) {
-		if !hinted(b, k) {
+	for _, b := range append(m.current().Keys(), k.Explain, k.Freeze, k.Attach, k.Quit) {
+		if !isHinted(b, k) {
 			continue
 		}
 		h := b.Help()
@@ -228,8 +227,9 @@ func (m *Model) hints(w int) string {
 	return line + last
 }
 
-// hinted leaves out of the hints what everybody tries anyway.
-func hinted(b key.Binding, k view.KeyMap) bool {
+// isHinted reports whether the hints list a key. They leave out arrows, paging and other
+// keys that everybody tries anyway.
+func isHinted(b key.Binding, k view.KeyMap) bool {
 	for _, arrow := range []key.Binding{k.Up, k.Down, k.Left, k.Right} {
 		if b.Help().Key == arrow.Help().Key {
 			return false
@@ -245,8 +245,8 @@ func hinted(b key.Binding, k view.KeyMap) bool {
 	return true
 }
 
-// mouse routes a click or the wheel by where it happened.
-func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
+// handleMouse routes a click or the wheel by its place on the screen.
+func (m *Model) handleMouse(msg tea.MouseMsg) tea.Cmd {
 	if m.tooSmall() {
 		return nil
 	}
@@ -268,7 +268,7 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 			for i, span := range m.tabSpans() {
 				if span.Holds(at.X, at.Y) {
 					m.status = view.StatusMsg{}
-					m.tab(i)
+					m.selectTab(i)
 				}
 			}
 			return nil
@@ -276,12 +276,12 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 		if body.Holds(at.X, at.Y) {
 			m.status = view.StatusMsg{}
 			msg.X, msg.Y = at.X-body.X, at.Y-body.Y
-			return m.here().Update(msg)
+			return m.current().Update(msg)
 		}
 	case tea.MouseWheelMsg:
 		if body.Holds(at.X, at.Y) {
 			msg.X, msg.Y = at.X-body.X, at.Y-body.Y
-			return m.here().Update(msg)
+			return m.current().Update(msg)
 		}
 	}
 	return nil

@@ -25,9 +25,9 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 		press()
 		r.keys("enter")
 		r.settle()
-		inside := r.m.attached() != 0
+		inside := r.m.shownPID() != 0
 		press()
-		return inside && r.m.attached() == 0 && !r.quit && r.shows("[2 Processes]")
+		return inside && r.m.shownPID() == 0 && !r.quit && r.shows("[2 Processes]")
 	},
 	"freeze, go on": func(r *rig, press func()) bool {
 		press()
@@ -53,7 +53,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 		prompt := r.shows("PID: ▏")
 		r.keys("4", "2", "4", "2", "enter")
 		r.settle()
-		return prompt && r.m.attached() == 4242 && r.shows("known23")
+		return prompt && r.m.shownPID() == 4242 && r.shows("known23")
 	},
 	"write to a file": func(r *rig, press func()) bool { press(); r.settle(); return r.shows("written to /tmp/eptop-1.json") },
 	"mark: compare with now": func(r *rig, press func()) bool {
@@ -61,7 +61,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 		return r.shows("slab changes count from 07:30:00 on")
 	},
 
-	"open": func(r *rig, press func()) bool { press(); r.settle(); return r.m.attached() == 7428 },
+	"open": func(r *rig, press func()) bool { press(); r.settle(); return r.m.shownPID() == 7428 },
 	"filter (! leaves out)": func(r *rig, press func()) bool {
 		press()
 		r.keys("!", "e", "x", "p")
@@ -143,9 +143,9 @@ func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 		r := newRig(t, viewtest.Shared(), func(o *Options) { o.Loader = &viewtest.Loader{} })
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 60})
 		r.keys(tab)
-		keys := r.m.here().Keys()
+		keys := r.m.current().Keys()
 		r.keys("?")
-		for _, b := range append(keys, r.m.everywhere()...) {
+		for _, b := range append(keys, r.m.globalKeys()...) {
 			r.sees(b.Help().Desc)
 		}
 	}
@@ -167,14 +167,14 @@ func TestKeysOfMissingViews(t *testing.T) {
 func TestTheTabLeavesAProcess(t *testing.T) {
 	r := newRig(t, viewtest.Rich())
 	tab := r.m.tabSpans()[1]
-	for _, leave := range []tea.Msg{viewtest.Stroke("2"), tea.MouseClickMsg{X: tab.X + 1, Y: tab.Y, Button: tea.MouseLeft}} {
+	for _, leave := range []tea.Msg{viewtest.Press("2"), tea.MouseClickMsg{X: tab.X + 1, Y: tab.Y, Button: tea.MouseLeft}} {
 		r.keys("2", "enter")
 		r.settle()
-		if r.m.attached() == 0 {
+		if r.m.shownPID() == 0 {
 			t.Fatal("Enter opens no process")
 		}
 		r.send(leave)
-		if r.m.attached() != 0 || !r.shows("in 13 epoll instances") {
+		if r.m.shownPID() != 0 || !r.shows("in 13 epoll instances") {
 			t.Errorf("%v stays inside:\n%s", leave, r.screen())
 		}
 	}
@@ -202,13 +202,13 @@ func TestPromptRefuses(t *testing.T) {
 		}
 		r.keys("enter")
 		r.settle()
-		if !strings.Contains(r.status(), "is no PID") || r.m.attached() != 0 {
+		if !strings.Contains(r.status(), "is no PID") || r.m.shownPID() != 0 {
 			t.Errorf("PID %q: %q", bad, r.status())
 		}
 	}
 	r.keys("p", "7", "esc")
 	r.settle()
-	if r.m.attached() != 0 || strings.Contains(r.status(), "PID:") {
+	if r.m.shownPID() != 0 || strings.Contains(r.status(), "PID:") {
 		t.Error("Esc does not close the prompt")
 	}
 }
@@ -254,14 +254,14 @@ func TestMouse(t *testing.T) {
 		}
 	}
 	click(at("known23"))
-	if r.row() != 4242 || r.m.attached() != 0 {
-		t.Errorf("a click on a row selects %d and opens %d", r.row(), r.m.attached())
+	if r.row() != 4242 || r.m.shownPID() != 0 {
+		t.Errorf("a click on a row selects %d and opens %d", r.row(), r.m.shownPID())
 	}
 	click(at("ET%"))
 	r.sees("ET%▼")
 	click(at("known23"))
 	click(at("known23"))
-	if r.m.attached() != 4242 {
+	if r.m.shownPID() != 4242 {
 		t.Error("a second click on a row does not open it")
 	}
 	click(at("16 socket"))

@@ -34,19 +34,18 @@ func (q *prompt) Pressed(msg tea.KeyPressMsg, k view.KeyMap) (view.Modal, tea.Cm
 	return q, nil, true
 }
 
-// everywhere are the keys that mean the same in the view on screen as in all others.
-func (m *Model) everywhere() []key.Binding {
+// globalKeys returns the global keys, without those that the view on screen overrides.
+func (m *Model) globalKeys() []key.Binding {
 	var out []key.Binding
 	for _, b := range m.keys.Everywhere() {
-		if !slices.ContainsFunc(b.Keys(), func(k string) bool { return m.claimed(tea.KeyPressMsg{Text: k, Code: []rune(k)[0]}) }) {
+		if !slices.ContainsFunc(b.Keys(), func(k string) bool { return m.overridesKey(tea.KeyPressMsg{Text: k, Code: []rune(k)[0]}) }) {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-// help writes all keys: those of the view, those that work everywhere, and
-// what the mouse does.
+// help writes all keys, those of the view and the global ones, and what the mouse does.
 func (m *Model) help(p *draw.Pens, w int) []string {
 	columns := max(1, min(2, (w+2)/30))
 	each := (w - 2*(columns-1)) / columns
@@ -71,13 +70,13 @@ func (m *Model) help(p *draw.Pens, w int) []string {
 			out = append(out, line)
 		}
 	}
-	section("In "+m.here().Title(), m.here().Keys())
+	section("In "+m.current().Title(), m.current().Keys())
 	var views []key.Binding
 	for _, t := range m.tabs {
 		views = append(views, key.NewBinding(key.WithKeys(t.key), key.WithHelp(t.key, t.title)))
 	}
 	section("Views", views)
-	section("Everywhere", m.everywhere())
+	section("Everywhere", m.globalKeys())
 	out = append(out, "", p.Title.Ink("Mouse"))
 	for _, l := range draw.Wrap("Click a tab, a row, a column's head (again: turns the order round); a second click on a row opens it; the wheel scrolls.", w) {
 		out = append(out, p.Text.Ink(l))

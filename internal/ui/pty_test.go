@@ -22,8 +22,7 @@ import (
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
-// childEnv makes the test binary be the dashboard: its value says how the
-// looking goes.
+// childEnv makes the test binary run the dashboard: its value says what a look does.
 const childEnv = "EPTOP_UI_CHILD"
 
 func TestMain(m *testing.M) {
@@ -33,8 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child runs a dashboard over fixtures. Its PID stands where the host's name
-// does.
+// child runs a dashboard that shows a made-up machine, whose host name is the PID of the
+// child.
 func child(how string) int {
 	opts := Options{
 		Delay: 50 * time.Millisecond, Version: "test",

@@ -1,9 +1,9 @@
-// Package ui is the interactive dashboard: one Bubble Tea model, the root, and the
-// tabs under which it shows the views, each of them a package of its own.
+// Package ui is the interactive dashboard: one Bubble Tea model, the root, and a tab for
+// each view. Each view is a package of its own.
 //
 // Size, theme and snapshots go to every view, keys and the mouse only to the one on
-// screen. Nothing in Init, Update or View reads a file: looking at the machine is the
-// one function Options.Look, and it runs in a command.
+// screen. Nothing in Init, Update or View reads a file: only the function Options.Look
+// reads from the machine, and it runs in a command.
 package ui
 
 import (
@@ -20,17 +20,17 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// Focus is what a look should see in any case: the process on screen and its caches.
+// Focus says what a look must read in any case, such as the process on screen.
 type Focus = model.Focus
 
-// Options is what the dashboard is started with.
+// Options configure the dashboard.
 type Options struct {
-	// Look looks at the machine once. It runs in a goroutine of its own, never
-	// twice at a time. It may return a Snapshot and an error: then both show.
+	// Look looks at the machine once. It runs in a goroutine of its own, and never
+	// twice at the same time. If it returns a Snapshot and an error, both are shown.
 	Look func(ctx context.Context, focus Focus) (*model.Snapshot, error)
-	// Delay is the time between an answer and the next look.
+	// Delay is the time between the end of a look and the next one.
 	Delay time.Duration
-	// PID is the process to show at once, 0 for none.
+	// PID is the process to show at first, or 0 for none.
 	PID int
 	// NoColor draws without colours, NoMouse leaves the mouse to the terminal.
 	NoColor, NoMouse bool
@@ -38,9 +38,9 @@ type Options struct {
 	Save func(*model.Snapshot) (path string, err error)
 	// Version is eptop's own.
 	Version string
-	// Loader drives the load generator; nil where none can be started.
+	// Loader controls the load generator. It is nil where no load can be started.
 	Loader view.Loader
-	// Load is how many connections to open at once; 0 is none.
+	// Load is how many connections to open at the start, or 0 for none.
 	Load int64
 }
 
@@ -59,14 +59,14 @@ type Model struct {
 	w, h  int
 	theme theme.Theme
 	pens  *draw.Pens
-	// dark and profile are what theme was made from.
+	// theme was made for a terminal with this background and colour profile.
 	dark    bool
 	profile colorprofile.Profile
 
 	snap   *model.Snapshot
-	look   looking
+	look   lookCycle
 	status view.StatusMsg
-	modal  view.Modal // what lies over the view, or nil
+	modal  view.Modal // it lies over the view; nil when nothing does
 
 	pace *pace // nil outside Run
 
@@ -86,17 +86,17 @@ func New(opts Options) *Model {
 	}
 	m.repaint()
 	if opts.PID != 0 {
-		m.attach(opts.PID)
+		m.showProcess(opts.PID)
 	}
-	m.lend()
+	m.handOutLoader()
 	return m
 }
 
 // Init asks for the terminal's background and takes the first look.
-func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.start(false)) }
+func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.startLook(false)) }
 
-// Update routes one message: to whatever lies over the view first, then to the
-// keys that work everywhere, then to the view.
+// Update routes one message. A key goes to what lies over the view, if anything does;
+// otherwise the root handles the global keys, and the view all others.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	m.frame = ""
 	m.pace.follow(msg)
@@ -111,9 +111,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.profile = msg.Profile
 		m.repaint()
 	case lookedMsg:
-		cmd = m.looked(msg)
+		cmd = m.finishLook(msg)
 	case dueMsg:
-		cmd = m.due(msg)
+		cmd = m.takeDueLook(msg)
 	case view.StatusMsg:
 		m.status = msg
 	case view.OverlayMsg:
@@ -128,11 +128,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			cmd = m.freeze()
 		}
 	case tea.KeyPressMsg:
-		cmd = m.pressed(msg)
+		cmd = m.handleKey(msg)
 	case tea.MouseMsg:
-		cmd = m.mouse(msg)
+		cmd = m.handleMouse(msg)
 	case tea.PasteMsg:
-		cmd = m.pasted(msg)
+		cmd = m.handlePaste(msg)
 	default:
 		var cmds []tea.Cmd
 		for _, v := range m.views {
@@ -140,12 +140,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		cmd = tea.Batch(cmds...)
 	}
-	m.ask()
-	return m, tea.Batch(cmd, m.pending(), m.poll())
+	m.takeQuestion()
+	return m, tea.Batch(cmd, m.collectWork(), m.poll())
 }
 
-// pending collects what the views started.
-func (m *Model) pending() tea.Cmd {
+// collectWork collects the background work of all views.
+func (m *Model) collectWork() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, v := range m.views {
 		if c, ok := v.(view.BackgroundWorker); ok {
@@ -155,20 +155,20 @@ func (m *Model) pending() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// ask puts the question of the view on screen over it.
-func (m *Model) ask() {
-	if a, ok := m.here().(view.Questioner); ok {
+// takeQuestion opens the question of the view on screen, if it has one.
+func (m *Model) takeQuestion() {
+	if a, ok := m.current().(view.Questioner); ok {
 		if q := a.TakeQuestion(); q != nil {
 			m.modal = q
 		}
 	}
 }
 
-// here is the view on screen.
-func (m *Model) here() view.View { return m.views[m.active] }
+// current returns the view on screen.
+func (m *Model) current() view.View { return m.views[m.active] }
 
-// pressed routes a key.
-func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
+// handleKey routes a key.
+func (m *Model) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	m.status = view.StatusMsg{}
 	switch {
 	case msg.String() == "ctrl+c":
@@ -176,34 +176,35 @@ func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, m.keys.Suspend):
 		return tea.Suspend
 	case m.modal != nil:
-		return m.pressedModal(msg)
+		return m.handleModalKey(msg)
 	case m.tooSmall():
 		if key.Matches(msg, m.keys.Quit) {
 			return tea.Quit
 		}
 		return nil
-	case m.capturing() || m.claimed(msg):
-		return m.here().Update(msg)
+	case m.isTyping() || m.overridesKey(msg):
+		return m.current().Update(msg)
 	}
-	if cmd, ok := m.global(msg); ok {
+	if cmd, ok := m.handleGlobalKey(msg); ok {
 		return cmd
 	}
-	return m.here().Update(msg)
+	return m.current().Update(msg)
 }
 
-// capturing reports whether the view is being typed into.
-func (m *Model) capturing() bool {
-	c, ok := m.here().(view.TextInput)
+// isTyping reports whether text is being typed into the view on screen.
+func (m *Model) isTyping() bool {
+	c, ok := m.current().(view.TextInput)
 	return ok && c.Capturing()
 }
 
-// claimed reports whether a key means something else to the view than everywhere.
-func (m *Model) claimed(msg tea.KeyPressMsg) bool {
-	c, ok := m.here().(view.KeyOverrider)
+// overridesKey reports whether a key has another meaning in the view on screen than
+// elsewhere.
+func (m *Model) overridesKey(msg tea.KeyPressMsg) bool {
+	c, ok := m.current().(view.KeyOverrider)
 	return ok && c.OverridesKey(msg)
 }
 
-func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
+func (m *Model) handleModalKey(msg tea.KeyPressMsg) tea.Cmd {
 	next, cmd, handled := m.modal.Pressed(msg, m.keys)
 	m.modal = next
 	if !handled && key.Matches(msg, m.keys.Quit) {
@@ -212,19 +213,19 @@ func (m *Model) pressedModal(msg tea.KeyPressMsg) tea.Cmd {
 	return cmd
 }
 
-func (m *Model) pasted(msg tea.PasteMsg) tea.Cmd {
+func (m *Model) handlePaste(msg tea.PasteMsg) tea.Cmd {
 	switch over := m.modal.(type) {
 	case nil:
-		return m.here().Update(msg)
+		return m.current().Update(msg)
 	case *prompt:
 		over.line.Update(msg)
 	}
 	return nil
 }
 
-// global handles the keys that work in every view, and reports whether msg was
+// handleGlobalKey handles the keys that work in every view, and reports whether msg was
 // one of them.
-func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
+func (m *Model) handleGlobalKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	k := m.keys
 	switch {
 	case key.Matches(msg, k.Quit):
@@ -232,39 +233,39 @@ func (m *Model) global(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 	case key.Matches(msg, k.Help):
 		m.modal = view.NewOverlay("Keys", m.help)
 	case key.Matches(msg, k.Explain):
-		title, text := m.here().Explain()
+		title, text := m.current().Explain()
 		m.modal = view.NewOverlay(title, view.Paragraphs(text))
 	case key.Matches(msg, k.Next):
 		m.show((m.active + 1) % len(m.views))
 	case key.Matches(msg, k.Prev):
 		m.show((m.active + len(m.views) - 1) % len(m.views))
 	case key.Matches(msg, k.Back):
-		m.back()
+		m.goBack()
 	case key.Matches(msg, k.Attach):
 		m.modal = newPrompt()
 	case key.Matches(msg, k.Freeze):
 		return m.freeze(), true
 	case key.Matches(msg, k.Faster):
-		return m.interval(-1), true
+		return m.stepInterval(-1), true
 	case key.Matches(msg, k.Slower):
-		return m.interval(1), true
+		return m.stepInterval(1), true
 	case key.Matches(msg, k.Refresh):
-		return m.again(), true
+		return m.refresh(), true
 	case key.Matches(msg, k.Write):
 		return m.write(), true
 	case key.Matches(msg, k.Mark):
-		m.mark()
+		m.setMark()
 	default:
 		return nil, m.jump(msg.String())
 	}
 	return nil, true
 }
 
-// jump shows the view of a tab's key.
+// jump shows the view whose tab has this key, and reports whether there is such a tab.
 func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
 		if t.key == name {
-			m.tab(i)
+			m.selectTab(i)
 			return true
 		}
 	}
@@ -277,16 +278,16 @@ func (m *Model) jump(name string) bool {
 	return false
 }
 
-// tab brings the view of a tab on screen; one that is there already steps out of
-// whatever was opened in it.
-func (m *Model) tab(i int) {
+// selectTab shows the view of a tab. A view that is on screen already returns to its first
+// page.
+func (m *Model) selectTab(i int) {
 	if s, ok := m.views[i].(view.HomeHandler); ok && i == m.active {
 		s.GoHome()
 	}
 	m.show(i)
 }
 
-// show brings a view on screen and remembers the one before.
+// show brings a view on screen, and remembers the one shown before for Esc.
 func (m *Model) show(i int) {
 	if i == m.active {
 		return
@@ -298,9 +299,9 @@ func (m *Model) show(i int) {
 	m.active = i
 }
 
-// back closes what the view has open, or goes to the view before.
-func (m *Model) back() {
-	if b, ok := m.here().(view.BackHandler); ok && b.Back() {
+// goBack closes what is open in the view, or returns to the view shown before.
+func (m *Model) goBack() {
+	if b, ok := m.current().(view.BackHandler); ok && b.Back() {
 		return
 	}
 	if n := len(m.before); n > 0 {
@@ -308,8 +309,8 @@ func (m *Model) back() {
 	}
 }
 
-// mark hands the snapshot on screen to the views that compare with a mark.
-func (m *Model) mark() {
+// setMark gives the snapshot on screen to the views that compare with a mark.
+func (m *Model) setMark() {
 	if m.snap == nil {
 		m.status = view.StatusMsg{Text: "nothing to mark yet", Bad: true}
 		return
@@ -321,7 +322,7 @@ func (m *Model) mark() {
 	}
 }
 
-// repaint makes the theme and hands it to the views.
+// repaint makes the theme and gives it to the views.
 func (m *Model) repaint() {
 	switch {
 	case m.opts.NoColor || m.profile <= colorprofile.ASCII:

@@ -17,7 +17,7 @@ import (
 func newLoadRig(t *testing.T, change ...func(*Options)) (*rig, *viewtest.Loader) {
 	t.Helper()
 	f := &viewtest.Loader{}
-	r := newRig(t, viewtest.WithLoad(nil), append([]func(*Options){func(o *Options) { o.Loader = f }}, change...)...)
+	r := newRig(t, viewtest.RichWithLoad(nil), append([]func(*Options){func(o *Options) { o.Loader = f }}, change...)...)
 	r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
 	r.keys("6")
 	r.settle()
@@ -27,7 +27,7 @@ func newLoadRig(t *testing.T, change ...func(*Options)) (*rig, *viewtest.Loader)
 // begin starts the form's load and answers with l.
 func (r *rig) begin(f *viewtest.Loader, l *model.Load) {
 	r.t.Helper()
-	f.Is(l)
+	f.SetAnswer(l)
 	r.keys("s", "y")
 	r.settle()
 }
@@ -35,7 +35,7 @@ func (r *rig) begin(f *viewtest.Loader, l *model.Load) {
 // answer ends the wait for the next answer of the load, which is l.
 func (r *rig) answer(f *viewtest.Loader, l *model.Load) {
 	r.t.Helper()
-	f.Is(l)
+	f.SetAnswer(l)
 	before, late := r.answers.Load(), time.After(20*time.Second)
 	select {
 	case r.poll <- time.Time{}:
@@ -154,7 +154,7 @@ func TestLoadNumbers(t *testing.T) {
 		}
 		r.keys("enter")
 		want("5 000")
-		if !strings.HasPrefix(r.status(), "! ") || !r.m.capturing() {
+		if !strings.HasPrefix(r.status(), "! ") || !r.m.isTyping() {
 			t.Errorf("typing %s says %q", typed, r.status())
 		}
 		r.keys("esc")
@@ -174,7 +174,7 @@ func TestLoadNumbers(t *testing.T) {
 func TestLoadWhileOpen(t *testing.T) {
 	r, f := newLoadRig(t)
 	r.begin(f, viewtest.LoadHolding())
-	f.Asked()
+	f.TakeCalls()
 	r.keys("s")
 	r.settle()
 	r.sees("a load is open already")
@@ -190,7 +190,7 @@ func TestLoadWhileOpen(t *testing.T) {
 	r.settle()
 	f.Expect(t, "set 0")
 	r.keys("down")
-	if here, _ := r.m.here().Explain(); here != "start and drain" {
+	if here, _ := r.m.current().Explain(); here != "start and drain" {
 		t.Errorf("below the number comes %s", here)
 	}
 	r.keys("enter")
@@ -203,7 +203,7 @@ func TestLoadThatDoesNotStart(t *testing.T) {
 	f.Err = errors.New("getrlimit: operation not permitted")
 	r.begin(f, nil)
 	r.sees("! the load: getrlimit: operation not permitted", "[ Start ]")
-	if r.polls() || r.m.holds() != 0 {
+	if r.polls() || r.m.openConnections() != 0 {
 		t.Error("a load that did not start is waited for")
 	}
 }
@@ -212,11 +212,11 @@ func TestLoadThatDoesNotStart(t *testing.T) {
 func TestOldAnswers(t *testing.T) {
 	r, f := newLoadRig(t)
 	r.begin(f, viewtest.LoadHolding())
-	r.snap = viewtest.WithLoad(viewtest.LoadOpening())
+	r.snap = viewtest.RichWithLoad(viewtest.LoadOpening())
 	r.keys("r")
 	r.settle()
 	r.sees("Load · holding")
-	r.snap = viewtest.WithLoad(viewtest.LoadDrained())
+	r.snap = viewtest.RichWithLoad(viewtest.LoadDrained())
 	r.keys("r")
 	r.settle()
 	r.sees("the memory came back")
@@ -306,10 +306,10 @@ func TestLoadFocus(t *testing.T) {
 // TestLoadAtOnce is eptop --load 5000.
 func TestLoadAtOnce(t *testing.T) {
 	f := &viewtest.Loader{Answer: viewtest.LoadOpening()}
-	r := newRig(t, viewtest.WithLoad(nil), func(o *Options) { o.Loader, o.Load = f, 5_000 })
+	r := newRig(t, viewtest.RichWithLoad(nil), func(o *Options) { o.Loader, o.Load = f, 5_000 })
 	r.settle()
 	r.sees("[6 Load]", "Load · opening")
-	if got := f.Asked(); len(got) == 0 || got[0] != "start 5000 tcp4 et rate 0 active 0 unread 0" {
+	if got := f.TakeCalls(); len(got) == 0 || got[0] != "start 5000 tcp4 et rate 0 active 0 unread 0" {
 		t.Errorf("asked for %q", got)
 	}
 }
@@ -335,14 +335,14 @@ func TestLoadMouse(t *testing.T) {
 		t.Fatalf("%q is not on screen:\n%s", text, r.screen())
 	}
 	click("family")
-	if here, _ := r.m.here().Explain(); here != "family" {
+	if here, _ := r.m.current().Explain(); here != "family" {
 		t.Errorf("a click on the family goes to %s", here)
 	}
 	click("family")
 	r.sees("tcp6", "over ::1")
-	click("How far this machine goes")
+	click("What this machine can hold")
 	r.keys("e")
-	r.sees("At how many connections each limit ends a load", "sysctl fs.file-max=4932354")
+	r.sees("The number of connections at which each limit stops a load", "sysctl fs.file-max=4932354")
 	r.keys("esc")
 	click("[ Start ]")
 	r.sees("Open 10 000 connections?")
@@ -350,7 +350,7 @@ func TestLoadMouse(t *testing.T) {
 
 // TestLoadPanics: a generator that panics is a line on the screen.
 func TestLoadPanics(t *testing.T) {
-	r := newRig(t, viewtest.WithLoad(nil), func(o *Options) { o.Loader = panicLoader{} })
+	r := newRig(t, viewtest.RichWithLoad(nil), func(o *Options) { o.Loader = panicLoader{} })
 	r.keys("6", "s", "y")
 	r.settle()
 	r.sees("starting a load went wrong inside eptop: index out of range")

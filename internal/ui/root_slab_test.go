@@ -20,7 +20,7 @@ func TestSlabAsksForTheCachesOnScreen(t *testing.T) {
 	m.resize(80, 15)
 	ask := func() []string {
 		asked = nil
-		msg := m.start(false)()
+		msg := m.startLook(false)()
 		m.Update(msg)
 		return asked
 	}

@@ -24,7 +24,7 @@ func TestJoinedGolden(t *testing.T) {
 	for name, keys := range screens {
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
-				r := newRig(t, viewtest.Joined())
+				r := newRig(t, viewtest.SharedWithSockets())
 				r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 				for _, k := range keys {
 					r.keys(k)
@@ -71,15 +71,15 @@ func TestSocketsKeys(t *testing.T) {
 	r.sees("STRUCTS▼")
 	r.keys("enter")
 	r.settle()
-	if r.m.attached() != 7425 {
-		t.Errorf("Enter on a listener leads to process %d", r.m.attached())
+	if r.m.shownPID() != 7425 {
+		t.Errorf("Enter on a listener leads to process %d", r.m.shownPID())
 	}
 	r.keys("esc")
 	r.sees("[3 Sockets]", "[port]")
 	r.keys("esc", "v", "v", "v", "v", "enter")
 	r.settle()
-	if r.m.attached() != 7424 {
-		t.Errorf("Enter on a process leads to %d:\n%s", r.m.attached(), r.screen())
+	if r.m.shownPID() != 7424 {
+		t.Errorf("Enter on a process leads to %d:\n%s", r.m.shownPID(), r.screen())
 	}
 	r.keys("esc", "v", "v", "v", "v", "enter")
 	r.settle()
@@ -91,7 +91,7 @@ func TestSocketsKeys(t *testing.T) {
 
 // TestSocketsOwnerUnknown: Enter on a listener of nobody known says so.
 func TestSocketsOwnerUnknown(t *testing.T) {
-	r := newRig(t, viewtest.Nobody())
+	r := newRig(t, viewtest.Unprivileged())
 	r.keys("3", "v", "v", "enter")
 	r.settle()
 	r.sees("Which process listens is not known", "sudo eptop")
@@ -132,7 +132,7 @@ func TestWatchOfALiveSocket(t *testing.T) {
 		list := []epoll.Watch{{TFD: 5, Kind: epoll.KindSocket, Ino: uint64(table.Ino(i)), HasInode: true, Mask: 0x19}}
 		snap.Processes = []model.Process{viewtest.Process(77, 0, "root", "live", 1, 1)}
 		snap.Processes[0].Epolls[0].List = list
-		r := newRig(t, viewtest.Join(snap, table))
+		r := newRig(t, viewtest.WithSocketTable(snap, table))
 		r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
 		r.keys("p", "7", "7", "enter")
 		r.settle()

@@ -46,7 +46,7 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 		Delay: time.Second, Version: "1.0",
 		Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
 			r.focuses <- f
-			return viewtest.Looked(r.snap), r.err
+			return viewtest.WithHistory(r.snap), r.err
 		},
 		Save: func(*model.Snapshot) (string, error) { return "/tmp/eptop-1.json", nil },
 	}
@@ -141,7 +141,7 @@ func (r *rig) until(what string, cond func() bool) {
 
 func (r *rig) keys(names ...string) {
 	for _, n := range names {
-		r.send(viewtest.Stroke(n))
+		r.send(viewtest.Press(n))
 	}
 }
 

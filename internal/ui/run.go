@@ -50,7 +50,7 @@ func Run(ctx context.Context, opts Options) error {
 	close(done)
 	<-watched
 	cancel()
-	m.land()
+	m.awaitLook()
 	switch {
 	case interrupted:
 		return ErrInterrupted
@@ -62,14 +62,14 @@ func Run(ctx context.Context, opts Options) error {
 	return err
 }
 
-// land waits for the look under way, so that whoever called Run may close what
-// it reads from. A kernel that does not answer is not waited for.
-func (m *Model) land() {
-	if m.look.flight == nil {
+// awaitLook waits for the look under way, so that the caller of Run can close what the
+// look reads from. It waits a second at most, in case the kernel does not answer.
+func (m *Model) awaitLook() {
+	if m.look.done == nil {
 		return
 	}
 	select {
-	case <-m.look.flight:
+	case <-m.look.done:
 	case <-time.After(time.Second):
 	}
 }

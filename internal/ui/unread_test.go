@@ -12,9 +12,9 @@ import (
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
-// fixtureUnread is a machine on which no watch could be read, each instance in the
-// same state.
-func fixtureUnread(state model.State) *model.Snapshot {
+// allUnread is a machine on which no watch could be read, because each epoll instance is
+// in this state.
+func allUnread(state model.State) *model.Snapshot {
 	s := viewtest.Rich()
 	for i := range s.Processes {
 		p := &s.Processes[i]
@@ -48,7 +48,7 @@ func TestUnreadIsNotZero(t *testing.T) {
 	const waits, fails = "not read yet", "could not be read"
 	for state, words := range map[model.State][2]string{model.Absent: {waits, fails}, model.Failed: {fails, waits}, model.Denied: {fails, waits}} {
 		for _, size := range []tea.WindowSizeMsg{{Width: 80, Height: 24}, {Width: 160, Height: 50}} {
-			r := newRig(t, fixtureUnread(state))
+			r := newRig(t, allUnread(state))
 			r.send(size)
 			all := []string{r.screen()}
 			r.sees("?  ", "a watch 208 B")

@@ -1,6 +1,6 @@
-// Package cell puts text into a given number of terminal cells: measured by
-// display width, cut with … and padded, and never with a control character
-// in it, whatever a process calls itself.
+// Package cell fits text into a given number of terminal cells: measured by display width,
+// cut with … and padded, and without control characters, whatever the name of a process
+// contains.
 package cell
 
 import (
@@ -31,8 +31,8 @@ func plain(s string) bool {
 	return true
 }
 
-// Clean returns s with every character that a terminal would act upon, or not
-// show, replaced by a dot. A process may call itself "\x1b[2J".
+// Clean returns s with a dot for every character that a terminal would act upon or not
+// show. A process may be called "\x1b[2J".
 func Clean(s string) string {
 	if plain(s) {
 		return s
@@ -51,7 +51,7 @@ func Clean(s string) string {
 	}, s)
 }
 
-// Width is how many cells the unstyled text s takes.
+// Width returns how many cells the unstyled text s takes.
 func Width(s string) int {
 	if plain(s) {
 		return len(s)
@@ -59,8 +59,8 @@ func Width(s string) int {
 	return ansi.StringWidth(s)
 }
 
-// Append appends s to dst in exactly w cells: cut with … where it is too long,
-// padded with spaces where it is too short. s is unstyled.
+// Append appends the unstyled text s to dst in exactly w cells. It cuts with … what is too
+// long, and pads with spaces what is too short.
 func Append(dst []byte, s string, w int, align Align) []byte {
 	if w <= 0 {
 		return dst
@@ -79,7 +79,7 @@ func Append(dst []byte, s string, w int, align Align) []byte {
 	return Spaces(dst, w-n)
 }
 
-// Fit is Append to a string of its own.
+// Fit returns what Append would append.
 func Fit(s string, w int, align Align) string { return string(Append(nil, s, w, align)) }
 
 // Spaces appends n spaces.

@@ -5,22 +5,21 @@ import (
 	"strings"
 )
 
-// eighths are blocks filled from the left by 0 to 8 eighths.
+// eighths are blocks that are filled from the left by 0 to 8 eighths.
 var eighths = [...]string{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"}
 
-// levels are blocks filled from below by 0 to 8 eighths.
+// levels are blocks that are filled from below by 0 to 8 eighths.
 var levels = [...]string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}
 
 func clamp(share float64) float64 {
-	if !(share > 0) { // not a number counts as nothing
+	if !(share > 0) { // NaN counts as 0
 		return 0
 	}
 	return min(share, 1)
 }
 
-// fill says how many eighths of a cell a share of w cells fills. What is more
-// than nothing shows at least an eighth, and what is less than all never looks
-// full.
+// fill returns how many eighths of a cell a share of w cells fills. A share above 0 fills
+// at least one eighth, and a share below 1 never fills everything.
 func fill(w int, share float64) int {
 	share = clamp(share)
 	n := int(share*float64(8*w) + 0.5)
@@ -33,7 +32,7 @@ func fill(w int, share float64) int {
 	return n
 }
 
-// Bar is a bar of exactly w cells on blank ground.
+// Bar draws a bar of exactly w cells on a blank ground.
 func Bar(pen Pen, w int, share float64) string {
 	if w <= 0 {
 		return ""
@@ -45,8 +44,8 @@ func Bar(pen Pen, w int, share float64) string {
 	return b.String()
 }
 
-// Gauge is a bar of exactly w cells on visible ground, with a mark at each
-// given share: watermarks, limits.
+// Gauge draws a bar of exactly w cells on a visible ground, with a mark at each given
+// share, such as a watermark or a limit.
 func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 	all := make([]Mark, len(marks))
 	for i, m := range marks {
@@ -55,13 +54,13 @@ func (p *Pens) Gauge(pen Pen, w int, share float64, marks ...float64) string {
 	return p.Marked(pen, w, share, all...)
 }
 
-// Mark stands on a gauge at a share of it, as one cell.
+// Mark is a mark of one cell on a gauge, at a share of its width.
 type Mark struct {
 	At    float64
 	Glyph string
 }
 
-// Marked is a Gauge whose marks look different.
+// Marked draws a Gauge whose marks have glyphs and pens of their own.
 func (p *Pens) Marked(pen Pen, w int, share float64, marks ...Mark) string {
 	if w <= 0 {
 		return ""
@@ -99,17 +98,17 @@ func (p *Pens) Marked(pen Pen, w int, share float64, marks ...Mark) string {
 	return b.String()
 }
 
-// Slice is a part of a Stack: its own glyph, so that it can be told apart without
-// colour, and its share of the whole.
+// Slice is a part of a Stack: its share of the whole, and a glyph of its own, which
+// distinguishes it without colour.
 type Slice struct {
 	Pen   Pen
 	Glyph string
 	Share float64
 }
 
-// Stack is a bar of exactly w cells that is made of slices, on visible ground. What
-// is more than nothing altogether shows at least a cell, and what is less than all
-// never looks full; the cells go to the slices by their shares.
+// Stack draws a bar of exactly w cells that is made of slices, on a visible ground. If the
+// shares add up to more than 0, it shows at least one cell; if they add up to less than 1,
+// it never looks full. The cells are divided among the slices by their shares.
 func (p *Pens) Stack(w int, parts ...Slice) string {
 	if w <= 0 {
 		return ""
@@ -133,8 +132,8 @@ func (p *Pens) Stack(w int, parts ...Slice) string {
 	return b.String()
 }
 
-// apportion divides cells among slices by their shares; those that came off worst in
-// rounding down get one more.
+// apportion divides cells among slices by their shares, rounded down. The slices that lose
+// most by the rounding get one cell more.
 func apportion(cells int, sum float64, parts []Slice) []int {
 	counts, left := make([]int, len(parts)), cells
 	if sum <= 0 {
@@ -158,9 +157,8 @@ func apportion(cells int, sum float64, parts []Slice) []int {
 }
 
 // Chart draws values, oldest first, as columns in exactly w times h cells: from
-// lo (empty but for a line) to hi (full). With fewer values than columns the
-// newest stands at the right edge; with more, a column is the highest of the
-// values it stands for.
+// lo (only a line) to hi (full). With fewer values than columns the newest is at the right
+// edge; with more, a column shows the highest of the values that share it.
 func Chart(pen Pen, w, h int, values []float64, lo, hi float64) []string {
 	if w <= 0 || h <= 0 {
 		return nil
@@ -194,7 +192,7 @@ func Chart(pen Pen, w, h int, values []float64, lo, hi float64) []string {
 	return lines
 }
 
-// Spark is a chart of one line.
+// Spark draws a chart that is one line high.
 func Spark(pen Pen, w int, values []float64, lo, hi float64) string {
 	if w <= 0 {
 		return ""

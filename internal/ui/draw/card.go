@@ -53,7 +53,7 @@ func (p *Pens) Card(title string, w, h int, here bool, lines []string) []string 
 	return append(out, frame.Ink("╰"+strings.Repeat("─", w-2)+"╯"))
 }
 
-// CardInner is the width of a card's text.
+// CardInner returns the width of the text in a card of w cells.
 func CardInner(w int) int {
 	if w < 8 {
 		return max(0, w-2)
@@ -69,7 +69,7 @@ func blank(w, h int) []string {
 	return out
 }
 
-// Exact makes of lines a block of exactly h lines, each w cells wide.
+// Exact cuts and pads lines to a block of exactly h lines, each w cells wide.
 func Exact(lines []string, w, h int) []string {
 	out := make([]string, max(0, h))
 	for i := range out {

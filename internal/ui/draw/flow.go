@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Line is a line of a Box. Where room is short, lines with the highest Drop go
-// first; Drop 0 stays as long as its card does.
+// Line is a line of a Box. Where room is short, the lines with the highest Drop are left
+// out first. A line with Drop 0 stays as long as its card does.
 type Line struct {
 	Text string
 	Drop int
@@ -16,16 +16,16 @@ type Line struct {
 type Box struct {
 	Title string
 	Lines []Line
-	// Drop is when the whole card goes, once none of its column's lines can:
-	// the highest first, 0 last.
+	// Drop says which whole cards are left out once no line of their column can be: the
+	// highest first, 0 last.
 	Drop int
 }
 
-// Place is where a box came to stand; H is 0 when it was dropped.
+// Place is the place of a box on the screen. H is 0 if the box was left out.
 type Place struct{ X, Y, W, H int }
 
-// ColumnWidths divides w cells into as many columns as are at least least wide, but
-// no more than most; their widths differ by one cell at most.
+// ColumnWidths divides w cells into as many columns as possible, up to most, that are at
+// least least cells wide. Their widths differ by one cell at most.
 func ColumnWidths(w, least, most int) []int {
 	n := max(1, min(most, w/max(1, least)))
 	widths := make([]int, n)
@@ -35,11 +35,10 @@ func ColumnWidths(w, least, most int) []int {
 	return widths
 }
 
-// Flow places boxes into columns of the given widths: each in turn into the
-// column that is shortest so far. Columns taller than most lines lose lines
-// and then cards until they fit. The last card of each column reaches down to
-// where the tallest column ends. It returns a place for each box, the lines
-// each box keeps, and the height of it all.
+// Flow places boxes in columns of the given widths: each box in turn goes into the column
+// that is shortest so far. Columns taller than most lines lose lines and then cards until
+// they fit. The last card of each column extends to where the tallest column ends. Flow
+// returns a place for each box, the lines that each box keeps, and the height of all.
 func Flow(widths []int, most int, boxes []Box) ([]Place, [][]string, int) {
 	f := flow{boxes: boxes, column: make([]int, len(boxes)), keep: make([][]Line, len(boxes)), tall: make([]int, len(widths))}
 	for i, b := range boxes {
@@ -70,12 +69,12 @@ func Flow(widths []int, most int, boxes []Box) ([]Place, [][]string, int) {
 type flow struct {
 	boxes  []Box
 	column []int
-	keep   [][]Line // nil when the box was dropped
+	keep   [][]Line // nil if the box was left out
 	tall   []int
 }
 
-// shrink takes one line or one card out of column c and reports whether there
-// was one.
+// shrink removes one line or one card from column c, and reports whether there was one to
+// remove.
 func (f *flow) shrink(c int) bool {
 	box, line, worst := -1, -1, 0
 	for i, lines := range f.keep {
@@ -83,7 +82,7 @@ func (f *flow) shrink(c int) bool {
 			continue
 		}
 		for j, l := range lines {
-			// Of lines equally dispensable the last goes first.
+			// Of lines with the same Drop the last one is removed first.
 			if l.Drop >= worst && l.Drop > 0 && len(lines) > 1 {
 				box, line, worst = i, j, l.Drop
 			}
@@ -138,13 +137,12 @@ func (f *flow) texts() [][]string {
 	return texts
 }
 
-// Render draws placed boxes as a block of exactly w times h cells; here is the
-// box under the cursor, or -1.
+// Render draws placed boxes as a block of exactly w times h cells. here is the index of
+// the box under the cursor, or -1.
 func (p *Pens) Render(w, h, here int, boxes []Box, places []Place, texts [][]string) []string {
 	rows := make([]strings.Builder, max(0, h))
 	ends := make([]int, len(rows))
-	// Boxes come in columns from left to right once sorted by X: a row is then
-	// written from left to right.
+	// The boxes are sorted by X, so that every row can be written from left to right.
 	for _, x := range startsOf(places) {
 		for i, at := range places {
 			if at.H == 0 || at.X != x {
@@ -178,8 +176,8 @@ func startsOf(places []Place) []int {
 	return slices.Compact(xs)
 }
 
-// Step finds the nearest place beside here in a direction: dx or dy is -1 or 1.
-// It is here where there is none.
+// Step returns the index of the nearest place in a direction from here: dx or dy is -1 or
+// 1. Where there is none it returns here.
 func Step(places []Place, here, dx, dy int) int {
 	if here < 0 || here >= len(places) {
 		return here
@@ -200,10 +198,10 @@ func Step(places []Place, here, dx, dy int) int {
 	return best
 }
 
-// overlap reports whether two stretches have a cell in common.
+// overlap reports whether two ranges have a cell in common.
 func overlap(a, aLen, b, bLen int) bool { return a < b+bLen && b < a+aLen }
 
-// At is the index of the place that holds a cell, or -1.
+// At returns the index of the place that a cell belongs to, or -1.
 func At(places []Place, x, y int) int {
 	for i, p := range places {
 		if p.H > 0 && x >= p.X && x < p.X+p.W && y >= p.Y && y < p.Y+p.H {

@@ -4,7 +4,7 @@ import (
 	"github.com/eptop/eptop/internal/ui/theme"
 )
 
-// Pen is the style of a stretch of text.
+// Pen is the style of a piece of text.
 type Pen = theme.Pen
 
 // Pens are the theme's styles as pens.
@@ -32,8 +32,8 @@ func NewPens(t theme.Theme) *Pens {
 	return p
 }
 
-// Heat is one cell of a heat map: text in w cells on a ground from cold (0) to
-// hot (1). The text is what is read without colour.
+// Heat draws one cell of a heat map: text in w cells on a ground from cold (0) to hot (1).
+// Without colour the text says the same.
 func (p *Pens) Heat(text string, w int, share float64) string {
 	i := int(clamp(share)*(heatSteps-1) + 0.5)
 	return p.heat[i].Ink(FitRight(text, w))

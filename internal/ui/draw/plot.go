@@ -9,14 +9,15 @@ import (
 // XY is a point of a Plot.
 type XY struct{ X, Y float64 }
 
-// Plot is points over two axes that both begin at 0, and a straight line through
-// them where there is one.
+// Plot has points over two axes that both begin at 0, and optionally a straight line
+// through them.
 type Plot struct {
 	Points []XY
-	// Line: Base is its height at 0, Slope how much it rises for each 1 of X.
+	// Line: there is a line. Base is its height at 0, Slope how much it rises for each 1
+	// of X.
 	Line        bool
 	Base, Slope float64
-	// MaxX and MaxY are how far the axes reach at least.
+	// MaxX and MaxY are values that the axes include in any case.
 	MaxX, MaxY float64
 	// NameX and NameY write a value of an axis, with its unit.
 	NameX, NameY func(float64) string
@@ -25,9 +26,9 @@ type Plot struct {
 // plotLeast is the smallest ground worth drawing on, in cells.
 const plotLeast = 4
 
-// Plot draws points as blobs of four dots, a cell being four dots high and two wide,
-// and the line as single dots, in exactly w times h cells. Points keep the colour of
-// bars where the line crosses them.
+// Plot draws a plot in exactly w times h cells, each of which is four dots high and two
+// wide: points as blobs of four dots, and the line as single dots. Where the line crosses
+// a point, the point keeps its colour.
 func (p *Pens) Plot(w, h int, c Plot) []string {
 	if w <= 0 || h <= 0 {
 		return nil
@@ -65,8 +66,8 @@ func (p *Pens) Plot(w, h int, c Plot) []string {
 	return append(out, p.Muted.Ink(Spaces(left+1)+between(ground.w, "0", c.NameX(maxX/2), c.NameX(maxX))))
 }
 
-// reach is where the axes end: that of X at the last point or at MaxX, that of Y at
-// a round number above all.
+// reach returns where the axes end: the X axis at the last point or at MaxX, the Y axis at
+// a round number above all points.
 func (c Plot) reach() (maxX, maxY float64) {
 	maxX, maxY = c.MaxX, c.MaxY
 	for _, at := range c.Points {
@@ -81,7 +82,7 @@ func (c Plot) reach() (maxX, maxY float64) {
 	return maxX, roundUp(maxY)
 }
 
-// roundUp is the next number that is short to write and easy to halve.
+// roundUp returns the next larger number that is short to write and easy to halve.
 func roundUp(v float64) float64 {
 	if !(v > 0) || math.IsInf(v, 0) {
 		return 1
@@ -95,8 +96,8 @@ func roundUp(v float64) float64 {
 	return 10 * unit
 }
 
-// between sets three words at the start, the middle and the end of w cells; the
-// middle one gives way where room is short.
+// between places three words at the start, the middle and the end of w cells. The middle
+// one is left out where room is short.
 func between(w int, start, middle, end string) string {
 	gap := w/2 - Width(middle)/2 - Width(start)
 	if rest := w - Width(start) - gap - Width(middle) - Width(end); gap >= 1 && rest >= 1 {
@@ -112,7 +113,7 @@ const (
 	pointDot
 )
 
-// ground is what is drawn on: braille cells, from the top down.
+// ground is the area that is drawn on: rows of braille cells, from the top down.
 type ground struct {
 	w, h int
 	bits []byte // the dots of each cell in the order of Unicode
@@ -128,7 +129,7 @@ func newGround(w, h int) *ground {
 // 2800–28FF).
 var dots = [2][4]byte{{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}}
 
-// at is the dot at shares of the two axes, false beyond an axis.
+// at returns the dot at shares of the two axes, and false beyond an axis.
 func (g *ground) at(x, y float64) (dx, dy int, ok bool) {
 	if !(x >= 0 && x <= 1 && y >= 0 && y <= 1) || len(g.bits) == 0 {
 		return 0, 0, false
@@ -136,7 +137,7 @@ func (g *ground) at(x, y float64) (dx, dy int, ok bool) {
 	return int(math.Round(x * float64(2*g.w-1))), int(math.Round((1 - y) * float64(4*g.h-1))), true
 }
 
-// blob draws four dots about a place, at the rim of the ground within it.
+// blob draws four dots around a place, moved inwards at the edge of the ground.
 func (g *ground) blob(x, y float64) {
 	if dx, dy, ok := g.at(x, y); ok {
 		dx, dy = min(dx, 2*g.w-2), max(dy, 1)
@@ -159,7 +160,8 @@ func (g *ground) dot(kind dot, dx, dy int) {
 	g.has[cell] |= kind
 }
 
-// line is one line of cells, neighbours of one colour inked together.
+// line writes one line of cells. Neighbours of the same colour share their escape
+// sequences.
 func (g *ground) line(p *Pens, y int) string {
 	var b strings.Builder
 	bits, has := g.bits[y*g.w:(y+1)*g.w], g.has[y*g.w:(y+1)*g.w]

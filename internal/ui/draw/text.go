@@ -1,8 +1,8 @@
-// Package draw puts cards, bars, sparklines and columns together as lines of
-// text: pure functions from numbers to strings, exact in their display width.
+// Package draw draws cards, bars, sparklines and columns as lines of text: pure functions
+// from numbers to strings, exact in their display width.
 //
-// Every shape can be read without colour: colour repeats what a glyph, a
-// number or a word says already.
+// Every shape can be read without colour, which only repeats what a glyph, a number or a
+// word says.
 package draw
 
 import (
@@ -26,7 +26,7 @@ func Spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
-// Width is the number of cells s takes on screen.
+// Width returns the number of cells that s takes on screen.
 func Width(s string) int {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
@@ -36,13 +36,12 @@ func Width(s string) int {
 	return len(s)
 }
 
-// Fit makes s exactly w cells wide: cut with an ellipsis, or padded on the
-// right.
+// Fit makes s exactly w cells wide: it cuts with an ellipsis, or pads on the right.
 func Fit(s string, w int) string {
 	return fit(s, w, false)
 }
 
-// FitRight is Fit with the padding on the left, for numbers.
+// FitRight is Fit that pads on the left, for numbers.
 func FitRight(s string, w int) string {
 	return fit(s, w, true)
 }
@@ -54,7 +53,7 @@ func fit(s string, w int, right bool) string {
 	have := Width(s)
 	if have > w {
 		s = ansi.Truncate(s, w, "…")
-		// A double-width character at the edge leaves one cell over.
+		// A double-width character at the edge leaves one cell empty.
 		have = Width(s)
 	}
 	if right {
@@ -63,8 +62,8 @@ func fit(s string, w int, right bool) string {
 	return s + Spaces(w-have)
 }
 
-// Spread sets left and right at the two ends of w cells; when both do not fit,
-// left gives way.
+// Spread places left and right at the two ends of w cells. When both do not fit, left is
+// cut.
 func Spread(left, right string, w int) string {
 	r := Width(right)
 	if r >= w {
@@ -84,8 +83,8 @@ func Wrap(text string, w int) []string {
 	return strings.Split(ansi.Wrap(text, w, " "), "\n")
 }
 
-// Clean makes a string from outside fit for the screen: a process may name
-// itself with control characters and escape sequences.
+// Clean makes a string from outside safe for the screen: the name of a process may contain
+// control characters and escape sequences.
 func Clean(s string) string { return cell.Clean(s) }
 
 // Cell is one column of a line made by Columns.
@@ -97,8 +96,8 @@ type Cell struct {
 	Pen   Pen
 }
 
-// Columns sets cells side by side, a blank between two, in exactly w cells.
-// Where they do not fit, the last ones are cut off.
+// Columns places cells side by side with a blank between two, in exactly w cells. Where
+// they do not fit, the last ones are cut off.
 func Columns(w int, cells ...Cell) string {
 	rest, flex := w-(len(cells)-1), 0
 	for _, c := range cells {

@@ -11,9 +11,9 @@ import (
 // chartLeast is the lowest chart worth drawing, in lines of text.
 const chartLeast = 5
 
-// chartTitle names the chart by its answer.
+// chartTitle is the title of the chart, with the cost of a connection once it is known.
 func (v *View) chartTitle(w int) string {
-	m := v.found()
+	m := v.measurement()
 	if m != nil && m.BytesPerConnection.Known {
 		slope := "slope " + units.Count(m.BytesPerConnection.Value) + " B"
 		return view.Longest(w, "Kernel memory over connections · "+slope, "Memory over connections · "+slope, "Memory · "+slope)
@@ -21,10 +21,10 @@ func (v *View) chartTitle(w int) string {
 	return view.Longest(w, "Kernel memory over connections", "Memory over connections")
 }
 
-// chartLines plot kernel memory over connections: readings as dots, and dotted the
-// line whose slope is the answer.
+// chartLines plot kernel memory over connections: readings as blobs, and as dots the line
+// whose slope is the cost of a connection.
 func (v *View) chartLines(w, h int) []draw.Line {
-	l, m := v.run.now, v.found()
+	l, m := v.run.now, v.measurement()
 	if l == nil || m == nil || h < chartLeast {
 		return nil
 	}
@@ -33,7 +33,8 @@ func (v *View) chartLines(w, h int) []draw.Line {
 		NameX: func(x float64) string { return units.Count(int64(x + 0.5)) },
 		NameY: func(y float64) string { return units.Bytes(int64(y + 0.5)) },
 	}
-	// The expected height from the start: so the dots climb, and not the axis.
+	// The axis has the expected height from the start, so that the dots climb instead of
+	// the axis growing.
 	c.MaxY = c.MaxX * float64(m.ExpectedBytes.Value)
 	slope, ok := m.BytesPerConnection.Get()
 	var bases []float64
@@ -43,9 +44,9 @@ func (v *View) chartLines(w, h int) []draw.Line {
 		bases = append(bases, y-float64(slope)*x)
 	}
 	if ok && len(bases) > 0 {
-		// The middle of them: another program's sockets lift some points.
+		// The median, because other programs' sockets lift some points.
 		slices.Sort(bases)
 		c.Line, c.Slope, c.Base = true, float64(slope), bases[len(bases)/2]
 	}
-	return view.AsLines(v.pens.Plot(w, h, c))
+	return view.MakeLines(v.pens.Plot(w, h, c))
 }

@@ -13,20 +13,19 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// found is what the load has shown so far, or nothing.
-func (v *View) found() *model.Measurement {
+// measurement returns what was measured of the load so far, or nil.
+func (v *View) measurement() *model.Measurement {
 	if v.run.now == nil || v.run.starting {
 		return nil
 	}
 	return v.run.now.Found
 }
 
-// costLines: what a connection costs, beside what was expected and what folklore
-// says.
+// costLines write what a connection costs, with what was expected and what folklore says.
 func (v *View) costLines(w int) []draw.Line {
-	p, m, l, origin := v.pens, v.found(), v.run.now, v.preflight().Origin
+	p, m, l, origin := v.pens, v.measurement(), v.run.now, v.preflight().Origin
 	if m == nil {
-		return view.Wrapped(p.Muted, w, 0, "The answer comes with the first connections.")
+		return view.WrapLines(p.Muted, w, 0, "The cost is measured when the first connections are open.")
 	}
 	c := costTable{pens: p, w: w, nameW: 12}
 	if w >= 40 {
@@ -35,7 +34,7 @@ func (v *View) costLines(w int) []draw.Line {
 	if each, ok := m.BytesPerConnection.Get(); ok {
 		c.row(p.Strong, "a connection", units.Count(each), plusMinus(m.CI95Bytes), "measured", 0)
 	} else {
-		c.say(p.Muted, v.noAnswerYet(m, l), 0)
+		c.say(p.Muted, v.explainNoAnswer(m, l), 0)
 	}
 	if n, ok := m.ExpectedBytes.Get(); ok {
 		c.row(p.Muted, "  expected", units.Count(n), "", expectedWords(m, origin), 4, string(origin), shortOrigin(origin))
@@ -43,7 +42,7 @@ func (v *View) costLines(w int) []draw.Line {
 	if n, ok := m.BytesPerEnd.Get(); ok {
 		c.row(p.Strong, "one end", units.Count(n), plusMinus(m.EndCI95Bytes), "the client's", 2, "client's")
 	}
-	folklore := []string{"of an end, once", "an end"}
+	folklore := []string{"for one end", "one end"}
 	if n, ok := m.BytesPerEnd.Get(); ok && m.FolkloreBytes > 0 {
 		share := "at " + units.Count((n*100+m.FolkloreBytes/2)/m.FolkloreBytes) + " %"
 		folklore = []string{"we are " + share, share}
@@ -59,13 +58,13 @@ func (v *View) costLines(w int) []draw.Line {
 			c.row(p.Muted, "  manual", units.Count(cost.ManualBytes), "", "epoll(7)", 5)
 		}
 	} else if n, ok := m.ExpectedWatch.Get(); ok {
-		c.row(p.Muted, "a watch", units.Count(n), "", "expected, not told apart", 3, "expected")
+		c.row(p.Muted, "a watch", units.Count(n), "", "expected, not measured", 3, "expected")
 	}
 	if n, ok := m.UnexplainedBytes.Get(); ok && m.BytesPerConnection.Known {
-		c.row(p.Text, "unexplained", units.Count(n), "", "beside it", 3)
+		c.row(p.Text, "unexplained", units.Count(n), "", "not included", 3)
 	}
 	if n, ok := m.MemcgBytes.Get(); ok && n > 0 && v.roomy() {
-		c.row(p.Text, "cgroup's notes", units.Count(n), "", "beside, estimated", 6, "estimated")
+		c.row(p.Text, "cgroup records", units.Count(n), "", "not included, estimated", 6, "estimated")
 	}
 	if n, ok := m.CgroupBytes.Get(); ok && v.roomy() {
 		c.row(p.Text, "cgroup says", units.Count(n), plusMinus(m.CgroupCI95Bytes), "cross-check", 7)
@@ -84,8 +83,8 @@ func shortOrigin(o model.Origin) string {
 	return string(o)
 }
 
-// noAnswerYet says what is missing.
-func (v *View) noAnswerYet(m *model.Measurement, l *model.Load) string {
+// explainNoAnswer says why there is no measured cost yet.
+func (v *View) explainNoAnswer(m *model.Measurement, l *model.Load) string {
 	switch {
 	case l.Problem != "":
 		return "Not measured: " + draw.Clean(l.Problem)
@@ -93,12 +92,12 @@ func (v *View) noAnswerYet(m *model.Measurement, l *model.Load) string {
 		return "settling: " + units.Many(int64(m.Readings), "reading") + " so far"
 	}
 	if m.Doubt != "" {
-		return "Not told: " + draw.Clean(m.Doubt) + "."
+		return "Not known: " + draw.Clean(m.Doubt) + "."
 	}
-	return "Too few connections to tell what one costs."
+	return "Too few connections to say what one costs."
 }
 
-// costTable is lines of a name, a number of bytes, its interval and a word.
+// costTable collects lines of a name, a number of bytes, its interval and a word.
 type costTable struct {
 	pens  *draw.Pens
 	w     int
@@ -106,7 +105,7 @@ type costTable struct {
 	lines []draw.Line
 }
 
-// row adds a line; of the words the first that fits stands at its end.
+// row adds a line. It ends with the first of the words that fits.
 func (c *costTable) row(pen draw.Pen, name, number, interval, word string, drop int, shorter ...string) {
 	const numberW, intervalW = 8, 7
 	text := pen.Ink(draw.Fit(name, c.nameW) + draw.FitRight(number+" B", numberW))
@@ -122,7 +121,7 @@ func (c *costTable) row(pen draw.Pen, name, number, interval, word string, drop 
 }
 
 func (c *costTable) say(pen draw.Pen, text string, drop int) {
-	c.lines = append(c.lines, view.Wrapped(pen, c.w, drop, text)...)
+	c.lines = append(c.lines, view.WrapLines(pen, c.w, drop, text)...)
 }
 
 func plusMinus(ci maybe.Of[int64]) string {
@@ -133,8 +132,8 @@ func plusMinus(ci maybe.Of[int64]) string {
 	return "± " + units.Count(n)
 }
 
-// expectedWords: how far the measured cost is from the expected one, and how well
-// that is known.
+// expectedWords say how far the measured cost is from the expected one, and where the
+// expected one comes from.
 func expectedWords(m *model.Measurement, origin model.Origin) string {
 	have, ok := m.BytesPerConnection.Get()
 	if !ok || m.ExpectedBytes.Value == 0 {
@@ -147,10 +146,10 @@ func expectedWords(m *model.Measurement, origin model.Origin) string {
 	return fmt.Sprintf("%s, off %+.1f %%", origin, 100*off)
 }
 
-// partLines: the caches that a connection is made of, in at most h lines; those that
-// find no room are added up, so that what is listed comes to the total.
+// partLines list the caches that a connection is made of, in at most h lines. Those that
+// do not fit are added up in one line, so that the lines come to the total.
 func (v *View) partLines(w, h int) []draw.Line {
-	m := v.found()
+	m := v.measurement()
 	if m == nil || h < 3 {
 		return nil
 	}
@@ -172,7 +171,7 @@ func (v *View) partLines(w, h int) []draw.Line {
 		if m.BytesPerConnection.Known || v.run.now.Problem != "" || !v.roomy() {
 			return nil
 		}
-		return view.Wrapped(v.pens.Muted, w, 0, "Its slab caches, each with its objects, come with the answer.")
+		return view.WrapLines(v.pens.Muted, w, 0, "The slab caches and their objects are listed once the cost is known.")
 	}
 	p := v.pens
 	t := partTable{p, w, max(6, w-23)}
@@ -188,7 +187,7 @@ func (v *View) partLines(w, h int) []draw.Line {
 	return lines
 }
 
-// partTable is lines of a cache, its objects, the bytes of each and of all.
+// partTable writes lines of a cache, its objects, the bytes of each and of all.
 type partTable struct {
 	pens  *draw.Pens
 	w     int
@@ -200,9 +199,9 @@ func (t partTable) line(name, objects, each, bytes string, pen draw.Pen) string 
 	return draw.Fit(pen.Ink(draw.Fit(name, t.nameW))+muted+pen.Ink(draw.FitRight(bytes, 8)), t.w)
 }
 
-// stageLines: what each of the four system calls allocates.
+// stageLines list what each of the four system calls allocates.
 func (v *View) stageLines(w int) []draw.Line {
-	p, m := v.pens, v.found()
+	p, m := v.pens, v.measurement()
 	if m == nil || len(m.Stages) == 0 {
 		return nil
 	}

@@ -20,12 +20,12 @@ import (
 // fieldNames are the fields of the form, in their order.
 var fieldNames = [...]string{"connections", "family", "watch", "rate", "active", "unread"}
 
-// typed reports whether a field takes a number.
-func (i loadItem) typed() bool {
-	return slices.Contains([]loadItem{itemConnections, itemRate, itemActive, itemUnread}, i)
+// takesNumber reports whether a field takes a number.
+func (i item) takesNumber() bool {
+	return slices.Contains([]item{itemConnections, itemRate, itemActive, itemUnread}, i)
 }
 
-// The values that ← and → go through; what lies between them is typed.
+// The values that ← and → go through. Values between them can be typed.
 var (
 	connectionSteps = ladder(1_000, 10_000_000)
 	rateSteps       = append([]float64{0}, ladder(100, 100_000)...)
@@ -33,7 +33,7 @@ var (
 	unreadSteps     = append([]float64{0, 1}, ladder(100, 1_000_000)...)
 )
 
-// ladder is 1, 2, 5 times each power of ten from lo to hi.
+// ladder returns 1, 2 and 5 times each power of ten from lo to hi.
 func ladder(lo, hi float64) []float64 {
 	var out []float64
 	for unit := lo; unit <= hi; unit *= 10 {
@@ -42,8 +42,8 @@ func ladder(lo, hi float64) []float64 {
 	return out[:len(out)-2]
 }
 
-// next is the value beside one on a ladder, that one at its ends.
-func next(steps []float64, now float64, by int) float64 {
+// nextStep returns the value above or below now on a ladder, or now at its ends.
+func nextStep(steps []float64, now float64, by int) float64 {
 	if by > 0 {
 		for _, s := range steps {
 			if s > now {
@@ -60,40 +60,40 @@ func next(steps []float64, now float64, by int) float64 {
 	return now
 }
 
-// beside is the choice before or after one, round and round.
-func beside[T comparable](all []T, now T, by int) T {
+// cycle returns the choice before or after now; the first follows the last.
+func cycle[T comparable](all []T, now T, by int) T {
 	i := slices.Index(all, now)
 	return all[(i+by+len(all))%len(all)]
 }
 
-// turn changes the value of the field under the cursor.
-func (v *View) turn(by int) tea.Cmd {
+// changeValue changes the value of the field under the cursor.
+func (v *View) changeValue(by int) tea.Cmd {
 	if v.here >= itemButton {
 		return nil
 	}
 	p := &v.plan
 	if v.here == itemConnections {
-		return v.want(int64(next(connectionSteps, float64(v.connections()), by)))
+		return v.setConnections(int64(nextStep(connectionSteps, float64(v.connections()), by)))
 	}
 	if v.run.busy() {
 		return view.Send(view.StatusMsg{Text: "only the number can be changed while connections are open; d drains", Bad: true})
 	}
 	switch v.here {
 	case itemFamily:
-		p.Family = beside(model.LoadFamilies(), p.Family, by)
+		p.Family = cycle(model.LoadFamilies(), p.Family, by)
 	case itemWatch:
-		p.Watch = beside(model.LoadWatches(), p.Watch, by)
+		p.Watch = cycle(model.LoadWatches(), p.Watch, by)
 	case itemRate:
-		p.Rate = int64(next(rateSteps, float64(p.Rate), by))
+		p.Rate = int64(nextStep(rateSteps, float64(p.Rate), by))
 	case itemActive:
-		p.ActivePercent = next(activeSteps, p.ActivePercent, by)
+		p.ActivePercent = nextStep(activeSteps, p.ActivePercent, by)
 	case itemUnread:
-		p.UnreadBytes = int64(next(unreadSteps, float64(p.UnreadBytes), by))
+		p.UnreadBytes = int64(nextStep(unreadSteps, float64(p.UnreadBytes), by))
 	}
 	return nil
 }
 
-// connections is how many are wanted.
+// connections returns how many connections the form asks for, or the load that is open.
 func (v *View) connections() int64 {
 	if v.run.busy() {
 		return v.run.target
@@ -101,18 +101,18 @@ func (v *View) connections() int64 {
 	return v.plan.Connections
 }
 
-// add takes by more connections, or fewer: from an odd number to the next whole one
-// of fewConnections first.
+// add asks for by more connections; by may be negative. From fewer than fewConnections
+// it goes to by itself, so that the numbers stay round.
 func (v *View) add(by int64) tea.Cmd {
 	n := v.connections() + by
 	if by > 0 && v.connections() < fewConnections {
 		n = by
 	}
-	return v.want(n)
+	return v.setConnections(n)
 }
 
-// want makes n the number of connections: of the form, or of the load that is open.
-func (v *View) want(n int64) tea.Cmd {
+// setConnections sets the number of connections of the form, or of the load that is open.
+func (v *View) setConnections(n int64) tea.Cmd {
 	n = max(n, 0)
 	plan := v.plan
 	plan.Connections = max(n, 1)
@@ -134,7 +134,7 @@ func (v *View) start() tea.Cmd {
 	case err != nil:
 		return view.Send(view.StatusMsg{Text: err.Error(), Bad: true})
 	}
-	v.question = view.NewQuestion("Open "+units.Many(v.plan.Connections, "connection")+"?", v.announce(), view.Send(startLoadMsg{v.plan}))
+	v.question = view.NewQuestion("Open "+units.Many(v.plan.Connections, "connection")+"?", v.describePlan(), view.Send(startMsg{v.plan}))
 	return nil
 }
 
@@ -146,26 +146,27 @@ func (v *View) drain() tea.Cmd {
 	return v.run.set(0)
 }
 
-// typeKey handles a key of the number that is being typed.
-func (v *View) typeKey(msg tea.KeyPressMsg) tea.Cmd {
+// handleTypedKey handles a key of the number that is being typed.
+func (v *View) handleTypedKey(msg tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case key.Matches(msg, v.keys.Back):
 		v.typing = false
 	case key.Matches(msg, v.keys.Enter):
-		return v.take()
+		return v.acceptNumber()
 	default:
 		v.line.Update(msg)
 	}
 	return nil
 }
 
-// newNumberLine is a line that takes what a number is written with.
+// newNumberLine returns an input line for the characters that numbers are written with.
 func newNumberLine() input.Line {
 	return input.New(12, func(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune("kKmM. ", r) })
 }
 
-// take puts the typed number into its field. A bad one stays, to be corrected.
-func (v *View) take() tea.Cmd {
+// acceptNumber puts the typed number into its field. A number that is refused stays, so
+// that it can be corrected.
+func (v *View) acceptNumber() tea.Cmd {
 	if strings.TrimSpace(v.line.Value()) == "" {
 		v.typing = false
 		return nil
@@ -182,7 +183,7 @@ func (v *View) take() tea.Cmd {
 		if int64(n) < least {
 			return view.Send(view.StatusMsg{Text: "at least one connection", Bad: true})
 		}
-		cmd := v.want(int64(n))
+		cmd := v.setConnections(int64(n))
 		plan := v.plan
 		plan.Connections = max(1, int64(n))
 		v.typing = plan.Check() != nil
@@ -224,26 +225,26 @@ func parseNumber(text string) (float64, error) {
 func (v *View) formLines(w int) []draw.Line {
 	var lines []draw.Line
 	for i := itemConnections; i < itemButton; i++ {
-		lines = append(lines, v.stop(i, v.fieldLine(i, w)))
+		lines = append(lines, v.addStop(i, v.fieldLine(i, w)))
 	}
 	if err := v.plan.Check(); err != nil {
-		lines = append(lines, view.Wrapped(v.pens.Warn, w, 0, "✗ "+err.Error())...)
+		lines = append(lines, view.WrapLines(v.pens.Warn, w, 0, "✗ "+err.Error())...)
 	}
-	return append(lines, v.stop(itemButton, v.buttonLine(w, "Start", v.keys.Start, "asks first, says what it opens", "asks first")))
+	return append(lines, v.addStop(itemButton, v.buttonLine(w, "Start", v.keys.Start, "asks first, says what it opens", "asks first")))
 }
 
-// stop makes a line a stop of the cursor.
-func (v *View) stop(item loadItem, text string) draw.Line {
+// addStop returns a line that the cursor can stop at.
+func (v *View) addStop(item item, text string) draw.Line {
 	v.rows[text] = item
 	v.items = append(v.items, item)
 	return draw.Line{Text: text}
 }
 
-// fieldLine is the name of a field, its value, and what that means.
-func (v *View) fieldLine(item loadItem, w int) string {
+// fieldLine writes the name of a field, its value, and what that means.
+func (v *View) fieldLine(item item, w int) string {
 	p := v.pens
 	const nameW = 12
-	value, notes := v.field(item)
+	value, notes := v.describeField(item)
 	here := item == v.here
 	head, pen := "  ", p.Text
 	if here {
@@ -265,7 +266,7 @@ func (v *View) fieldLine(item loadItem, w int) string {
 	return draw.Fit(line, w)
 }
 
-// buttonLine is a button: its word, its key, and what it does.
+// buttonLine writes a button: its word, its key, and what it does.
 func (v *View) buttonLine(w int, word string, k key.Binding, notes ...string) string {
 	p := v.pens
 	head, pen := "  ", p.Title
@@ -276,8 +277,8 @@ func (v *View) buttonLine(w int, word string, k key.Binding, notes ...string) st
 	return draw.Fit(text+p.Muted.Ink(" "+view.Longest(w-draw.Width(word)-10, append(notes, "")...)), w)
 }
 
-// field is the value of a field, and words about it, the longest first.
-func (v *View) field(item loadItem) (value string, notes []string) {
+// describeField returns the value of a field, and notes on it, the longest first.
+func (v *View) describeField(item item) (value string, notes []string) {
 	plan := v.plan
 	switch item {
 	case itemConnections:
@@ -313,7 +314,7 @@ func rateWords(rate int64) string {
 
 func activeWords(percent float64) string { return strconv.FormatFloat(percent, 'f', -1, 64) + " %" }
 
-// planWords is the plan in one line, the number left out.
+// planWords describe the plan in one line, without the number of connections.
 func planWords(plan model.LoadPlan) string {
 	words := []string{string(plan.Family), string(plan.Watch)}
 	if plan.Rate > 0 {

@@ -7,15 +7,16 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// loadCard is a card of the Load view before it has a place.
-type loadCard struct {
-	item  loadItem
+// card is a card of the view before it is placed.
+type card struct {
+	item  item
 	title string
-	// lines writes it for an inner width.
+	// lines writes its text for the width inside the card.
 	lines func(w int) []draw.Line
-	// fill writes it for a height too: it takes what the others of its column leave.
+	// fill, used instead of lines, also gets a height: the card takes the lines that the
+	// other cards of its column leave.
 	fill func(w, h int) []draw.Line
-	// least is the height it gets even where the others must lose lines for it.
+	// least is the height that it gets even if other cards lose lines for it.
 	least int
 	drop  int
 }
@@ -25,7 +26,7 @@ func (v *View) layout() {
 	if v.snap == nil || v.run.loader == nil || v.w <= 0 || v.h <= 0 {
 		return
 	}
-	v.items, v.rows = v.items[:0], map[string]loadItem{}
+	v.items, v.rows = v.items[:0], map[string]item{}
 	v.boxes, v.cards, v.places, v.texts = v.boxes[:0], v.cards[:0], v.places[:0], v.texts[:0]
 	v.arrange()
 	for i, c := range v.cards {
@@ -38,35 +39,35 @@ func (v *View) layout() {
 	}
 }
 
-// roomy: the screen is high enough for everything that is good to know.
+// roomy reports whether the screen is high enough for details.
 func (v *View) roomy() bool { return v.h >= 30 }
 
-// arrange says which card goes where.
+// arrange decides which card goes where.
 func (v *View) arrange() {
 	w, h := v.w, v.h
 	form := v.formCard()
-	walls := loadCard{item: itemWalls, title: "How far this machine goes", drop: 2, lines: v.limitLines}
+	walls := card{item: itemWalls, title: "What this machine can hold", drop: 2, lines: v.limitLines}
 	if v.run.busy() {
-		walls.title = "Which wall comes next"
+		walls.title = "Which limit comes next"
 	}
-	if v.found() == nil && !v.run.busy() {
-		takes := loadCard{item: itemTakes, title: "What it will take", lines: v.takesLines, drop: 1}
+	if v.measurement() == nil && !v.run.busy() {
+		takes := card{item: itemForecast, title: "What it will take", lines: v.forecastLines, drop: 1}
 		if w < 72 {
 			v.column(0, 0, w, h, form, walls, takes)
 			return
 		}
-		h = min(h, max(v.natural(w/2, form, takes), v.natural(w-w/2, walls)))
+		h = min(h, max(v.naturalHeight(w/2, form, takes), v.naturalHeight(w-w/2, walls)))
 		v.column(0, 0, w/2, h, form, takes)
 		v.column(w/2, 0, w-w/2, h, walls)
 		return
 	}
-	cost := loadCard{item: itemCost, title: "What a connection costs · measured", drop: 1, lines: v.costLines}
-	if m := v.found(); m == nil || !m.BytesPerConnection.Known {
+	cost := card{item: itemCost, title: "What a connection costs · measured", drop: 1, lines: v.costLines}
+	if m := v.measurement(); m == nil || !m.BytesPerConnection.Known {
 		cost.title = "What a connection costs here"
 	}
-	parts := loadCard{item: itemParts, title: "What it is made of", drop: 3, fill: v.partLines}
-	chart := loadCard{item: itemChart, drop: 3, fill: v.chartLines}
-	stages := loadCard{item: itemStages, title: "Which call allocates it", drop: 4, lines: v.stageLines}
+	parts := card{item: itemParts, title: "What it is made of", drop: 3, fill: v.partLines}
+	chart := card{item: itemChart, drop: 3, fill: v.chartLines}
+	stages := card{item: itemStages, title: "Which call allocates it", drop: 4, lines: v.stageLines}
 	third := w / 3
 	switch {
 	case w < 72:
@@ -94,9 +95,9 @@ func (v *View) arrange() {
 	}
 }
 
-// formCard is the form, or how far the load is.
-func (v *View) formCard() loadCard {
-	c := loadCard{item: itemForm, title: "Open idle connections", lines: func(w int) []draw.Line {
+// formCard is the card with the form, or with the progress of the load that is open.
+func (v *View) formCard() card {
+	c := card{item: itemForm, title: "Open idle connections", lines: func(w int) []draw.Line {
 		return append(v.drainedLines(w), v.formLines(w)...)
 	}}
 	if v.run.busy() {
@@ -105,7 +106,7 @@ func (v *View) formCard() loadCard {
 	return c
 }
 
-// phase is what the load is about, in a word.
+// phase says in a word what the load is doing.
 func (v *View) phase() string {
 	switch l := v.run.now; {
 	case l == nil || v.run.starting || l.Phase == model.LoadDrained:
@@ -117,8 +118,8 @@ func (v *View) phase() string {
 	}
 }
 
-// natural is how high a column would like to be.
-func (v *View) natural(w int, cards ...loadCard) int {
+// naturalHeight returns how high a column is when no line is dropped.
+func (v *View) naturalHeight(w int, cards ...card) int {
 	items := len(v.items)
 	high := 0
 	for _, c := range cards {
@@ -130,9 +131,9 @@ func (v *View) natural(w int, cards ...loadCard) int {
 	return high
 }
 
-// column places cards one below the other in a column of w times h cells, the last
-// one down to its end.
-func (v *View) column(x, y, w, h int, cards ...loadCard) {
+// column places cards one below the other in a column of w times h cells. The last one
+// extends to the lower end of the column.
+func (v *View) column(x, y, w, h int, cards ...card) {
 	inner := draw.CardInner(w)
 	boxes := make([]draw.Box, len(cards))
 	high, filler := 0, -1

@@ -16,35 +16,35 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// View drives the load generator: a form for what to open and how far this machine
-// lets it go; while connections are open how far it is, and what they turn out to
-// cost.
+// View controls the load generator. At rest it shows a form for what to open, and how many
+// connections this machine can hold; while connections are open, its progress and what
+// a connection costs.
 type View struct {
-	keys loadKeys
+	keys keyMap
 	pens *draw.Pens
 	w, h int
 
 	snap *model.Snapshot
-	// planned is the latest snapshot that knows the limits of a load.
-	planned *model.Snapshot
+	// limits is the latest snapshot that has the limits of a load.
+	limits *model.Snapshot
 
 	plan model.LoadPlan
-	run  loadRun
-	// here is what the cursor is on.
-	here loadItem
-	// typing: the field under the cursor is being typed into.
+	run  run
+	// here is the item under the cursor.
+	here item
+	// typing: a number is being typed into the field under the cursor.
 	typing bool
-	line   input.Line // the number in it
-	// question is to be asked.
+	line   input.Line // the number that is typed
+	// question waits for TakeQuestion; it is nil most of the time.
 	question *view.Question
 
-	// What layout made of it all.
-	items  []loadItem // the stops of the cursor, from the top down
+	// layout computes the fields below.
+	items  []item // the stops of the cursor, from the top down
 	boxes  []draw.Box
-	cards  []loadItem // whose box it is
+	cards  []item // the item of each box
 	places []draw.Place
 	texts  [][]string
-	rows   map[string]loadItem // the lines that are stops of the cursor
+	rows   map[string]item // the lines that are stops of the cursor
 }
 
 var (
@@ -57,20 +57,20 @@ var (
 	_ view.TextInput        = (*View)(nil)
 )
 
-// loadItem is something the cursor can be on.
-type loadItem int
+// item is something that the cursor can be on: a field, the button or a card.
+type item int
 
 const (
-	itemConnections loadItem = iota
+	itemConnections item = iota
 	itemFamily
 	itemWatch
 	itemRate
 	itemActive
 	itemUnread
 	itemButton
-	// Cards. That of the form has the items above in it.
+	// Cards follow. The items above are in the card of the form.
 	itemForm
-	itemTakes
+	itemForecast
 	itemWalls
 	itemCost
 	itemStages
@@ -78,8 +78,8 @@ const (
 	itemChart
 )
 
-// loadKeys are the keys of the Load view.
-type loadKeys struct {
+// keyMap is the keys of the view.
+type keyMap struct {
 	view.KeyMap
 
 	Start, Drain, Type                 key.Binding
@@ -92,12 +92,12 @@ const (
 	manyConnections = 10_000
 )
 
-func newLoadKeys(keys view.KeyMap) loadKeys {
+func newKeyMap(keys view.KeyMap) keyMap {
 	bind := func(b key.Binding, help, desc string, more ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(append(b.Keys(), more...)...), key.WithHelp(help, desc))
 	}
 	none := key.NewBinding()
-	return loadKeys{
+	return keyMap{
 		KeyMap: keys,
 		Start:  bind(none, "s", "start (asks first)", "s"),
 		Drain:  bind(none, "d", "drain: close all", "d"),
@@ -116,7 +116,7 @@ func newLoadKeys(keys view.KeyMap) loadKeys {
 
 // New returns the Load view before its first snapshot.
 func New(keys view.KeyMap) view.View {
-	return &View{keys: newLoadKeys(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
+	return &View{keys: newKeyMap(keys), pens: draw.NewPens(theme.New(true)), plan: model.DefaultLoadPlan()}
 }
 
 func (v *View) Title() string { return "Load" }
@@ -133,10 +133,10 @@ func (v *View) SetSize(w, h int) {
 
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
-	if v.planned == nil || s.Preflight(v.plan).PerPair > 0 {
-		v.planned = s
+	if v.limits == nil || s.Preflight(v.plan).PerPair > 0 {
+		v.limits = s
 	}
-	v.run.see(s.Load)
+	v.run.update(s.Load)
 	v.layout()
 }
 
@@ -162,7 +162,7 @@ func (v *View) OpenConnections() int64 {
 	return 1
 }
 
-// Pending starts what was asked for on the command line.
+// Pending starts the load that was asked for on the command line.
 func (v *View) Pending() tea.Cmd {
 	if !v.run.queued {
 		return nil
@@ -173,7 +173,7 @@ func (v *View) Pending() tea.Cmd {
 	return cmd
 }
 
-// Poll reads how far the load is, while it changes.
+// Poll returns a command that reads the progress of the load, while it changes.
 func (v *View) Poll() tea.Cmd { return v.run.poll() }
 
 // TakeQuestion hands over what is to be asked.
@@ -199,9 +199,9 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
 		if v.typing {
-			cmd = v.typeKey(msg)
+			cmd = v.handleTypedKey(msg)
 		} else {
-			cmd = v.pressed(msg)
+			cmd = v.handleKey(msg)
 		}
 	case tea.PasteMsg:
 		if v.typing {
@@ -209,13 +209,13 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 		}
 	case tea.MouseClickMsg:
 		if msg.Button == tea.MouseLeft {
-			cmd = v.clicked(msg.X, msg.Y)
+			cmd = v.handleClick(msg.X, msg.Y)
 		}
-	case loadReadMsg:
-		cmd = v.run.read(msg)
-	case loadSetMsg:
-		cmd = v.run.isSet(msg)
-	case startLoadMsg:
+	case answerMsg:
+		cmd = v.run.takeAnswer(msg)
+	case setMsg:
+		cmd = v.run.finishSet(msg)
+	case startMsg:
 		cmd = v.run.start(msg.plan)
 	default:
 		return nil
@@ -224,22 +224,22 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-// pressed handles a key while nothing is typed.
-func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
+// handleKey handles a key while no number is typed.
+func (v *View) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 	k := v.keys
 	switch {
 	case key.Matches(msg, k.FieldUp):
-		v.step(-1)
+		v.moveCursor(-1)
 	case key.Matches(msg, k.FieldDown):
-		v.step(1)
+		v.moveCursor(1)
 	case key.Matches(msg, k.Before):
-		return v.turn(-1)
+		return v.changeValue(-1)
 	case key.Matches(msg, k.Behind):
-		return v.turn(1)
+		return v.changeValue(1)
 	case key.Matches(msg, k.Top):
-		v.step(-len(v.items))
+		v.moveCursor(-len(v.items))
 	case key.Matches(msg, k.Bottom):
-		v.step(len(v.items))
+		v.moveCursor(len(v.items))
 	case key.Matches(msg, k.More):
 		return v.add(fewConnections)
 	case key.Matches(msg, k.Less):
@@ -253,14 +253,14 @@ func (v *View) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Drain):
 		return v.drain()
 	case key.Matches(msg, k.Type):
-		return v.enter()
+		return v.activate()
 	}
 	return nil
 }
 
-// step moves the cursor, if there is something to move it to: before the first look
+// moveCursor moves the cursor, if there is something to move it to: before the first look
 // there is not.
-func (v *View) step(by int) {
+func (v *View) moveCursor(by int) {
 	if len(v.items) == 0 {
 		return
 	}
@@ -273,23 +273,24 @@ func (v *View) step(by int) {
 	v.here = v.items[min(max(0, at+by), len(v.items)-1)]
 }
 
-// enter is Enter on what the cursor is on.
-func (v *View) enter() tea.Cmd {
+// activate does what Enter does to the item under the cursor.
+func (v *View) activate() tea.Cmd {
 	switch {
 	case v.here == itemButton && v.run.busy():
 		return v.drain()
 	case v.here == itemButton:
 		return v.start()
-	case v.here.typed():
+	case v.here.takesNumber():
 		v.typing, v.line = true, newNumberLine()
 	case v.here < itemButton:
-		return v.turn(1)
+		return v.changeValue(1)
 	}
 	return nil
 }
 
-// clicked puts the cursor on what was clicked; a second click is Enter.
-func (v *View) clicked(x, y int) tea.Cmd {
+// handleClick puts the cursor on the item that was clicked. A second click does what Enter
+// does.
+func (v *View) handleClick(x, y int) tea.Cmd {
 	i := draw.At(v.places, x, y)
 	if i < 0 || v.typing {
 		return nil
@@ -305,7 +306,7 @@ func (v *View) clicked(x, y int) tea.Cmd {
 	}
 	if item == v.here || item == itemButton {
 		v.here = item
-		return v.enter()
+		return v.activate()
 	}
 	v.here = item
 	return nil
@@ -314,7 +315,7 @@ func (v *View) clicked(x, y int) tea.Cmd {
 func (v *View) View() string {
 	if v.run.loader == nil {
 		lines := []string{""}
-		for _, l := range draw.Wrap("No load can be opened from here: eptop looks at a captured tree, and not at the machine it runs on.", max(1, v.w-4)) {
+		for _, l := range draw.Wrap("No load can be opened from here: eptop shows a captured tree, not the machine that it runs on.", max(1, v.w-4)) {
 			lines = append(lines, "  "+v.pens.Warn.Ink(l))
 		}
 		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
@@ -328,7 +329,7 @@ func (v *View) View() string {
 	return strings.Join(v.pens.Render(v.w, v.h, here, v.boxes, v.places, v.texts), "\n")
 }
 
-// Status is the state of the load, for the end of the status line.
+// Status returns the state of the load in a few words.
 func (v *View) Status() string {
 	l := v.run.now
 	switch {
@@ -354,4 +355,4 @@ func (v *View) Keys() []key.Binding {
 	return []key.Binding{act, enter, k.More, k.Less, k.ManyMore, k.ManyLess, k.FieldUp, k.FieldDown, k.Before, k.Behind}
 }
 
-func (v *View) Explain() (title, text string) { return explainLoad(v.here, v.preflight(), v.found()) }
+func (v *View) Explain() (title, text string) { return explain(v.here, v.preflight(), v.measurement()) }

@@ -38,12 +38,12 @@ func shown(l func() *model.Load, w, h int) *View {
 	v.SetLoader(&viewtest.Loader{}, 0)
 	v.SetSize(w, h)
 	if l == nil {
-		v.SetSnapshot(viewtest.WithLoad(nil))
+		v.SetSnapshot(viewtest.RichWithLoad(nil))
 		return v
 	}
 	now := l()
 	v.run.target = now.Wanted
-	v.SetSnapshot(viewtest.WithLoad(now))
+	v.SetSnapshot(viewtest.RichWithLoad(now))
 	return v
 }
 
@@ -62,7 +62,7 @@ func TestLoadSizes(t *testing.T) {
 		}
 		v.SetSize(200, 60)
 		for _, k := range []string{"up", "down", "left", "right", "g", "G", "enter", "5", "x", "backspace", "esc", "+", "-", "<", ">", "s", "d", "down", "down", "down", "enter", "up"} {
-			v.Update(viewtest.Stroke(k))
+			v.Update(viewtest.Press(k))
 			viewtest.Exactly(t, v.View(), 200, 60)
 			if title, text := v.Explain(); title == "" || text == "" {
 				t.Fatalf("load %d explains nothing after %q", i, k)
@@ -129,7 +129,7 @@ func finish(v view.View, cmd tea.Cmd) {
 
 // TestLoadWallsByUnit: the explanation of the limits writes bytes as bytes.
 func TestLoadWallsByUnit(t *testing.T) {
-	text := loadWalls(model.Preflight{Walls: []model.Wall{
+	text := describeWalls(model.Preflight{Walls: []model.Wall{
 		{Name: model.WallMemory, Unit: model.UnitBytes, Used: 2_515_316_736, Limit: 22_748_859_188, Scope: "host"},
 		{Name: model.WallFileMax, Unit: model.UnitFiles, Used: 1200, Limit: 400_000, Scope: "host"},
 	}})

@@ -10,16 +10,16 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// preflight is how far this machine lets the form's load go.
+// preflight returns what the load of the form would take, and the limits of this machine.
 func (v *View) preflight() model.Preflight {
-	if v.planned == nil {
+	if v.limits == nil {
 		return model.Preflight{}
 	}
-	return v.planned.Preflight(v.plan)
+	return v.limits.Preflight(v.plan)
 }
 
-// announce says what a yes opens.
-func (v *View) announce() string {
+// describePlan says what will be opened if the user confirms.
+func (v *View) describePlan() string {
 	plan, f := v.plan, v.preflight()
 	n := plan.Connections
 	where := map[model.LoadFamily]string{
@@ -36,14 +36,14 @@ func (v *View) announce() string {
 		fmt.Fprintf(&b, "%s of eptop's own hold them, and end with it.\n", units.Many(2*f.Pairs, "worker process"))
 	}
 	if wall, short := f.Short(plan); short {
-		fmt.Fprintf(&b, "\nOnly %s fit: %s stops it there. That is a result too. To go further: %s\n", view.ConnectionsLeft(wall), loadWallName(wall), wall.RaiseWith)
+		fmt.Fprintf(&b, "\nOnly %s fit: the limit is %s. Reaching it is a result too. To raise it: %s\n", view.ConnectionsLeft(wall), wallName(wall), wall.RaiseWith)
 	}
 	b.WriteString("\nNo other process and no sysctl is changed. d closes all, and so does quitting.")
 	return b.String()
 }
 
-// takesLines: what the form's load will take.
-func (v *View) takesLines(w int) []draw.Line {
+// forecastLines write what the load of the form will take.
+func (v *View) forecastLines(w int) []draw.Line {
 	p, plan, f := v.pens, v.plan, v.preflight()
 	row := func(name, value string, drop int, notes ...string) draw.Line {
 		line := draw.Fit(name, 14) + p.Strong.Ink(value)
@@ -58,32 +58,33 @@ func (v *View) takesLines(w int) []draw.Line {
 			row("kernel memory", "≈ "+units.Bytes(each*plan.Connections), 0),
 			row("for each", units.Count(each)+" B", 1, "expected, "+string(f.Origin), string(f.Origin)))
 	} else {
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "What a connection takes is not known here.")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "What a connection takes is not known here.")...)
 	}
 	lines = append(lines, row("sockets", units.Count(2*plan.Connections), 2, "both ends are here", "both ends here"))
 	if f.Pairs > 0 {
 		lines = append(lines, row("workers", units.Many(2*f.Pairs, "process"), 3, "that end with eptop"))
 	}
-	if t := v.wanting("slabinfo"); t != "" {
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ It opens, and is not measured: "+t)...)
+	if t := v.explainMissing("slabinfo"); t != "" {
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ It can be opened, but not measured: "+t)...)
 	}
 	return lines
 }
 
-// wanting says why a source is not to be had; nothing where it is.
-func (v *View) wanting(source string) string {
+// explainMissing says why a source cannot be read. It is empty where it can be.
+func (v *View) explainMissing(source string) string {
 	if src, ok := view.SourceOf(v.snap, source); !ok || src.State == model.OK {
 		return ""
 	}
 	return view.Absence(v.snap, source, "")
 }
 
-// limitLines: how far this machine goes, and what moves the limits.
+// limitLines list how many connections each limit of this machine allows, and what raises
+// it.
 func (v *View) limitLines(w int) []draw.Line {
 	p := v.pens
 	f := v.preflight()
 	if len(f.Walls) == 0 || f.PerPair == 0 {
-		return view.Wrapped(p.Muted, w, 0, "How far this machine goes is not known yet.")
+		return view.WrapLines(p.Muted, w, 0, "How many connections this machine can hold is not known yet.")
 	}
 	first := f.Walls[0]
 	var lines []draw.Line
@@ -92,7 +93,7 @@ func (v *View) limitLines(w int) []draw.Line {
 	case v.run.busy():
 		lines = append(lines, draw.Line{Text: draw.Fit("room for "+p.Strong.Ink(view.ConnectionsLeft(first))+" more", w)})
 	case short:
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+units.Many(v.plan.Connections, "connection")+" do not all fit")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+units.Many(v.plan.Connections, "connection")+" do not all fit")...)
 	default:
 		lines = append(lines, draw.Line{Text: draw.Fit(p.Good.Ink("✓ ")+units.Many(v.plan.Connections, "connection")+" fit", w)})
 	}
@@ -100,7 +101,7 @@ func (v *View) limitLines(w int) []draw.Line {
 	for _, wall := range f.Walls {
 		leftW = max(leftW, draw.Width(view.ConnectionsLeft(wall)))
 	}
-	known := v.found() != nil || v.run.busy()
+	known := v.measurement() != nil || v.run.busy()
 	for i, wall := range f.Walls {
 		if i > 0 && known && !v.roomy() {
 			return lines
@@ -113,26 +114,27 @@ func (v *View) limitLines(w int) []draw.Line {
 			pen = p.Strong
 		}
 		lines = append(lines, draw.Line{
-			Text: draw.Columns(w, draw.Cell{Text: loadWallName(wall), Pen: pen}, draw.Cell{Text: view.ConnectionsLeft(wall), W: leftW, Right: true, Pen: pen}),
+			Text: draw.Columns(w, draw.Cell{Text: wallName(wall), Pen: pen}, draw.Cell{Text: view.ConnectionsLeft(wall), W: leftW, Right: true, Pen: pen}),
 			Drop: min(i, 1) * (4 + i),
 		})
-		// The first wall's command in any case, and whole: half of one helps nobody.
+		// The command that raises the first limit is always shown, and in full: half a
+		// command helps nobody.
 		for _, l := range draw.Wrap(draw.Clean(wall.RaiseWith), max(1, w-2)) {
 			lines = append(lines, draw.Line{Text: draw.Fit("  "+p.Muted.Ink(l), w), Drop: 3 + 9*min(i, 1)})
 		}
 	}
 	for _, note := range f.Notes {
-		lines = append(lines, view.Wrapped(p.Muted, w, 13, note)...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 13, note)...)
 	}
 	return lines
 }
 
-// loadWallName says which limit it is in the words of who knows it.
-func loadWallName(w model.Wall) string {
+// wallName is the name of a limit that a server engineer knows it by.
+func wallName(w model.Wall) string {
 	names := map[model.WallName]string{
-		model.WallNofile: "files of a process", model.WallTasks: "processes", model.WallFileMax: "fs.file-max",
+		model.WallNofile: "open files per process", model.WallTasks: "processes", model.WallFileMax: "fs.file-max",
 		model.WallUserWatches: "watches of " + strings.TrimPrefix(w.Scope, "user "), model.WallPorts: "local ports",
-		model.WallMemory: "memory to the floor", model.WallCgroup: "memory of eptop's cgroup",
+		model.WallMemory: "available memory", model.WallCgroup: "memory limit of eptop's cgroup",
 	}
 	if name, ok := names[w.Name]; ok {
 		return draw.Clean(name)
@@ -140,7 +142,7 @@ func loadWallName(w model.Wall) string {
 	return draw.Clean(string(w.Name))
 }
 
-// wallAmount writes what a wall counts.
+// wallAmount writes an amount in the unit of a limit.
 func wallAmount(w model.Wall, n int64) string {
 	if w.Unit == model.UnitBytes {
 		return units.Bytes(n)
@@ -148,11 +150,11 @@ func wallAmount(w model.Wall, n int64) string {
 	return units.Count(n)
 }
 
-// loadWalls lists the limits with all that is known of them.
-func loadWalls(f model.Preflight) string {
+// describeWalls lists the limits with all that is known about them.
+func describeWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
-		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, ends at %s connections. To raise it: %s", loadWallName(w), w.Scope,
+		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, enough for %s connections. To raise it: %s", wallName(w), w.Scope,
 			wallAmount(w, w.Used), wallAmount(w, w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
 	}
 	for _, n := range f.Notes {

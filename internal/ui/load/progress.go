@@ -12,10 +12,10 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// progressLines: how far a load is that is open, and what went wrong.
+// progressLines write the progress of the load that is open, and what went wrong.
 func (v *View) progressLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
-	lines := []draw.Line{v.stop(itemConnections, v.fieldLine(itemConnections, w))}
+	lines := []draw.Line{v.addStop(itemConnections, v.fieldLine(itemConnections, w))}
 	lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+planWords(v.plan), w)), Drop: 2})
 	if l == nil || v.run.starting {
 		return append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  starting its workers…", w))})
@@ -29,7 +29,7 @@ func (v *View) progressLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+text, w)), Drop: 3})
 	}
 	if l.Phase == model.LoadOpening {
-		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+view.Longest(w-2, "processes and sockets are not read meanwhile", "no fds are read meanwhile"), w)), Drop: 5})
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+view.Longest(w-2, "processes and sockets are not read while it opens", "fds are not read while it opens"), w)), Drop: 5})
 	}
 	if l.Echoes > 0 {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+units.Count(l.Echoes)+" echoes came back", w)), Drop: 4})
@@ -38,10 +38,10 @@ func (v *View) progressLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+units.Bytes(l.UnreadBytes)+" sent to stay unread", w)), Drop: 4})
 	}
 	lines = append(lines, v.troubleLines(w)...)
-	return append(lines, v.stop(itemButton, v.buttonLine(w, "Drain", v.keys.Drain, "closes all connections", "closes all")))
+	return append(lines, v.addStop(itemButton, v.buttonLine(w, "Drain", v.keys.Drain, "closes all connections", "closes all")))
 }
 
-// barLine is how much of what is wanted is open.
+// barLine shows how many of the wanted connections are open.
 func (v *View) barLine(w int) draw.Line {
 	p, l := v.pens, v.run.now
 	whole := max(v.run.target, l.Open)
@@ -64,7 +64,7 @@ func (v *View) barLine(w int) draw.Line {
 	return draw.Line{Text: draw.Fit("  "+p.Gauge(pen, bar, share)+" "+p.Strong.Ink(right), w)}
 }
 
-// paceWords say how fast it goes, and how long it takes yet.
+// paceWords say how fast connections are opened, and how long it will take.
 func (v *View) paceWords(w int) string {
 	p, l := v.pens, v.run.now
 	rate := units.Count(int64(l.PerSecond)) + " a second"
@@ -80,7 +80,7 @@ func (v *View) paceWords(w int) string {
 	case l.Phase == model.LoadDraining:
 		return p.Muted.Ink("closing…")
 	case l.GivenUp > 0:
-		return p.Warn.Ink("held, but for those that were lost")
+		return p.Warn.Ink("held, except those that were lost")
 	case l.PerSecond > 0:
 		took := " opened in " + units.Duration(l.OpenTook)
 		return p.Good.Ink("✓ held") + p.Muted.Ink(view.Longest(w-6, ":"+took+", "+rate, ":"+took, ""))
@@ -88,16 +88,16 @@ func (v *View) paceWords(w int) string {
 	return p.Good.Ink("✓ held")
 }
 
-// troubleLines: what stopped the opening, what failed and what was lost, in words.
+// troubleLines say what stopped the opening, what failed and what was lost.
 func (v *View) troubleLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	var lines []draw.Line
-	say := func(text string) { lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+draw.Clean(text))...) }
+	say := func(text string) { lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+draw.Clean(text))...) }
 	if l.StoppedBy != "" {
 		say("stopped at " + units.Count(l.Open) + " of " + units.Count(v.run.target) + " by " + string(l.StoppedBy) + ": " + l.Reason)
 		for _, wall := range v.preflight().Walls {
 			if wall.Name == l.StoppedBy && wall.RaiseWith != "" {
-				lines = append(lines, view.Wrapped(p.Muted, w, 1, "to go further: "+draw.Clean(wall.RaiseWith))...)
+				lines = append(lines, view.WrapLines(p.Muted, w, 1, "to go further: "+draw.Clean(wall.RaiseWith))...)
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func failureWords(failures map[string]int64) string {
 	return ": " + strings.Join(words, ", ")
 }
 
-// drainedLines: whether the memory came back.
+// drainedLines say whether the memory came back after the connections were closed.
 func (v *View) drainedLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
 	if l == nil || v.run.busy() {
@@ -144,23 +144,23 @@ func (v *View) drainedLines(w int) []draw.Line {
 	}
 	back, ok := l.Found.DrainedToBaseline.Get()
 	left := units.Bytes(l.Found.LeftBytes.Value)
-	drained := "drained in " + seconds2(l.Found.DrainSeconds)
+	drained := "drained in " + formatSeconds(l.Found.DrainSeconds)
 	switch {
 	case !ok && l.Problem == "":
 		above := ""
 		if n, known := l.AboveBytes.Get(); known {
 			above = ": " + units.Bytes(n) + " above the start"
 		}
-		lines = append(lines, view.Wrapped(p.Muted, w, 0, "drained, the memory is on its way back"+above)...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 0, "drained, the memory is on its way back"+above)...)
 	case ok && back:
-		lines = append(lines, view.Wrapped(p.Good, w, 0, "✓ "+drained+", the memory came back: "+left+" above the start")...)
+		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained+", the memory came back: "+left+" above the start")...)
 	case ok:
-		lines = append(lines, view.Wrapped(p.Warn, w, 0, "✗ "+drained+", but "+left+" did not come back: free objects on per-CPU slabs, or another program's")...)
+		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+drained+", but "+left+" did not come back: free objects on per-CPU slabs, or another program's")...)
 	default:
-		lines = append(lines, view.Wrapped(p.Good, w, 0, "✓ "+drained)...)
+		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained)...)
 	}
 	return lines
 }
 
-// seconds2 writes seconds as a duration.
-func seconds2(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s" }
+// formatSeconds writes seconds as a duration.
+func formatSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s" }

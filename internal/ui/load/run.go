@@ -9,50 +9,51 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// loadRun is the load as the view knows it: what was asked for last, and the latest
-// answer. Asking and reading are commands, one of each at a time, so that what was
-// asked last is what counts.
-type loadRun struct {
+// run is the state of the load that the view controls: the number of connections that was
+// asked for last, and the latest answer of the generator. Setting and reading are
+// commands, one of each at a time, so that the last number asked for is the one that
+// counts.
+type run struct {
 	loader view.Loader
 	now    *model.Load // nil before the first start
 	// target is how many connections were asked for last.
 	target int64
-	// queued: a start waits for the dashboard to run. starting and setting: a command
-	// is under way, setting the number sent.
+	// queued: a start waits for Pending. starting: a command starts the load. setting: a
+	// command sets the number of connections to sent.
 	queued, starting bool
 	setting          bool
 	sent             int64
 	polling          bool
-	// stirred: the last answer was another than the one before.
-	stirred bool
+	// changed: the last answer differed from the one before.
+	changed bool
 }
 
 type (
-	// startLoadMsg is the yes to opening what plan says.
-	startLoadMsg struct{ plan model.LoadPlan }
-	// loadReadMsg is an answer of the generator; started: to a start.
-	loadReadMsg struct {
+	// startMsg confirms that plan is to be opened.
+	startMsg struct{ plan model.LoadPlan }
+	// answerMsg carries an answer of the generator; started: it is the answer to a start.
+	answerMsg struct {
 		load    *model.Load
 		started bool
 		err     error
 	}
-	// loadSetMsg: a number was handed to the generator.
-	loadSetMsg struct{ err error }
+	// loadSetMsg: reports that the generator was given a number.
+	setMsg struct{ err error }
 )
 
-// busy reports whether connections are there, or are to be.
-func (r *loadRun) busy() bool {
+// busy reports whether connections are open, or will be.
+func (r *run) busy() bool {
 	return r.starting || r.setting && r.sent > 0 || r.now != nil && (r.now.Phase != model.LoadDrained || r.now.Wanted > 0)
 }
 
-// see takes an answer, unless it is older than the last one.
-func (r *loadRun) see(l *model.Load) {
+// update stores an answer, unless it is older than the last one.
+func (r *run) update(l *model.Load) {
 	if l == nil || r.now != nil && l.Time.Before(r.now.Time) {
 		return
 	}
-	r.stirred = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
+	r.changed = r.now == nil || r.now.Phase != l.Phase || r.now.Open != l.Open || readings(r.now) != readings(l)
 	r.now = l
-	// What went with a worker is not tried again.
+	// The generator does not open connections again that were lost with a worker.
 	if l.GivenUp > 0 && !r.starting && !r.setting && r.sent == r.target && l.Wanted < r.target {
 		r.target, r.sent = l.Wanted, l.Wanted
 	}
@@ -65,21 +66,21 @@ func readings(l *model.Load) int {
 	return l.Found.Readings
 }
 
-// unmeasured reports whether connections are opened, and nothing is found out.
-func (r *loadRun) unmeasured() bool {
+// unmeasured reports whether connections are open without being measured.
+func (r *run) unmeasured() bool {
 	return r.now != nil && r.now.Problem != "" && len(r.now.Points) == 0
 }
 
 // start opens what plan says.
-func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
+func (r *run) start(plan model.LoadPlan) tea.Cmd {
 	if r.busy() {
 		return nil
 	}
 	r.starting, r.target, r.sent = true, plan.Connections, plan.Connections
 	l := r.loader
 	return tea.Batch(view.Send(view.ThawMsg{}), func() tea.Msg {
-		msg := loadReadMsg{started: true}
-		msg.err = safely("starting a load", func() error {
+		msg := answerMsg{started: true}
+		msg.err = catchPanic("starting a load", func() error {
 			if err := l.Start(plan); err != nil {
 				return err
 			}
@@ -90,8 +91,8 @@ func (r *loadRun) start(plan model.LoadPlan) tea.Cmd {
 	})
 }
 
-// set makes n the number of connections.
-func (r *loadRun) set(n int64) tea.Cmd {
+// set asks for n connections.
+func (r *run) set(n int64) tea.Cmd {
 	r.target = n
 	if r.starting || r.setting {
 		return nil // the answer sends it
@@ -99,20 +100,20 @@ func (r *loadRun) set(n int64) tea.Cmd {
 	return tea.Batch(view.Send(view.ThawMsg{}), r.send())
 }
 
-func (r *loadRun) send() tea.Cmd {
+func (r *run) send() tea.Cmd {
 	r.setting, r.sent = true, r.target
 	l, n := r.loader, r.target
 	return func() tea.Msg {
-		return loadSetMsg{safely("changing the load", func() error {
+		return setMsg{catchPanic("changing the load", func() error {
 			l.Set(n)
 			return nil
 		})}
 	}
 }
 
-// isSet takes the answer to send.
-func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
-	r.setting, r.stirred = false, true
+// finishSet handles the end of send's command, and sends a number asked for meanwhile.
+func (r *run) finishSet(msg setMsg) tea.Cmd {
+	r.setting, r.changed = false, true
 	if msg.err != nil {
 		return view.Send(view.StatusMsg{Text: msg.err.Error(), Bad: true})
 	}
@@ -122,8 +123,8 @@ func (r *loadRun) isSet(msg loadSetMsg) tea.Cmd {
 	return nil
 }
 
-// read takes an answer to a start or a poll.
-func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
+// takeAnswer handles the answer to a start or a poll.
+func (r *run) takeAnswer(msg answerMsg) tea.Cmd {
 	asked := r.target
 	if msg.started {
 		r.starting = false
@@ -134,7 +135,7 @@ func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
 	} else {
 		r.polling = false
 	}
-	r.see(msg.load)
+	r.update(msg.load)
 	switch {
 	case msg.err != nil:
 		if msg.started && r.now != nil {
@@ -148,15 +149,15 @@ func (r *loadRun) read(msg loadReadMsg) tea.Cmd {
 }
 
 // poll returns the command for the next answer while there is something to wait for.
-func (r *loadRun) poll() tea.Cmd {
-	if r.polling || !r.moving() {
+func (r *run) poll() tea.Cmd {
+	if r.polling || !r.isChanging() {
 		return nil
 	}
 	r.polling = true
 	l := r.loader
 	return func() tea.Msg {
-		var msg loadReadMsg
-		msg.err = safely("reading the load", func() error {
+		var msg answerMsg
+		msg.err = catchPanic("reading the load", func() error {
 			msg.load = l.Load()
 			return nil
 		})
@@ -164,13 +165,13 @@ func (r *loadRun) poll() tea.Cmd {
 	}
 }
 
-// moving reports whether the next answer is likely to be another one.
-func (r *loadRun) moving() bool {
+// isChanging reports whether the next answer will probably differ from the last one.
+func (r *run) isChanging() bool {
 	l := r.now
 	switch {
 	case l == nil || r.starting:
 		return false // the answer to the start comes first
-	case r.stirred, r.setting, l.Wanted != r.target:
+	case r.changed, r.setting, l.Wanted != r.target:
 		return true
 	case l.Phase == model.LoadOpening, l.Phase == model.LoadDraining:
 		return true
@@ -182,8 +183,8 @@ func (r *loadRun) moving() bool {
 	return false
 }
 
-// safely makes a panic of the generator an error.
-func safely(what string, do func() error) (err error) {
+// catchPanic turns a panic of the generator into an error.
+func catchPanic(what string, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s went wrong inside eptop: %v", what, p)

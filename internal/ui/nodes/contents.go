@@ -11,8 +11,8 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// contents are the lines of a node's meminfo that say what fills it: what each is to
-// a person, and the kernel's name. All are bytes.
+// contents are the lines of a node's meminfo that say what fills it: our name for each, and
+// the kernel's. All are bytes.
 var contents = []struct{ name, line string }{
 	{"in use", "MemUsed"},
 	{"programs", "AnonPages"},
@@ -26,14 +26,14 @@ var contents = []struct{ name, line string }{
 	{"page tables", "PageTables"},
 	{"kernel stacks", "KernelStack"},
 	{"slab, reclaimable", "SReclaimable"},
-	{"slab, not", "SUnreclaim"},
+	{"slab, unreclaim.", "SUnreclaim"},
 }
 
-// elsewhere are lines that the card of nodes has, or that are sums of two rows.
+// elsewhere are lines of meminfo that the card of nodes shows, or that are sums of two rows.
 var elsewhere = []string{"MemTotal", "MemFree", "Slab", "Active", "Inactive"}
 
-// networkObjects are the caches whose objects are counted for each node: what they are
-// to a person, and the true name of the cache.
+// networkObjects are the caches whose objects are counted for each node: our name for the
+// objects, and the true name of the cache.
 var networkObjects = []struct{ name, cache string }{
 	{"TCP sockets", object.TCP.Cache},
 	{"TCP over IPv6", object.TCPv6.Cache},
@@ -45,8 +45,8 @@ var networkObjects = []struct{ name, cache string }{
 	{"epoll watches", object.Epitem.Cache},
 }
 
-// contentLines is a column for each node: what fills it, how many objects of sockets
-// and epoll it holds, and how its allocations went.
+// contentLines write a column for each node: what fills it, how many objects of sockets and
+// epoll it holds, and which share of its allocations other nodes gave or took.
 func (v *View) contentLines(w int) []string {
 	if len(v.snap.Nodes) == 0 {
 		return nil
@@ -58,8 +58,8 @@ func (v *View) contentLines(w int) []string {
 	return m.done()
 }
 
-// memoryRows are the lines of meminfo: those with a name, then the others that are
-// not 0 under the kernel's.
+// memoryRows add the lines of meminfo: those of contents first, then the others that are
+// not 0, under the kernel's names.
 func (v *View) memoryRows(m *matrix) {
 	line := func(name string) func(n model.Node) (int64, bool) {
 		return func(n model.Node) (int64, bool) { x, ok := n.Meminfo[name]; return x, ok }
@@ -105,14 +105,14 @@ func (v *View) objectRows(m *matrix) {
 		shown = append(shown, cache)
 		name := c.name
 		if merged {
-			name += " ≤" // others' objects are in the count
+			name += " ≤" // the count includes other objects
 		}
-		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOf(cache, n.ID), true })
+		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOnNode(cache, n.ID), true })
 	}
 }
 
-// numastatRows say how allocations went, as shares: the counts are since boot and
-// have no room.
+// numastatRows add the counts of numastat as shares, because the counts since boot are too
+// long for a column.
 func (v *View) numastatRows(m *matrix) {
 	if len(v.snap.Nodes) < 2 || !slices.ContainsFunc(v.snap.Nodes, func(n model.Node) bool { return n.Numastat != nil }) {
 		return
@@ -145,8 +145,8 @@ func percentOf(part, of int64) string {
 	return units.Percent(float64(part) / float64(of))
 }
 
-// cacheOf finds the cache that counts the objects of a true name, and whether
-// others are counted with them.
+// cacheOf returns the cache that holds the objects of a true name, and whether it holds
+// others too.
 func cacheOf(s *model.Snapshot, name string) (c *model.Cache, merged bool) {
 	for i := range s.Slab {
 		c := &s.Slab[i]

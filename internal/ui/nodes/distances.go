@@ -10,12 +10,12 @@ import (
 
 const distanceCell = 4
 
-// distancesWidth is the width of the card that shows the whole heat map.
+// distancesWidth returns the width of a card that shows the whole heat map.
 func (v *View) distancesWidth() int {
 	return max(28, 4+5+distanceCell*len(v.snap.Nodes))
 }
 
-// distanceLines is the heat map: from each node (row) to each node (column).
+// distanceLines draw the heat map of distances, from each node (row) to each node (column).
 func (v *View) distanceLines() []string {
 	p := v.pens
 	most := 10

@@ -8,13 +8,13 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// A matrix has a row for each thing and a column for each node.
+// A matrix has a row for each kind of memory or object and a column for each node.
 const (
 	matrixNameW = 18
 	matrixCellW = 10
 )
 
-// matrixWidth is the width of a matrix of all nodes with their total.
+// matrixWidth returns the width of a matrix of all nodes with their total.
 func (v *View) matrixWidth() int { return matrixNameW + matrixCellW*(len(v.snap.Nodes)+1) }
 
 // matrix collects the lines of one.
@@ -39,7 +39,7 @@ func (m *matrix) row(name string, pen draw.Pen, cell func(n model.Node) string, 
 	m.line(m.v.pens.Text, name, pen, cell, m.v.pens.Muted, sum)
 }
 
-// head adds a row that names the columns, and in the first what follows.
+// head adds a row with the names of the columns. The first column names what follows.
 func (m *matrix) head(name string) {
 	p := m.v.pens.Header
 	m.line(p, name, p, func(n model.Node) string { return "node " + strconv.Itoa(n.ID) }, p, "all")
@@ -56,8 +56,8 @@ func (m *matrix) line(namePen draw.Pen, name string, pen draw.Pen, cell func(n m
 	m.lines = append(m.lines, line)
 }
 
-// numbers adds a row of numbers and their sum, unless no node has one or, with hideZero,
-// all are 0; it reports whether it did.
+// numbers adds a row of numbers and their sum, unless no node has a number or, with
+// hideZero, all are 0. It reports whether it added the row.
 func (m *matrix) numbers(name string, pen draw.Pen, hideZero bool, write func(int64) string, value func(n model.Node) (int64, bool)) bool {
 	sum, any, zero := int64(0), false, true
 	for _, n := range m.v.snap.Nodes {
@@ -77,7 +77,7 @@ func (m *matrix) numbers(name string, pen draw.Pen, hideZero bool, write func(in
 	return true
 }
 
-// done returns the lines, with a word on the nodes that found no room.
+// done returns the lines, and says how many nodes do not fit.
 func (m *matrix) done() []string {
 	if more := len(m.v.snap.Nodes) - m.fits; more > 0 && len(m.lines) > 0 {
 		m.lines = append(m.lines, m.v.pens.Muted.Ink(draw.Fit(units.Many(int64(more), "node")+" more: on a wider screen", m.w)))

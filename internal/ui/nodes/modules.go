@@ -11,8 +11,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// moduleLines sums the modules up in a line, and lists the slots in the firmware's
-// order.
+// moduleLines sum up the modules in a line, and list the slots in the firmware's order.
 func (v *View) moduleLines(w int) []string {
 	modules := v.snap.MemoryModules
 	src, known := view.SourceOf(v.snap, "dmi")
@@ -43,7 +42,7 @@ func (v *View) moduleLines(w int) []string {
 	return lines
 }
 
-// slot is one slot in w cells: where, how large, what.
+// slot writes one slot in w cells: its label, its size and its kind of module.
 func (v *View) slot(m *model.MemoryModule, w int) string {
 	where := strings.TrimSpace(draw.Clean(m.Bank) + " " + draw.Clean(m.Locator))
 	size, pen := "?", v.pens.Strong
@@ -55,7 +54,8 @@ func (v *View) slot(m *model.MemoryModule, w int) string {
 	return draw.Columns(w, draw.Cell{Text: cmp.Or(where, "unnamed"), W: 0}, draw.Cell{Text: size, W: 8, Right: true, Pen: pen}, draw.Cell{Text: kindOf(m), W: min(16, max(1, w-20)), Pen: v.pens.Muted})
 }
 
-// kindOf is "DDR5 4800 MT/s"; a module that runs slower than it can says at what.
+// kindOf returns text like "DDR5 4800 MT/s", with the actual speed of a module that runs
+// slower than it can.
 func kindOf(m *model.MemoryModule) string {
 	kind := draw.Clean(m.Type)
 	speed, ok := m.SpeedMTs.Get()
@@ -68,7 +68,7 @@ func kindOf(m *model.MemoryModule) string {
 	return strings.TrimSpace(kind)
 }
 
-// moduleSum is "128 GiB in 2 of 4 slots: 2 × 64 GiB DDR5 4 800 MT/s."
+// moduleSum returns text like "128 GiB in 2 of 4 slots: 2 × 64 GiB DDR5 4 800 MT/s."
 func moduleSum(modules []model.MemoryModule) string {
 	var total int64
 	filled, slower, unknown := 0, 0, 0

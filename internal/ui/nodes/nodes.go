@@ -1,5 +1,5 @@
-// Package nodes is the view of the memory nodes: their zones and distances, what lies
-// on each, and where the attached process is.
+// Package nodes is the view of the memory nodes: their zones and distances, what fills
+// them, and where the threads and the memory of the open process are.
 package nodes
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// View is numactl --hardware as a picture: the NUMA nodes and how far they
-// are from each other, and the zones with their watermarks.
+// View draws what numactl --hardware prints, the NUMA nodes and their distances, and more:
+// the zones with their watermarks, and what fills each node.
 type View struct {
 	keys view.KeyMap
 	pens *draw.Pens
 	w, h int
 	snap *model.Snapshot
 
-	// What layout made of the snapshot and the size.
+	// layout computes the fields below from the snapshot and the size.
 	cards  []nodesCard
 	boxes  []draw.Box
 	places []draw.Place
@@ -36,7 +36,7 @@ type View struct {
 
 var _ view.StatusReporter = (*View)(nil)
 
-// nodesCard says what a card of the Nodes view shows.
+// nodesCard identifies a card of the view.
 type nodesCard int
 
 const (
@@ -70,14 +70,14 @@ func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.layout()
 }
 
-// section is a stretch of the view with columns of its own.
+// section is a part of the view, from left to right, with columns of its own.
 type section struct {
 	widths []int
 	cards  []nodesCard
 }
 
-// sections divides the view. Where there is room, zones and what is where stand
-// beside each other; a narrow screen has what is about a process high up.
+// sections divides the view. Where there is room, zones and what fills the nodes stand
+// side by side; on a narrow screen the card about a process comes early.
 func (v *View) sections() []section {
 	alone := func(c nodesCard) section { return section{[]int{v.w}, []nodesCard{c}} }
 	halves := []int{v.w / 2, v.w - v.w/2}
@@ -106,7 +106,7 @@ func (v *View) sections() []section {
 	return []section{{[]int{v.w}, []nodesCard{cardNodes, cardPlacement, cardDistances, cardZones, cardContents, cardModules}}}
 }
 
-// layout places every card; what does not fit into the height is scrolled to.
+// layout places every card. Those that do not fit into the height are scrolled to.
 func (v *View) layout() {
 	v.cards, v.boxes, v.places, v.texts, v.height = v.cards[:0], v.boxes[:0], v.places[:0], v.texts[:0], 0
 	if v.snap == nil || v.w <= 0 {
@@ -134,17 +134,17 @@ func (v *View) layout() {
 func (v *View) box(c nodesCard, w int) draw.Box {
 	switch c {
 	case cardDistances:
-		return draw.Box{Title: "Distances", Lines: view.AsLines(v.distanceLines())}
+		return draw.Box{Title: "Distances", Lines: view.MakeLines(v.distanceLines())}
 	case cardPlacement:
-		return draw.Box{Title: v.placementTitle(), Lines: view.AsLines(v.placementLines(w))}
+		return draw.Box{Title: v.placementTitle(), Lines: view.MakeLines(v.placementLines(w))}
 	case cardZones:
-		return draw.Box{Title: "Zones", Lines: view.AsLines(v.zonesLines(w))}
+		return draw.Box{Title: "Zones", Lines: view.MakeLines(v.zonesLines(w))}
 	case cardContents:
-		return draw.Box{Title: "What is where", Lines: view.AsLines(v.contentLines(w))}
+		return draw.Box{Title: "What fills each node", Lines: view.MakeLines(v.contentLines(w))}
 	case cardModules:
-		return draw.Box{Title: "Memory modules", Lines: view.AsLines(v.moduleLines(w))}
+		return draw.Box{Title: "Memory modules", Lines: view.MakeLines(v.moduleLines(w))}
 	}
-	return draw.Box{Title: "Nodes", Lines: view.AsLines(v.nodeLines(w))}
+	return draw.Box{Title: "Nodes", Lines: view.MakeLines(v.nodeLines(w))}
 }
 
 func (v *View) Update(msg tea.Msg) tea.Cmd {
@@ -193,8 +193,8 @@ func (v *View) press(msg tea.KeyPressMsg) {
 	}
 }
 
-// move goes to the next card; left and right fall back to the order of the
-// cards, so that they reach all of them.
+// move puts the cursor on the next card in a direction. Where there is none to the left or
+// right, it takes the card before or after, so that the cursor reaches all of them.
 func (v *View) move(dx, dy int) {
 	i := v.index()
 	next := draw.Step(v.places, i, dx, dy)
@@ -207,15 +207,15 @@ func (v *View) move(dx, dy int) {
 		return
 	}
 	v.here = v.cards[next]
-	// The chosen card comes into sight, its upper edge first.
+	// Scroll until the card is visible, at least its upper edge.
 	at := v.places[next]
 	v.offset = max(v.offset, at.Y+at.H-v.h)
 	v.offset = min(v.offset, at.Y)
 	v.scroll(0)
 }
 
-// index is the card under the cursor; one that shows nothing any more gives way to
-// the first.
+// index returns the index of the card under the cursor, or 0 where that card has nothing to
+// show any more.
 func (v *View) index() int {
 	for i, c := range v.cards {
 		if c == v.here && v.places[i].H > 0 {

@@ -14,8 +14,8 @@ import (
 
 func TestNodesScroll(t *testing.T) {
 	v := viewtest.Maker(New).Show(viewtest.Nodes8(), 80, 21).(*View)
-	if v.Status() != "lines 1–21 of 83" {
-		t.Errorf("Tell = %q", v.Status())
+	if v.Status() != "lines 1–21 of 82" {
+		t.Errorf("Status = %q", v.Status())
 	}
 	v.Update(viewtest.Press("G"))
 	if screen := ansi.Strip(v.View()); !strings.Contains(screen, "refused, too full") || strings.Contains(screen, "Nodes ─") {
@@ -32,7 +32,7 @@ func TestNodesScroll(t *testing.T) {
 // itself.
 func TestNodesExplain(t *testing.T) {
 	for _, size := range [][2]int{{80, 21}, {120, 37}, {160, 47}} {
-		v := viewtest.Maker(New).Show(viewtest.Placed(), size[0], size[1]).(*View)
+		v := viewtest.Maker(New).Show(viewtest.MisplacedProcess(), size[0], size[1]).(*View)
 		var titles []string
 		for range 10 {
 			title, _ := v.Explain()
@@ -40,17 +40,17 @@ func TestNodesExplain(t *testing.T) {
 			v.Update(viewtest.Press("right"))
 		}
 		slices.Sort(titles)
-		want := []string{"Distances", "Memory modules", "Nodes", "What is where", "Where a process is", "Zones"}
+		want := []string{"Distances", "Memory modules", "Nodes", "What fills each node", "Where a process is", "Zones"}
 		if got := slices.Compact(titles); !slices.Equal(got, want) {
 			t.Errorf("%dx%d: %q, want %q", size[0], size[1], got, want)
 		}
 	}
 }
 
-// TestNodesDetached: the card of a process goes when nobody is attached any more,
+// TestNodesDetached: the card of a process goes when no process is open any more,
 // and the cursor that was on it to the first card.
 func TestNodesDetached(t *testing.T) {
-	v := viewtest.Maker(New).Show(viewtest.Placed(), 160, 47).(*View)
+	v := viewtest.Maker(New).Show(viewtest.MisplacedProcess(), 160, 47).(*View)
 	v.here = cardPlacement
 	if title, _ := v.Explain(); title != "Where a process is" {
 		t.Fatal(title)
@@ -59,7 +59,7 @@ func TestNodesDetached(t *testing.T) {
 	if title, _ := v.Explain(); title != "Nodes" {
 		t.Errorf("the cursor is on %q", title)
 	}
-	if screen := ansi.Strip(v.View()); strings.Contains(screen, "Where 7424") || !strings.Contains(screen, "Attach to a process (p)") {
+	if screen := ansi.Strip(v.View()); strings.Contains(screen, "Where 7424") || !strings.Contains(screen, "Open a process (p)") {
 		t.Errorf("after detaching:\n%s", screen)
 	}
 }
@@ -101,7 +101,7 @@ func TestHomeWords(t *testing.T) {
 		want string
 	}{
 		{model.Placement{Nodes: []model.NodePlacement{row(2, maybe.Some[int64](300)), row(0, maybe.Some[int64](100))}}, "75.0 % of its memory is on nodes where its threads last ran."},
-		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}, Sockets: maybe.Some[int64](3)}, "Nothing says that it is far from its sockets."},
+		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}, Sockets: maybe.Some[int64](3)}, "No number shows that it is far from its sockets."},
 		{model.Placement{Nodes: []model.NodePlacement{row(2, none), row(0, none)}}, ""},
 		{model.Placement{Nodes: []model.NodePlacement{row(0, maybe.Some[int64](300))}, Sockets: maybe.Some[int64](3)}, ""},
 	} {

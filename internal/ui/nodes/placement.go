@@ -9,9 +9,9 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// placed is the attached process with where it is, nil without one or on a machine
-// with one node.
-func (v *View) placed() *model.Process {
+// placedProcess returns the process whose placement is known, or nil where there is none or the
+// machine has one node.
+func (v *View) placedProcess() *model.Process {
 	for i := range v.snap.Processes {
 		if p := &v.snap.Processes[i]; p.Placement != nil {
 			return p
@@ -21,17 +21,17 @@ func (v *View) placed() *model.Process {
 }
 
 func (v *View) placementTitle() string {
-	p := v.placed()
+	p := v.placedProcess()
 	if p == nil {
 		return ""
 	}
 	return "Where " + strconv.Itoa(p.PID) + " " + draw.Clean(p.Comm) + " is"
 }
 
-// placementLines is a column for each node: the process's threads, memory and
-// sockets there, and what is wrong with that.
+// placementLines write a column for each node with the process's threads, memory and
+// sockets there, and then the warnings about them.
 func (v *View) placementLines(w int) []string {
-	p := v.placed()
+	p := v.placedProcess()
 	if p == nil {
 		return nil
 	}
@@ -81,21 +81,21 @@ func (v *View) placementLines(w int) []string {
 		note(v.pens.Good, homeWords(at))
 	}
 	if at.MemoryProblem != "" {
-		note(v.pens.Muted, "Where its memory is, is not known: "+draw.Clean(at.MemoryProblem)+".")
+		note(v.pens.Muted, "The nodes of its memory are not known: "+draw.Clean(at.MemoryProblem)+".")
 	}
 	may := "May run on CPUs " + cmp.Or(draw.Clean(at.CPUsAllowed), "?") + ", allocate on nodes " + cmp.Or(draw.Clean(at.MemsAllowed), "?") + "."
 	if at.ThreadsMoved > 0 {
-		may = units.Many(int64(at.ThreadsMoved), "thread") + " moved elsewhere and asleep since. " + may
+		may = units.Many(int64(at.ThreadsMoved), "thread") + " asleep since its CPUs were changed. " + may
 	}
 	if n, ok := at.Sockets.Get(); ok {
-		may += " The kernel tells no node for its " + units.Many(n, "socket") + ": the bounds are what the objects of all processes allow."
+		may += " The kernel does not report the nodes of its " + units.Many(n, "socket") + ": the bounds follow from the objects of all processes."
 	}
 	note(v.pens.Muted, may)
 	return lines
 }
 
-// homeWords says of a process without warnings how much of its memory is near;
-// nothing where nothing is known.
+// homeWords say which share of the memory of a process without warnings is on the nodes of
+// its threads. They are empty where that is not known.
 func homeWords(at *model.Placement) string {
 	var home, all int64
 	threads := 0
@@ -112,12 +112,12 @@ func homeWords(at *model.Placement) string {
 	case all > 0:
 		return units.Percent(float64(home)/float64(all)) + " of its memory is on nodes where its threads last ran."
 	case at.Sockets.Known:
-		return "Nothing says that it is far from its sockets."
+		return "No number shows that it is far from its sockets."
 	}
 	return ""
 }
 
-// between writes the bounds of a node's sockets: "10–16", "≤ 16" or "20".
+// between writes how many of the process's sockets are on a node at least and at most: "10–16", "≤ 16" or "20".
 func between(row model.NodePlacement) string {
 	least, most := row.SocketsAtLeast.Value, row.SocketsAtMost.Value
 	switch {

@@ -11,12 +11,12 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// nodeColumns are the columns of the table of nodes at one width; 0 leaves one out.
+// nodeColumns are the widths of the columns of the table of nodes; 0 leaves a column out.
 type nodeColumns struct {
 	cpus, bar, slab, sockets int
 }
 
-// Widths of the columns that are always there, with the blank before each.
+// The widths of the columns that are always shown, with the blank before each.
 const (
 	nodeNumberW = 4
 	nodeUsedW   = 7
@@ -43,8 +43,8 @@ func (v *View) nodeColumns(w int) nodeColumns {
 	return c
 }
 
-// nodeLines is a line for each node, bars below each other, and then in words
-// what the picture does not say.
+// nodeLines write a line with a bar for each node, and then in words what the bars do not
+// show.
 func (v *View) nodeLines(w int) []string {
 	p := v.pens
 	if len(v.snap.Nodes) == 0 {
@@ -110,15 +110,15 @@ func (v *View) nodeLine(w int, col nodeColumns, n model.Node) string {
 	return draw.Columns(w, cells...)
 }
 
-// socketInodes is the cache with an object for each open socket. It has a
-// constructor, so SLUB merges nothing into it.
+// socketInodes is the cache that has one object for each open socket. It has a constructor,
+// so SLUB merges no other cache with it.
 var socketInodes = object.SocketInode.Cache
 
-// socketsOn is a node's part of all socket inodes: "1 234  12.0 %", of one node alone
-// their number.
+// socketsOn writes how many socket inodes are on a node, and their share of all:
+// "1 234  12.0 %". On a machine with one node it writes the number alone.
 func (v *View) socketsOn(node int) string {
 	cache, _ := cacheOf(v.snap, socketInodes)
-	here, all := view.ObjectsOf(cache, node), int64(0)
+	here, all := view.ObjectsOnNode(cache, node), int64(0)
 	for _, n := range cache.Nodes {
 		all += n.Objects
 	}
@@ -128,8 +128,8 @@ func (v *View) socketsOn(node int) string {
 	return units.Count(here) + draw.FitRight(units.Percent(float64(here)/float64(all)), 8)
 }
 
-// fillings are the slices of a node's bar: what its used memory is, by the lines of
-// its meminfo. What they leave of it is the kernel's own and everything else.
+// fillings are the slices of a node's bar: what uses its memory, by the lines of its
+// meminfo. The rest of the used memory is the kernel's own and everything else.
 var fillings = []struct {
 	name, glyph string
 	lines       []string
@@ -141,7 +141,8 @@ var fillings = []struct {
 
 const otherGlyph = "▚"
 
-// stack is what fills a node, nil where the kernel does not tell all of it.
+// stack returns the slices of a node's bar, or nil where the kernel does not report all of
+// them.
 func (v *View) stack(n model.Node) []draw.Slice {
 	total := float64(n.MemTotalBytes.Value)
 	other := total - float64(n.MemFreeBytes.Value)
@@ -162,7 +163,7 @@ func (v *View) stack(n model.Node) []draw.Slice {
 	return append(out, draw.Slice{Pen: v.pens.Muted, Glyph: otherGlyph, Share: other / total})
 }
 
-// stackLegend names the slices; empty where no node has any.
+// stackLegend names the slices. It is empty where no node has any.
 func (v *View) stackLegend() string {
 	for _, n := range v.snap.Nodes {
 		parts := v.stack(n)

@@ -8,7 +8,7 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// words say what the tables mean, and what else could be seen.
+// words say what the numbers of the nodes mean, and how to see more.
 func (v *View) words() []string {
 	s := v.snap
 	words := slices.Clone(s.NodeNotes)
@@ -18,8 +18,8 @@ func (v *View) words() []string {
 	if src, ok := view.SourceOf(s, "nodes"); ok && src.State == model.Failed {
 		words = append(words, view.Absence(s, "nodes", ""))
 	}
-	if len(s.Nodes) > 1 && v.placed() == nil {
-		words = append(words, "Attach to a process (p) to see on which nodes it runs and where its memory is.")
+	if len(s.Nodes) > 1 && v.placedProcess() == nil {
+		words = append(words, "Open a process (p) to see on which nodes it runs and where its memory is.")
 	}
 	return words
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// watermarks is the share of a zone's bar that stands for the pages up to the
-// highest watermark: the marks lie within some percent of the zone, and on an
-// even scale all of them would fall into one cell.
+// watermarks is the share of a zone's bar that shows the pages up to the highest watermark.
+// The marks lie within a few percent of the zone, and on an even scale all of them would
+// fall into one cell.
 const watermarks = 0.4
 
-// zoneScale gives the place of a number of pages on the bar of a zone.
+// zoneScale returns a function that places a number of pages on the bar of a zone.
 func zoneScale(z model.Zone) func(pages int64) float64 {
 	top := z.High
 	if promo, ok := z.Promo.Get(); ok {
@@ -35,8 +35,7 @@ func zoneScale(z model.Zone) func(pages int64) float64 {
 	}
 }
 
-// zonesLines is two lines for each zone that has pages, and one that names the
-// others.
+// zonesLines write two lines for each zone that has pages, and one that names the others.
 func (v *View) zonesLines(w int) []string {
 	if len(v.snap.Zones) == 0 {
 		return draw.Wrap(view.Absence(v.snap, "zoneinfo", "This kernel shows no zones."), w)
@@ -98,8 +97,8 @@ func (v *View) zoneLines(w int, z model.Zone) []string {
 	}
 }
 
-// zoneMarks are the watermarks on the bar of a zone. A boost has raised all of them:
-// where min would be without it has a mark of its own.
+// zoneMarks returns the watermarks on the bar of a zone. A boost raises all of them, so min
+// without the boost has a mark of its own.
 func zoneMarks(z model.Zone, at func(int64) float64) []draw.Mark {
 	if z.High <= 0 {
 		return nil
@@ -120,8 +119,7 @@ func zoneMarks(z model.Zone, at func(int64) float64) []draw.Mark {
 
 const boostMark = "┆"
 
-// headroom says how far the free pages stand above the marks, and what that
-// means.
+// headroom says how far the free pages are above or below the marks, and what that means.
 func (v *View) headroom(z model.Zone) (string, draw.Pen) {
 	p := v.pens
 	switch {
@@ -137,8 +135,7 @@ func (v *View) headroom(z model.Zone) (string, draw.Pen) {
 	return v.pages(z.Free-z.High) + " above high", p.Good
 }
 
-// marksText names a zone's marks, in w cells at most: the last are the least
-// important.
+// marksText writes a zone's marks in at most w cells. The last are the least important.
 func (v *View) marksText(z model.Zone, w int) string {
 	parts := []string{"min " + v.pages(z.Min), "low " + v.pages(z.Low), "high " + v.pages(z.High)}
 	if boost, ok := z.Boost.Get(); ok && boost > 0 {

@@ -27,7 +27,7 @@ func (v *View) connectionLines(w, most int) []draw.Line {
 	costs := v.snap.ConnectionCost
 	cost, ok := costs.TCP4.Get()
 	if !ok {
-		lines := view.Wrapped(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
+		lines := view.WrapLines(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
 		return append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, view.Longest(costRest(w), "not measured here", "")), Drop: 1})
 	}
 	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, view.Longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
@@ -144,7 +144,7 @@ func (v *View) watchLines(w int) []draw.Line {
 		if v.snap.Hidden > 0 {
 			text = "No epoll seen: the fds of " + units.Many(int64(v.snap.Hidden), "process") + " are hidden from this user."
 		}
-		lines = append(lines, view.Wrapped(p.Muted, w, 0, text)...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 0, text)...)
 	}
 	if unsure > 0 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+units.Many(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
@@ -154,7 +154,7 @@ func (v *View) watchLines(w int) []draw.Line {
 	}
 	cost, ok := e.Cost.Get()
 	if !ok {
-		return append(lines, view.Wrapped(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
+		return append(lines, view.WrapLines(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
 	}
 	one, manual := units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
 	room := w - draw.Width("a watch "+one)
@@ -212,7 +212,7 @@ func (v *View) wallLines(w int) []draw.Line {
 	walls := slices.Clone(v.snap.Walls)
 	slices.SortStableFunc(walls, func(a, b model.Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 	if len(walls) == 0 {
-		return view.Wrapped(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known.")
+		return view.WrapLines(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known.")
 	}
 	lines := []draw.Line{{Text: p.Muted.Ink(draw.Spread("", "connections left", w)), Drop: 7}}
 	leftW := 9
@@ -290,7 +290,7 @@ func (v *View) memoryLines(w int) []draw.Line {
 		}
 		lines = append(lines, draw.Line{Text: draw.Columns(w, cells...)})
 	} else {
-		lines = append(lines, view.Wrapped(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
+		lines = append(lines, view.WrapLines(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
 	}
 	slab, ok := v.snap.Host.SlabBytes().Get()
 	pinned, okPinned := pinnedBytes(v.snap)
@@ -415,7 +415,7 @@ func (v *View) missingLines(w int) []draw.Line {
 		if detail == "" {
 			detail = string(s.State)
 		}
-		said := view.Wrapped(p.Warn, w, 6, "✗ "+s.Name+": "+detail)
+		said := view.WrapLines(p.Warn, w, 6, "✗ "+s.Name+": "+detail)
 		said[0].Drop = 5
 		lines = append(lines, said...)
 		if s.Remedy != "" && !slices.Contains(remedies, s.Remedy) {

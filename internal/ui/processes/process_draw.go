@@ -280,7 +280,7 @@ func (v *process) aboutLines() []string {
 	if e.NextRead > 0 && !v.over() {
 		second = append(second, "next in "+units.Duration(e.NextRead.Round(time.Millisecond)))
 	}
-	if s := v.snap.Sockets; s != nil && s.NextRead > view.Stretched && !v.over() {
+	if s := v.snap.Sockets; s != nil && s.NextRead > view.LongWait && !v.over() {
 		second = append(second, "sockets listed "+units.Duration(s.Age.Round(time.Millisecond))+" ago")
 	}
 	rest := strings.Join(second, " · ")

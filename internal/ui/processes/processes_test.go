@@ -28,7 +28,7 @@ func TestManyHolders(t *testing.T) {
 
 // TestWatchesOfSockets sorts and filters watches by what their sockets tell.
 func TestWatchesOfSockets(t *testing.T) {
-	s := viewtest.Joined()
+	s := viewtest.SharedWithSockets()
 	e := &s.Process(4242).Epolls[0]
 	m := newWatchTable(view.NewKeyMap().Keys)
 	m.SetSize(160, 60)
@@ -66,9 +66,9 @@ func TestWatchesOfSockets(t *testing.T) {
 // TestSameWatches: an order by what sockets tell holds until they are listed
 // again, another one as long as the watches are the same.
 func TestSameWatches(t *testing.T) {
-	s := viewtest.Joined()
+	s := viewtest.SharedWithSockets()
 	e := &s.Process(4242).Epolls[0]
-	later := viewtest.Joined()
+	later := viewtest.SharedWithSockets()
 	later.Sockets.Age = 0
 	a, b, c := newWatchRows(s, 4242, e), newWatchRows(s, 4242, e), newWatchRows(later, 4242, e)
 	m := newWatchTable(view.NewKeyMap().Keys)
@@ -89,7 +89,7 @@ func TestSameWatches(t *testing.T) {
 // address, a filter.
 func BenchmarkJoin(b *testing.B) {
 	const n = 1_000_000
-	snap := viewtest.Join(viewtest.Million(n), viewtest.TableOf(b, viewtest.ProcNetTCP(n, 100_000)))
+	snap := viewtest.WithSocketTable(viewtest.ListedWatches(n), viewtest.ReadTable(b, viewtest.ProcNetTCP(n, 100_000)))
 	e := &snap.Processes[0].Epolls[0]
 	m := newWatchTable(view.NewKeyMap().Keys)
 	m.SetSize(114, 36)

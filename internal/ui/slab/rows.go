@@ -145,7 +145,7 @@ func byNode(s *model.Snapshot, c *model.Cache) string {
 	}
 	var b strings.Builder
 	for i, n := range s.Nodes {
-		text := units.Count(view.ObjectsOf(c, n.ID))
+		text := units.Count(view.ObjectsOnNode(c, n.ID))
 		if i > 0 {
 			b.WriteByte(' ')
 		}

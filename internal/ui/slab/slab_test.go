@@ -56,7 +56,7 @@ func TestSlabChange(t *testing.T) {
 	if line := tcp(); !strings.Contains(line, "-252.0 kB") || !strings.Contains(line, "-100 ") {
 		t.Errorf("after 100 sockets less: %q", line)
 	}
-	if said := v.Mark(viewtest.Denied()); !strings.Contains(said, "nothing to mark") {
+	if said := v.Mark(viewtest.LockedDown()); !strings.Contains(said, "nothing to mark") {
 		t.Errorf("Mark without caches says %q", said)
 	}
 }
@@ -93,7 +93,7 @@ func TestSlabNetwork(t *testing.T) {
 	}
 }
 
-// later is fixtureRich so many seconds later, with sockets that came and went in a
+// later is Rich so many seconds later, with sockets that came and went in a
 // wave of a minute.
 func later(seconds int) *model.Snapshot {
 	s := viewtest.Rich()
@@ -137,8 +137,8 @@ func TestSlabLaterGolden(t *testing.T) {
 
 // TestSlabDetailFits: no line of a box is wider than it, whatever the cache.
 func TestSlabDetailFits(t *testing.T) {
-	for _, fixture := range []func() *model.Snapshot{viewtest.Rich, viewtest.Nodes8, viewtest.OddNodes} {
-		v := viewtest.Maker(New).Show(fixture(), 160, 40).(*View)
+	for _, machine := range []func() *model.Snapshot{viewtest.Rich, viewtest.Nodes8, viewtest.OddNodes} {
+		v := viewtest.Maker(New).Show(machine(), 160, 40).(*View)
 		for _, c := range v.snap.Slab {
 			for w := 24; w <= 92; w += 4 {
 				for _, line := range v.detail(c.Name).Lines(v.pens, w) {
@@ -151,7 +151,7 @@ func TestSlabDetailFits(t *testing.T) {
 	}
 	v := viewtest.Maker(New).Show(viewtest.Rich(), 160, 40).(*View)
 	gone := v.detail("dentry")
-	v.SetSnapshot(viewtest.Denied())
+	v.SetSnapshot(viewtest.LockedDown())
 	if text := strings.Join(gone.Lines(v.pens, 80), " "); !strings.Contains(text, "no cache of this name") {
 		t.Errorf("a cache that is gone: %q", text)
 	}

@@ -114,7 +114,7 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	s := snap.Sockets
 	fresh := "dumped " + units.Duration(s.Age.Round(time.Millisecond)) + " ago"
 	pen := p.Text
-	if s.NextRead > view.Stretched {
+	if s.NextRead > view.LongWait {
 		pen = p.Warn
 		next := ", next in " + units.Duration(s.NextRead.Round(100*time.Millisecond))
 		if src, ok := view.SourceOf(snap, "sock_diag"); ok && src.Took > 0 {

@@ -14,14 +14,14 @@ import (
 )
 
 func TestSocketsGolden(t *testing.T) {
-	machines := map[string]func() *model.Snapshot{"rich": viewtest.Rich, "nobody": viewtest.Nobody}
-	for machine, fixture := range machines {
+	machines := map[string]func() *model.Snapshot{"rich": viewtest.Rich, "nobody": viewtest.Unprivileged}
+	for machine, makeSnapshot := range machines {
 		for by := byProcess; by < groupings; by++ {
 			for _, size := range [][2]int{{80, 24}, {160, 50}} {
 				file := fmt.Sprintf("sockets-%s-by-%s-%dx%d", machine, by, size[0], size[1])
 				t.Run(file, func(t *testing.T) {
 					w, h := size[0], size[1]-viewtest.ChromeLines
-					v := viewtest.Maker(New).Show(fixture(), w, h).(*View)
+					v := viewtest.Maker(New).Show(makeSnapshot(), w, h).(*View)
 					for v.by != by {
 						v.Update(viewtest.Press("v"))
 					}
@@ -39,7 +39,7 @@ func socketScreen(v view.View) string { return ansi.Strip(v.View()) }
 
 // TestSocketsAbsent: what is not known is a dash or a question mark, never 0.
 func TestSocketsAbsent(t *testing.T) {
-	s := viewtest.Nobody()
+	s := viewtest.Unprivileged()
 	s.Sockets.StructBytes, s.Sockets.TCPMem = maybe.Of[int64]{}, maybe.Of[model.TCPMem]{}
 	s.Sockets.TCP = model.TCPTotals{}
 	v := viewtest.Maker(New).Show(s, 160, 47).(*View)
@@ -89,7 +89,7 @@ func TestAcceptQueue(t *testing.T) {
 
 // TestSocketsCursor walks up into the cards, which explain themselves.
 func TestSocketsCursor(t *testing.T) {
-	v := viewtest.Maker(New).Show(viewtest.Pressed(), 160, 47)
+	v := viewtest.Maker(New).Show(viewtest.TCPPressure(), 160, 47)
 	if title, text := v.Explain(); title != "SOCKETS" || !strings.Contains(text, "By state: ") {
 		t.Errorf("the table explains %q: %s", title, text)
 	}

@@ -7,28 +7,28 @@ type Column struct {
 	Title string
 	// Min is the width below which the column is hidden rather than shown, Max
 	// the width beyond which it does not grow (0: no limit). Left-over width is
-	// dealt out by Weight; without weight a column stays at Min.
+	// divided by Weight; a column without weight stays at Min.
 	Min, Max, Weight int
 	Align            cell.Align
-	// Rank says which columns go first when there is no room: the highest. A
-	// column of rank 0 is always shown, cut if need be.
+	// Rank says which columns are hidden first where room is short: the highest. A
+	// column of rank 0 is always shown, cut if necessary.
 	Rank int
 	// Falling: the first sort by the column puts the largest value on top.
 	Falling bool
 	// Hidden leaves the column out for now, whatever the room.
 	Hidden bool
-	// Explain says where the value is from and what it does not count.
+	// Explain says where the value comes from and what it does not count.
 	Explain string
 }
 
-// slot is a column on screen: which, from which cell, how wide.
+// slot is a column on screen: its number, its first cell and its width.
 type slot struct{ column, x, w int }
 
 const gutter = 1 // the cell before the first column, for the cursor's mark
 
-// layout chooses the columns for a width: skip of the movable ones (all but
-// the first) are scrolled away on the left, then the highest ranks go until
-// the rest fits, then what is left is dealt out by weight.
+// layout chooses the columns for a width: skip of the columns after the first are scrolled
+// away on the left, then those of the highest ranks are hidden until the rest fits, then
+// the width that is left is divided by weight.
 func layout(columns []Column, w, skip int) (shown []slot, hidden int) {
 	w -= gutter
 	use := make([]bool, len(columns))
@@ -74,7 +74,7 @@ func layout(columns []Column, w, skip int) (shown []slot, hidden int) {
 	return shown, hidden
 }
 
-// deal gives each used column its Min and its share of what is left over.
+// deal gives each visible column its Min and its share of the width that is left.
 func deal(columns []Column, use []bool, left int) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {

@@ -19,7 +19,7 @@ const (
 // headPens draw the header.
 type headPens struct{ plain, sorted, chosen, hint, key theme.Pen }
 
-// SetTheme sets the colours.
+// SetTheme sets the styles that the table is drawn with.
 func (m *Model) SetTheme(t theme.Theme) {
 	byRole := [roles]lipgloss.Style{
 		Plain: t.Text, Muted: t.Muted, Strong: t.Strong, Accent: t.Title, Good: t.Good, Warn: t.Warn, Crit: t.Crit,
@@ -142,7 +142,7 @@ func (m *Model) drawEmpty(b []byte) []byte {
 	return append(b, pen.Off()...)
 }
 
-// drawFilter draws the line below the rows: the filter, and how much it leaves.
+// drawFilter draws the line below the rows: the filter, and how many rows pass it.
 func (m *Model) drawFilter(b []byte) []byte {
 	left := units.Count(int64(m.Len())) + " of " + units.Count(int64(m.src.Len())) + " rows"
 	if m.job != nil {

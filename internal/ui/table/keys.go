@@ -11,7 +11,7 @@ type Keys struct {
 	Reverse, Follow, Back         key.Binding
 }
 
-// NewKeys returns the keys as they are documented.
+// NewKeys returns the keys that the manual documents.
 func NewKeys() Keys {
 	bind := func(help, desc string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
@@ -36,7 +36,7 @@ func NewKeys() Keys {
 	}
 }
 
-// Help lists the keys, the ones a person looks for first in front.
+// Help lists the keys, the most important first.
 func (k Keys) Help() []key.Binding {
 	return []key.Binding{
 		k.Enter, k.Filter, k.Sort, k.ColumnPrev, k.ColumnNext, k.Reverse, k.Follow,

@@ -8,7 +8,7 @@ type Field[R any] struct {
 	Compare func(a, b R) int // negative when a comes first
 }
 
-// Heads are the columns of fields, for New.
+// Heads returns the columns of fields, for New.
 func Heads[R any](fields []Field[R]) []Column {
 	heads := make([]Column, len(fields))
 	for i := range fields {
@@ -24,11 +24,11 @@ type List[R any] struct {
 	Count  int
 	At     func(i int) R
 	KeyOf  func(R) Key
-	// Search appends what a filter searches in a row.
+	// Search appends the text of a row that a filter searches.
 	Search func(dst []byte, r R) []byte
 }
 
-// Len is how many rows there are.
+// Len returns how many rows there are.
 func (l *List[R]) Len() int { return l.Count }
 
 // Row fills in the cells of row i.
@@ -45,11 +45,11 @@ func (l *List[R]) Key(i int) Key { return l.KeyOf(l.At(i)) }
 // Compare orders two rows by a column.
 func (l *List[R]) Compare(column, a, b int) int { return l.Fields[column].Compare(l.At(a), l.At(b)) }
 
-// AppendText appends what a filter searches in row i.
+// AppendText appends the text of row i that a filter searches.
 func (l *List[R]) AppendText(dst []byte, i int) []byte { return l.Search(dst, l.At(i)) }
 
-// Named is the number of the column with a title, -1 for "". It panics where there is
-// none: titles are written into the program.
+// Named returns the number of the column with a title, -1 for "". It panics if there is
+// none, because titles are constants of the program.
 func (m *Model) Named(title string) int {
 	if title == "" {
 		return -1

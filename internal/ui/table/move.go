@@ -5,7 +5,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Event is what a message did to the table.
+// Event says what a message did to the table.
 type Event uint8
 
 // The events.
@@ -28,9 +28,9 @@ func (m *Model) Update(msg tea.Msg) Event {
 	case tea.KeyPressMsg:
 		switch {
 		case m.typing:
-			return m.typed(msg)
+			return m.handleFilterKey(msg)
 		case m.heading:
-			return m.headed(msg)
+			return m.handleColumnKey(msg)
 		}
 		return m.pressed(msg)
 	case tea.PasteMsg:
@@ -49,8 +49,8 @@ func (m *Model) Update(msg tea.Msg) Event {
 	return Ignored
 }
 
-// done shows the answer of the job that is still wanted, then turns to data
-// that arrived meanwhile.
+// done shows the result of a job that is still wanted, and then begins with the data that
+// arrived while it ran.
 func (m *Model) done(msg doneMsg) Event {
 	if msg.table != m {
 		return Ignored
@@ -69,8 +69,8 @@ func (m *Model) done(msg doneMsg) Event {
 // Capturing reports whether keys are being typed into the table.
 func (m *Model) Capturing() bool { return m.typing }
 
-// Back closes what Esc closes, and reports whether there was something: the
-// choice of a column, then the filter.
+// Back closes the choice of a column or else the filter, and reports whether there was
+// something to close.
 func (m *Model) Back() bool {
 	switch {
 	case m.heading:
@@ -88,7 +88,7 @@ func (m *Model) Back() bool {
 func (m *Model) pressed(msg tea.KeyPressMsg) Event {
 	k := &m.keys
 	switch {
-	case m.moved(msg):
+	case m.handleMoveKey(msg):
 	case key.Matches(msg, k.Left):
 		m.scroll(-1)
 	case key.Matches(msg, k.Right):
@@ -117,8 +117,8 @@ func (m *Model) pressed(msg tea.KeyPressMsg) Event {
 	return Handled
 }
 
-// moved handles the keys that move the cursor.
-func (m *Model) moved(msg tea.KeyPressMsg) bool {
+// handleMoveKey handles the keys that move the cursor.
+func (m *Model) handleMoveKey(msg tea.KeyPressMsg) bool {
 	k := &m.keys
 	switch {
 	case key.Matches(msg, k.Up):
@@ -142,8 +142,8 @@ func (m *Model) moved(msg tea.KeyPressMsg) bool {
 	return true
 }
 
-// typed handles keys while a filter is typed. The arrows still move.
-func (m *Model) typed(msg tea.KeyPressMsg) Event {
+// handleFilterKey handles keys while a filter is typed. The arrows still move.
+func (m *Model) handleFilterKey(msg tea.KeyPressMsg) Event {
 	switch msg.String() {
 	case "enter":
 		m.typing = false
@@ -158,7 +158,7 @@ func (m *Model) typed(msg tea.KeyPressMsg) Event {
 		}
 		fallthrough
 	default:
-		if msg.Text == "" && m.moved(msg) {
+		if msg.Text == "" && m.handleMoveKey(msg) {
 			break
 		}
 		if m.line.Update(msg) {
@@ -168,8 +168,8 @@ func (m *Model) typed(msg tea.KeyPressMsg) Event {
 	return Handled
 }
 
-// headed handles keys while a column is chosen.
-func (m *Model) headed(msg tea.KeyPressMsg) Event {
+// handleColumnKey handles keys while a column is chosen.
+func (m *Model) handleColumnKey(msg tea.KeyPressMsg) Event {
 	k := &m.keys
 	switch {
 	case key.Matches(msg, k.Left):
@@ -187,7 +187,7 @@ func (m *Model) headed(msg tea.KeyPressMsg) Event {
 	return Handled
 }
 
-// sortBy sorts by a column, or turns its order round if it is sorted already.
+// sortBy sorts by a column, or reverses the order if the table is sorted by it already.
 func (m *Model) sortBy(column int) {
 	down := m.columns[column].Falling
 	if m.want.column == column {
@@ -211,8 +211,8 @@ func (m *Model) neighbour(column, step int) int {
 	return m.slots[max(0, min(len(m.slots)-1, at+step))].column
 }
 
-// nextOrder sorts by the next column on screen. Beyond the ends is the order
-// the rows came in.
+// nextOrder sorts by the next visible column. Beyond the ends comes the order of the
+// source.
 func (m *Model) nextOrder(step int) {
 	order := []int{-1}
 	at := 0
@@ -226,7 +226,7 @@ func (m *Model) nextOrder(step int) {
 	m.SetOrder(column, column >= 0 && m.columns[column].Falling)
 }
 
-// scroll moves the columns, while some are hidden.
+// scroll moves the columns to the left or right while some are hidden.
 func (m *Model) scroll(step int) {
 	if step > 0 && m.hidden == m.skip && len(m.slots) > 0 {
 		return // everything to the right is on screen
@@ -254,14 +254,15 @@ func (m *Model) wheel(button tea.MouseButton) Event {
 	return Handled
 }
 
-// roll moves the window and takes the cursor along where it would be left.
+// roll moves the window over the rows, and the cursor with it where it would leave the
+// window.
 func (m *Model) roll(step int) {
 	m.top = max(0, min(m.Len()-m.rows(), m.top+step))
 	m.cursor = max(m.top, min(m.top+m.rows()-1, m.cursor))
 	m.clamp()
 }
 
-// click on the header sorts, on a row selects, and on the row selected opens.
+// click sorts on the header, selects a row, and opens the row that is selected already.
 func (m *Model) click(x, y int) Event {
 	if y == 0 {
 		for _, s := range m.slots {
@@ -283,7 +284,7 @@ func (m *Model) click(x, y int) Event {
 	return Handled
 }
 
-// rows is how many rows the window shows.
+// rows returns how many rows the window shows.
 func (m *Model) rows() int {
 	n := m.h - 1
 	if m.filterLine() {

@@ -11,7 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// ask is what an index is made from.
+// ask describes the index that is wanted.
 type ask struct {
 	src    Source
 	column int // -1: the source's own order
@@ -19,11 +19,12 @@ type ask struct {
 	filter string
 }
 
-// trivial: all rows in the source's own order, for which no index is needed.
+// trivial reports whether all rows are wanted in the source's own order, for which no index
+// is needed.
 func (a ask) trivial() bool { return a.column < 0 && !a.down && a.filter == "" }
 
-// job is one ask being answered. Its command runs in a goroutine of its own
-// and shares nothing with the table but the atomic fields.
+// job makes one index. Its command runs in a goroutine of its own and shares only the
+// atomic fields with the table.
 type job struct {
 	ask
 	why        cause
@@ -34,17 +35,17 @@ type job struct {
 	done       atomic.Int64 // steps taken
 }
 
-// cause is why an order is made, which decides where the cursor goes.
+// cause is the reason for a new order. It decides where the cursor goes.
 type cause uint8
 
 const (
 	refreshed cause = iota // new data, or nothing to do with order
-	sorted                 // the person chose another order
-	filtered               // the person typed a filter
+	sorted                 // the user chose another order
+	filtered               // the user typed a filter
 )
 
-// doneMsg is a job's answer; tickMsg redraws its progress. Both name their
-// table, because every table gets them.
+// doneMsg carries the result of a job, and tickMsg redraws its progress. Both name their
+// table, because every table receives them.
 type (
 	doneMsg struct {
 		table *Model
@@ -59,15 +60,16 @@ type (
 )
 
 const (
-	// inPlace is up to how many rows are ordered within Update: a millisecond.
+	// inPlace is the number of rows that can be ordered within Update, in about a
+	// millisecond.
 	inPlace = 2048
-	// chunk is how many rows are sorted or searched between two looks at stop.
+	// chunk is how many rows are sorted or searched between two checks of stop.
 	chunk = 1 << 14
 	// progressEvery is how often progress is drawn.
 	progressEvery = 100 * time.Millisecond
 )
 
-// run answers the ask; nil and false when it was stopped.
+// run makes the index. It returns nil and false if it was stopped.
 func (j *job) run() (index []int32, ok bool) {
 	if index, ok = j.match(); !ok {
 		return nil, false
@@ -81,12 +83,12 @@ func (j *job) run() (index []int32, ok bool) {
 	return index, !j.stop.Load()
 }
 
-// match is the numbers of the rows that pass the filter.
+// match returns the numbers of the rows that pass the filter.
 func (j *job) match() ([]int32, bool) {
 	n := j.src.Len()
 	want, not := strings.CutPrefix(j.filter, "!")
 	index := make([]int32, 0, n)
-	// A capital in the filter means case matters: ET, and not socket.
+	// A capital letter in the filter makes case matter: ET does not find socket.
 	fold := !strings.ContainsFunc(want, unicode.IsUpper)
 	needle := []byte(want)
 	var text []byte
@@ -111,7 +113,7 @@ func (j *job) match() ([]int32, bool) {
 	return index, true
 }
 
-// lower folds ASCII capitals, in place.
+// lower makes ASCII capitals lower case, in place.
 func lower(b []byte) {
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
@@ -120,7 +122,7 @@ func lower(b []byte) {
 	}
 }
 
-// passes is how often sort goes through n rows.
+// passes returns how often sort goes through n rows.
 func passes(n int) int {
 	p := 1
 	for run := chunk; run < n; run *= 2 {
@@ -130,7 +132,7 @@ func passes(n int) int {
 }
 
 // sort orders the index: runs of chunk rows first, then pairs of runs merged,
-// so that it can stop and tell how far it is. Equal rows keep their order.
+// so that it can stop and report its progress. Equal rows keep their order.
 func (j *job) sort(index []int32) ([]int32, bool) {
 	less := func(a, b int32) int {
 		c := j.src.Compare(j.column, int(a), int(b))
@@ -174,7 +176,7 @@ func merge(dst, a, b []int32, less func(a, b int32) int) {
 	}
 }
 
-// share is how much of the job is done, 0 to 1.
+// share returns how much of the job is done, from 0 to 1.
 func (j *job) share() float64 {
 	n := j.src.Len()
 	if n == 0 {
@@ -187,8 +189,8 @@ func (j *job) share() float64 {
 	return min(1, float64(j.done.Load())/float64(total))
 }
 
-// find is the place in index of the row of a key, or -1. It tries the rows
-// around guess first: most rows stay where they were.
+// find returns the place in index of the row with a key, or -1. It tries the rows around
+// guess first, because most rows stay where they were.
 func find(src Source, index []int32, key Key, guess int) int {
 	row := findRow(src, key, guess)
 	if row < 0 || index == nil {

@@ -1,18 +1,16 @@
 // Package table is a virtual table: it asks its source for the rows that are
 // on screen and no others, so that a million rows cost what forty do.
 //
-// Order and filter live in an index of row numbers. Small tables are ordered
-// at once; large ones by a command in the background, over the source they
-// were asked for, while the table goes on showing the order it has. A newer
-// question cancels the older one.
+// Order and filter are an index of row numbers. Small tables are ordered at once. Large
+// ones are ordered by a command in the background, while the table continues to show the
+// order that it has. A newer request cancels the older one.
 //
-// Where the cursor stays when new data arrives: the window stays where it is
-// and the cursor stays on its row (by Source.Key) as long as that row is still
-// in the window; else it stays on its line. In follow mode the window scrolls
-// along, so that the row keeps its line wherever it goes.
+// When new data arrives, the window stays where it is, and the cursor stays on its row (by
+// Source.Key) if that row is still in the window; otherwise it stays on its line. In
+// follow mode the window scrolls with the row, which so keeps its line on screen.
 package table
 
-// Role is what a cell means, from which its colour follows.
+// Role is what a cell means. Its colour follows from that.
 type Role uint8
 
 // The roles.
@@ -33,8 +31,8 @@ type Cell struct {
 	Role Role
 }
 
-// Key is what makes a row the same row in a later source. Use whichever parts
-// identify it; comparing two keys must mean comparing two rows.
+// Key identifies a row, also in a later source. A source sets the fields that distinguish
+// its rows; two rows are the same if their keys are equal.
 type Key struct {
 	Num  [3]uint64
 	Text string
@@ -49,13 +47,13 @@ type Source interface {
 	Key(i int) Key
 	// Compare orders two rows by a column: negative when a comes first.
 	Compare(column, a, b int) int
-	// AppendText appends what a filter searches in row i.
+	// AppendText appends the text of row i that a filter searches.
 	AppendText(dst []byte, i int) []byte
 }
 
-// same is implemented by sources that can tell at once that another source has
-// the same rows, and that sorting by a column (-1: none) and, when filtered, a
-// filter finds the same in both: the order found for one is then kept.
+// same is implemented by sources that can quickly report whether another source has the
+// same rows, and whether sorting by a column (-1: none) and, if filtered is true,
+// filtering give the same result. The order made for one is then kept for the other.
 type same interface {
 	Same(other Source, column int, filtered bool) bool
 }
@@ -63,7 +61,7 @@ type same interface {
 // Empty is a source without rows.
 type Empty struct{}
 
-// Len is 0.
+// Len returns 0.
 func (Empty) Len() int { return 0 }
 
 // Row is never called.

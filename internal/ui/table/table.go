@@ -14,7 +14,7 @@ type Model struct {
 	columns []Column
 	keys    Keys
 	focused bool
-	empty   string // what an empty table says
+	empty   string // shown in a table without rows
 
 	w, h  int
 	skip  int // columns scrolled away on the left
@@ -22,18 +22,17 @@ type Model struct {
 	// hidden is how many columns are not on screen.
 	hidden int
 
-	// What is shown: rows of src in the order of index (nil: all of them in
-	// their own order), which answers have.
+	// What is shown: rows of src in the order of index (nil: all rows in their own order),
+	// which is the answer to have.
 	src   Source
 	index []int32
 	have  ask
-	// What is wanted: the latest source and the order asked for. job is under
-	// way towards it.
+	// What is wanted: the latest source and the order that was asked for. job is working
+	// on it.
 	next Source
 	want ask
 	job  *job
-	// generation counts sources, so that an answer shows whether it is of the
-	// latest.
+	// generation counts sources, which shows whether a result belongs to the latest one.
 	generation int
 
 	cursor, top int // places in the index
@@ -85,7 +84,7 @@ func (m *Model) SetRoom(column, least, rank int, hidden bool) {
 // SetFocused says whether the keys go to this table: its cursor then shows.
 func (m *Model) SetFocused(on bool) { m.focused = on }
 
-// SetEmpty sets the line that stands in a table without rows.
+// SetEmpty sets the line that a table without rows shows.
 func (m *Model) SetEmpty(text string) { m.empty = text }
 
 // SetOrder sorts by a column, or for -1 shows the source's own order.
@@ -94,7 +93,8 @@ func (m *Model) SetOrder(column int, down bool) {
 	m.reorder(sorted)
 }
 
-// Order is the column sorted by (-1: none) and whether the largest is on top.
+// Order returns the column that the table is sorted by (-1: none), and whether the largest
+// value is on top.
 func (m *Model) Order() (column int, down bool) { return m.want.column, m.want.down }
 
 // Ordered is Order with the column's title, "" for none.
@@ -118,11 +118,11 @@ func (m *Model) SetFilter(text string) {
 	m.reorder(filtered)
 }
 
-// Filter is the filter in force.
+// Filter returns the filter in use.
 func (m *Model) Filter() string { return m.want.filter }
 
-// SetSource shows new rows. While an order is being worked out its answer is
-// shown first, so that data arriving faster than it can be sorted still shows.
+// SetSource shows new rows. While a job is making an order, its result is shown first, so
+// that data which arrives faster than it can be sorted is shown too.
 func (m *Model) SetSource(src Source) {
 	m.next = src
 	m.generation++
@@ -131,7 +131,7 @@ func (m *Model) SetSource(src Source) {
 	}
 }
 
-// reorder drops the work under way for the order that is wanted now.
+// reorder stops the job under way, and begins with the order that is wanted now.
 func (m *Model) reorder(why cause) {
 	if m.job != nil {
 		m.job.stop.Store(true)
@@ -140,8 +140,8 @@ func (m *Model) reorder(why cause) {
 	m.refresh(why)
 }
 
-// refresh goes from what is shown to what is wanted: at once where that is
-// cheap, else in the background.
+// refresh makes what is wanted be shown: at once where that is cheap, otherwise in the
+// background.
 func (m *Model) refresh(why cause) {
 	want := m.want
 	want.src = nil
@@ -172,8 +172,8 @@ func sameRows(a, b Source, order ask) bool {
 	return ok && s.Same(a, order.column, order.filter != "")
 }
 
-// apply shows a job's answer. at is the place of its row, -2 where nobody
-// looked for it yet.
+// apply shows the result of a job. at is the place of the row with the cursor, -1 where it
+// is gone, -2 where it was not searched for yet.
 func (m *Model) apply(j *job, index []int32, at int) {
 	key, hasKey := Key{}, false
 	guess, line := m.rowAt(m.cursor), m.cursor-m.top
@@ -204,15 +204,15 @@ func (m *Model) apply(j *job, index []int32, at int) {
 	m.clamp()
 }
 
-// Pending returns the work that the last calls left to do, or nil. Whoever
-// embeds the table runs it and gives every resulting message to Update.
+// Pending returns the work that the last calls left to do, or nil. The view that embeds
+// the table runs it and gives every resulting message to Update.
 func (m *Model) Pending() tea.Cmd {
 	p := m.pending
 	m.pending = nil
 	return tea.Batch(p...)
 }
 
-// Len is how many rows pass the filter.
+// Len returns how many rows pass the filter.
 func (m *Model) Len() int {
 	if m.index != nil {
 		return len(m.index)
@@ -220,16 +220,16 @@ func (m *Model) Len() int {
 	return m.src.Len()
 }
 
-// Source is the source of the rows on screen; a newer one may still be sorted.
+// Source returns the source of the rows on screen. A newer one may still be being sorted.
 func (m *Model) Source() Source { return m.src }
 
-// Row is the number, in Source, of the row under the cursor.
+// Row returns the number, in Source, of the row under the cursor.
 func (m *Model) Row() (row int, ok bool) {
 	row = m.rowAt(m.cursor)
 	return row, row >= 0
 }
 
-// OnScreen are the numbers, in Source, of the rows in sight.
+// OnScreen returns the numbers, in Source, of the visible rows.
 func (m *Model) OnScreen() []int {
 	rows := make([]int, 0, m.rows())
 	for place := m.top; place < m.Len() && len(rows) < m.rows(); place++ {
@@ -259,11 +259,11 @@ func (m *Model) Select(key Key) bool {
 	return true
 }
 
-// Busy reports whether an order is being worked out.
+// Busy reports whether a job is making an order.
 func (m *Model) Busy() bool { return m.job != nil }
 
-// Column is the column that the person is on: being chosen, or sorted by, or
-// else the first.
+// Column returns the column that the user is on: the one being chosen, or the one sorted
+// by, or the first.
 func (m *Model) Column() Column {
 	switch {
 	case m.heading:
@@ -274,11 +274,11 @@ func (m *Model) Column() Column {
 	return m.columns[0]
 }
 
-// Columns are the table's columns.
+// Columns returns the table's columns.
 func (m *Model) Columns() []Column { return m.columns }
 
-// Status is the word for the status line: where the cursor is, or how far the
-// sorting.
+// Status returns a text for the status line: the row under the cursor, or the progress of
+// sorting or filtering.
 func (m *Model) Status() string {
 	if m.job != nil {
 		what := "filtering "

@@ -178,7 +178,7 @@ func TestOldOrderStaysWhileSorting(t *testing.T) {
 		t.Errorf("while sorting: %v, cursor %s", ids, cursor)
 	}
 	if !strings.Contains(m.Status(), "sorting 100 000 rows") {
-		t.Errorf("Tell = %q", m.Status())
+		t.Errorf("Status = %q", m.Status())
 	}
 	first := m.job
 	press(m, "R") // a newer question

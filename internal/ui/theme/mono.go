@@ -2,8 +2,8 @@ package theme
 
 import "charm.land/lipgloss/v2"
 
-// Mono is the theme for a terminal without colours, or for NO_COLOR: what a
-// background says elsewhere is said by reverse video and underlining.
+// Mono returns the theme for a terminal without colours, or for NO_COLOR: reverse video and
+// underlining replace the backgrounds.
 func (t Theme) Mono() Theme {
 	plain := lipgloss.NewStyle()
 	bold := plain.Bold(true)

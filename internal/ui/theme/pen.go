@@ -6,8 +6,8 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// Pen is a style as the two escape sequences around a text. A table draws
-// hundreds of cells a frame with a few pens, and lays out none of them.
+// Pen is a style as the two escape sequences around a text. A table draws hundreds of cells
+// a frame with a few pens, which is cheaper than rendering each cell with lipgloss.
 type Pen struct{ on, off string }
 
 // NewPen returns the pen of a style without padding, border or size.
@@ -23,13 +23,13 @@ func (p Pen) Append(dst []byte, text string) []byte {
 	return append(dst, p.off...)
 }
 
-// On and Off are what stands before and after a text.
+// On returns the escape sequence before a text.
 func (p Pen) On() string { return p.on }
 
-// Off ends what On began.
+// Off returns the escape sequence after a text, which ends the style.
 func (p Pen) Off() string { return p.off }
 
-// Ink returns text in the pen's style; nothing stays nothing.
+// Ink returns text in the pen's style. An empty text stays empty.
 func (p Pen) Ink(text string) string {
 	if text == "" || p.on == "" {
 		return text

@@ -1,6 +1,5 @@
-// Package theme names eptop's styles by role, once for a dark and once for a
-// light background. Colour is never the only sign: whatever is red also says
-// so in words or with a mark.
+// Package theme names eptop's styles by role, for a dark and for a light background. Colour
+// is never the only sign: what is red has a word or a mark that says the same.
 package theme
 
 import (
@@ -9,7 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// Theme is every style the screen uses.
+// Theme has every style that the screen uses.
 type Theme struct {
 	Dark bool
 
@@ -38,7 +37,7 @@ type Theme struct {
 	onHeat                color.Color // text before these
 }
 
-// palette is the colours by what they mean.
+// palette has the colours, named by what they mean.
 type palette struct {
 	accent, muted, line, good, warn, crit color.Color
 	chosen, other                         color.Color // behind a row
@@ -47,8 +46,8 @@ type palette struct {
 }
 
 // New builds the theme for a dark or a light background. Bubble Tea turns the
-// colours into what the terminal can show; the grounds of rows are chosen so
-// that 256 colours have something like them.
+// colours into what the terminal can show; the backgrounds of rows are chosen so that 256
+// colours have similar ones.
 func New(dark bool) Theme {
 	pick := lipgloss.LightDark(dark)
 	col := func(light, onDark string) color.Color {
@@ -70,8 +69,8 @@ func New(dark bool) Theme {
 	})
 }
 
-// Sixteen builds the theme for a terminal of 16 colours, whose nearest to the
-// colours of New would not do: a soft grey would become a dark blue.
+// Sixteen builds the theme for a terminal of 16 colours. The nearest of these to the
+// colours of New are not good enough: a soft grey would become a dark blue.
 func Sixteen(dark bool) Theme {
 	pick := lipgloss.LightDark(dark)
 	return build(dark, palette{
@@ -119,16 +118,16 @@ func build(dark bool, p palette) Theme {
 	}
 }
 
-// Heat is the style for a share of 0 (cold) to 1 (hot).
+// Heat returns the style for a share from 0 (cold) to 1 (hot).
 func (t Theme) Heat(share float64) lipgloss.Style {
 	steps := lipgloss.Blend1D(11, t.cold, t.warm, t.hot)
 	i := int(share*10 + 0.5)
 	return lipgloss.NewStyle().Foreground(steps[max(0, min(10, i))])
 }
 
-// HeatCell is the style of a cell of a heat map for a share of 0 (cold) to 1
-// (hot): the heat lies behind the text, which stays readable on all of it, whatever
-// colour the terminal gives to text.
+// HeatCell returns the style of a cell of a heat map for a share from 0 (cold) to 1 (hot):
+// the colour is the background, on which the text is readable whatever colour the terminal
+// gives to text.
 func (t Theme) HeatCell(share float64) lipgloss.Style {
 	if t.coldBG == nil {
 		third := min(2, int(share*3))

@@ -7,7 +7,7 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// SourceOf finds a source by name.
+// SourceOf returns the source with this name, and whether the snapshot has it.
 func SourceOf(s *model.Snapshot, name string) (model.Source, bool) {
 	for _, src := range s.Sources {
 		if src.Name == name {
@@ -17,8 +17,8 @@ func SourceOf(s *model.Snapshot, name string) (model.Source, bool) {
 	return model.Source{}, false
 }
 
-// Absence says in a sentence why a source gave nothing, and what would unlock
-// it; otherwise is said when the source itself was read.
+// Absence says in a sentence why a source could not be read, and what would unlock it. It
+// returns otherwise where the source was read.
 func Absence(s *model.Snapshot, name, otherwise string) string {
 	src, ok := SourceOf(s, name)
 	if !ok || src.State == model.OK {

@@ -23,7 +23,7 @@ func BytesOrDash(m maybe.Of[int64]) string {
 	return "–"
 }
 
-// MaybeBytes is a table cell with bytes, or a muted dash where they are absent.
+// MaybeBytes returns a table cell with bytes, or a muted dash where they are absent.
 func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	n, ok := m.Get()
 	switch {
@@ -35,7 +35,7 @@ func MaybeBytes(m maybe.Of[int64], role table.Role) table.Cell {
 	return table.Cell{Text: units.Bytes(n), Role: role}
 }
 
-// QuietZero writes a number; 0 steps back so that the others stand out.
+// QuietZero returns a table cell with a number. 0 is muted, so that the others stand out.
 func QuietZero(n int64, role table.Role) table.Cell {
 	if n == 0 {
 		return table.Cell{Text: "0", Role: table.Muted}
@@ -43,7 +43,7 @@ func QuietZero(n int64, role table.Role) table.Cell {
 	return table.Cell{Text: units.Count(n), Role: role}
 }
 
-// LimitRole is the role of a share of a limit, as LimitPen is its pen.
+// LimitRole returns the role of a table cell for a share of a limit, like LimitPen.
 func LimitRole(share float64) table.Role {
 	switch model.LevelOf(share) {
 	case model.LevelCritical:

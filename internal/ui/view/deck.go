@@ -8,22 +8,22 @@ import (
 	"github.com/eptop/eptop/internal/ui/table"
 )
 
-// Deck is cards with one table below them and one cursor over both. The cards
-// are told apart by a value of type C.
+// Deck is a group of cards with one table below them, and one cursor that moves over
+// both. A value of type C identifies a card.
 type Deck[C comparable] struct {
 	Keys  KeyMap
 	Table *table.Model
-	// gap is how many lines stand between the cards and the table.
+	// Gap is the number of lines between the cards and the table.
 	Gap int
 
-	// What lay made of the cards and the size.
+	// Lay computes the fields below from the cards and the size.
 	cards  []C
 	Boxes  []draw.Box
 	Places []draw.Place
 	Texts  [][]string
-	Height int // of the cards
+	Height int // of all cards together, in lines
 
-	// onCard: the cursor is on the card here, else in the table.
+	// OnCard: the cursor is on the card Here; otherwise it is in the table.
 	OnCard bool
 	Here   C
 }
@@ -37,12 +37,12 @@ func (d *Deck[C]) Add(c C, b draw.Box) {
 // Clear takes all cards off the deck.
 func (d *Deck[C]) Clear() { d.cards, d.Boxes = d.cards[:0], d.Boxes[:0] }
 
-// Lay places the cards into columns and at most so many lines.
+// Lay places the cards in columns of these widths, in at most most lines.
 func (d *Deck[C]) Lay(widths []int, most int) {
 	d.Places, d.Texts, d.Height = draw.Flow(widths, most, d.Boxes)
 }
 
-// Focus shows the cursor where it is; a card that was dropped cannot have it.
+// Focus shows the cursor where it is. It leaves a card that was dropped for the table.
 func (d *Deck[C]) Focus() {
 	if d.OnCard && d.index() < 0 {
 		d.OnCard = false
@@ -50,7 +50,7 @@ func (d *Deck[C]) Focus() {
 	d.Table.SetFocused(!d.OnCard)
 }
 
-// index is the place of the card under the cursor, or -1.
+// index returns the index of the card under the cursor, or -1.
 func (d *Deck[C]) index() int {
 	if d.OnCard {
 		for i, c := range d.cards {
@@ -62,11 +62,11 @@ func (d *Deck[C]) index() int {
 	return -1
 }
 
-// Update handles a message whose mouse coordinates are those of the deck.
+// Update handles a message. In mouse messages 0,0 is the first cell of the deck.
 func (d *Deck[C]) Update(msg tea.Msg) table.Event {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
-		if !d.Table.Capturing() && d.moved(msg) {
+		if !d.Table.Capturing() && d.handleMoveKey(msg) {
 			d.Focus()
 			return table.Handled
 		}
@@ -98,9 +98,9 @@ func (d *Deck[C]) toTable(msg tea.Msg) table.Event {
 	return event
 }
 
-// moved handles the keys that move between the cards and into and out of the
+// handleMoveKey handles the keys that move between the cards and into and out of the
 // table, and reports whether the key was one of them.
-func (d *Deck[C]) moved(msg tea.KeyPressMsg) bool {
+func (d *Deck[C]) handleMoveKey(msg tea.KeyPressMsg) bool {
 	dx, dy := 0, 0
 	switch k := d.Keys; {
 	case key.Matches(msg, k.Left):
@@ -131,8 +131,8 @@ func (d *Deck[C]) moved(msg tea.KeyPressMsg) bool {
 	return true
 }
 
-// leaveTable moves up in the table; on its first row already, the cursor goes
-// to the lowest card on the left, if there is one.
+// leaveTable moves up in the table. From the first row the cursor goes to the lowest card
+// on the left, if there is one.
 func (d *Deck[C]) leaveTable(msg tea.KeyPressMsg) bool {
 	before, ok := d.Table.Row()
 	d.Table.Update(msg)
@@ -162,7 +162,7 @@ func (d *Deck[C]) Back() bool {
 	return d.Table.Back()
 }
 
-// Draw draws the cards in w cells.
+// Draw draws the cards in lines of w cells.
 func (d *Deck[C]) Draw(p *draw.Pens, w int) []string {
 	return p.Render(w, d.Height, d.index(), d.Boxes, d.Places, d.Texts)
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ChartRange is the range on which values are drawn: from the lowest to the
-// highest, but never less than a hundredth of the lowest, so that noise stays
-// small and what does not change lies flat.
+// ChartRange returns the range on which values are drawn: from the lowest to the highest,
+// but at least a hundredth of the lowest, so that noise stays small and a constant is
+// drawn flat.
 func ChartRange(values []float64) (lo, hi float64) {
 	if len(values) == 0 {
 		return 0, 1
@@ -17,7 +17,7 @@ func ChartRange(values []float64) (lo, hi float64) {
 	return lo, max(hi, lo*1.01)
 }
 
-// ChartPoints are values as a chart takes them, with the range of ChartRange.
+// ChartPoints converts values for a chart, and returns their ChartRange.
 func ChartPoints(values []int64) (points []float64, lo, hi float64) {
 	points = make([]float64, len(values))
 	for i, v := range values {
@@ -27,7 +27,7 @@ func ChartPoints(values []int64) (points []float64, lo, hi float64) {
 	return points, lo, hi
 }
 
-// RoundDuration writes a stretch of time as a person would say it.
+// RoundDuration writes a duration in whole seconds, or in whole minutes from one on.
 func RoundDuration(d time.Duration) string {
 	if d < time.Minute {
 		return strconv.Itoa(int(d.Seconds()+0.5)) + " s"

@@ -6,8 +6,8 @@ import (
 	"github.com/eptop/eptop/internal/ui/table"
 )
 
-// KeyMap is every key that is the same everywhere. The help overlay, the hints
-// of the status line and the tests are built from it.
+// KeyMap holds the keys that have the same meaning in every view. The help, the hints of
+// the status line and the tests are built from it.
 type KeyMap struct {
 	table.Keys
 
@@ -17,7 +17,7 @@ type KeyMap struct {
 	Attach, Write, Mark             key.Binding
 }
 
-// NewKeyMap returns the keys as they are documented.
+// NewKeyMap returns the keys that the manual documents.
 func NewKeyMap() KeyMap {
 	bind := func(help, desc string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))

@@ -13,14 +13,14 @@ import (
 	"github.com/eptop/eptop/internal/ui/draw"
 )
 
-// Modal lies over the view and gets every key first.
+// Modal is something that lies over the view and receives every key before it.
 type Modal interface {
-	// pressed returns what lies over the view after the key, nil for nothing,
-	// and whether the key meant something to it.
+	// Pressed handles a key. It returns what lies over the view from then on, nil for
+	// nothing, and whether the key had a meaning here.
 	Pressed(tea.KeyPressMsg, KeyMap) (next Modal, cmd tea.Cmd, handled bool)
 }
 
-// Boxed is a modal that is drawn as a box over the view.
+// Boxed is implemented by a Modal that is drawn as a box over the view.
 type Boxed interface{ Box() *Overlay }
 
 // Overlay is a box of text over the view.
@@ -28,9 +28,9 @@ type Overlay struct {
 	title string
 	// lines writes the text for an inner width.
 	lines func(p *draw.Pens, w int) []string
-	// port is the part of the text in sight; it knows the text once it was drawn.
+	// port shows the visible part of the text, which it has once the box was drawn.
 	port viewport.Model
-	// way is what the title says of how to leave.
+	// way is the part of the title that says how to close the box.
 	way string
 }
 
@@ -39,10 +39,10 @@ func NewOverlay(title string, lines func(*draw.Pens, int) []string) *Overlay {
 	return &Overlay{title: title, lines: lines, port: viewport.New(), way: "Esc closes"}
 }
 
-// Box returns the box itself: see Boxed.
+// Box returns the box itself, as Boxed demands.
 func (o *Overlay) Box() *Overlay { return o }
 
-// Paragraphs writes a text as wrapped lines.
+// Paragraphs returns a function that wraps a text into lines, for NewOverlay.
 func Paragraphs(text string) func(*draw.Pens, int) []string {
 	return func(p *draw.Pens, w int) []string {
 		var out []string
@@ -78,7 +78,7 @@ func (o *Overlay) Pressed(msg tea.KeyPressMsg, k KeyMap) (Modal, tea.Cmd, bool) 
 	return o, nil, true
 }
 
-// Scroll moves the text by so many lines, not past its ends.
+// Scroll moves the text by a number of lines, and not past its ends.
 func (o *Overlay) Scroll(by int) { o.port.SetYOffset(o.port.YOffset() + by) }
 
 // Over draws the box over the lines of a view of w cells.
@@ -106,13 +106,13 @@ func (o *Overlay) Over(p *draw.Pens, lines []string, w int) []string {
 	return out
 }
 
-// Question is a box with a question to be answered with yes or no.
+// Question is a box with a question that is answered with yes or no.
 type Question struct {
 	*Overlay
 	yes tea.Cmd
 }
 
-// NewQuestion returns a question; its yes is run when it is answered so.
+// NewQuestion returns a question. The command yes is run if the answer is yes.
 func NewQuestion(title, text string, yes tea.Cmd) *Question {
 	q := &Question{NewOverlay(title, Paragraphs(text)), yes}
 	q.way = "y or Enter: yes · Esc: no"

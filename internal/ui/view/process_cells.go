@@ -6,7 +6,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// NoProcess says why no process is listed.
+// NoProcess says why the list of processes is empty.
 func NoProcess(s *model.Snapshot) string {
 	if s.Hidden > 0 {
 		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
@@ -23,7 +23,7 @@ func StructsOf(p *model.Process) maybe.Of[int64] {
 	return p.KernelBytes.Sockets
 }
 
-// BuffersOf is what their buffers take, likewise.
+// BuffersOf returns the bytes of the buffers of a process's sockets, like StructsOf.
 func BuffersOf(p *model.Process) maybe.Of[int64] {
 	if p.Sockets.Value > 0 && p.KernelBytes.Sockets.Value == 0 && p.KernelBytes.Buffers.Value == 0 {
 		return maybe.Of[int64]{}

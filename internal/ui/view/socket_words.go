@@ -9,11 +9,11 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// Stretched is from when on the wait for the next dump is worth a word.
-const Stretched = time.Second
+// LongWait is the wait for the next list of sockets from which on the screen mentions it.
+const LongWait = time.Second
 
-// socketMemory: structures against buffers, and what of it only looks
-// reclaimable.
+// SocketMemory writes the lines of a card: the bytes of structures and of buffers, and
+// which part of them only looks reclaimable.
 func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	structs, ok1 := s.StructBytes.Get()
 	buffers, ok2 := s.BufferBytes.Get()
@@ -51,26 +51,26 @@ func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	return lines
 }
 
-// WaitingText says how full an accept queue is.
+// WaitingText says how many connections wait in an accept queue, and how many may.
 func WaitingText(waiting, backlog maybe.Of[int64]) string {
-	text := units.Many(waiting.Value, "connection") + " waiting, of a backlog "
+	text := units.Many(waiting.Value, "connection") + " waiting, of "
 	limit, ok := backlog.Get()
 	if !ok {
-		return text + "that is not told"
+		return text + "an unknown backlog"
 	}
-	text += "of " + units.Count(limit)
+	text += "a backlog of " + units.Count(limit)
 	if model.QueueStateOf(waiting, backlog) == model.QueueFull {
-		text += ": FULL, no more is let in"
+		text += ": FULL, no more are accepted"
 	}
 	return text
 }
 
-// ExplainSocketMemory says where the numbers of socketMemory are from and what they
-// leave out.
+// ExplainSocketMemory says where the numbers of SocketMemory come from and what they leave
+// out.
 func ExplainSocketMemory() (title, text string) {
 	return "Socket memory", "Structures are what the slab holds for the sockets: sock, inode, file, dentry, security blobs and bind buckets, each kind and state with its own objects, as bytes of a slab over the objects in it. " +
-		"Buffers are what SKMEMINFO says of each socket: received and not read, written and not acknowledged, charged ahead, backlog and options.\n\n" +
-		"Pinned: inodes and dentries are in caches that the kernel counts into SReclaimable and so into MemAvailable, but no pressure frees those that a live socket holds.\n\n" +
+		"Buffers are what SKMEMINFO reports for each socket: received and not read, written and not acknowledged, charged ahead, backlog and options.\n\n" +
+		"Pinned: the kernel counts the caches of inodes and dentries as SReclaimable and so as MemAvailable, but memory pressure cannot free those that a live socket holds.\n\n" +
 		"A socket whose other end is on this host counts for itself: a loopback connection is two ends and takes the memory of two.\n\n" +
-		"Not counted: epoll watches, routes, conntrack, the program's own memory, and what no one has explained yet. measured, derived and estimated are as on the Overview; a ? says that it is not known."
+		"Not counted: epoll watches, routes, conntrack, the program's own memory, and what is not explained yet. measured, derived and estimated mean the same as on the Overview; a ? marks a number that is not known."
 }

@@ -6,14 +6,14 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// Gap is how many instances a sum leaves out because their watches are not known:
-// those that wait for their first read, and those that could not be read.
+// Gap counts the epoll instances that a sum leaves out because their watches are not known:
+// Waiting have not been read yet, Failed could not be read.
 type Gap struct{ Waiting, Failed int }
 
-// GapOf is what a process's sums leave out. Two fds of one instance are one.
+// GapOf returns what the sums of a process leave out. Two fds of one instance count once.
 func GapOf(p *model.Process) Gap { return Gap{Waiting: p.Waiting, Failed: p.Unread - p.Waiting} }
 
-// HostGap is what the sums over the whole host leave out.
+// HostGap returns what the sums over the whole host leave out.
 func HostGap(s *model.Snapshot) Gap {
 	return Gap{Waiting: s.Epoll.Waiting, Failed: s.Epoll.Unread - s.Epoll.Waiting}
 }
@@ -21,7 +21,7 @@ func HostGap(s *model.Snapshot) Gap {
 // Any reports whether the sum leaves out anything.
 func (g Gap) Any() bool { return g.Waiting+g.Failed > 0 }
 
-// Words name the gap, the longest first.
+// Words describe the gap, the longest text first.
 func (g Gap) Words() []string {
 	without := "without " + units.Count(int64(g.Waiting+g.Failed))
 	switch {
@@ -34,17 +34,17 @@ func (g Gap) Words() []string {
 	return []string{"without " + failed + " that could not be read and " + waiting + " not read yet", without + " not read", without}
 }
 
-// WatchesOf is the number of watches of a process as far as it is known; absent
+// WatchesOf returns the number of watches of a process as far as it is known. It is absent
 // where none of its instances was read.
 func WatchesOf(p *model.Process) maybe.Of[int64] {
 	return maybe.When(p.Watches, !allUnread(p))
 }
 
-// allUnread: nothing is known of any watch of the process.
+// allUnread reports whether no watch of the process is known.
 func allUnread(p *model.Process) bool { return p.Unread > 0 && p.Unread >= p.Instances }
 
-// SumText writes a sum over a process's instances: ? where none was read, + where
-// some were not, – where it is not known for another reason.
+// SumText writes a sum over the instances of a process: ? where none was read, a + where
+// some were not, – where the sum is not known for another reason.
 func SumText(p *model.Process, text string, known bool) string {
 	switch {
 	case allUnread(p):
@@ -57,18 +57,18 @@ func SumText(p *model.Process, text string, known bool) string {
 	return text
 }
 
-// WatchesText is the number of watches, with + when an instance is missing from
-// it, or ? when all are.
+// WatchesText writes the number of watches, with a + if an instance is missing from it, or
+// ? if all are.
 func WatchesText(p *model.Process) string { return SumText(p, units.Count(p.Watches), true) }
 
-// WatchBytesText is what they take, likewise.
+// WatchBytesText writes the bytes of the watches, like WatchesText.
 func WatchBytesText(p *model.Process) string {
 	n, ok := p.KernelBytes.Watches.Get()
 	return SumText(p, units.Bytes(n), ok)
 }
 
-// TotalText is the kernel memory of a process, with + when a part is missing from
-// it, or ? when it is not known because of unread watches.
+// TotalText writes the kernel memory of a process, with a + if a part is missing from it,
+// or ? if it is not known because of unread watches.
 func TotalText(p *model.Process) string {
 	n, ok := p.KernelBytes.Total.Get()
 	switch {
@@ -82,7 +82,7 @@ func TotalText(p *model.Process) string {
 	return units.Bytes(n)
 }
 
-// hostUnread: nothing is known of any watch of the host.
+// HostUnread reports whether no watch of the host is known.
 func HostUnread(s *model.Snapshot) bool {
 	return s.Epoll.Unread > 0 && s.Epoll.Unread >= s.Epoll.Instances
 }
@@ -91,7 +91,7 @@ func HostUnread(s *model.Snapshot) bool {
 // from it, ? where all are.
 func HostWatches(s *model.Snapshot) string { return AtLeast(s, units.Count(s.Epoll.Watches)) }
 
-// AtLeast marks a sum over the watches of the host.
+// AtLeast marks a sum over the watches of the host like HostWatches.
 func AtLeast(s *model.Snapshot, text string) string {
 	switch {
 	case HostUnread(s):

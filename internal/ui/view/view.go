@@ -1,8 +1,8 @@
-// Package view is what the views of the dashboard share: the View interface and the
-// optional ones beside it, the messages a view may send to the root, keys, cards with
-// a cursor, and the cells and words that more than one view writes.
+// Package view holds what the views of the dashboard share: the View interface and the
+// optional interfaces, the messages that a view may send to the root, keys, cards with a
+// cursor, and the cells and words that more than one view writes.
 //
-// It knows no view and not the root.
+// It imports neither a view nor the root.
 package view
 
 import (

@@ -9,7 +9,7 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// ExplainColumn explains the column the person is on first, then the others.
+// ExplainColumn explains the columns of a table, the one under the cursor first.
 func ExplainColumn(t *table.Model) (title, text string) {
 	here := t.Column()
 	var b strings.Builder
@@ -23,7 +23,7 @@ func ExplainColumn(t *table.Model) (title, text string) {
 	return here.Title, b.String()
 }
 
-// Longest is the first of the texts that fits into w cells, the last if none.
+// Longest returns the first of the texts that fits into w cells, or the last if none does.
 func Longest(w int, texts ...string) string {
 	for _, t := range texts {
 		if draw.Width(t) <= w {
@@ -33,17 +33,17 @@ func Longest(w int, texts ...string) string {
 	return texts[len(texts)-1]
 }
 
-// Wrapped is a sentence over as many lines as it takes.
-func Wrapped(pen draw.Pen, w, drop int, text string) []draw.Line {
-	lines := AsLines(draw.Wrap(text, w))
+// WrapLines wraps a sentence into lines of a card, all with the same Drop.
+func WrapLines(pen draw.Pen, w, drop int, text string) []draw.Line {
+	lines := MakeLines(draw.Wrap(text, w))
 	for i := range lines {
 		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
 	}
 	return lines
 }
 
-// AsLines makes lines of a card, none of which is dropped, from texts.
-func AsLines(texts []string) []draw.Line {
+// MakeLines makes lines of a card from texts. None of them is dropped.
+func MakeLines(texts []string) []draw.Line {
 	lines := make([]draw.Line, len(texts))
 	for i, t := range texts {
 		lines[i].Text = t
@@ -51,8 +51,8 @@ func AsLines(texts []string) []draw.Line {
 	return lines
 }
 
-// LimitPen is the colour of a share of a limit; the percentage beside it says
-// the same.
+// LimitPen returns the colour for a share of a limit. The percentage next to it says the
+// same without colour.
 func LimitPen(p *draw.Pens, share float64) draw.Pen {
 	switch model.LevelOf(share) {
 	case model.LevelCritical:
@@ -63,7 +63,7 @@ func LimitPen(p *draw.Pens, share float64) draw.Pen {
 	return p.Bar
 }
 
-// ConnectionsLeft writes how many connections a limit lets in, ≈ before an estimate.
+// ConnectionsLeft writes how many more connections a limit allows, with ≈ for an estimate.
 func ConnectionsLeft(wall model.Wall) string {
 	if wall.Origin == model.Estimated {
 		return "≈ " + units.Count(wall.ConnectionsLeft)
@@ -71,5 +71,5 @@ func ConnectionsLeft(wall model.Wall) string {
 	return units.Count(wall.ConnectionsLeft)
 }
 
-// OthersCache stands for the parts that fewerParts adds up.
+// OthersCache is the name of the line that adds up parts which have no line of their own.
 const OthersCache = "others"

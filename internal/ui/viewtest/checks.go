@@ -11,16 +11,18 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
+// machines are the made-up machines by the names that their golden files have.
 var machines = map[string]func() *model.Snapshot{
-	"rich": Rich, "huge": Huge, "empty": Empty, "denied": Denied, "nobody": Nobody,
+	"rich": Rich, "huge": Huge, "empty": Empty, "denied": LockedDown, "nobody": Unprivileged,
 	"no-numa": NoNUMA, "nodes-4": Nodes4, "nodes-8": Nodes8, "odd-nodes": OddNodes,
-	"pressed": Pressed, "placed": Placed, "dimms": DIMMs,
+	"pressed": TCPPressure, "placed": MisplacedProcess, "dimms": MemoryModules,
 }
 
-// ChromeLines is how many lines the root keeps for itself.
+// ChromeLines is how many lines of the screen the root draws itself.
 const ChromeLines = 3
 
-// differs reports whether a machine shows a view something of its own.
+// differs reports whether a view has golden files of a machine: those on which it shows
+// nothing that it does not show on another one have none.
 func differs(name, machine string) bool {
 	switch machine {
 	case "pressed":
@@ -33,39 +35,40 @@ func differs(name, machine string) bool {
 	return true
 }
 
-// Looked makes a Snapshot that was put together by hand what a first look gives, unless
-// it is of a later one.
-func Looked(s *model.Snapshot) *model.Snapshot {
+// WithHistory gives a made-up Snapshot the history that a first look has, unless it has a
+// history already. A nil Snapshot stays nil.
+func WithHistory(s *model.Snapshot) *model.Snapshot {
 	if s != nil && len(s.History.Times) == 0 {
 		new(model.Deriver).Remember(s)
 	}
 	return s
 }
 
-// Maker makes a view, to be held to what is asked of every one.
+// Maker is a function that makes a view, such as slab.New.
 type Maker func(view.KeyMap) view.View
 
-// Show makes a view of a size that has seen a snapshot, or none yet.
-func (n Maker) Show(s *model.Snapshot, w, h int) view.View {
-	v := n(view.NewKeyMap())
+// Show makes a view of w times h cells and gives it a snapshot, unless that is nil.
+func (newView Maker) Show(s *model.Snapshot, w, h int) view.View {
+	v := newView(view.NewKeyMap())
 	v.SetTheme(theme.New(true))
 	v.SetSize(w, h)
 	if s != nil {
-		v.SetSnapshot(Looked(s))
+		v.SetSnapshot(WithHistory(s))
 	}
 	return v
 }
 
-// Check holds a view, whose golden files are called name, to what is asked of each.
-func (n Maker) Check(t *testing.T, name string) {
-	t.Run("golden", func(t *testing.T) { n.checkGolden(t, name) })
-	t.Run("sizes", n.checkSizes)
-	t.Run("before the first look", n.checkBeforeTheFirstLook)
-	t.Run("keys", n.checkKeys)
+// Check runs the checks that every view must pass. The names of its golden files begin
+// with name.
+func (newView Maker) Check(t *testing.T, name string) {
+	t.Run("golden", func(t *testing.T) { newView.checkGolden(t, name) })
+	t.Run("sizes", newView.checkSizes)
+	t.Run("before the first look", newView.checkBeforeTheFirstLook)
+	t.Run("keys", newView.checkKeys)
 }
 
-func (n Maker) checkGolden(t *testing.T, name string) {
-	for machine, fixture := range machines {
+func (newView Maker) checkGolden(t *testing.T, name string) {
+	for machine, makeSnapshot := range machines {
 		if !differs(name, machine) {
 			continue
 		}
@@ -73,7 +76,7 @@ func (n Maker) checkGolden(t *testing.T, name string) {
 			file := fmt.Sprintf("%s-%s-%dx%d", name, machine, size[0], size[1])
 			t.Run(file, func(t *testing.T) {
 				w, h := size[0], size[1]-ChromeLines
-				screen := n.Show(fixture(), w, h).View()
+				screen := newView.Show(makeSnapshot(), w, h).View()
 				Exactly(t, screen, w, h)
 				Golden(t, file, screen)
 			})
@@ -81,12 +84,12 @@ func (n Maker) checkGolden(t *testing.T, name string) {
 	}
 }
 
-// checkSizes: a view has exactly the size it was given, whatever size that is and
-// whatever it has to show.
-func (n Maker) checkSizes(t *testing.T) {
+// checkSizes checks that a view always fills exactly the size it was given, on every
+// machine.
+func (newView Maker) checkSizes(t *testing.T) {
 	t.Parallel()
-	for machine, fixture := range machines {
-		v := n.Show(fixture(), 20, 8)
+	for machine, makeSnapshot := range machines {
+		v := newView.Show(makeSnapshot(), 20, 8)
 		step := 7
 		if machine == "rich" {
 			step = 1
@@ -106,10 +109,10 @@ func drawExactly(t *testing.T, step int, v view.View) {
 	}
 }
 
-// checkBeforeTheFirstLook: before its first snapshot a view explains itself, and takes
-// sizes, keys and the mouse without harm. The root draws the screen until then.
-func (n Maker) checkBeforeTheFirstLook(t *testing.T) {
-	v := n.Show(nil, 60, 15)
+// checkBeforeTheFirstLook checks that a view which has no snapshot yet can explain itself,
+// and accepts sizes, keys and the mouse. The root draws the screen until then.
+func (newView Maker) checkBeforeTheFirstLook(t *testing.T) {
+	v := newView.Show(nil, 60, 15)
 	for _, k := range []string{"up", "down", "left", "right", "enter", "g", "G", "n", "v", "s", "/", "x", "esc", "m"} {
 		v.Update(Press(k))
 		if title, text := v.Explain(); v.Title() == "" || title == "" || text == "" {
@@ -122,15 +125,15 @@ func (n Maker) checkBeforeTheFirstLook(t *testing.T) {
 	}
 	v.SetSize(80, 21)
 	v.SetTheme(theme.New(false))
-	v.SetSnapshot(Looked(Rich()))
+	v.SetSnapshot(WithHistory(Rich()))
 	Exactly(t, v.View(), 80, 21)
 }
 
-// checkKeys: no key at any moment breaks the size or panics.
-func (n Maker) checkKeys(t *testing.T) {
+// checkKeys checks that no key and no click breaks the size of a view or panics.
+func (newView Maker) checkKeys(t *testing.T) {
 	all := []string{"up", "down", "left", "right", "pgdown", "pgup", "g", "G", "n", "v", "s", "enter", "esc", ">", "<", "R", "F", "/", "x", "enter", "esc"}
-	for machine, fixture := range machines {
-		v := n.Show(fixture(), 80, 21)
+	for machine, makeSnapshot := range machines {
+		v := newView.Show(makeSnapshot(), 80, 21)
 		for i := range 4 * len(all) {
 			v.Update(Press(all[i*7%len(all)]))
 			Exactly(t, v.View(), 80, 21)
@@ -146,10 +149,10 @@ func (n Maker) checkKeys(t *testing.T) {
 	}
 }
 
-// Benchmark is one new snapshot and the frame of it.
-func (n Maker) Benchmark(b *testing.B) {
+// Benchmark measures one new snapshot and the frame drawn from it.
+func (newView Maker) Benchmark(b *testing.B) {
 	s := Nodes8()
-	v := n.Show(s, 160, 47)
+	v := newView.Show(s, 160, 47)
 	for b.Loop() {
 		v.SetSnapshot(s)
 		v.View()

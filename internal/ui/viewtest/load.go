@@ -12,17 +12,18 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// Loader records what it is asked for; it answers with Answer.
+// Loader is a load generator that opens nothing. It records the calls of Start and Set,
+// and its Load returns Answer.
 type Loader struct {
 	mu     sync.Mutex
 	calls  []string
 	Answer *model.Load
 	Err    error
-	// hold, where it is not nil, keeps Set waiting.
+	// hold keeps Set waiting until it is closed; nil lets Set return at once.
 	hold chan struct{}
 }
 
-// Start records the plan and returns Err.
+// Start records the plan, and returns Err.
 func (f *Loader) Start(p model.LoadPlan) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -30,7 +31,7 @@ func (f *Loader) Start(p model.LoadPlan) error {
 	return f.Err
 }
 
-// Set records n; after Block it waits.
+// Set records n. After Block it waits.
 func (f *Loader) Set(n int64) {
 	f.mu.Lock()
 	f.calls = append(f.calls, fmt.Sprintf("set %d", n))
@@ -49,14 +50,14 @@ func (f *Loader) Load() *model.Load {
 	return f.Answer
 }
 
-// Is what the next answers are.
-func (f *Loader) Is(l *model.Load) {
+// SetAnswer makes l what Load returns from now on.
+func (f *Loader) SetAnswer(l *model.Load) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Answer = l
 }
 
-// Block keeps Set waiting until release is called.
+// Block makes every Set wait until release is called.
 func (f *Loader) Block() (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,8 +66,8 @@ func (f *Loader) Block() (release func()) {
 	return func() { close(hold) }
 }
 
-// Asked takes what it was asked for, reads left out.
-func (f *Loader) Asked() []string {
+// TakeCalls returns the recorded calls of Start and Set, and forgets them.
+func (f *Loader) TakeCalls() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []string
@@ -79,9 +80,9 @@ func (f *Loader) Asked() []string {
 	return out
 }
 
-// WithLoad is the machine of fixtureRich with the limits that a load runs into,
-// and a load.
-func WithLoad(l *model.Load) *model.Snapshot {
+// RichWithLoad is Rich with the limits that a load can reach, and with a load, or nil for
+// none.
+func RichWithLoad(l *model.Load) *model.Snapshot {
 	bucket := model.Layout{ShownAs: "eventpoll_epi", SlabBytes: maybe.Some[int64](4096), ObjsPerSlab: maybe.Some[int64](32)}
 	s := model.New(&model.Sample{
 		Time: Time, Load: l, Layouts: map[string]model.Layout{"tcp_bind_bucket": bucket, "tcp_bind2_bucket": bucket},
@@ -97,7 +98,7 @@ func WithLoad(l *model.Load) *model.Snapshot {
 	return s
 }
 
-// The loads are of 10 000 connections in the machine's words.
+// The loads below are of 10 000 connections.
 
 // LoadOpening is a load that has opened a third of its connections.
 func LoadOpening() *model.Load {
@@ -148,7 +149,7 @@ func LoadHolding() *model.Load {
 	return l
 }
 
-// LoadStopped ran into a limit, lost a worker, and had failures.
+// LoadStopped is a load that reached a limit, lost a worker, and had failed attempts.
 func LoadStopped() *model.Load {
 	l := LoadHolding()
 	l.Open, l.Peak, l.StoppedBy, l.Reason = 8_200, 9_000, "file_max", "accept4: ENFILE: the host may open no more files (fs.file-max)"
@@ -157,7 +158,7 @@ func LoadStopped() *model.Load {
 	return l
 }
 
-// LoadDrained is a load that is closed, its memory back.
+// LoadDrained is a load whose connections are closed and whose memory came back.
 func LoadDrained() *model.Load {
 	l := LoadHolding()
 	l.Time = l.Time.Add(time.Minute)
@@ -167,7 +168,8 @@ func LoadDrained() *model.Load {
 	return l
 }
 
-// LoadDenied is what nobody sees: it opens, and is not measured.
+// LoadDenied is a load that is open and cannot be measured, because eptop does not run as
+// root.
 func LoadDenied() *model.Load {
 	l := LoadHolding()
 	l.Points, l.AboveBytes = nil, maybe.Of[int64]{}
@@ -176,10 +178,11 @@ func LoadDenied() *model.Load {
 	return l
 }
 
-// Expect fails unless the loader was asked for exactly this since the last Asked.
+// Expect fails the test unless these are the calls of Start and Set since the last
+// TakeCalls or Expect.
 func (f *Loader) Expect(t *testing.T, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, f.Asked()); diff != "" {
+	if diff := cmp.Diff(want, f.TakeCalls()); diff != "" {
 		t.Errorf("the loader was asked (-want +got):\n%s", diff)
 	}
 }

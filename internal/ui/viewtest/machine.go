@@ -1,5 +1,6 @@
-// Package viewtest is for tests of the views alone: machines made up as Snapshots, a
-// load generator that does nothing, golden files, and what every view is held to.
+// Package viewtest is for tests of views without a machine: it has made-up machines as
+// Snapshots, a load generator that opens nothing, golden files, and the checks that every
+// view must pass.
 package viewtest
 
 import (
@@ -10,14 +11,14 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// The fixtures are whole machines as literal snapshots; every test of a view
-// starts from one of them. Each call makes a fresh Snapshot.
+// The functions that return a Snapshot make up whole machines; a test of a view starts
+// from one of them. Each call makes a new Snapshot, which the test may change.
 
-// Time is when all the machines were looked at.
+// Time is when the made-up machines were looked at.
 var Time = time.Date(2026, 11, 23, 7, 30, 0, 0, time.UTC)
 
-// Rich is a busy machine seen by root: 6.18, one node, eight echo
-// servers with 19 000 idle connections each.
+// Rich is a busy machine on which eptop runs as root, so that every field has a value:
+// Linux 6.18, one node, eight echo servers with 19 000 idle connections each.
 func Rich() *model.Snapshot {
 	procs := []model.Process{}
 	for i := range 8 {
@@ -27,7 +28,7 @@ func Rich() *model.Snapshot {
 		Process(812, 33, "www-data", "nginx", 12, 9),
 		Process(640, 0, "root", "dbus-daemon", 9, 7),
 		Process(1, 0, "root", "systemd", 83, 31),
-		Process23(4242),
+		KnownProcess(4242),
 	)
 	return &model.Snapshot{
 		Schema: model.Schema,
@@ -44,7 +45,7 @@ func Rich() *model.Snapshot {
 			CPU: 410 * time.Microsecond, Stall: 92 * time.Microsecond, MaxStall: 0.01,
 			FDsListed: 12, InstancesRead: 5, InstancesWaiting: 8, RSSBytes: maybe.Some[int64](21_400_000),
 		},
-		Sources: fixtureSources(),
+		Sources: richSources(),
 		Epoll: model.EpollTotals{
 			MaxUserWatches: maybe.Some[int64](5_491_511),
 			Instances:      13, Watches: 152_135,
@@ -62,9 +63,9 @@ func Rich() *model.Snapshot {
 					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](12 * 208),
 				},
 			},
-			Cost: maybe.Some(fixtureWatchCost()),
+			Cost: maybe.Some(watchCost()),
 		},
-		ConnectionCost: fixtureConnectionCosts(),
+		ConnectionCost: connectionCosts(),
 		InstanceCost: maybe.Some(model.InstanceCost{
 			Bytes: 646, Origin: model.Measured,
 			Parts: []model.Part{
@@ -74,8 +75,8 @@ func Rich() *model.Snapshot {
 			},
 		}),
 		Processes: procs,
-		Sockets:   fixtureSockets(),
-		Slab:      fixtureSlab(), SlabTotals: model.SumSlab(fixtureSlab(), true), SlabNetwork: model.SumSlab(fixtureSlab(), false),
+		Sockets:   richSockets(),
+		Slab:      richCaches(), SlabTotals: model.SumSlab(richCaches(), true), SlabNetwork: model.SumSlab(richCaches(), false),
 		Nodes: []model.Node{{
 			ID: 0, CPUs: maybe.Some("0-1"),
 			MemTotalBytes: maybe.Some[int64](25_276_510_208), MemFreeBytes: maybe.Some[int64](4_980_736_000),
@@ -110,7 +111,8 @@ func Rich() *model.Snapshot {
 	}
 }
 
-// Huge is one process with a million watches, and nobody else.
+// Huge is a machine with a single process, which has a million watches. The watches are
+// not listed: see ListedWatches.
 func Huge() *model.Snapshot {
 	s := Rich()
 	p := Process(31337, 1000, "mara", "gateway-with-a-very-long-name", 1_000_000, 1_000_003)
@@ -128,18 +130,18 @@ func Huge() *model.Snapshot {
 	return s
 }
 
-// Empty is a machine on which nobody uses epoll.
+// Empty is a machine without epoll instances and sockets.
 func Empty() *model.Snapshot {
 	s := Rich()
-	s.Processes, s.Sockets = nil, fixtureSocketsNone()
+	s.Processes, s.Sockets = nil, noSockets()
 	s.Epoll.Instances, s.Epoll.Watches, s.Epoll.Users = 0, 0, nil
 	s.Walls = nil
 	return s
 }
 
-// Denied is what nobody sees on a locked-down machine: own processes
-// only, no slabinfo, no BTF, no sizes.
-func Denied() *model.Snapshot {
+// LockedDown is what an ordinary user sees on a locked-down machine: no slabinfo, no BTF,
+// no sizes, and no process of other users.
+func LockedDown() *model.Snapshot {
 	s := Rich()
 	s.Sources = []model.Source{
 		{
@@ -164,9 +166,9 @@ func Denied() *model.Snapshot {
 	return s
 }
 
-// Nobody is what nobody sees on an ordinary machine: slabinfo and other
-// users' fds are denied, sizes come from BTF and /sys/kernel/slab.
-func Nobody() *model.Snapshot {
+// Unprivileged is what an ordinary user sees on an ordinary machine: slabinfo and the fds
+// of other users are denied, sizes come from BTF and /sys/kernel/slab.
+func Unprivileged() *model.Snapshot {
 	s := Rich()
 	s.Sources[0] = model.Source{
 		Name: "fdinfo", State: model.Denied, Detail: "the fds of 41 processes belong to other users", Remedy: "sudo eptop",
@@ -178,11 +180,11 @@ func Nobody() *model.Snapshot {
 	s.Epoll.Users = s.Epoll.Users[2:]
 	s.Epoll.Instances, s.Epoll.Watches = 1, 12
 	s.SlabTotals, s.SlabNetwork = maybe.Of[model.SlabTotals]{}, maybe.Of[model.SlabTotals]{}
-	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], fixtureSocketsUntold()
+	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], procNetSockets()
 	return s
 }
 
-// NoNUMA is a kernel without NUMA: zones, and no nodes.
+// NoNUMA is a machine whose kernel has no NUMA: it has zones, and no nodes.
 func NoNUMA() *model.Snapshot {
 	s := Rich()
 	s.Nodes = nil
@@ -196,7 +198,7 @@ func NoNUMA() *model.Snapshot {
 	return s
 }
 
-func fixtureSources() []model.Source {
+func richSources() []model.Source {
 	ok := func(name string, took time.Duration) model.Source {
 		return model.Source{Name: name, State: model.OK, Took: took}
 	}
@@ -208,24 +210,24 @@ func fixtureSources() []model.Source {
 	}
 }
 
-func fixtureWatchCost() model.WatchCost {
+func watchCost() model.WatchCost {
 	return model.WatchCost{
 		Bytes: 208, ChargedBytes: maybe.Some[int64](184), ManualBytes: 160, Origin: model.Measured,
 		Parts: []model.Part{
-			fixturePart("eventpoll_epi", "eventpoll_epi", 120, 128, false),
-			fixturePart("eventpoll_pwq", "anon_vma_chain", 64, 64, false),
-			fixturePart("ep_head", "ep_head", 16, 16, false),
+			costPart("eventpoll_epi", "eventpoll_epi", 120, 128, false),
+			costPart("eventpoll_pwq", "anon_vma_chain", 64, 64, false),
+			costPart("ep_head", "ep_head", 16, 16, false),
 		},
 	}
 }
 
-func fixtureConnectionCosts() model.ConnectionCosts {
+func connectionCosts() model.ConnectionCosts {
 	tail := []model.Part{
-		fixturePart("sock_inode_cache", "sock_inode_cache", 768, 862, true),
-		fixturePart("filp", "filp", 184, 195, false),
-		fixturePart("dentry", "dentry", 192, 195, true),
-		fixturePart("lsm_inode_cache", "lsm_inode_cache", 32, 32, false),
-		fixturePart("lsm_file_cache", "lsm_file_cache", 24, 24, false),
+		costPart("sock_inode_cache", "sock_inode_cache", 768, 862, true),
+		costPart("filp", "filp", 184, 195, false),
+		costPart("dentry", "dentry", 192, 195, true),
+		costPart("lsm_inode_cache", "lsm_inode_cache", 32, 32, false),
+		costPart("lsm_file_cache", "lsm_file_cache", 24, 24, false),
 	}
 	with := func(first model.Part, origin model.Origin) maybe.Of[model.Cost] {
 		c := model.Cost{Origin: origin, Parts: append([]model.Part{first}, tail...)}
@@ -235,22 +237,22 @@ func fixtureConnectionCosts() model.ConnectionCosts {
 		return maybe.Some(c)
 	}
 	return model.ConnectionCosts{
-		TCP4:          with(fixturePart("TCP", "TCP", 2304, 2521, false), model.Measured),
-		TCP6:          with(fixturePart("TCPv6", "TCPv6", 2432, 2521, false), model.Measured),
-		Unix:          with(fixturePart("UNIX-STREAM", "signal_cache", 1152, 1170, false), model.Measured),
+		TCP4:          with(costPart("TCP", "TCP", 2304, 2521, false), model.Measured),
+		TCP6:          with(costPart("TCPv6", "TCPv6", 2432, 2521, false), model.Measured),
+		Unix:          with(costPart("UNIX-STREAM", "signal_cache", 1152, 1170, false), model.Measured),
 		FolkloreBytes: 3379,
 	}
 }
 
-func fixturePart(cache, shownAs string, object, bytes int64, reclaimable bool) model.Part {
+func costPart(cache, shownAs string, object, bytes int64, reclaimable bool) model.Part {
 	return model.Part{
 		Cache: cache, ShownAs: shownAs, ObjectBytes: maybe.Some(object), Bytes: bytes,
 		Origin: model.Measured, Reclaimable: maybe.Some(reclaimable),
 	}
 }
 
-// Process is a process with one epoll of n watches, edge-triggered on
-// sockets; it lists no watch.
+// Process is a process with one epoll instance of n watches, edge-triggered on sockets.
+// The watches are counted and not listed.
 func Process(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	kb := model.KernelBytes{
 		Sockets: maybe.Some(sockets * 3829), Buffers: maybe.Some(sockets * 10), Watches: maybe.Some(n * 208), Instances: maybe.Some[int64](646),
@@ -269,9 +271,9 @@ func Process(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	}
 }
 
-// Process23 is a process whose only epoll has exactly 23 watches: 11 ET, 5
-// ONESHOT of which 2 disarmed, 1 EXCLUSIVE, 1 stale, 1 nested epoll.
-func Process23(pid int) model.Process {
+// KnownProcess is a process whose only epoll instance has exactly 23 watches, all listed:
+// 11 are ET, 5 ONESHOT (2 of these disarmed), 1 EXCLUSIVE, 1 stale, 1 of a nested epoll.
+func KnownProcess(pid int) model.Process {
 	p := Process(pid, 1000, "mara", "known23", 23, 22)
 	const errHup = 0x18
 	e := &p.Epolls[0]
@@ -300,13 +302,13 @@ func Process23(pid int) model.Process {
 	return p
 }
 
-// Shared is a machine with a process of several instances: one shared
-// with a child, one that waits for its turn, one denied; anonymous inodes and a
-// pipe; a process called by a terminal's control sequence.
+// Shared is Rich with a process of five epoll instances: one is shared with a child, one
+// has not been read yet, one may not be read. Their watches are of sockets, a pipe and
+// anonymous inodes. The child's name is a control sequence for the terminal.
 func Shared() *model.Snapshot {
 	s := Rich()
 	p := Process(900, 33, "www-data", "nginx", 23, 30)
-	first := Process23(900).Epolls[0]
+	first := KnownProcess(900).Epolls[0]
 	first.SharedWith, first.SharedCount = []epoll.Holder{{PID: 901, FD: 4}}, 1
 	first.ChargedUID, first.ChargedSure, first.ChargedWhy = maybe.Some(0), false, "its holders run as several users"
 	second := model.Epoll{FD: 9, State: model.OK, Counts: model.Counts{Watches: 4, ET: 1, Unproven: 1}, ReadTook: 9000, Age: 12 * time.Second, SharingUnknown: true}
@@ -337,8 +339,8 @@ func Shared() *model.Snapshot {
 	return s
 }
 
-// million is a process with a million listed watches.
-func Million(n int) *model.Snapshot {
+// ListedWatches is Huge with n watches, all listed.
+func ListedWatches(n int) *model.Snapshot {
 	s := Huge()
 	e := &s.Processes[0].Epolls[0]
 	e.List = make([]epoll.Watch, n)

@@ -9,8 +9,8 @@ import (
 	"github.com/eptop/eptop/internal/object"
 )
 
-// Nodes4 is Debian's 6.12 with four nodes of 1 GB, as captured: DMA and
-// DMA32 on the first two, Normal on the others.
+// Nodes4 is a virtual machine with Debian's Linux 6.12 and four nodes of 1 GB, with the
+// numbers of a real one: DMA and DMA32 are on the first two nodes, Normal on the others.
 func Nodes4() *model.Snapshot {
 	s := Rich()
 	s.Host.Hostname, s.Host.Kernel, s.Host.CPUs = "vm", "6.12.117+deb12-cloud-amd64", 4
@@ -41,8 +41,8 @@ func Nodes4() *model.Snapshot {
 		Zone(3, "Normal", 248_344, 7249, 9061, 10_873, 12_685, 262_144, 262_144, 257_477),
 	}
 	for i := range s.Nodes {
-		s.Nodes[i].Stats = fixtureStats(int64(i))
-		fixtureMeminfo(&s.Nodes[i])
+		s.Nodes[i].Stats = nodeStats(int64(i))
+		fillMeminfo(&s.Nodes[i])
 		s.Nodes[i].Numastat = &model.Numastat{Hit: 2849 + 9000*int64(i), Interleave: 200, Local: 2352 + 8000*int64(i), Other: 497 + 1000*int64(i)}
 	}
 	s.MemoryModules = []model.MemoryModule{{Locator: "DIMM 0", SizeBytes: maybe.Some[int64](4 << 30), Type: "RAM", FormFactor: "DIMM", Manufacturer: "QEMU"}}
@@ -56,9 +56,9 @@ func Nodes4() *model.Snapshot {
 	return s
 }
 
-// fixtureMeminfo fills a node's meminfo so that programs, files and slab are parts of
-// what is in use.
-func fixtureMeminfo(n *model.Node) {
+// fillMeminfo makes up a node's meminfo in which programs, files and slab add up to less
+// than what is in use.
+func fillMeminfo(n *model.Node) {
 	used := n.MemTotalBytes.Value - n.MemFreeBytes.Value
 	n.Meminfo = map[string]int64{
 		"MemTotal": n.MemTotalBytes.Value, "MemFree": n.MemFreeBytes.Value, "MemUsed": used, "AnonPages": used / 2, "AnonHugePages": used / 4 >> 21 << 21,
@@ -68,9 +68,9 @@ func fixtureMeminfo(n *model.Node) {
 	}
 }
 
-// Placed is the machine of four nodes with a process attached that runs on two
-// of them and has most of its memory and its sockets on a third.
-func Placed() *model.Snapshot {
+// MisplacedProcess is Nodes4 with the placement of a process that runs on nodes 2 and 3
+// and has most of its memory and its sockets on node 0.
+func MisplacedProcess() *model.Snapshot {
 	s := Nodes4()
 	row := func(node, threads int, mib, least, most int64) model.NodePlacement {
 		return model.NodePlacement{
@@ -88,8 +88,9 @@ func Placed() *model.Snapshot {
 	return s
 }
 
-// DIMMs is a server whose firmware lists 16 slots, of which one was cut off.
-func DIMMs() *model.Snapshot {
+// MemoryModules is Nodes8 with 16 slots for memory modules, four of them empty, in a
+// firmware table that ends too early; and with a process whose memory is not counted.
+func MemoryModules() *model.Snapshot {
 	s := Nodes8()
 	for i := range 16 {
 		m := model.MemoryModule{Bank: fmt.Sprintf("P%d CHANNEL %c", i/8, 'A'+rune(i%8)), Locator: fmt.Sprintf("DIMM %d", i), Empty: i%4 == 3, FormFactor: "DIMM"}
@@ -109,15 +110,15 @@ func DIMMs() *model.Snapshot {
 	return s
 }
 
-// fixtureStats are zoneinfo's statistics of a node, a few of them.
-func fixtureStats(node int64) map[string]int64 {
+// nodeStats are some of zoneinfo's statistics of a node.
+func nodeStats(node int64) map[string]int64 {
 	return map[string]int64{
 		"nr_active_anon": 31 + node, "nr_inactive_anon": 13, "nr_active_file": 401 * node, "nr_inactive_file": 2100,
 		"nr_slab_reclaimable": 105 + 10*node, "nr_slab_unreclaimable": 1055 - 100*node, "nr_page_table_pages": 35, "nr_kernel_stack": 980,
 	}
 }
 
-// Nodes8 is a two-socket server cut into eight nodes, nearly full.
+// Nodes8 is a server of two CPU sockets that is divided into eight nodes.
 func Nodes8() *model.Snapshot {
 	s := Rich()
 	s.Nodes, s.Zones = nil, nil
@@ -138,15 +139,15 @@ func Nodes8() *model.Snapshot {
 			ID: i, CPUs: maybe.Some(cpus[i]), MemTotalBytes: maybe.Some[int64](64 << 30), MemFreeBytes: maybe.Some(int64(i*i) << 29),
 			SlabReclaimableBytes: maybe.Some[int64](900 << 20), SlabUnreclaimableBytes: maybe.Some(int64(i+1) << 28), Distances: dist,
 		})
-		fixtureMeminfo(&s.Nodes[i])
+		fillMeminfo(&s.Nodes[i])
 		s.Nodes[i].Numastat = &model.Numastat{Hit: 1 << 40, Foreign: int64(7-i) << 36, Miss: int64(i) << 36, Local: 1 << 39, Other: 1 << 39}
 		s.Zones = append(s.Zones, Zone(i, "Normal", int64(i*i)<<17+20_000, 22_000, 27_500, 33_000, 38_500, 1<<24, 1<<24, 1<<24-90_000))
 	}
 	return s
 }
 
-// OddNodes has a gap in its numbers, a node without memory, a node
-// without CPUs, and a zone whose free pages stand between min and low.
+// OddNodes is a machine with a gap in the numbers of its nodes, a node without memory, a
+// node without CPUs, and a zone whose free pages lie between its marks min and low.
 func OddNodes() *model.Snapshot {
 	s := Rich()
 	s.Nodes = []model.Node{
@@ -178,8 +179,8 @@ func Zone(node int, name string, free, low0, low, high, promo, spanned, present,
 	}
 }
 
-// fixtureSlab is 6.18's slabinfo under 152 000 connections, in slabinfo's order.
-func fixtureSlab() []model.Cache {
+// richCaches is 6.18's slabinfo under 152 000 connections, in slabinfo's order.
+func richCaches() []model.Cache {
 	cache := func(name string, active, objects, slot, perSlab, pages int64, reclaimable bool, aliases ...string) model.Cache {
 		slabs := (objects + perSlab - 1) / perSlab
 		// Of the sockets' own caches the structure is smaller than its place.
@@ -221,13 +222,13 @@ func fixtureSlab() []model.Cache {
 		cache("kmalloc-192", 50_565, 55_565, 192, 21, 1, false),
 		cache("kmalloc-64", 2085, 2240, 64, 64, 1, false),
 	}
-	fixtureUses(caches)
+	explainObjects(caches)
 	return caches
 }
 
-// fixtureUses says whose the objects are: 152 002 sockets, all over IPv4 and of
-// echo servers and their clients, and as many watches.
-func fixtureUses(caches []model.Cache) {
+// explainObjects fills in what the objects of the caches are used for: 152 002 sockets of
+// the echo servers and their clients, and as many watches.
+func explainObjects(caches []model.Cache) {
 	bound := []string{"sockets that are only open or bound, which no dump has"}
 	open := append([]string{"sockets of other families (netlink, packet, …)"}, bound...)
 	for cache, uses := range map[string][]model.Use{

@@ -2,5 +2,5 @@
 
 package viewtest
 
-// RaceEnabled: see race.go.
+// RaceEnabled reports whether the race detector is on: see race.go.
 const RaceEnabled = false

@@ -14,31 +14,35 @@ import (
 	"github.com/eptop/eptop/internal/sock"
 )
 
-func fixtureGroup(name, kind string, sockets, here, each int64) model.SocketGroup {
+// socketGroup is a row of a table of sockets: here of them have their other end on this
+// machine, and each takes this many bytes of structures.
+func socketGroup(name, kind string, sockets, here, each int64) model.SocketGroup {
 	return model.SocketGroup{
 		Name: name, Kind: kind, Sockets: sockets, EndsHere: here, StructBytes: maybe.Some(sockets * each), BufferBytes: maybe.Some(sockets * 10),
 		RecvQueue: maybe.Some(sockets / 100 * 4096), SendQueue: maybe.Some(sockets / 1000 * 65_536), Drops: maybe.Some[int64](0),
 	}
 }
 
-func fixtureListener(local, kind string, sockets, waiting, backlog int64, pids ...int) model.SocketGroup {
-	g := fixtureGroup(local, kind, sockets, sockets, 3829)
+// listener is a row of the table of ports: a listening socket with the connections that
+// were accepted by it, and those that wait to be.
+func listener(local, kind string, sockets, waiting, backlog int64, pids ...int) model.SocketGroup {
+	g := socketGroup(local, kind, sockets, sockets, 3829)
 	g.Waiting, g.Backlog, g.PIDs = maybe.Some(waiting), maybe.Some(backlog), pids
 	return g
 }
 
-// fixtureSockets are the sockets of fixtureRich: 152 016 idle connections of
-// which both ends are here, and something of everything.
-func fixtureSockets() *model.Sockets {
-	dropping := fixtureGroup("udp CLOSE", "", 9, 0, 2650)
+// richSockets are the sockets of Rich: 152 016 ends of idle connections, nearly all of
+// which have their other end on the same machine, and some sockets of every other kind.
+func richSockets() *model.Sockets {
+	dropping := socketGroup("udp CLOSE", "", 9, 0, 2650)
 	dropping.Drops, dropping.RecvQueue = maybe.Some[int64](1834), maybe.Some[int64](212_992)
-	waiting := fixtureGroup("tcp TIME_WAIT", "", 311, 0, 256)
+	waiting := socketGroup("tcp TIME_WAIT", "", 311, 0, 256)
 	waiting.BufferBytes = maybe.Some[int64](0)
-	nginx := fixtureListener("[::]:443", "tcp6", 9, 3, 511, 812)
+	nginx := listener("[::]:443", "tcp6", 9, 3, 511, 812)
 	nginx.EndsHere = 0
-	unix := fixtureListener("/run/dbus/system_bus_socket", "unix", 0, 0, 4096, 640, 1)
+	unix := listener("/run/dbus/system_bus_socket", "unix", 0, 0, 4096, 640, 1)
 	unix.StructBytes, unix.BufferBytes = maybe.Some[int64](0), maybe.Some[int64](0)
-	full := fixtureListener("127.0.0.1:8097", "tcp", 132, 129, 128, 7425)
+	full := listener("127.0.0.1:8097", "tcp", 132, 129, 128, 7425)
 	full.Drops = maybe.Some[int64](412)
 	return &model.Sockets{
 		TCP: model.TCPTotals{
@@ -54,26 +58,26 @@ func fixtureSockets() *model.Sockets {
 			{ID: "net:[4026532281]", PID: 812, Sockets: 4, State: model.OK},
 		},
 		ByState: []model.SocketGroup{
-			fixtureGroup("tcp ESTABLISHED", "", 152_004, 152_000, 3829), waiting, fixtureGroup("unix ESTABLISHED", "", 61, 60, 2478),
-			fixtureGroup("tcp6 ESTABLISHED", "", 12, 12, 3829), fixtureGroup("tcp LISTEN", "", 9, 0, 4085), dropping,
-			fixtureGroup("tcp CLOSE_WAIT", "", 4, 0, 3829), fixtureGroup("tcp6 LISTEN", "", 3, 0, 4085), fixtureGroup("unix-dgram CLOSE", "", 4, 0, 2478),
+			socketGroup("tcp ESTABLISHED", "", 152_004, 152_000, 3829), waiting, socketGroup("unix ESTABLISHED", "", 61, 60, 2478),
+			socketGroup("tcp6 ESTABLISHED", "", 12, 12, 3829), socketGroup("tcp LISTEN", "", 9, 0, 4085), dropping,
+			socketGroup("tcp CLOSE_WAIT", "", 4, 0, 3829), socketGroup("tcp6 LISTEN", "", 3, 0, 4085), socketGroup("unix-dgram CLOSE", "", 4, 0, 2478),
 		},
 		ByPort: []model.SocketGroup{
-			fixtureListener("127.0.0.1:8080", "tcp", 19_001, 0, 4096, 7424), fixtureListener("127.0.0.1:8081", "tcp", 19_001, 3500, 4096, 7425, 7426, 7427),
-			full, nginx, fixtureListener("0.0.0.0:22", "tcp", 1, 0, 128), unix,
+			listener("127.0.0.1:8080", "tcp", 19_001, 0, 4096, 7424), listener("127.0.0.1:8081", "tcp", 19_001, 3500, 4096, 7425, 7426, 7427),
+			full, nginx, listener("0.0.0.0:22", "tcp", 1, 0, 128), unix,
 		},
 		ByRemote: []model.SocketGroup{
-			fixtureGroup("127.0.0.1", "", 76_008, 76_004, 3829), fixtureGroup("127.0.0.2", "", 38_001, 38_001, 3829), fixtureGroup("127.0.0.3", "", 38_000, 38_000, 3829),
-			fixtureGroup("2001:db8:85a3:8d3:1319:8a2e:370:7348", "", 8, 0, 3829), fixtureGroup("203.0.113.9", "", 4, 0, 3829),
+			socketGroup("127.0.0.1", "", 76_008, 76_004, 3829), socketGroup("127.0.0.2", "", 38_001, 38_001, 3829), socketGroup("127.0.0.3", "", 38_000, 38_000, 3829),
+			socketGroup("2001:db8:85a3:8d3:1319:8a2e:370:7348", "", 8, 0, 3829), socketGroup("203.0.113.9", "", 4, 0, 3829),
 		},
-		ByUser: []model.SocketGroup{fixtureGroup("root", "", 152_055, 152_030, 3829), fixtureGroup("mara", "", 22, 20, 3829), fixtureGroup("www-data", "", 9, 0, 3829), fixtureGroup("4711", "", 1, 0, 2478)},
+		ByUser: []model.SocketGroup{socketGroup("root", "", 152_055, 152_030, 3829), socketGroup("mara", "", 22, 20, 3829), socketGroup("www-data", "", 9, 0, 3829), socketGroup("4711", "", 1, 0, 2478)},
 	}
 }
 
-// fixtureSocketsUntold are sockets of which /proc/net told, and sock_diag did not:
-// no memory, no backlog.
-func fixtureSocketsUntold() *model.Sockets {
-	s := fixtureSockets()
+// procNetSockets are the sockets of Rich as /proc/net reports them, where sock_diag is
+// denied: memory and backlogs are absent.
+func procNetSockets() *model.Sockets {
+	s := richSockets()
 	s.BufferBytes, s.Origin, s.NextRead = maybe.Of[int64]{}, model.Estimated, 0
 	s.TCP.MemBytes = maybe.Of[int64]{}
 	for _, groups := range [][]model.SocketGroup{s.ByState, s.ByPort, s.ByRemote, s.ByUser} {
@@ -87,18 +91,19 @@ func fixtureSocketsUntold() *model.Sockets {
 	return s
 }
 
-func fixtureSocketsNone() *model.Sockets {
+// noSockets are the sockets of a machine that has none.
+func noSockets() *model.Sockets {
 	zero := maybe.Some[int64](0)
 	return &model.Sockets{
 		TCP:    model.TCPTotals{InUse: zero, Orphan: zero, TimeWait: zero, Alloc: zero, MemBytes: zero, States: map[string]int64{}},
-		TCPMem: fixtureSockets().TCPMem, StructBytes: zero, BufferBytes: zero, PinnedReclaimableBytes: zero, Origin: model.Derived,
+		TCPMem: richSockets().TCPMem, StructBytes: zero, BufferBytes: zero, PinnedReclaimableBytes: zero, Origin: model.Derived,
 		Namespaces: []model.NetworkNamespace{{ID: "net:[4026531840]", Own: true, State: model.OK}},
 	}
 }
 
-// Pressed is a machine whose TCP buffers are above high, with five
-// namespaces of which three may not be entered, and a cgroup to compare with.
-func Pressed() *model.Snapshot {
+// TCPPressure is Rich with TCP buffers above the third value of tcp_mem, with three more
+// network namespaces that may not be entered, and a cgroup to compare with.
+func TCPPressure() *model.Snapshot {
 	s := Rich()
 	k := s.Sockets
 	k.TCP.MemBytes, k.BufferBytes = maybe.Some[int64](2_400_000_000), maybe.Some[int64](2_390_000_000)
@@ -116,9 +121,9 @@ func Pressed() *model.Snapshot {
 	return s
 }
 
-// fixtureTable are the sockets of the watches of fixture23, as /proc/net tells
-// of them.
-var fixtureTable = sync.OnceValue(func() *sock.Table {
+// knownTable is the table of the sockets that KnownProcess watches, as /proc/net lists
+// them.
+var knownTable = sync.OnceValue(func() *sock.Table {
 	dir, err := os.MkdirTemp("", "eptop-ui-")
 	if err != nil {
 		panic(err)
@@ -163,18 +168,18 @@ var fixtureTable = sync.OnceValue(func() *sock.Table {
 	return table
 })
 
-// joined is a snapshot whose watches are joined to the sockets of a table.
-func Join(s *model.Snapshot, t *sock.Table) *model.Snapshot {
+// WithSocketTable is a copy of a snapshot whose watches find their sockets in a table.
+func WithSocketTable(s *model.Snapshot, t *sock.Table) *model.Snapshot {
 	out, sockets := *s, *s.Sockets
 	sockets.Tables = []model.SocketTable{{Namespace: "net:[4026531840]", Table: t, Here: t.Ends()}}
 	out.Sockets = &sockets
 	return &out
 }
 
-// Joined is fixtureShared with the sockets of its watches.
-func Joined() *model.Snapshot { return Join(Shared(), fixtureTable()) }
+// SharedWithSockets is Shared with the sockets of KnownProcess.
+func SharedWithSockets() *model.Snapshot { return WithSocketTable(Shared(), knownTable()) }
 
-// ProcNetTCP writes /proc/net/tcp for n connections from inode first on.
+// ProcNetTCP returns a /proc/net/tcp with n connections, whose inodes count from first.
 func ProcNetTCP(n, first int) string {
 	var b strings.Builder
 	b.WriteString("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
@@ -185,8 +190,8 @@ func ProcNetTCP(n, first int) string {
 	return b.String()
 }
 
-// TableOf is the sockets of a /proc/net/tcp.
-func TableOf(t testing.TB, tcp string) *sock.Table {
+// ReadTable returns the sockets of a /proc/net/tcp.
+func ReadTable(t testing.TB, tcp string) *sock.Table {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tcp"), []byte(tcp), 0o600); err != nil {
 		t.Fatal(err)

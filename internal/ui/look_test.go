@@ -138,12 +138,12 @@ func TestProcessEnds(t *testing.T) {
 }
 
 func TestProcessThatNeverWas(t *testing.T) {
-	r := newRig(t, viewtest.Nobody(), func(o *Options) { o.PID = 999 })
+	r := newRig(t, viewtest.Unprivileged(), func(o *Options) { o.PID = 999 })
 	r.settle()
 	r.sees("There is no process 999 to look at", "sudo eptop")
 	r.keys("esc")
 	r.sees("[1 Overview]")
-	if r.m.attached() != 0 {
+	if r.m.shownPID() != 0 {
 		t.Error("still attached")
 	}
 	r.keys("2")
@@ -181,7 +181,7 @@ func TestLightBackground(t *testing.T) {
 // fills the terminal exactly.
 func TestFramesFit(t *testing.T) {
 	machines := map[string]*model.Snapshot{
-		"shared": viewtest.Shared(), "denied": viewtest.Denied(), "empty": viewtest.Empty(), "million": viewtest.Million(3000), "joined": viewtest.Joined(), "nothing yet": nil,
+		"shared": viewtest.Shared(), "denied": viewtest.LockedDown(), "empty": viewtest.Empty(), "million": viewtest.ListedWatches(3000), "joined": viewtest.SharedWithSockets(), "nothing yet": nil,
 	}
 	for name, snap := range machines {
 		t.Run(name, func(t *testing.T) {
@@ -249,10 +249,10 @@ func BenchmarkKeyEcho(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			m := New(Options{PID: 31337, Delay: time.Second})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
-			m.Update(lookedMsg{snap: viewtest.Million(n), attached: 31337})
-			m.Update(viewtest.Stroke("right"))
+			m.Update(lookedMsg{snap: viewtest.ListedWatches(n), pid: 31337})
+			m.Update(viewtest.Press("right"))
 			for _, k := range bench.keys {
-				m.Update(viewtest.Stroke(k)) // the job is never run to its end: the old order stays
+				m.Update(viewtest.Press(k)) // the job is never run to its end: the old order stays
 			}
 			// check fails unless the table has all the rows, is idle or busy as it should
 			// be, and the cursor is on the row of an fd.
@@ -266,7 +266,7 @@ func BenchmarkKeyEcho(b *testing.B) {
 				}
 			}
 			check("before the first key", "5")
-			keys := []tea.KeyPressMsg{viewtest.Stroke("down"), viewtest.Stroke("pgdown"), viewtest.Stroke("up"), viewtest.Stroke("pgup")}
+			keys := []tea.KeyPressMsg{viewtest.Press("down"), viewtest.Press("pgdown"), viewtest.Press("up"), viewtest.Press("pgup")}
 			presses := 0
 			press := func() {
 				m.Update(keys[presses%len(keys)])
@@ -292,10 +292,10 @@ func BenchmarkFrame(b *testing.B) {
 		b.Run(tab, func(b *testing.B) {
 			m := New(Options{Delay: time.Second, Loader: &viewtest.Loader{}})
 			m.Update(tea.WindowSizeMsg{Width: 160, Height: 50})
-			m.Update(viewtest.Stroke(tab))
+			m.Update(viewtest.Press(tab))
 			snap := viewtest.Shared()
 			if tab == "6" {
-				snap = viewtest.WithLoad(viewtest.LoadHolding())
+				snap = viewtest.RichWithLoad(viewtest.LoadHolding())
 			}
 			for b.Loop() {
 				m.Update(lookedMsg{snap: snap})

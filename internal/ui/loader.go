@@ -10,8 +10,8 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// lend hands the load generator to the view that drives it.
-func (m *Model) lend() {
+// handOutLoader gives the load generator to the view that controls it.
+func (m *Model) handOutLoader() {
 	for i, v := range m.views {
 		d, ok := v.(view.LoadDriver)
 		if !ok || m.opts.Loader == nil {
@@ -24,8 +24,8 @@ func (m *Model) lend() {
 	}
 }
 
-// holds is how many connections of eptop's own are open.
-func (m *Model) holds() int64 {
+// openConnections returns how many connections of eptop's own load are open.
+func (m *Model) openConnections() int64 {
 	for _, v := range m.views {
 		if d, ok := v.(view.LoadDriver); ok {
 			return d.OpenConnections()
@@ -34,31 +34,31 @@ func (m *Model) holds() int64 {
 	return 0
 }
 
-// planning: the limits of a load are of interest. The first look reads them too, so
-// that the view knows them when it comes on screen.
-func (m *Model) planning() bool {
-	_, ok := m.here().(view.LoadDriver)
+// needsLimits reports whether the next look must read the limits of a load. The first look
+// reads them too, so that the view knows them when it comes on screen.
+func (m *Model) needsLimits() bool {
+	_, ok := m.current().(view.LoadDriver)
 	return ok || m.snap == nil
 }
 
-// quit ends the dashboard. Where that closes connections it asks first; asked once
-// more by Ctrl-C it does not ask again.
+// quit ends the dashboard. If that closes connections, it asks first. Ctrl-C while the
+// question is open ends the dashboard too.
 func (m *Model) quit() tea.Cmd {
-	open := m.holds()
+	open := m.openConnections()
 	if _, asked := m.modal.(*view.Question); asked || open == 0 || m.tooSmall() {
 		return tea.Quit
 	}
-	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nThey are eptop's own, held by its worker processes, and end with it. "+
-		"To look at other views meanwhile needs no quitting: the load goes on.", units.Many(open, "connection")), tea.Quit)
+	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nWorker processes of eptop hold them, and close them when it ends. "+
+		"You can look at other views without quitting: the load continues.", units.Many(open, "connection")), tea.Quit)
 	return nil
 }
 
 // pollEvery is the time between two reads of a load that changes.
 const pollEvery = 200 * time.Millisecond
 
-// poll reads what the view on screen wants to know before the next look.
+// poll reads what the view on screen needs before the next look.
 func (m *Model) poll() tea.Cmd {
-	p, ok := m.here().(view.Poller)
+	p, ok := m.current().(view.Poller)
 	if !ok || m.look.frozen {
 		return nil
 	}

@@ -10,15 +10,16 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// tab is one entry of the tab line: the key that shows it, and its view.
+// tab is one entry of the tab line: the key that selects it, its title, and what makes its
+// view.
 type tab struct {
 	key   string
 	title string
 	make  func(view.KeyMap) view.View // nil: this version has no such view
 }
 
-// tabs lists the tab line from left to right. A view without a maker keeps
-// its key: pressing it says that this version has no such view.
+// tabs lists the tab line from left to right. An entry that makes no view keeps its key
+// reserved: pressing it says that this version has no such view.
 func tabs() []tab {
 	return []tab{
 		{key: "1", title: "Overview", make: overview.New},

@@ -11,25 +11,25 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// intervals are the steps of + and -.
+// intervals are the intervals between looks that + and - step through.
 var intervals = [...]time.Duration{
 	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second,
 	5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second, 60 * time.Second,
 }
 
-// looking is where the cycle of looks stands. Only the answer to a look arms
-// the next one, so that a slow kernel never piles up reads.
-type looking struct {
+// lookCycle is the state of the cycle of looks. Only the end of a look starts the timer
+// for the next one, so that reads never pile up on a slow kernel.
+type lookCycle struct {
 	delay    time.Duration
 	underway bool
-	// flight is closed when the look under way, or the last one, has ended.
-	flight chan struct{}
+	// done is closed when the look under way, or the last one, has ended.
+	done   chan struct{}
 	frozen bool
-	// once: the answer under way is shown although the screen is frozen.
-	once bool
-	// again: another look was asked for while one was under way.
-	again bool
-	// turn counts the timers; one that is not the latest means nothing.
+	// showOnce: the result of the look under way is shown although the screen is frozen.
+	showOnce bool
+	// repeat: another look was asked for while one was under way.
+	repeat bool
+	// turn counts the timers. Only the end of the latest one starts a look.
 	turn   int
 	cancel context.CancelFunc // of the timer
 	// after starts a timer; tests have one that never ends.
@@ -37,55 +37,58 @@ type looking struct {
 	err   error // of the last look
 }
 
-// lookingText stands in the status line from the key r to its answer.
+// lookingText is shown before the first snapshot, and in the status line after the key r
+// until the look has ended.
 const lookingText = "looking…"
 
-// lookedMsg is the answer to a look, dueMsg the end of a wait.
+// lookedMsg carries the result of a look. dueMsg reports the end of the wait for the
+// next one.
 type (
 	lookedMsg struct {
-		attached int // the process that was looked at, or 0
-		snap     *model.Snapshot
-		err      error
+		pid  int // the process that was looked at, or 0
+		snap *model.Snapshot
+		err  error
 	}
 	dueMsg struct{ turn int }
 )
 
-// start takes a look, unless one is under way.
-func (m *Model) start(fresh bool) tea.Cmd {
+// startLook starts a look. While one is under way it only notes that a fresh one is
+// wanted.
+func (m *Model) startLook(fresh bool) tea.Cmd {
 	if m.opts.Look == nil {
 		return nil
 	}
 	if m.look.underway {
-		m.look.again = m.look.again || fresh
+		m.look.repeat = m.look.repeat || fresh
 		return nil
 	}
 	m.disarm()
 	m.look.underway = true
-	flight := make(chan struct{})
-	m.look.flight = flight
-	focus := Focus{Fresh: fresh, Limits: m.planning()}
-	attached := m.attached()
-	if attached != 0 {
-		focus.PIDs = []int{attached}
+	done := make(chan struct{})
+	m.look.done = done
+	focus := Focus{Fresh: fresh, Limits: m.needsLimits()}
+	pid := m.shownPID()
+	if pid != 0 {
+		focus.PIDs = []int{pid}
 	}
-	if c, ok := m.here().(view.CacheRequester); ok {
+	if c, ok := m.current().(view.CacheRequester); ok {
 		focus.Caches = c.Caches()
 	}
 	ctx, look := m.ctx, m.opts.Look
 	return func() (msg tea.Msg) {
-		defer close(flight)
+		defer close(done)
 		defer func() {
 			if r := recover(); r != nil {
-				msg = lookedMsg{attached: attached, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
+				msg = lookedMsg{pid: pid, err: fmt.Errorf("looking went wrong inside eptop: %v", r)}
 			}
 		}()
 		snap, err := look(ctx, focus)
-		return lookedMsg{attached: attached, snap: snap, err: err}
+		return lookedMsg{pid: pid, snap: snap, err: err}
 	}
 }
 
-// attached is the PID of the process on screen.
-func (m *Model) attached() int {
+// shownPID returns the PID of the process that is open, or 0.
+func (m *Model) shownPID() int {
 	for _, v := range m.views {
 		if a, ok := v.(view.ProcessShower); ok {
 			return a.ShownPID()
@@ -94,21 +97,21 @@ func (m *Model) attached() int {
 	return 0
 }
 
-// looked takes the answer to a look and arms the next one.
-func (m *Model) looked(msg lookedMsg) tea.Cmd {
+// finishLook shows the result of a look and starts the timer for the next one.
+func (m *Model) finishLook(msg lookedMsg) tea.Cmd {
 	l := &m.look
 	l.underway = false
-	if !l.frozen || l.once {
+	if !l.frozen || l.showOnce {
 		l.err = msg.err
 		if msg.snap != nil {
 			m.apply(msg)
 		}
 	}
-	l.once = false
-	if l.again {
-		l.again = false
-		l.once = l.frozen
-		return m.start(true)
+	l.showOnce = false
+	if l.repeat {
+		l.repeat = false
+		l.showOnce = l.frozen
+		return m.startLook(true)
 	}
 	if m.status.Text == lookingText {
 		m.status = view.StatusMsg{}
@@ -116,18 +119,18 @@ func (m *Model) looked(msg lookedMsg) tea.Cmd {
 	return m.arm()
 }
 
-// apply shows a snapshot in every view.
+// apply gives a snapshot to every view.
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
 	for _, v := range m.views {
 		if a, ok := v.(view.ProcessShower); ok {
-			a.NoteLook(msg.attached)
+			a.NoteLook(msg.pid)
 		}
 		v.SetSnapshot(msg.snap)
 	}
 }
 
-// arm starts the wait for the next look.
+// arm starts the timer for the next look.
 func (m *Model) arm() tea.Cmd {
 	m.disarm()
 	if m.look.frozen {
@@ -161,22 +164,23 @@ func (m *Model) disarm() {
 	}
 }
 
-// due takes the next look, if the timer is the latest.
-func (m *Model) due(msg dueMsg) tea.Cmd {
+// takeDueLook starts the next look, if the timer that ended is the latest one.
+func (m *Model) takeDueLook(msg dueMsg) tea.Cmd {
 	if msg.turn != m.look.turn || m.look.frozen {
 		return nil
 	}
-	return m.start(false)
+	return m.startLook(false)
 }
 
-// again is the key r: everything afresh, now. Frozen, it shows this one look.
-func (m *Model) again() tea.Cmd {
-	m.look.once = m.look.frozen
+// refresh handles the key r: it reads everything again at once. On a frozen screen it
+// shows the result of this one look.
+func (m *Model) refresh() tea.Cmd {
+	m.look.showOnce = m.look.frozen
 	m.status = view.StatusMsg{Text: lookingText}
-	return m.start(true)
+	return m.startLook(true)
 }
 
-// freeze stops the looking, or lets it go on at once.
+// freeze stops looking at the machine, or continues at once.
 func (m *Model) freeze() tea.Cmd {
 	m.look.frozen = !m.look.frozen
 	if m.look.frozen {
@@ -184,11 +188,11 @@ func (m *Model) freeze() tea.Cmd {
 		m.status = view.StatusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
 		return nil
 	}
-	return m.start(false)
+	return m.startLook(false)
 }
 
-// interval goes one step through intervals and takes effect at once.
-func (m *Model) interval(step int) tea.Cmd {
+// stepInterval changes the interval by one step, which takes effect at once.
+func (m *Model) stepInterval(step int) tea.Cmd {
 	next := m.look.delay
 	if step > 0 {
 		for _, d := range intervals {
@@ -216,22 +220,22 @@ func (m *Model) interval(step int) tea.Cmd {
 	return m.arm()
 }
 
-// openProcess shows one process and looks at it at once.
+// openProcess shows one process and starts a look at it at once.
 func (m *Model) openProcess(pid int) tea.Cmd {
-	m.attach(pid)
+	m.showProcess(pid)
 	if m.look.frozen {
-		if m.knows(pid) {
+		if m.isListed(pid) {
 			return nil
 		}
-		m.look.once = true
+		m.look.showOnce = true
 	}
-	// A look under way does not know of the process.
-	m.look.again = m.look.underway
-	return m.start(false)
+	// A look under way was not asked for this process.
+	m.look.repeat = m.look.underway
+	return m.startLook(false)
 }
 
-// attach brings the view of one process on screen.
-func (m *Model) attach(pid int) {
+// showProcess opens one process in the view that shows processes.
+func (m *Model) showProcess(pid int) {
 	for i, v := range m.views {
 		if a, ok := v.(view.ProcessShower); ok {
 			a.ShowProcess(pid, m.active != i)
@@ -240,8 +244,8 @@ func (m *Model) attach(pid int) {
 	}
 }
 
-// knows reports whether the snapshot on screen has a process.
-func (m *Model) knows(pid int) bool { return m.snap != nil && m.snap.Process(pid) != nil }
+// isListed reports whether the snapshot on screen has a process with this PID.
+func (m *Model) isListed(pid int) bool { return m.snap != nil && m.snap.Process(pid) != nil }
 
 // write saves the snapshot on screen.
 func (m *Model) write() tea.Cmd {
