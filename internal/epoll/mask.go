@@ -103,7 +103,8 @@ func (m Mask) AppendText(dst []byte) []byte {
 // String joins the names of [Mask.Events] with "|", as in "IN|RDHUP|ET"; a mask
 // of nothing but ERR and HUP reads "none".
 func (m Mask) String() string {
-	return string(m.AppendText(nil))
+	var b [64]byte
+	return string(m.AppendText(b[:0]))
 }
 
 // Disarmed reports whether a one-shot watch has fired and waits for

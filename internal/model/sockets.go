@@ -446,7 +446,10 @@ func (e SocketEnd) AppendText(dst []byte) []byte {
 	return append(dst, e.Name...)
 }
 
-func (e SocketEnd) String() string { return string(e.AppendText(nil)) }
+func (e SocketEnd) String() string {
+	var b [64]byte // room for every address
+	return string(e.AppendText(b[:0]))
+}
 
 // Compare orders by address and port, UNIX sockets behind all addresses, and what has no
 // end before.
