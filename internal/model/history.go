@@ -84,11 +84,16 @@ func (p *past) add(s *Snapshot) {
 		return
 	}
 	h.Times = push(h.Times, s.Time)
+	// What is not known at a look begins anew: a history without it would be drawn too short.
 	if s.Epoll.Unread < s.Epoll.Instances || s.Epoll.Instances == 0 {
 		h.Watches = push(h.Watches, s.Epoll.Watches)
+	} else {
+		h.Watches = nil
 	}
 	if bytes, ok := s.Host.SlabBytes().Get(); ok {
 		h.SlabBytes = push(h.SlabBytes, bytes)
+	} else {
+		h.SlabBytes = nil
 	}
 	s.History = *h
 	p.addCaches(s)
@@ -99,6 +104,7 @@ func (p *past) add(s *Snapshot) {
 // history has a number for each look.
 func (p *past) addCaches(s *Snapshot) {
 	if len(s.Slab) == 0 {
+		p.caches = nil
 		return
 	}
 	if p.caches == nil {

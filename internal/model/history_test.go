@@ -65,3 +65,28 @@ func TestHistoryUnread(t *testing.T) {
 		t.Errorf("history %+v of a look that read nothing", h)
 	}
 }
+
+// TestHistoryGap: a history has a number for each of the last looks, so that it begins
+// anew after one without.
+func TestHistoryGap(t *testing.T) {
+	var d Deriver
+	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	var snap *Snapshot
+	for i := range 6 {
+		s := &Sample{Time: begin.Add(time.Duration(i) * time.Minute), Instances: []InstanceSample{{State: Absent}}}
+		if i != 3 {
+			s.Instances = []InstanceSample{{State: OK, List: watches(i)}}
+			s.Host = Host{SReclaimableBytes: maybe.Some(int64(i)), SUnreclaimBytes: maybe.Some[int64](0)}
+			s.Caches = []slab.Cache{{Name: "TCP", ActiveObjs: uint64(i), Objs: 9, ObjectBytes: 2368, ObjsPerSlab: 10, Slabs: 1, PagesPerSlab: 8}}
+		}
+		snap = d.Derive(s)
+	}
+	want := []int64{4, 5}
+	h := snap.History
+	if tcp := snap.Cache("TCP"); !slices.Equal(h.Watches, want) || !slices.Equal(h.SlabBytes, want) || !slices.Equal(tcp.History, want) {
+		t.Errorf("watches %v, slab %v, TCP %v, want %v", h.Watches, h.SlabBytes, tcp.History, want)
+	}
+	if span := h.Span(len(want)); len(h.Times) != 6 || span != time.Minute {
+		t.Errorf("%d times, span %v", len(h.Times), span)
+	}
+}
