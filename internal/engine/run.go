@@ -119,12 +119,17 @@ func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot
 	start = time.Now()
 	o.Set(0)
 	// What an interrupted run has opened is closed before the run has a result.
-	if err := o.Settled(context.WithoutCancel(ctx)); err != nil {
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	if err := o.Settled(drain); err != nil {
 		return nil, err
 	}
 	p.draining = time.Since(start)
 	return p, interrupted
 }
+
+// drainWithin is long enough to close millions of connections.
+const drainWithin = 10 * time.Minute
 
 // follow reports the progress of the opening until it has ended.
 func (r Run) follow(ctx context.Context, o opener) error {
