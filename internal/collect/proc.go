@@ -20,7 +20,7 @@ type procSource struct {
 	instances []*instance
 	byHolder  map[holderKey]*instance
 	nextGroup time.Time
-	regroup   bool // an instance was found to be two
+	regroup   bool // an instance was found to be two, or a look was cut off
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 
@@ -54,6 +54,7 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 	var err error
 	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
 	if err != nil {
+		s.regroup = true // fds may have been listed and not grouped
 		return err
 	}
 	l.fdinfoSource(took)
