@@ -64,21 +64,21 @@ const DefaultFloor = 0.1
 
 // Config says what the connections are like.
 type Config struct {
-	Family Family
-	Watch  Watch
+	Family Family `json:"family"`
+	Watch  Watch  `json:"watch"`
 	// Rate is in connections a second; 0 opens as fast as possible.
-	Rate int64
+	Rate int64 `json:"rate_per_second"`
 	// ActivePercent of the connections send a byte and wait for its echo,
 	// BeatsPerSecond times a second each.
-	ActivePercent  float64
-	BeatsPerSecond float64
+	ActivePercent  float64 `json:"active_percent"`
+	BeatsPerSecond float64 `json:"beats_per_second"`
 	// UnreadBytes are sent to each idle server end, which never reads them.
-	UnreadBytes int64
+	UnreadBytes int64 `json:"unread_bytes"`
 	// Floor is the share of MemTotal below which MemAvailable must not fall.
-	Floor float64
+	Floor float64 `json:"floor"`
 	// PerPair is how many connections a pair of workers holds at most; 0 is as many
 	// as RLIMIT_NOFILE allows, up to 50 000.
-	PerPair int64
+	PerPair int64 `json:"per_pair,omitempty"`
 }
 
 // Check returns an error that says which value of c makes no sense.
