@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,11 +219,7 @@ func (d *cacheDetail) layout() {
 
 // order is the power of two of a slab's pages.
 func order(pages int64) int {
-	n := 0
-	for 1<<n < pages {
-		n++
-	}
-	return n
+	return bits.Len64(uint64(max(1, pages) - 1))
 }
 
 // reclaim tells whether memory pressure can free it, and what stands against it.
