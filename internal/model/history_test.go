@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -88,5 +89,24 @@ func TestHistoryGap(t *testing.T) {
 	}
 	if span := h.Span(len(want)); len(h.Times) != 6 || span != time.Minute {
 		t.Errorf("%d times, span %v", len(h.Times), span)
+	}
+}
+
+// TestGrowthAtEveryPace: a rate is the same however often somebody looks.
+func TestGrowthAtEveryPace(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, every := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Minute} {
+		var d Deriver
+		var s *Snapshot
+		for i := range 200 {
+			passed := time.Duration(i) * every
+			s = &Snapshot{Time: begin.Add(passed), Slab: []Cache{{Name: "TCP", Active: 1000 + int64(3*passed/time.Second), Bytes: 30 * int64(passed/time.Second)}}}
+			d.Remember(s)
+			d.Remember(s) // the same look again is no look
+		}
+		g, ok := s.Slab[0].Growth.Get()
+		if !ok || math.Abs(g.ObjectsPerSecond-3) > 0.2 || math.Abs(g.BytesPerSecond-30) > 4 {
+			t.Errorf("every %v: %+v (%t)", every, g, ok)
+		}
 	}
 }
