@@ -149,6 +149,9 @@ func (r *rows) fill(s *Snapshot) error {
 			}
 		}
 	}
+	if n := len(s.History.Times); len(s.History.Watches) > n || len(s.History.SlabBytes) > n {
+		return errors.New("a history without its times")
+	}
 	for i, history := range r.Caches {
 		if len(history) > len(s.History.Times) {
 			return errors.New("a history without its times")

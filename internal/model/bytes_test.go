@@ -123,6 +123,7 @@ func TestBytesMalformed(t *testing.T) {
 		"a list that is not":    {edit(`"lists":[[1]`, `"lists":[[99]`), ErrMalformed},
 		"sockets not in base64": {edit(`"rows":"`, `"rows":"*`), ErrMalformed},
 		"sockets of nothing":    {edit(`"rows":"`, `"rows":"AAAA`), ErrMalformed},
+		"watches without times": {edit(`"watches":[107,107]`, `"watches":[107,107,107]`), ErrMalformed},
 		"lines too many":        {append(slices.Clone(b), "{}\n"...), ErrMalformed},
 		"not JSON":              {[]byte("eptop\nsnapshot\n"), ErrMalformed},
 	} {
@@ -157,6 +158,7 @@ func FuzzUnmarshal(f *testing.F) {
 				}
 			}
 		}
+		new(Deriver).Remember(s)
 		if _, err := Marshal(s); err != nil {
 			t.Error(err)
 		}

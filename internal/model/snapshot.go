@@ -11,7 +11,7 @@ import (
 const Schema = "eptop.snapshot/1"
 
 // Snapshot is what one look at the machine means. It is never changed after
-// New made it: whoever shows it may keep the pointer. Its JSON is the contract
+// Deriver.Derive made it: whoever shows it may keep the pointer. Its JSON is the contract
 // of `eptop snapshot --json`.
 type Snapshot struct {
 	Schema string        `json:"schema"`
