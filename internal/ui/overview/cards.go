@@ -182,7 +182,7 @@ func (v *View) userLine(w int, u model.User) string {
 	if name == "" {
 		name = "uid " + units.Count(int64(u.UID))
 	}
-	limit, ok := u.Limit.Get()
+	share, ok := u.WatchShare().Get()
 	count := units.Count(u.Watches)
 	if u.Unsure > 0 {
 		count += "?"
@@ -193,10 +193,9 @@ func (v *View) userLine(w int, u model.User) string {
 	if u.Unread > 0 && u.Unread >= u.Instances {
 		count, ok = "?", false
 	}
-	if !ok || limit <= 0 {
+	if !ok {
 		return draw.Columns(w, draw.Cell{Text: name}, draw.Cell{Text: count, W: 11, Right: true, Pen: p.Strong})
 	}
-	share := float64(u.Watches) / float64(limit)
 	nameW := min(10, max(4, w/4))
 	bar := w - nameW - 11 - 7 - 3
 	cells := []draw.Cell{{Text: name, W: nameW}, {Text: count, W: 11, Right: true, Pen: p.Strong}}
@@ -239,9 +238,9 @@ func (v *View) wallLine(w, leftW int, wall model.Wall, first bool) string {
 	name := wallName(wall)
 	name = view.Longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ").Replace(name))
 	cells := []draw.Cell{{Text: name, Pen: pen}}
-	if bar := w - 22 - leftW - 2; bar >= 6 && wall.Limit > 0 {
+	share, ok := wall.Share().Get()
+	if bar := w - 22 - leftW - 2; bar >= 6 && ok {
 		bar = min(bar, 12)
-		share := float64(wall.Used) / float64(wall.Limit)
 		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
 	}
 	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
