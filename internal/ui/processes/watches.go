@@ -209,6 +209,9 @@ type watchRows struct {
 	socket func(i int) (model.WatchedSocket, bool)
 	dumped time.Time
 	orders []lazyOrdering // by column
+	// drawn is the row that Row shows: one for all rows, because only the table, which
+	// draws one after another, calls Row.
+	drawn watchRow
 }
 
 func newWatchRows(s *model.Snapshot, pid int, e *model.Epoll) *watchRows {
@@ -238,16 +241,12 @@ func (r *watchRows) Same(s table.Source, column int, filtered bool) bool {
 	return r.Len() == 0 || &r.epoll.List[0] == &o.epoll.List[0]
 }
 
-func (r *watchRows) at(i int) watchRow {
-	row := watchRow{Watch: &r.epoll.List[i]}
-	row.socket, row.joined = r.socket(i)
-	return row
-}
-
 func (r *watchRows) Row(i int, dst []table.Cell) {
-	row := r.at(i)
+	row := &r.drawn
+	row.Watch = &r.epoll.List[i]
+	row.socket, row.joined = r.socket(i)
 	for c := range dst {
-		dst[c] = watchFields[c].show(&row)
+		dst[c] = watchFields[c].show(row)
 	}
 }
 
@@ -268,16 +267,16 @@ func (r *watchRows) Compare(column, i, j int) int {
 
 // AppendText is what the row shows.
 func (r *watchRows) AppendText(dst []byte, i int) []byte {
-	row := r.at(i)
-	w, s := row.Watch, &row.socket
+	w := &r.epoll.List[i]
+	s, joined := r.socket(i)
 	dst = strconv.AppendInt(dst, int64(w.TFD), 10)
-	dst = append(append(dst, ' '), kindOf(w, s)...)
+	dst = append(append(dst, ' '), kindOf(w, &s)...)
 	dst = w.Mask.AppendText(append(dst, ' '))
 	dst = strconv.AppendUint(append(dst, " 0x"...), w.Data, 16)
 	if w.HasInode {
 		dst = strconv.AppendUint(append(dst, ' '), w.Ino, 10)
 	}
-	if row.joined {
+	if joined {
 		dst = append(append(dst, ' '), s.State...)
 		dst = s.Local.AppendText(append(dst, ' '))
 		if s.PeerHere {
@@ -285,7 +284,7 @@ func (r *watchRows) AppendText(dst []byte, i int) []byte {
 		}
 		dst = s.Peer.AppendText(append(dst, ' '))
 	}
-	if n := notesOf(w, s); n != 0 {
+	if n := notesOf(w, &s); n != 0 {
 		dst = append(append(dst, ' '), n.String()...)
 	}
 	return dst
