@@ -15,11 +15,11 @@ const historyLen = 300
 type History struct {
 	// Times are when the looks were, the Snapshot's own the last.
 	Times []time.Time `json:"times,omitempty"`
-	// Watches are those of the whole host at the last looks: fewer than Times where no
-	// instance was read at first.
+	// Watches are those of the whole host at the last looks, back to the last one that
+	// read no instance: then fewer than Times.
 	Watches []int64 `json:"watches,omitempty"`
-	// SlabBytes is all slab memory, as meminfo has it: fewer than Times where it was
-	// not known at first.
+	// SlabBytes is all slab memory, from meminfo, back to the last look that did not
+	// know it.
 	SlabBytes []int64 `json:"slab_bytes,omitempty"`
 }
 
