@@ -216,17 +216,9 @@ const listShare = 0.01
 
 // fdinfoSource adds how many of the processes and epolls could be looked into.
 func (l procLook) fdinfoSource(took time.Duration) {
-	denied, listed := 0, 0
-	for _, p := range l.processes {
-		if !p.listed {
-			continue
-		}
-		listed++
-		if p.denied {
-			denied++
-		}
-	}
-	l.sample.Hidden = denied
+	c := l.coverage()
+	l.sample.Coverage = c
+	denied, listed := c.Denied, c.Processes-c.Waiting
 	src := model.Source{Name: "fdinfo", State: model.OK, Took: took}
 	if denied > 0 {
 		src.State = model.Denied
@@ -240,6 +232,46 @@ func (l procLook) fdinfoSource(took time.Duration) {
 		}
 	}
 	l.addSource(src)
+}
+
+// coverage counts what became of listing the processes.
+func (l procLook) coverage() model.Coverage {
+	var c model.Coverage
+	for _, p := range l.processes {
+		if p.count.Known && p.count.Value == 0 {
+			continue // a kernel thread, or one that has closed everything
+		}
+		c.Processes++
+		switch p.state() {
+		case model.Absent:
+			c.Waiting++
+			c.FilesWaiting = maybe.When(c.FilesWaiting.Value+p.count.Value, p.count.Known)
+		case model.Denied:
+			c.Denied++
+		case model.Failed:
+			c.Failed++
+		default:
+			c.Files += int64(len(p.listing.FDs))
+			if p.listing.Truncated {
+				c.Cut++
+				c.FilesBeyond = maybe.When(c.FilesBeyond.Value+p.count.Value-int64(len(p.listing.FDs)), p.count.Known)
+			}
+		}
+	}
+	return c
+}
+
+// state is what became of listing the fds of a process.
+func (p *process) state() model.State {
+	switch {
+	case !p.listed:
+		return model.Absent
+	case p.denied:
+		return model.Denied
+	case p.problem != "":
+		return model.Failed
+	}
+	return model.OK
 }
 
 // fillProcesses puts into the Sample the processes that hold epolls or sockets, or are
@@ -264,11 +296,12 @@ func (l procLook) fillProcesses() {
 		}
 		s := model.ProcessSample{
 			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid), Kernel: p.kernel,
+			Asked: l.isFocused(pid), State: p.state(),
 			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
 		}
 		if p.kernel {
 			s.Problem = ErrKernelThread.Error()
-		} else if p.listed && !p.denied && p.problem == "" {
+		} else if s.State == model.OK {
 			s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
 		}
 		l.sample.Processes = append(l.sample.Processes, s)

@@ -18,7 +18,7 @@ const (
 // limits.
 type source interface {
 	// look fills in the Sample's Processes, Instances and Networks with the names of
-	// their users, AllProcesses, Hidden and what Guest says of listing and reading, and
+	// their users, AllProcesses, Coverage and what Guest says of listing and reading, and
 	// adds to Sources how reading went. It fails only where the processes themselves
 	// cannot be listed, and with ctx.Err() where ctx ends. A field that a source has no
 	// value for stays absent.

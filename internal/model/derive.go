@@ -28,7 +28,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	}
 	snap := &Snapshot{
 		Schema: Schema, Time: s.Time, Took: s.Took, Host: s.Host, Guest: s.Guest, Sources: s.Sources,
-		ConnectionCost: costs.connections(), InstanceCost: b.instance, Hidden: s.Hidden,
+		ConnectionCost: costs.connections(), InstanceCost: b.instance, Hidden: s.Coverage.Denied,
 		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
 		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), NodesGone: s.Nodes.Gone, Zones: zones(s.Zones),
 		MemoryModules: modules(s.Modules),

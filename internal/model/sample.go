@@ -37,12 +37,13 @@ type Sample struct {
 	// UserNames are the names of all users that processes run as.
 	UserNames map[int]string
 
-	// Processes are those that hold an epoll instance or were asked for.
+	// Processes are those that hold files, as far as they are known: also those that
+	// have not been listed yet or may not be.
 	Processes []ProcessSample
 	// Self is eptop's own PID.
 	Self int
-	// Hidden counts the processes whose fds this user may not list.
-	Hidden int
+	// Coverage is what of all processes the look covers.
+	Coverage Coverage
 	// Instances are the epoll instances, each once, whoever shares it.
 	Instances []InstanceSample
 
@@ -76,10 +77,16 @@ type Sample struct {
 	LoadLimits maybe.Of[LoadLimits]
 }
 
-// ProcessSample is one process as it was found.
+// ProcessSample is one table of files as it was found: a process, or one of its threads
+// that has a table of its own.
 type ProcessSample struct {
-	PID  int
-	Comm string
+	PID int
+	// ThreadOf is the process of the thread PID that has a table of its own
+	// (unshare(CLONE_FILES)); 0 for a process.
+	ThreadOf int
+	// Asked: it is in the Focus.
+	Asked bool
+	Comm  string
 	// UID is the effective user; RealUID is whom the kernel charges for what
 	// the process creates.
 	UID, RealUID int
@@ -89,13 +96,17 @@ type ProcessSample struct {
 	Kernel bool
 	// FDs counts its open fds now, where the kernel counts them (since Linux 6.2).
 	FDs maybe.Of[int64]
-	// Files are its fds as of ListedAt, absent where they were not listed or may not
-	// be. Truncated: it has more.
+	// State is what became of listing its fds: absent is not yet. Problem says more.
+	State State
+	// Files are its fds as of ListedAt where State is ok. Truncated: it has more.
 	Files     maybe.Of[[]epoll.FD]
 	Truncated bool
-	Nofile    maybe.Of[int64]
-	ListedAt  time.Time
-	Problem   string
+	// EpollsWaiting are its epoll fds that are in no instance yet; see Coverage.
+	EpollsWaiting int
+	// Nofile is the soft RLIMIT_NOFILE.
+	Nofile   maybe.Of[int64]
+	ListedAt time.Time
+	Problem  string
 	// Placement is there for processes that were asked for, on machines with several
 	// nodes.
 	Placement maybe.Of[PlacementSample]

@@ -348,7 +348,7 @@ func tcpTotals(s *Sample) TCPTotals {
 // into: a namespace is found through a process in it.
 func (b *builder) unseen() []string {
 	var out []string
-	if n := b.sample.Hidden; n > 0 {
+	if n := b.sample.Coverage.Denied; n > 0 {
 		out = append(out, "network namespaces of "+processes(n)+" whose fds may not be listed, unless another process is in them")
 	}
 	if n := b.sample.Guest.ListingsWaiting; n > 0 {

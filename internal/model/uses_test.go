@@ -128,7 +128,7 @@ func TestACountBeyondTheObjects(t *testing.T) {
 
 func TestUsesSayWhatTheyLeaveOut(t *testing.T) {
 	s := explained(t)
-	s.Hidden = 2
+	s.Coverage.Denied = 2
 	s.Instances[0].State = Denied
 	snap := New(s)
 	i := slices.IndexFunc(snap.Slab, func(c Cache) bool { return c.Name == "eventpoll_epi" })
