@@ -114,7 +114,7 @@ func TestServerUnderLoad(t *testing.T) {
 func serving(s *model.Snapshot, pid, n int) *model.Process {
 	for i := range s.Processes {
 		p := &s.Processes[i]
-		if (p.PID == pid || parent(p.PID) == pid) && p.Watches >= int64(n) {
+		if (p.PID == pid || parent(p.PID) == pid) && p.Watches.Value >= int64(n) {
 			return p
 		}
 	}

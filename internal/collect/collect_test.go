@@ -164,7 +164,7 @@ func TestAReplacedFDIsNoEpoll(t *testing.T) {
 			}
 		}
 	}
-	if p := snapshotOf(t, c).Process(w.pids[0]); p != nil && p.Watches >= 5 {
+	if p := snapshotOf(t, c).Process(w.pids[0]); p != nil && p.Watches.Value >= 5 {
 		t.Errorf("its watches are still counted: %+v", p)
 	}
 }
@@ -314,7 +314,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 	})
 	s := snapshotOf(t, c)
 	p := s.Process(7)
-	if p == nil || p.Comm != "a (b) c" || p.UID != 6 || p.Watches != 1 || p.FDs != maybe.Some[int64](3) || p.Sockets != maybe.Some[int64](1) {
+	if p == nil || p.Comm != "a (b) c" || p.UID != 6 || p.Watches != maybe.Some[int64](1) || p.FDs != maybe.Some[int64](3) || p.Sockets != maybe.Some[int64](1) {
 		t.Fatalf("process = %+v", p)
 	}
 	if e := p.Epolls[0]; !e.SharingUnknown || e.ChargedUID != maybe.Some(5) || e.Bytes.Known {
@@ -383,7 +383,7 @@ func BenchmarkLook(b *testing.B) {
 	look()
 	b.ReportAllocs()
 	for b.Loop() {
-		if s := look(); s.Epoll.Instances == 0 {
+		if s := look(); s.Epoll.Instances.Value == 0 {
 			b.Fatal("the test's own epoll was not found")
 		}
 	}
@@ -397,7 +397,7 @@ func BenchmarkFirstLook(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if s := snapshotOf(b, c); s.Epoll.Instances == 0 {
+		if s := snapshotOf(b, c); s.Epoll.Instances.Value == 0 {
 			b.Fatal("the test's own epoll was not found")
 		}
 		c.Close()

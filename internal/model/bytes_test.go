@@ -27,6 +27,7 @@ func whole(t testing.TB) *Snapshot {
 		w := &s.Instances[0].List[i]
 		w.Ino, w.Sdev, w.HasInode = uint64(100+i), 9, true
 	}
+	s.Instances[2].State = Failed // one that waits would hold up the history
 	s.Zones = zone.Zoneinfo{Zones: []zone.Zone{{Node: 0, Name: "Normal", FreePages: 7, LowPages: 3}}}
 	s.Nodes = zone.Nodes{Nodes: []zone.Node{{ID: 0, CPUList: maybe.Some("0-1"), CPUs: []int{0, 1}, Distances: []int{10}}}}
 	s.LoadLimits = maybe.Some(LoadLimits{UID: 7, Nofile: maybe.Some[int64](20_000)})

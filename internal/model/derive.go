@@ -28,7 +28,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	}
 	snap := &Snapshot{
 		Schema: Schema, Time: s.Time, Took: s.Took, Host: s.Host, Guest: s.Guest, Sources: s.Sources,
-		ConnectionCost: costs.connections(), InstanceCost: b.instance, Hidden: s.Coverage.Denied,
+		ConnectionCost: costs.connections(), InstanceCost: b.instance, Coverage: s.Coverage, Hidden: s.Coverage.Denied,
 		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
 		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), NodesGone: s.Nodes.Gone, Zones: zones(s.Zones),
 		MemoryModules: modules(s.Modules),
@@ -81,19 +81,27 @@ func (b *builder) watchBytes(c Counts) maybe.Of[int64] {
 func (b *builder) epoll(snap *Snapshot) {
 	t := EpollTotals{MaxUserWatches: b.sample.MaxUserWatches, Cost: b.watch, Users: []User{}}
 	users := map[int]*User{}
+	var all, unsharable, unowned int64
 	for i := range b.sample.Instances {
 		in := &b.sample.Instances[i]
-		t.Instances++
+		t.Instances.Value++
 		if in.State != OK {
 			t.Unread++
 		}
 		if in.State == Absent {
 			t.Waiting++
 		}
+		if !in.SharingKnown {
+			unsharable++
+		}
 		counts := b.countsOf(in)
-		t.Watches += counts.Watches
+		all += counts.Watches
+		if in.State == OK {
+			t.Age = max(t.Age, b.age(in.ReadAt))
+		}
 		who := b.charged(in)
 		if !who.uid.Known {
+			unowned++
 			continue
 		}
 		u := users[who.uid.Value]
@@ -101,26 +109,51 @@ func (b *builder) epoll(snap *Snapshot) {
 			u = &User{UID: who.uid.Value, User: b.userName(who.uid.Value), Limit: b.sample.MaxUserWatches}
 			users[who.uid.Value] = u
 		}
-		u.Instances++
-		if !who.sure {
-			u.Unsure++
-		}
-		if in.State != OK {
-			u.Unread++
-			continue
-		}
-		u.Watches += counts.Watches
-		if bytes, ok := b.watchBytes(counts).Get(); ok {
-			u.WatchBytes = maybe.Some(u.WatchBytes.Value + bytes)
-		}
+		u.add(in, counts, b.watchBytes(counts), who.sure)
 	}
+	t.leave(b.sample.Coverage.gaps()...)
+	if len(b.sample.Instances) > 1 { // a single one can be counted only once
+		t.leave(Gap{What: GapSharing, Count: maybe.Some(unsharable)})
+	}
+	t.Instances = t.known(t.Instances.Value)
+	everybodys := append(slices.Clone(t.Gaps), Gap{What: GapNoUser, Count: maybe.Some(unowned)})
+	t.leave(unreadGaps(t.Unread, t.Waiting)...)
+	t.Watches = t.known(all)
 	for _, u := range users {
+		u.leave(everybodys...)
+		u.leave(unreadGaps(u.Unread, u.Waiting)...)
+		u.Watches = u.known(u.Watches.Value)
 		t.Users = append(t.Users, *u)
 	}
 	slices.SortFunc(t.Users, func(a, b User) int {
-		return cmp.Or(cmp.Compare(b.Watches, a.Watches), cmp.Compare(a.UID, b.UID))
+		return cmp.Or(maybe.Compare(b.Watches, a.Watches), cmp.Compare(a.UID, b.UID))
 	})
 	snap.Epoll = t
+}
+
+// unreadGaps are the instances whose watches are not known: those that wait for their
+// first read, and those that could not be read.
+func unreadGaps(unread, waiting int) []Gap {
+	return []Gap{gap(GapNotRead, waiting), gap(GapUnread, unread-waiting)}
+}
+
+// add counts an instance that the user pays for.
+func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], sure bool) {
+	u.Instances++
+	if !sure {
+		u.Unsure++
+	}
+	if in.State == Absent {
+		u.Waiting++
+	}
+	if in.State != OK {
+		u.Unread++
+		return
+	}
+	u.Watches.Value += counts.Watches
+	if n, ok := bytes.Get(); ok {
+		u.WatchBytes = maybe.Some(u.WatchBytes.Value + n)
+	}
 }
 
 // charge is whose max_user_watches an instance uses up.
@@ -173,12 +206,13 @@ func (b *builder) processRows() []Process {
 		p := &b.sample.Processes[i]
 		at[p.PID] = len(rows)
 		row := Process{
-			PID: p.PID, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started,
+			PID: p.PID, ThreadOf: p.ThreadOf, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started, State: p.State,
 			FDs: p.FDs, Nofile: p.Nofile, ListedAge: b.age(p.ListedAt), Problem: p.Problem, Epolls: []Epoll{},
 		}
 		if h := b.holdings[p.PID]; h != nil {
 			b.addHolding(&row, p, h)
 		}
+		row.leave(rowGaps(p)...)
 		rows = append(rows, row)
 	}
 	for i := range b.sample.Instances {
@@ -202,9 +236,27 @@ func (b *builder) processRows() []Process {
 		finish(&rows[i])
 	}
 	slices.SortFunc(rows, func(a, b Process) int {
-		return cmp.Or(cmp.Compare(b.Watches, a.Watches), cmp.Compare(a.PID, b.PID))
+		return cmp.Or(maybe.Compare(b.Watches, a.Watches), maybe.Compare(b.FDs, a.FDs), cmp.Compare(a.PID, b.PID))
 	})
 	return rows
+}
+
+// rowGaps are what is not known of one process's files.
+func rowGaps(p *ProcessSample) []Gap {
+	var gaps []Gap
+	switch p.State {
+	case Absent:
+		gaps = append(gaps, Gap{What: GapNotListed, Count: maybe.Some[int64](1), Files: p.FDs})
+	case Denied:
+		gaps = append(gaps, gap(GapDenied, 1))
+	case Failed:
+		gaps = append(gaps, gap(GapFailed, 1))
+	}
+	if p.Truncated {
+		files, _ := p.Files.Get()
+		gaps = append(gaps, Gap{What: GapBeyondMax, Count: maybe.When(p.FDs.Value-int64(len(files)), p.FDs.Known && p.FDs.Value > int64(len(files)))})
+	}
+	return append(gaps, gap(GapNotCompared, p.EpollsWaiting))
 }
 
 // addHolding adds what a process's list of fds says.
@@ -226,6 +278,7 @@ func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
 		k.Sockets, _ = b.structBytes(&h.Tally)
 		k.Buffers = buffers(&h.Tally)
 	}
+	k.SocketsAtLeast = h.Missing > 0 || p.Truncated
 	if h.Missing > 0 {
 		k.LeavesOut = append(k.LeavesOut, many(h.Missing, "socket")+" that no dump had")
 	}
@@ -262,9 +315,9 @@ func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll 
 }
 
 func (b *builder) addInstance(p *Process, in *InstanceSample) {
-	p.Instances++
+	p.Instances.Value++
 	counts := b.countsOf(in)
-	p.Watches += counts.Watches
+	p.Watches.Value += counts.Watches
 	k := &p.KernelBytes
 	if bytes, ok := b.watchBytes(counts).Get(); ok && in.State == OK {
 		k.Watches = maybe.Some(k.Watches.Value + bytes)
@@ -280,8 +333,11 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	}
 }
 
-// finish adds up a row's kernel memory and names what the total leaves out.
+// finish adds up a row's kernel memory and names what the sums leave out.
 func finish(p *Process) {
+	p.Instances = p.known(p.Instances.Value)
+	p.leave(unreadGaps(p.Unread, p.Waiting)...)
+	p.Watches = p.known(p.Watches.Value)
 	slices.SortFunc(p.Epolls, func(a, b Epoll) int { return cmp.Compare(a.FD, b.FD) })
 	k := &p.KernelBytes
 	sum := int64(0)
@@ -291,13 +347,14 @@ func finish(p *Process) {
 	}{{"sockets", k.Sockets}, {"buffers", k.Buffers}, {"watches", k.Watches}, {"instances", k.Instances}} {
 		if n, ok := part.bytes.Get(); ok {
 			sum += n
-		} else if p.Instances > 0 || part.name == "sockets" || part.name == "buffers" {
+		} else if p.Instances.Value > 0 || part.name == "sockets" || part.name == "buffers" {
 			k.LeavesOut = append(k.LeavesOut, part.name)
 		}
 	}
-	if p.Unread > 0 && k.Watches.Known {
-		k.LeavesOut = append(k.LeavesOut, "watches of "+many(int64(p.Unread), "unread instance"))
+	for _, g := range p.without(GapNotListed, GapDenied, GapFailed) { // then there is no total
+		k.LeavesOut = append(k.LeavesOut, g.String())
 	}
+	k.AtLeast = len(k.LeavesOut) > 0
 	// A sum of nothing is 0 only where nothing is left out.
 	if sum > 0 || len(k.LeavesOut) == 0 {
 		k.Total = maybe.Some(sum)

@@ -37,6 +37,7 @@ const rateWindow = 10 * time.Second
 
 // past is what a Deriver remembers of the looks before.
 type past struct {
+	seen    bool // a look had nothing left to list, compare or read
 	history History
 	caches  map[cacheKey]*cachePast
 	recent  []moment // oldest first, no two within a second
@@ -85,8 +86,11 @@ func (p *past) add(s *Snapshot) {
 	}
 	h.Times = push(h.Times, s.Time)
 	// What is not known at a look begins anew: a history without it would be drawn too short.
-	if s.Epoll.Unread < s.Epoll.Instances || s.Epoll.Instances == 0 {
-		h.Watches = push(h.Watches, s.Epoll.Watches)
+	// The watches' begins at the first look that nothing was left to, so that it does not
+	// show how eptop gets to know the machine.
+	p.seen = p.seen || !s.Epoll.Pending()
+	if n, ok := s.Epoll.Watches.Get(); ok && p.seen {
+		h.Watches = push(h.Watches, n)
 	} else {
 		h.Watches = nil
 	}

@@ -102,11 +102,11 @@ func TestDeriverRemembers(t *testing.T) {
 		t.Errorf("%d processes are remembered", len(d.holdings))
 	}
 	s.Instances[0].List = watches(1000)
-	if got := d.Derive(s).Epoll.Watches; got != 1007 {
+	if got := d.Derive(s).Epoll.Watches.Value; got != 1007 {
 		t.Errorf("%d watches", got)
 	}
 	s.Instances[0].List = s.Instances[0].List[:300]
-	if got := d.Derive(s).Epoll.Watches; got != 307 {
+	if got := d.Derive(s).Epoll.Watches.Value; got != 307 {
 		t.Errorf("%d watches after some were removed", got)
 	}
 }

@@ -40,7 +40,7 @@ func (w *Wall) Share() maybe.Of[float64] {
 }
 
 // WatchShare is how much of max_user_watches the user has used.
-func (u *User) WatchShare() maybe.Of[float64] { return share(maybe.Some(u.Watches), u.Limit) }
+func (u *User) WatchShare() maybe.Of[float64] { return share(u.Watches, u.Limit) }
 
 // NofileShare is how much of its RLIMIT_NOFILE the process has used.
 func (p *Process) NofileShare() maybe.Of[float64] { return share(p.FDs, p.Nofile) }

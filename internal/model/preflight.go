@@ -237,7 +237,7 @@ func (f *preflight) watches() {
 	}
 	for _, u := range f.snap.Epoll.Users {
 		if u.UID == f.limits.UID {
-			w.Used, w.Scope = u.Watches, "user "+u.User
+			w.Used, w.AtLeast, w.Scope = u.Watches.Value, u.AtLeast, "user "+u.User
 		}
 	}
 	w.ConnectionsLeft = most - w.Used

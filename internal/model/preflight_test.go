@@ -15,7 +15,7 @@ func ready() *Snapshot {
 		Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](10e9), MemAvailableBytes: maybe.Some[int64](9e9)},
 		Epoll: EpollTotals{
 			MaxUserWatches: maybe.Some[int64](500_000), Cost: maybe.Some(WatchCost{Bytes: 208, Origin: Derived}),
-			Users: []User{{UID: 33, User: "www", Watches: 7}, {UID: 0, User: "root", Watches: 1000}},
+			Users: []User{{UID: 33, User: "www", Watches: maybe.Some[int64](7)}, {UID: 0, User: "root", Watches: maybe.Some[int64](1000)}},
 		},
 		ConnectionCost: ConnectionCosts{TCP4: cost(3829), TCP6: cost(3829), Unix: cost(2478)},
 		BindBuckets:    []Part{{Bytes: 128}, {Bytes: 128}},

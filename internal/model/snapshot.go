@@ -26,6 +26,8 @@ type Snapshot struct {
 	// InstanceCost is the kernel memory of one epoll instance without watches.
 	InstanceCost maybe.Of[InstanceCost] `json:"instance_cost,omitzero"`
 	Processes    []Process              `json:"processes"`
+	// Coverage is how much of the machine the looks so far have covered.
+	Coverage Coverage `json:"coverage"`
 	// Hidden counts processes whose fds this user may not list.
 	Hidden int `json:"processes_denied"`
 	// Sockets is absent where sockets were not looked at.
@@ -106,8 +108,13 @@ type Guest struct {
 // many processes share it.
 type EpollTotals struct {
 	MaxUserWatches maybe.Of[int64] `json:"max_user_watches,omitzero"`
-	Instances      int             `json:"instances"`
-	Watches        int64           `json:"watches"`
+	// Instances and Watches are absent where none is known and some are left out.
+	Instances maybe.Of[int64] `json:"instances,omitzero"`
+	Watches   maybe.Of[int64] `json:"watches,omitzero"`
+	// Extent is what Watches leaves out.
+	Extent
+	// Age is that of the oldest list of watches in the sum.
+	Age time.Duration `json:"age_ns"`
 	// Unread counts the instances whose watches could not be read (yet); the
 	// sums leave them out. Waiting of them wait for their first read.
 	Unread  int                 `json:"instances_unread"`
@@ -121,9 +128,14 @@ type User struct {
 	UID       int    `json:"uid"`
 	User      string `json:"user"`
 	Instances int    `json:"instances"`
-	// Watches leaves out the Unread of the instances.
-	Watches    int64           `json:"watches"`
+	// Watches is absent where all of the instances are Unread.
+	Watches maybe.Of[int64] `json:"watches,omitzero"`
+	// Extent is what Watches leaves out: what eptop has not seen may be anybody's.
+	Extent
+	// Unread counts the instances whose watches are not known, Waiting of them wait for
+	// their first read.
 	Unread     int             `json:"instances_unread"`
+	Waiting    int             `json:"instances_waiting"`
 	Limit      maybe.Of[int64] `json:"limit,omitzero"`
 	WatchBytes maybe.Of[int64] `json:"watch_bytes,omitzero"`
 	// Unsure counts the instances of which it is not certain that this user
@@ -136,11 +148,14 @@ type User struct {
 
 // Process is one process that holds epoll instances, or that was asked for.
 type Process struct {
-	PID     int       `json:"pid"`
-	Comm    string    `json:"comm"`
-	UID     int       `json:"uid"`
-	User    string    `json:"user"`
-	Started time.Time `json:"started,omitzero"`
+	PID int `json:"pid"`
+	// ThreadOf is the process of a thread that has a table of files of its own; 0 for a
+	// process.
+	ThreadOf int       `json:"thread_of,omitempty"`
+	Comm     string    `json:"comm"`
+	UID      int       `json:"uid"`
+	User     string    `json:"user"`
+	Started  time.Time `json:"started,omitzero"`
 	// FDs is absent where it may not be known (before Linux 6.2 without the
 	// permission to list them).
 	FDs     maybe.Of[int64] `json:"fds,omitzero"`
@@ -150,9 +165,14 @@ type Process struct {
 	// FDsSeen is set where the listing stopped at the limit: only that many of
 	// FDs were looked at, and Sockets and Epolls cover no more.
 	FDsSeen maybe.Of[int64] `json:"fds_seen,omitzero"`
-	// Instances counts distinct instances; two fds of one instance are one.
-	Instances int   `json:"instances"`
-	Watches   int64 `json:"watches"`
+	// State is ok where its fds were listed, absent where they have not been yet.
+	State State `json:"state"`
+	// Instances counts distinct instances; two fds of one instance are one. It and
+	// Watches are absent where none is known and some are left out.
+	Instances maybe.Of[int64] `json:"instances,omitzero"`
+	Watches   maybe.Of[int64] `json:"watches,omitzero"`
+	// Extent is what Instances, Watches and Sockets leave out.
+	Extent
 	// Unread counts the instances whose watches are not known (yet); Waiting of them
 	// wait for their first read.
 	Unread      int         `json:"instances_unread"`
@@ -181,7 +201,11 @@ type KernelBytes struct {
 	Watches   maybe.Of[int64] `json:"watches,omitzero"`
 	Instances maybe.Of[int64] `json:"instances,omitzero"`
 	Total     maybe.Of[int64] `json:"total,omitzero"`
-	LeavesOut []string        `json:"total_leaves_out,omitempty"`
+	// SocketsAtLeast: Sockets and Buffers leave out sockets that the process holds.
+	SocketsAtLeast bool `json:"sockets_at_least,omitempty"`
+	// AtLeast: Total leaves out what LeavesOut says.
+	AtLeast   bool     `json:"at_least,omitempty"`
+	LeavesOut []string `json:"total_leaves_out,omitempty"`
 }
 
 // Epoll is one epoll instance as one process holds it.
@@ -397,7 +421,9 @@ type Use struct {
 	Origin Origin `json:"origin"`
 	// Pins: they are objects of a reclaimable cache that cannot be freed while what
 	// needs them lives.
-	Pins      bool     `json:"pins,omitempty"`
+	Pins bool `json:"pins,omitempty"`
+	// AtLeast: the sum that Objects rests on does not cover everything.
+	AtLeast   bool     `json:"at_least,omitempty"`
 	LeavesOut []string `json:"leaves_out,omitempty"`
 }
 
@@ -503,9 +529,12 @@ type Zone struct {
 type Wall struct {
 	Name WallName `json:"name"`
 	// Unit is what Used and Limit count.
-	Unit  Unit  `json:"unit"`
-	Used  int64 `json:"used"`
-	Limit int64 `json:"limit"`
+	Unit Unit  `json:"unit"`
+	Used int64 `json:"used"`
+	// AtLeast: Used may be more, and ConnectionsLeft less. AtMost: the other way round.
+	AtLeast bool  `json:"at_least,omitempty"`
+	AtMost  bool  `json:"at_most,omitempty"`
+	Limit   int64 `json:"limit"`
 	// ConnectionsLeft is how many more connections fit, one watched end each.
 	ConnectionsLeft int64  `json:"connections_left"`
 	Scope           string `json:"scope"`

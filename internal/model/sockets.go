@@ -34,7 +34,8 @@ type Sockets struct {
 	// SReclaimable and MemAvailable, although live sockets pin it.
 	PinnedReclaimableBytes maybe.Of[int64] `json:"pinned_reclaimable_bytes,omitzero"`
 	Origin                 Origin          `json:"origin"`
-	LeavesOut              []string        `json:"leaves_out,omitempty"`
+	// Extent is what all these sums leave out.
+	Extent
 	// Age is how old the dump is.
 	Age        time.Duration      `json:"age_ns"`
 	NextRead   time.Duration      `json:"next_read_ns"`
@@ -283,6 +284,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	if all.Unmeasured > 0 {
 		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(all.Unmeasured, "socket")+" that sock_diag did not tell")
 	}
+	out.cover(s, all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
 	out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
@@ -349,9 +351,9 @@ func tcpTotals(s *Sample) TCPTotals {
 func (b *builder) unseen() []string {
 	var out []string
 	if n := b.sample.Coverage.Denied; n > 0 {
-		out = append(out, "network namespaces of "+processes(n)+" whose fds may not be listed, unless another process is in them")
+		out = append(out, "network namespaces of "+processes(n)+" whose fds this user may not list, unless another process is in them")
 	}
-	if n := b.sample.Guest.ListingsWaiting; n > 0 {
+	if n := b.sample.Coverage.Waiting; n > 0 {
 		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
 	}
 	missing := int64(0)

@@ -76,39 +76,27 @@ func (c *Cache) sumUses() {
 // fs/eventpoll.c).
 func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 	e := &s.Epoll
-	var gaps []string
-	if e.Unread > 0 {
-		gaps = append(gaps, "the watches of "+many(int64(e.Unread), "instance")+" that could not be read or wait for it")
-	}
-	if s.Hidden > 0 {
-		gaps = append(gaps, "epolls of "+processes(s.Hidden)+" whose fds may not be listed")
-	}
+	gaps := e.LeavesOut
 	// None of the watches is known: that is no 0.
-	if e.Unread == 0 || e.Watches > 0 {
+	if watches, ok := e.Watches.Get(); ok {
 		nested := int64(0)
 		for i := range b.sample.Instances {
 			nested += b.countsOf(&b.sample.Instances[i]).Nested
 		}
-		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: e.Watches, Origin: Measured, LeavesOut: gaps})
-		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: e.Watches, Origin: Derived,
+		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: watches, Origin: Measured, AtLeast: e.AtLeast, LeavesOut: gaps})
+		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: watches, Origin: Derived, AtLeast: e.AtLeast,
 			LeavesOut: slices.Concat(gaps, []string{"the second of files with two wait queues (some terminals)"})})
-		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: e.Watches - nested, Origin: Derived,
+		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: watches - nested, Origin: Derived, AtLeast: e.AtLeast,
 			LeavesOut: slices.Concat(gaps, []string{"that a file which several epolls watch has one, not one for each watch"})})
 	}
 	if n, ok := b.sample.StructBytes[object.Eventpoll.Struct]; ok {
 		// With random kmalloc caches (CONFIG_RANDOM_KMALLOC_CACHES) nobody knows which.
 		random := slices.ContainsFunc(s.Slab, func(c Cache) bool { return strings.HasPrefix(c.Name, "kmalloc-rnd-") })
-		if name, ok := object.KmallocCache(n); ok && !random {
-			use(s, at, Use{Cache: name, For: object.Eventpoll.For, Objects: int64(e.Instances), Origin: Derived, LeavesOut: b.instanceGaps(s)})
+		of := e.InstancesExtent()
+		if name, ok := object.KmallocCache(n); ok && !random && e.Instances.Known {
+			use(s, at, Use{Cache: name, For: object.Eventpoll.For, Objects: e.Instances.Value, Origin: Derived, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
 		}
 	}
-}
-
-func (b *builder) instanceGaps(s *Snapshot) []string {
-	if s.Hidden == 0 {
-		return nil
-	}
-	return []string{"epolls of " + processes(s.Hidden) + " whose fds may not be listed"}
 }
 
 // socketUses are the structures of sockets and their bind buckets.
@@ -151,7 +139,7 @@ func (b *builder) socketGaps() []string {
 // fileUses are the objects of everything that has a file: of sockets their inode
 // and dentry too.
 func (b *builder) fileUses(s *Snapshot, at map[string]int) {
-	instances := int64(s.Epoll.Instances)
+	instances, of := s.Epoll.Instances.Value, s.Epoll.InstancesExtent()
 	sockets := int64(0)
 	if b.tally != nil {
 		for i, n := range b.tally.Objects {
@@ -165,7 +153,7 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 		}
 	}
 	for _, k := range []object.Kind{object.Dentry, object.File, object.LSMFile} {
-		use(s, at, Use{Cache: k.Cache, For: object.Eventpoll.For, Objects: instances, Origin: Derived, Pins: true, LeavesOut: b.instanceGaps(s)})
+		use(s, at, Use{Cache: k.Cache, For: object.Eventpoll.For, Objects: instances, Origin: Derived, Pins: true, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
 	}
 	if files, ok := b.sample.OpenFiles.Get(); ok {
 		what := "other open files"

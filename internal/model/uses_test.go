@@ -132,11 +132,11 @@ func TestUsesSayWhatTheyLeaveOut(t *testing.T) {
 	s.Instances[0].State = Denied
 	snap := New(s)
 	i := slices.IndexFunc(snap.Slab, func(c Cache) bool { return c.Name == "eventpoll_epi" })
-	want := []string{"the watches of 2 instances that could not be read or wait for it", "epolls of 2 processes whose fds may not be listed"}
+	want := []string{"2 processes whose fds this user may not list", "1 instance not read yet", "1 instance that could not be read"}
 	if diff := cmp.Diff(want, snap.Slab[i].ExplainedBy[0].LeavesOut); diff != "" {
 		t.Errorf("watches (-want +got):\n%s", diff)
 	}
-	for _, gap := range []string{"only open or bound", "2 processes whose fds may not be listed"} {
+	for _, gap := range []string{"only open or bound", "2 processes whose fds this user may not list"} {
 		if !strings.Contains(strings.Join(snap.Slab[i].ExplainedBy[1].LeavesOut, "; "), gap) {
 			t.Errorf("bind buckets leave out %q, not %q", snap.Slab[i].ExplainedBy[1].LeavesOut, gap)
 		}

@@ -46,7 +46,7 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 	for _, u := range snap.Epoll.Users {
 		if limit, ok := u.Limit.Get(); ok {
 			out = append(out, Wall{
-				Name: WallUserWatches, Unit: UnitWatches, Used: u.Watches, Limit: limit, ConnectionsLeft: max(0, limit-u.Watches),
+				Name: WallUserWatches, Unit: UnitWatches, Used: u.Watches.Value, AtLeast: u.AtLeast, AtMost: u.AtMost, Limit: limit, ConnectionsLeft: max(0, limit-u.Watches.Value),
 				Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(limit)),
 				Origin: Derived,
 			})
@@ -84,7 +84,7 @@ func nofileWall(processes []Process, self int) (Wall, bool) {
 		p := &processes[i]
 		fds, ok1 := p.FDs.Get()
 		limit, ok2 := p.Nofile.Get()
-		if !ok1 || !ok2 || limit <= 0 || p.Instances == 0 || p.PID == self {
+		if !ok1 || !ok2 || limit <= 0 || p.Instances.Value == 0 || p.PID == self {
 			continue
 		}
 		if used := float64(fds) / float64(limit); used > share {

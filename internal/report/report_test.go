@@ -60,8 +60,9 @@ func snapshot() *model.Snapshot {
 			{Name: "slabinfo", State: model.Denied, Detail: "open /proc/slabinfo: permission denied", Remedy: "sudo eptop"},
 		},
 		Epoll: model.EpollTotals{
-			MaxUserWatches: maybe.Some[int64](5_491_511), Instances: 2, Watches: 6, Unread: 1,
-			Users: []model.User{{UID: 33, User: "www-data", Instances: 2, Watches: 6, Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](1248), Unsure: 1}},
+			MaxUserWatches: maybe.Some[int64](5_491_511), Instances: maybe.Some[int64](2), Watches: maybe.Some[int64](6), Unread: 1,
+			Extent: model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some[int64](1)}, model.Gap{What: model.GapUnread, Count: maybe.Some[int64](1)}),
+			Users:  []model.User{{UID: 33, User: "www-data", Instances: 2, Watches: maybe.Some[int64](6), Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](1248), Unsure: 1}},
 			Cost: maybe.Some(model.WatchCost{Bytes: 208, ChargedBytes: maybe.Some[int64](184), ManualBytes: 160, Origin: model.Derived, Parts: []model.Part{
 				{Cache: "eventpoll_pwq", ShownAs: "anon_vma_chain", ObjectBytes: maybe.Some[int64](64), Bytes: 64, Origin: model.Measured},
 			}}),
@@ -70,7 +71,7 @@ func snapshot() *model.Snapshot {
 		Processes: []model.Process{
 			{
 				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: maybe.Some[int64](20), Sockets: maybe.Some[int64](2),
-				Instances: 2, Watches: 6, KernelBytes: model.KernelBytes{Total: maybe.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
+				State: model.OK, Instances: maybe.Some[int64](2), Watches: maybe.Some[int64](6), KernelBytes: model.KernelBytes{Total: maybe.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
 				Placement: &model.Placement{
 					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: maybe.Some[int64](2), Nodes: []model.NodePlacement{
 						{Node: 0, Threads: 3, MemoryBytes: maybe.Some[int64](4096), SocketsAtLeast: maybe.Some[int64](0), SocketsAtMost: maybe.Some[int64](2)},
@@ -79,7 +80,7 @@ func snapshot() *model.Snapshot {
 					Warnings: []model.PlacementWarning{{Proven: true, Text: "99 % of its memory is on node 2."}},
 				},
 			},
-			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, Problem: "its fds may not be listed by this user"},
+			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, State: model.Denied, Extent: model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some[int64](1)}), Problem: "its fds may not be listed by this user"},
 		},
 		MemoryModules: []model.MemoryModule{
 			{Locator: "DIMM_A1", Bank: "P0 CHANNEL A", SizeBytes: maybe.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: maybe.Some[int64](4800), ConfiguredMTs: maybe.Some[int64](4400)},

@@ -17,7 +17,11 @@ import (
 )
 
 // absent stands where a value is not known: it is not a zero.
-const absent = "-"
+// unknown stands where nothing of a sum is known yet.
+const (
+	absent  = "-"
+	unknown = "?"
+)
 
 // Text writes the snapshot for people. With watches it adds every watch of
 // every epoll; with details the epolls of each process.
@@ -114,6 +118,28 @@ func bytesOf(m maybe.Of[int64]) string {
 	return absent
 }
 
+// sum writes a sum with its mark.
+func sum(m maybe.Of[int64], e *model.Extent) string { return marked(m, e, count) }
+
+func sumBytes(m maybe.Of[int64], e *model.Extent) string { return marked(m, e, bytesOf) }
+
+func marked(m maybe.Of[int64], e *model.Extent, write func(maybe.Of[int64]) string) string {
+	if !m.Known && e.Pending() {
+		return unknown
+	}
+	if !m.Known {
+		return absent
+	}
+	return e.Mark() + write(m)
+}
+
+// without names what a sum leaves out.
+func (t *text) without(gaps []string) {
+	for _, gap := range gaps {
+		t.line("  without %s", clean(gap))
+	}
+}
+
 func (t *text) host(s *model.Snapshot) {
 	h := s.Host
 	cpus := absent + " CPUs"
@@ -175,34 +201,28 @@ func (t *text) watch(s *model.Snapshot) {
 
 func (t *text) users(s *model.Snapshot) {
 	e := s.Epoll
-	t.title("%s watches in %s, each instance once; max_user_watches is %s for each user",
-		units.Count(e.Watches), units.Many(int64(e.Instances), "epoll instance"), count(e.MaxUserWatches))
-	if e.Unread > 0 {
-		t.line("  without the watches of %s that could not be read", units.Many(int64(e.Unread), "instance"))
+	of := e.InstancesExtent()
+	once := ", each instance once"
+	if e.AtMost {
+		once = ""
 	}
-	switch {
-	case s.Hidden == 1:
-		t.line("  without 1 process whose fds may not be listed by this user")
-	case s.Hidden > 1:
-		t.line("  without %d processes whose fds may not be listed by this user", s.Hidden)
-	}
+	t.title("%s in %s%s; max_user_watches is %s for each user", units.Counted(sum(e.Watches, &e.Extent), "watch"),
+		units.Counted(sum(e.Instances, &of), "epoll instance"), once, count(e.MaxUserWatches))
+	t.without(e.LeavesOut)
 	if len(e.Users) == 0 {
 		return
 	}
 	rows := []string{row("EPOLLS", "WATCHES", "LIMIT", "USED", "MEMORY", "USER")}
 	for _, u := range e.Users {
 		used := absent
-		if limit, ok := u.Limit.Get(); ok && limit > 0 {
-			used = units.Percent(float64(u.Watches) / float64(limit))
+		if share, ok := u.WatchShare().Get(); ok {
+			used = u.Mark() + units.Percent(share)
 		}
 		name := u.User
-		if u.Unread > 0 {
-			name += fmt.Sprintf(" (without %s that could not be read)", units.Many(int64(u.Unread), "instance"))
-		}
 		if u.Unsure > 0 {
 			name += fmt.Sprintf(" (%s by guess)", units.Many(int64(u.Unsure), "instance"))
 		}
-		rows = append(rows, row(u.Instances, u.Watches, u.Limit, used, bytesOf(u.WatchBytes), name))
+		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &u.Extent), name))
 	}
 	t.table(rows)
 }
@@ -216,20 +236,15 @@ func (t *text) processes(s *model.Snapshot) {
 		if p.Problem != "" {
 			name += " (" + p.Problem + ")"
 		}
-		if p.Unread > 0 {
-			name += fmt.Sprintf(" (%s not read)", units.Many(int64(p.Unread), "epoll"))
+		if len(p.LeavesOut) > 0 && p.Problem == "" {
+			name += " (without " + strings.Join(p.LeavesOut, ", ") + ")"
 		}
-		if n, ok := p.FDsSeen.Get(); ok {
-			name += fmt.Sprintf(" (only the first %s fds looked at)", units.Count(n))
-		}
-		instances, watches := units.Count(int64(p.Instances)), units.Count(p.Watches)
-		if p.Problem != "" {
-			instances, watches = absent, absent
-		} else if p.Unread == p.Instances && p.Unread > 0 {
-			watches = absent
-		}
-		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, p.Sockets,
-			bytesOf(p.KernelBytes.Sockets), bytesOf(p.KernelBytes.Buffers), bytesOf(p.KernelBytes.Total), name))
+		of, files := p.InstancesExtent(), p.FilesExtent()
+		bytes := p.Extent
+		bytes.AtLeast = bytes.AtLeast || len(p.KernelBytes.LeavesOut) > 0
+		instances, watches := sum(p.Instances, &of), sum(p.Watches, &p.Extent)
+		rows = append(rows, row(fmt.Sprint(p.PID), p.User, instances, watches, p.FDs, sum(p.Sockets, &files),
+			sumBytes(p.KernelBytes.Sockets, &bytes), sumBytes(p.KernelBytes.Buffers, &bytes), sumBytes(p.KernelBytes.Total, &bytes), name))
 	}
 	t.table(rows)
 	t.line("  * kernel memory of sockets (structures and buffers), watches and epoll instances, as far as it is known")
@@ -314,17 +329,15 @@ func (t *text) sockets(s *model.Snapshot) {
 	if k == nil {
 		return
 	}
-	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", units.Count(k.Total),
-		units.Many(int64(len(k.Namespaces)), "network namespace"), bytesOf(k.StructBytes), k.Origin, bytesOf(k.BufferBytes))
+	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", k.Mark()+units.Count(k.Total),
+		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &k.Extent), k.Origin, sumBytes(k.BufferBytes, &k.Extent))
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
 		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {
 		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high", bytesOf(k.TCP.MemBytes),
 			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High))
 	}
-	for _, gap := range k.LeavesOut {
-		t.line("  without %s", clean(gap))
-	}
+	t.without(k.LeavesOut)
 	t.groups("STATE", k.ByState)
 	t.groups("LISTENING ON", k.ByPort)
 	t.groups("REMOTE", k.ByRemote)
@@ -357,7 +370,9 @@ func (t *text) walls(s *model.Snapshot) {
 	t.title("Which wall comes first")
 	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
 	for _, w := range s.Walls {
-		rows = append(rows, row(w.ConnectionsLeft, amount(w, w.Used), amount(w, w.Limit), w.Scope, w.Name))
+		used := model.Extent{AtLeast: w.AtLeast, AtMost: w.AtMost}
+		left := model.Extent{AtLeast: w.AtMost, AtMost: w.AtLeast}
+		rows = append(rows, row(left.Mark()+units.Count(w.ConnectionsLeft), used.Mark()+amount(w, w.Used), amount(w, w.Limit), w.Scope, w.Name))
 	}
 	t.table(rows)
 }
@@ -426,7 +441,8 @@ func (t *text) uses(s *model.Snapshot) {
 		}
 		for j := range c.ExplainedBy {
 			u := &c.ExplainedBy[j]
-			rows = append(rows, row(u.Objects, string(u.Origin), c.Name, u.Cache+": "+u.For))
+			of := model.Extent{AtLeast: u.AtLeast}
+			rows = append(rows, row(of.Mark()+units.Count(u.Objects), string(u.Origin), c.Name, u.Cache+": "+u.For))
 			for _, gap := range u.LeavesOut {
 				if !slices.Contains(gaps, gap) {
 					gaps = append(gaps, gap)
@@ -442,9 +458,7 @@ func (t *text) uses(s *model.Snapshot) {
 	}
 	t.title("Whose the objects of merged caches are, as far as eptop counted what needs them")
 	t.table(rows)
-	for _, gap := range gaps {
-		t.line("  without %s", clean(gap))
-	}
+	t.without(gaps)
 }
 
 // sources names what could not be read, and what would unlock it.

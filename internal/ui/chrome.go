@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +138,9 @@ func (m *Model) lookWords() []string {
 	words := []string{"source " + source, "cost " + units.Duration(g.CPU), rhythm}
 	if n := m.openConnections(); n > 0 {
 		words = []string{words[0], words[1], "holds " + units.Many(n, "connection"), rhythm}
+	}
+	if progress := view.Progress(&m.snap.Coverage); progress != nil {
+		words = slices.Insert(words, len(words)-1, progress[len(progress)-1])
 	}
 	if g.Stall > 0 {
 		words = append([]string{"stall " + units.Duration(g.Stall)}, words...)

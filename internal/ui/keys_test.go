@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
@@ -79,7 +80,7 @@ var keyChecks = map[string]func(r *rig, press func()) bool{
 	"follow the row": func(r *rig, press func()) bool {
 		press()
 		s := viewtest.Shared()
-		s.Processes[6].Watches = 1 // 7428 goes to the end
+		s.Processes[6].Watches = maybe.Some[int64](1) // 7428 goes to the end
 		r.snap = s
 		r.keys("r")
 		r.settle()

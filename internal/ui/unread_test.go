@@ -18,26 +18,31 @@ func allUnread(state model.State) *model.Snapshot {
 	s := viewtest.Rich()
 	for i := range s.Processes {
 		p := &s.Processes[i]
-		p.Watches, p.Unread = 0, p.Instances
+		p.Watches, p.Unread = maybe.Of[int64]{}, int(p.Instances.Value)
+		gap := model.Gap{What: model.GapUnread, Count: p.Instances}
 		if state == model.Absent {
-			p.Waiting = p.Unread
+			p.Waiting, gap.What = p.Unread, model.GapNotRead
 		}
+		p.Extent = model.ExtentOf(gap)
 		p.KernelBytes.Watches = maybe.Of[int64]{}
 		p.KernelBytes.Total = maybe.Some(p.KernelBytes.Total.Value)
-		p.KernelBytes.LeavesOut = []string{"watches"}
+		p.KernelBytes.AtLeast, p.KernelBytes.LeavesOut = true, []string{"watches"}
 		for j := range p.Epolls {
 			e := &p.Epolls[j]
 			*e = model.Epoll{FD: e.FD, State: state, Problem: "why it is so"}
 		}
 	}
 	n := len(s.Processes)
-	s.Epoll.Watches, s.Epoll.Unread, s.Epoll.Instances = 0, n, n
+	s.Epoll.Watches, s.Epoll.Unread, s.Epoll.Instances = maybe.Of[int64]{}, n, maybe.Some(int64(n))
+	gap := model.Gap{What: model.GapUnread, Count: maybe.Some(int64(n))}
 	if state == model.Absent {
-		s.Epoll.Waiting = n
+		s.Epoll.Waiting, gap.What = n, model.GapNotRead
 	}
+	s.Epoll.Extent = model.ExtentOf(gap)
 	for i := range s.Epoll.Users {
 		u := &s.Epoll.Users[i]
-		u.Watches, u.Unread, u.WatchBytes = 0, u.Instances, maybe.Of[int64]{}
+		u.Watches, u.Unread, u.WatchBytes = maybe.Of[int64]{}, u.Instances, maybe.Of[int64]{}
+		u.Extent = model.ExtentOf(gap)
 	}
 	return s
 }
@@ -51,14 +56,18 @@ func TestUnreadIsNotZero(t *testing.T) {
 			r := newRig(t, allUnread(state))
 			r.send(size)
 			all := []string{r.screen()}
-			r.sees("?  ", "a watch 208 B")
+			mark := "–"
+			if state == model.Absent {
+				mark = "?"
+			}
+			r.sees(mark+"  ", "a watch 208 B")
 			r.keys("2")
 			all = append(all, r.screen())
-			r.sees("? watches in 12 epoll instances")
+			r.sees(mark + " watches in 12 epoll instances")
 			r.keys("enter")
 			r.settle()
 			all = append(all, r.screen())
-			r.sees("? watches")
+			r.sees(mark + " watches")
 			screens := strings.Join(all, "\n")
 			for _, zero := range []string{" 0 watches", " 0 B", "0.0 kB now", "all 0", " 0.0 % │"} {
 				for line := range strings.Lines(screens) {

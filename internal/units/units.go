@@ -44,16 +44,35 @@ func AppendCount(dst []byte, n int64) []byte {
 // Many writes a number of things: 1 instance, 2 instances.
 func Many(n int64, thing string) string { return Counted(Count(n), thing) }
 
-// Counted writes a number, already written as n, of things: 1 watch, ≥ 1 watch, 31+
-// watches, ? watches.
+// Counted writes a number, already written as n, of things: 1 watch, ≥ 1 watch, ?
+// watches.
 func Counted(n, thing string) string {
 	switch {
-	case strings.TrimPrefix(n, "≥ ") == "1":
+	case strings.TrimLeft(n, "≥≤≈ ") == "1":
 		return n + " " + thing
 	case strings.HasSuffix(thing, "ch"), strings.HasSuffix(thing, "s"):
 		return n + " " + thing + "es"
 	}
 	return n + " " + thing + "s"
+}
+
+// Short writes a count with two or three digits that matter: 809, 57 k, 1.2 M.
+func Short(n int64) string {
+	if n > -1000 && n < 1000 {
+		return strconv.FormatInt(n, 10)
+	}
+	v, unit := float64(n), ""
+	for _, unit = range []string{"k", "M", "G", "T", "P", "E"} {
+		v /= 1000
+		if math.Abs(v) < 999.5 { // else it would print as 1000
+			break
+		}
+	}
+	prec := 0
+	if math.Abs(v) < 9.95 {
+		prec = 1
+	}
+	return strconv.FormatFloat(v, 'f', prec, 64) + " " + unit
 }
 
 // Bytes writes n bytes in at most seven columns: 208 B, 3.8 kB, 31.6 MB, 9.5 GB.

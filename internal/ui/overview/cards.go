@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/ui/draw"
@@ -133,7 +134,7 @@ func (v *View) watchLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Spread("limit of each user", units.Count(limit), w)), Drop: 6})
 	}
 	users := slices.Clone(e.Users)
-	slices.SortStableFunc(users, func(a, b model.User) int { return cmp.Compare(b.Watches, a.Watches) })
+	slices.SortStableFunc(users, func(a, b model.User) int { return maybe.Compare(b.Watches, a.Watches) })
 	unsure := 0
 	for i, u := range users[:min(len(users), 5)] {
 		unsure += u.Unsure
@@ -141,16 +142,19 @@ func (v *View) watchLines(w int) []draw.Line {
 	}
 	if len(users) == 0 {
 		text := "Nobody watches anything."
-		if v.snap.Hidden > 0 {
-			text = "No epoll seen: the fds of " + units.Many(int64(v.snap.Hidden), "process") + " are hidden from this user."
+		if e.AtLeast {
+			text = "No epoll seen."
 		}
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, text)...)
 	}
 	if unsure > 0 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+units.Many(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
 	}
-	if g := view.HostGap(v.snap); g.Any() {
-		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(view.Longest(w, g.Words()...), w)), Drop: 3})
+	if texts := view.Without(&e.Extent); texts != nil {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(view.Longest(w, texts...), w)), Drop: 3})
+	}
+	if e.Age > view.Old {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("read up to "+units.Duration(e.Age)+" ago", w)), Drop: 7})
 	}
 	cost, ok := e.Cost.Get()
 	if !ok {
@@ -164,16 +168,13 @@ func (v *View) watchLines(w int) []draw.Line {
 		note = view.Longest(room, " (charged "+charged+", manual "+manual+")", ", charged "+charged+", man "+manual, " (charged "+charged+")", "")
 	}
 	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
-	which := "all "
-	if v.snap.Hidden > 0 {
-		which = "seen "
-	}
-	now, limitText := view.AtLeast(v.snap, units.Bytes(e.Watches*cost.Bytes)), ""
+	bytesOf := func(watches int64) string { return units.Bytes(watches * cost.Bytes) }
+	now, limitText := view.Sum(e.Watches, bytesOf, &e.Extent), ""
 	if limited {
-		full := units.Bytes(limit * cost.Bytes)
-		limitText = view.Longest(w-draw.Width(which+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
+		full := bytesOf(limit)
+		limitText = view.Longest(w-draw.Width("all "+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
 	}
-	return append(lines, draw.Line{Text: which + p.Strong.Ink(now) + " now" + p.Muted.Ink(limitText), Drop: 4})
+	return append(lines, draw.Line{Text: "all " + p.Strong.Ink(now) + " now" + p.Muted.Ink(limitText), Drop: 4})
 }
 
 func (v *View) userLine(w int, u model.User) string {
@@ -183,15 +184,12 @@ func (v *View) userLine(w int, u model.User) string {
 		name = "uid " + units.Count(int64(u.UID))
 	}
 	share, ok := u.WatchShare().Get()
-	count := units.Count(u.Watches)
-	if u.Unsure > 0 {
+	count := view.Sum(u.Watches, units.Count, &u.Extent)
+	if u.Unsure > 0 && u.Watches.Known {
 		count += "?"
 	}
-	if u.Unread > 0 {
-		count = view.Longest(11, "≥ "+count, "≥"+count)
-	}
-	if u.Unread > 0 && u.Unread >= u.Instances {
-		count, ok = "?", false
+	if draw.Width(count) > 11 {
+		count = strings.Replace(count, "≥ ", "≥", 1)
 	}
 	if !ok {
 		return draw.Columns(w, draw.Cell{Text: name}, draw.Cell{Text: count, W: 11, Right: true, Pen: p.Strong})
@@ -202,7 +200,7 @@ func (v *View) userLine(w int, u model.User) string {
 	if bar >= 2 {
 		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
 	}
-	return draw.Columns(w, append(cells, draw.Cell{Text: units.Percent(share), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
+	return draw.Columns(w, append(cells, draw.Cell{Text: view.Longest(7, strings.TrimSpace(u.Mark())+units.Percent(share), units.Percent(share)), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
 }
 
 // wallLines: the limits in the order in which more connections run into them.
@@ -321,8 +319,11 @@ func (v *View) socketsInShort(w int) string {
 	if s == nil {
 		return ""
 	}
-	structs, buffers := view.BytesOrDash(s.StructBytes), view.BytesOrDash(s.BufferBytes)
+	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &s.Extent), view.Sum(s.BufferBytes, units.Bytes, &s.Extent)
 	rest := view.Longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
+	if s.Age > view.Old {
+		rest = view.Longest(w-10-draw.Width(structs), " structures "+units.Duration(s.Age)+" ago", " "+units.Duration(s.Age)+" ago", rest)
+	}
 	return draw.Fit("sockets   "+v.pens.Strong.Ink(structs)+v.pens.Muted.Ink(rest), w)
 }
 
@@ -385,18 +386,30 @@ func (v *View) trendLines(w int) []draw.Line {
 		}
 		return lines
 	}
-	var lines []draw.Line
-	if e := v.snap.Epoll; e.Instances > 0 || v.snap.Hidden == 0 {
-		value := view.HostWatches(v.snap)
-		if v.snap.Hidden > 0 && e.Unread == 0 {
-			value = "≥ " + value
-		}
-		lines = chart("watches", v.snap.History.Watches, value, 0)
-	}
+	lines := chart("watches", v.snap.History.Watches, view.HostWatches(v.snap), 0)
 	if b, ok := v.snap.Host.SlabBytes().Get(); ok {
 		lines = append(lines, chart("slab", v.snap.History.SlabBytes, units.Bytes(b), 8)...)
 	}
 	return lines
+}
+
+// unseen names what sums leave out for good; a source or the progress says the rest.
+func (v *View) unseen() []string {
+	gaps := v.snap.Epoll.Gaps
+	if v.snap.Sockets != nil {
+		gaps = slices.Concat(gaps, v.snap.Sockets.Gaps)
+	}
+	var out []string
+	for _, g := range gaps {
+		switch g.What {
+		case model.GapNotListed, model.GapNotCompared, model.GapNotRead, model.GapDenied, model.GapBuffers:
+			continue
+		}
+		if text := g.String(); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // missingLines: what eptop could not look at, and the commands that would let
@@ -404,6 +417,12 @@ func (v *View) trendLines(w int) []draw.Line {
 func (v *View) missingLines(w int) []draw.Line {
 	p := v.pens
 	var lines []draw.Line
+	if texts := view.Progress(&v.snap.Coverage); texts != nil {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(view.Longest(w, texts...), w))})
+	}
+	for _, gap := range v.unseen() {
+		lines = append(lines, view.WrapLines(p.Warn, w, 5, "✗ "+draw.Clean(gap))...)
+	}
 	var remedies []string
 	for _, s := range v.snap.Sources {
 		// What a machine simply does not have hides nothing from eptop.

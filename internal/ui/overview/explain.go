@@ -12,7 +12,7 @@ func explainOverview(c overviewCard) (title, text string) {
 			"so a ? marks users of whom it is not certain that they pay.\n\n" +
 			"A watch is three objects: eventpoll_epi, eventpoll_pwq and, for each watched file, ep_head. The kernel reckons the limit with two of them by sizeof (charged); " +
 			"epoll(7) still says 160 bytes. The first number is what the slab allocator takes, its waste included.\n\n" +
-			"Not counted: the instance itself, processes whose fds this user may not list, and instances that could not be read or wait for their turn: then a sum has ≥ before it, and a user of whom no instance was read has a ?."
+			"Not counted: the instance itself. What eptop has not seen, or not yet, is in no sum: then the sum has ≥ before it, and ? or – stands where nothing of it is known."
 	case cardWalls:
 		return "Which wall comes first", "Each limit, less what is used of it, over what one more watched connection needs: one fd (RLIMIT_NOFILE from /proc/PID/limits; fs.file-max), one watch (max_user_watches), " +
 			"or the kernel memory of one TCP end and its watch (MemAvailable).\n\n" +

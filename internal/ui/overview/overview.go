@@ -194,6 +194,11 @@ func (v *View) Explain() (title, text string) {
 		if raise := raiseWith(v.snap); v.deck.Here == cardWalls && raise != "" {
 			text += "\n\nWhat moves them:" + raise
 		}
+		if v.deck.Here == cardWatches {
+			for _, gap := range v.snap.Epoll.LeavesOut {
+				text += "\n\n✗ without " + draw.Clean(gap)
+			}
+		}
 		return title, text
 	}
 	c := v.deck.Table.Column()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
@@ -45,7 +46,7 @@ func TestOverviewTrend(t *testing.T) {
 	for i := range 300 {
 		s := viewtest.Rich()
 		s.Time = s.Time.Add(time.Duration(i) * time.Second)
-		s.Epoll.Watches = int64(i)
+		s.Epoll.Watches = maybe.Some(int64(i))
 		d.Remember(s)
 		v.SetSnapshot(s)
 	}

@@ -180,12 +180,12 @@ func (v *process) fdLine(w int) string {
 	if seen, ok := d.FDsSeen.Get(); ok {
 		line += p.Warn.Ink(" · only the first " + units.Count(seen) + " looked at")
 	}
-	line += p.Muted.Ink(" · sockets ") + p.Text.Ink(view.CountOrDash(d.Sockets))
+	line += p.Muted.Ink(" · sockets ") + p.Text.Ink(view.SocketsText(d))
 	if d.EndsHere > 0 {
 		line += p.Muted.Ink(view.Longest(w-draw.Width(line)-40, " ("+units.Count(d.EndsHere)+" with their other end here)", " ("+units.Count(d.EndsHere)+" here)", ""))
 	}
 	watches := units.Counted(view.WatchesText(d), "watch")
-	return line + p.Muted.Ink(" · ") + p.Text.Ink(view.Longest(w-draw.Width(line)-3, watches+" in "+units.Many(int64(d.Instances), "instance"), watches))
+	return line + p.Muted.Ink(" · ") + p.Text.Ink(view.Longest(w-draw.Width(line)-3, watches+" in "+units.Counted(view.InstancesText(d), "instance"), watches))
 }
 
 func (v *process) memoryLine() string {

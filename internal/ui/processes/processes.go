@@ -120,7 +120,7 @@ func (v *View) View() string {
 // is missing, the missing first where there is little room.
 func (v *View) totals() string {
 	p, s := v.pens, v.snap
-	line := p.Title.Ink(" " + units.Counted(view.HostWatches(s), "watch") + " in " + units.Many(int64(s.Epoll.Instances), "epoll instance"))
+	line := p.Title.Ink(" " + units.Counted(view.HostWatches(s), "watch") + " in " + units.Counted(view.HostInstances(s), "epoll instance"))
 	room := v.w - draw.Width(line)
 	add := func(pen draw.Pen, texts ...string) {
 		text := view.Longest(room-3, texts...)
@@ -130,26 +130,22 @@ func (v *View) totals() string {
 		line += p.Muted.Ink(" · ") + pen.Ink(text)
 		room -= draw.Width(text) + 3
 	}
-	if s.Hidden > 0 {
+	if progress := view.Progress(&s.Coverage); progress != nil {
+		add(p.Warn, progress...)
+	}
+	if src, ok := view.SourceOf(s, "fdinfo"); s.Hidden > 0 && ok && src.Remedy != "" {
 		short := units.Many(int64(s.Hidden), "process") + " hidden"
-		remedy := ""
-		if src, ok := view.SourceOf(s, "fdinfo"); ok {
-			remedy = src.Remedy
-		}
-		if remedy == "" {
-			add(p.Warn, short)
-		} else {
-			add(p.Warn, short+" from this user, to see them: "+remedy, short+": "+remedy, short)
-		}
+		add(p.Warn, short+" from this user, to see them: "+src.Remedy, short+": "+src.Remedy, short)
+	} else if texts := view.Without(&s.Epoll.Extent); texts != nil {
+		add(p.Warn, texts...)
 	}
-	if g := view.HostGap(s); g.Any() {
-		add(p.Warn, g.Words()...)
-	}
-	if cost, ok := s.Epoll.Cost.Get(); ok && !view.HostUnread(s) {
-		bytes := view.AtLeast(s, units.Bytes(cost.Bytes*s.Epoll.Watches))
+	if cost, ok := s.Epoll.Cost.Get(); ok && s.Epoll.Watches.Known {
+		bytes := view.Sum(s.Epoll.Watches, func(n int64) string { return units.Bytes(cost.Bytes * n) }, &s.Epoll.Extent)
 		add(p.Text, bytes+" of kernel memory", bytes)
 	}
-	add(p.Muted, "an instance that several processes share is counted once")
+	if !s.Epoll.AtMost {
+		add(p.Muted, "an instance that several processes share is counted once")
+	}
 	return line
 }
 

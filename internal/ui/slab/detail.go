@@ -69,6 +69,7 @@ func (d *cacheDetail) names() {
 
 // share is a line of a breakdown: what, how many, which part of all, how much memory.
 type share struct {
+	mark    string // before objects, see model.Extent
 	what    string
 	objects int64
 	bytes   int64
@@ -95,7 +96,7 @@ func (d *cacheDetail) shares(of int64, list []share) {
 				continue
 			}
 			cells := []draw.Cell{
-				{Text: l, Pen: s.pen}, {Text: units.Count(s.objects), W: 10, Right: true, Pen: d.p.Strong}, {Text: units.Percent(part), W: 7, Right: true},
+				{Text: l, Pen: s.pen}, {Text: s.mark + units.Count(s.objects), W: 10, Right: true, Pen: d.p.Strong}, {Text: units.Percent(part), W: 7, Right: true},
 			}
 			if bar > 0 {
 				cells = append(cells, draw.Cell{Text: draw.Bar(d.p.Bar, bar, part), W: bar})
@@ -124,7 +125,8 @@ func (d *cacheDetail) uses() {
 		if len(c.Aliases) > 0 {
 			what = u.Cache + ": " + what
 		}
-		list = append(list, share{what, u.Objects, u.Bytes, string(u.Origin), d.p.Text})
+		of := model.Extent{AtLeast: u.AtLeast}
+		list = append(list, share{strings.TrimSpace(of.Mark()), what, u.Objects, u.Bytes, string(u.Origin), d.p.Text})
 		for _, gap := range u.LeavesOut {
 			if !slices.Contains(gaps, gap) {
 				gaps = append(gaps, gap)
@@ -136,7 +138,7 @@ func (d *cacheDetail) uses() {
 		if len(c.UncountedNames) > 0 {
 			what = "others: " + strings.Join(c.UncountedNames, ", ") + ", free ones on per-CPU slabs, or not seen"
 		}
-		list = append(list, share{what, n, n * c.BytesPerObject, "", d.p.Muted})
+		list = append(list, share{"", what, n, n * c.BytesPerObject, "", d.p.Muted})
 	}
 	d.shares(c.Active, list)
 	if explained > c.Active {

@@ -143,9 +143,7 @@ func rowOfProcess(p *model.Process) *row {
 	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
 		r.here = maybe.Some(p.EndsHere)
 	}
-	if p.Unread < max(1, p.Instances) {
-		r.watches = maybe.Some(p.Watches)
-	}
+	r.watches = p.Watches
 	return r
 }
 

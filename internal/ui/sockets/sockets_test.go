@@ -121,7 +121,7 @@ func TestSocketsThatNoListHas(t *testing.T) {
 	if view.StructsOf(&p) != maybe.Some[int64](0) || view.BuffersOf(&p) != maybe.Some[int64](0) {
 		t.Error("no sockets take an unknown number of bytes")
 	}
-	row := rowOfProcess(&model.Process{PID: 7, Epolls: []model.Epoll{{State: model.Denied}}, Instances: 1, Unread: 1})
+	row := rowOfProcess(&model.Process{PID: 7, Epolls: []model.Epoll{{State: model.Denied}}, Instances: maybe.Some[int64](1), Unread: 1})
 	if row.sockets.Known || row.here.Known || row.structs.Known || row.buffers.Known || row.watches.Known {
 		t.Errorf("a process whose fds may not be listed: %+v", row)
 	}

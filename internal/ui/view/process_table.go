@@ -77,12 +77,12 @@ var processFields = []ProcessField{
 	{
 		Column: table.Column{Title: "EPOLLS", Align: cell.Right, Falling: true,
 			Explain: "Distinct epoll instances behind its fds: two fds of one instance are one. An instance that other processes hold too is in each one's count; NOTES says shared."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: units.Count(int64(p.Instances))} }, Compare: by(func(p *model.Process) int { return p.Instances }),
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: InstancesText(p)} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.Instances }),
 	},
 	{
 		Column: table.Column{Title: "WATCHES", Align: cell.Right, Falling: true,
-			Explain: "The tfd: lines of its instances in /proc/PID/fdinfo (ep_show_fdinfo in fs/eventpoll.c). A + says that an instance was not read (yet), here and in the other sums; a ? that none was."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: WatchesText(p), Role: table.Strong} }, Compare: byMaybe(WatchesOf),
+			Explain: "The tfd: lines of its instances in /proc/PID/fdinfo (ep_show_fdinfo in fs/eventpoll.c). ≥ says that a part of it is not known, here and in the other sums; ? that it is not known yet, – that it cannot be."},
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: WatchesText(p), Role: table.Strong} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.Watches }),
 	},
 	{
 		Column: table.Column{Title: "ET%", Align: cell.Right, Falling: true,
@@ -116,17 +116,17 @@ var processFields = []ProcessField{
 	{
 		Column: table.Column{Title: "SOCKETS", Align: cell.Right, Falling: true,
 			Explain: "Its fds that are sockets of any family, watched or not, as of the last listing of its fds."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: CountOrDash(p.Sockets)} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.Sockets }),
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: SocketsText(p)} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.Sockets }),
 	},
 	{
 		Column: table.Column{Title: "STRUCTS", Align: cell.Right, Falling: true,
 			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry, security blobs and the bind buckets of its own, without buffers. A socket that another process holds too is in both. A dash: not looked at, or its size here is not known."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: BytesOrDash(StructsOf(p))} }, Compare: byMaybe(StructsOf),
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: StructsText(p)} }, Compare: byMaybe(StructsOf),
 	},
 	{
 		Column: table.Column{Title: "BUFFERS", Align: cell.Right, Falling: true,
 			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel told of none of them."},
-		Show: func(p *model.Process) table.Cell { return MaybeBytes(BuffersOf(p), table.Plain) }, Compare: byMaybe(BuffersOf),
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: BuffersText(p)} }, Compare: byMaybe(BuffersOf),
 	},
 	{
 		Column: table.Column{Title: "WATCH-MEM", Align: cell.Right, Falling: true,
@@ -135,7 +135,7 @@ var processFields = []ProcessField{
 	},
 	{
 		Column: table.Column{Title: "TOTAL", Align: cell.Right, Falling: true,
-			Explain: "Kernel memory of its sockets, their buffers, its watches and epoll instances, as far as each is known; + says that a part is missing, and Enter which. It leaves out all of its own memory."},
+			Explain: "Kernel memory of its sockets, their buffers, its watches and epoll instances, as far as each is known; ≥ says that a part is missing, and Enter which. It leaves out all of its own memory."},
 		Show: func(p *model.Process) table.Cell { return table.Cell{Text: TotalText(p), Role: table.Strong} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.KernelBytes.Total }),
 	},
 	{
@@ -150,7 +150,7 @@ var processFields = []ProcessField{
 	},
 	{
 		Column: table.Column{Title: "NOTES",
-			Explain: "shared: another process holds one of its instances too. not read yet: so many instances wait for their turn. could not be read: Enter says why. The numbers of neither are known, and no sum has them."},
+			Explain: "shared: another process holds one of its instances too. not listed yet, not read yet: they wait for their turn, the smallest first. could not be read: Enter says why. What is not known is in no sum."},
 		Show: func(p *model.Process) table.Cell { return notesCell(p) }, Compare: by(processNotes),
 	},
 }
@@ -183,20 +183,20 @@ func ageCell(p *model.Process) table.Cell {
 
 func notesCell(p *model.Process) table.Cell {
 	c := table.Cell{Text: processNotes(p), Role: table.Warn}
-	if p.Problem == "" && p.Unread == 0 {
+	if p.Problem == "" && !p.AtLeast {
 		c.Role = table.Muted
 	}
 	return c
 }
 
-// sumCell is QuietZero for a sum over the instances of a process.
+// sumCell is QuietZero for a sum over the watches of a process.
 func sumCell(p *model.Process, n int64, role table.Role) table.Cell {
-	if p.Unread == 0 || n > 0 {
-		c := QuietZero(n, role)
-		c.Text = SumText(p, c.Text, true)
-		return c
+	if !p.Watches.Known || p.AtLeast && n == 0 {
+		return table.Cell{Text: Sum(maybe.Of[int64]{}, units.Count, &p.Extent), Role: table.Muted}
 	}
-	return table.Cell{Text: "?", Role: table.Muted}
+	c := QuietZero(n, role)
+	c.Text = strings.TrimSpace(p.Mark()) + c.Text
+	return c
 }
 
 // sumOf adds up a count of all instances of a process.
@@ -223,12 +223,18 @@ func processNotes(p *model.Process) string {
 	if slices.ContainsFunc(p.Epolls, func(e model.Epoll) bool { return e.SharedCount > 0 }) {
 		notes = append(notes, "shared")
 	}
-	g := GapOf(p)
-	if g.Failed > 0 {
-		notes = append(notes, strconv.Itoa(g.Failed)+" could not be read")
-	}
-	if g.Waiting > 0 {
-		notes = append(notes, strconv.Itoa(g.Waiting)+" not read yet")
+	for _, gap := range p.Gaps {
+		switch gap.What {
+		case model.GapNotListed:
+			notes = append(notes, "not listed yet")
+		case model.GapDenied, model.GapFailed: // the problem says it
+		case model.GapNotRead:
+			notes = append(notes, units.Count(gap.Count.Value)+" not read yet")
+		case model.GapUnread:
+			notes = append(notes, units.Count(gap.Count.Value)+" could not be read")
+		default:
+			notes = append(notes, gap.String())
+		}
 	}
 	if p.Problem != "" {
 		notes = append(notes, p.Problem)
@@ -239,13 +245,10 @@ func processNotes(p *model.Process) string {
 // etCell writes etShare.
 func etCell(p *model.Process) table.Cell {
 	share, ok := etShare(p).Get()
-	switch {
-	case ok:
+	if ok {
 		return table.Cell{Text: strconv.Itoa(int(share*100 + 0.5))}
-	case allUnread(p):
-		return table.Cell{Text: "?", Role: table.Muted}
 	}
-	return table.Cell{Text: "–", Role: table.Muted}
+	return table.Cell{Text: Sum(maybe.Of[int64]{}, units.Count, &p.Extent), Role: table.Muted}
 }
 
 // etShare is the share of a process's watches that are edge-triggered, of those

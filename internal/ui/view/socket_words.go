@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"github.com/eptop/eptop/internal/maybe"
@@ -20,7 +21,7 @@ func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	line := func(name string, m maybe.Of[int64]) string {
 		value := "?"
 		if n, ok := m.Get(); ok {
-			value = units.Bytes(n)
+			value = strings.TrimSpace(s.Mark()) + units.Bytes(n)
 		}
 		cells := []draw.Cell{{Text: name, W: 10}, {Text: value, W: 9, Right: true, Pen: p.Strong}}
 		if bar := w - 10 - 9 - 7 - 3; ok1 && ok2 && structs+buffers > 0 && bar >= 3 {
@@ -41,12 +42,15 @@ func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		words := Longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
-	total := units.Many(s.Total, "socket")
+	total := units.Counted(s.Mark()+units.Count(s.Total), "socket")
 	here := units.Count(s.EndsHere) + " with their other end here"
 	text := Longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
 	if s.EndsHere > 0 {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("a loopback connection is two ends", w)), Drop: 5})
+	}
+	if s.Age > Old {
+		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("listed "+units.Duration(s.Age)+" ago", w)), Drop: 1})
 	}
 	return lines
 }

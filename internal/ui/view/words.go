@@ -65,10 +65,12 @@ func LimitPen(p *draw.Pens, share float64) draw.Pen {
 
 // ConnectionsLeft writes how many more connections a limit allows, with ≈ for an estimate.
 func ConnectionsLeft(wall model.Wall) string {
-	if wall.Origin == model.Estimated {
-		return "≈ " + units.Count(wall.ConnectionsLeft)
+	// What is used up is not left.
+	mark := (&model.Extent{AtLeast: wall.AtMost, AtMost: wall.AtLeast}).Mark()
+	if mark == "" && wall.Origin == model.Estimated {
+		mark = "≈ "
 	}
-	return units.Count(wall.ConnectionsLeft)
+	return mark + units.Count(wall.ConnectionsLeft)
 }
 
 // OthersCache is the name of the line that adds up parts which have no line of their own.

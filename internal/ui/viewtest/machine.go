@@ -48,18 +48,18 @@ func Rich() *model.Snapshot {
 		Sources: richSources(),
 		Epoll: model.EpollTotals{
 			MaxUserWatches: maybe.Some[int64](5_491_511),
-			Instances:      13, Watches: 152_135,
+			Instances:      maybe.Some[int64](13), Watches: maybe.Some[int64](152_135),
 			Users: []model.User{
 				{
-					UID: 0, User: "root", Instances: 11, Watches: 152_100,
+					UID: 0, User: "root", Instances: 11, Watches: maybe.Some[int64](152_100),
 					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](152_100 * 208), Unsure: 2,
 				},
 				{
-					UID: 1000, User: "mara", Instances: 1, Watches: 23,
+					UID: 1000, User: "mara", Instances: 1, Watches: maybe.Some[int64](23),
 					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](23 * 208),
 				},
 				{
-					UID: 33, User: "www-data", Instances: 1, Watches: 12,
+					UID: 33, User: "www-data", Instances: 1, Watches: maybe.Some[int64](12),
 					Limit: maybe.Some[int64](5_491_511), WatchBytes: maybe.Some[int64](12 * 208),
 				},
 			},
@@ -117,9 +117,9 @@ func Huge() *model.Snapshot {
 	s := Rich()
 	p := Process(31337, 1000, "mara", "gateway-with-a-very-long-name", 1_000_000, 1_000_003)
 	s.Processes = []model.Process{p}
-	s.Epoll.Instances, s.Epoll.Watches = 1, 1_000_000
+	s.Epoll.Instances, s.Epoll.Watches = maybe.Some[int64](1), maybe.Some[int64](1_000_000)
 	s.Epoll.Users = []model.User{{
-		UID: 1000, User: "mara", Instances: 1, Watches: 1_000_000,
+		UID: 1000, User: "mara", Instances: 1, Watches: maybe.Some[int64](1_000_000),
 		Limit: maybe.Some[int64](1_048_576), WatchBytes: maybe.Some[int64](208_000_000),
 	}}
 	s.Epoll.MaxUserWatches = maybe.Some[int64](1_048_576)
@@ -134,7 +134,7 @@ func Huge() *model.Snapshot {
 func Empty() *model.Snapshot {
 	s := Rich()
 	s.Processes, s.Sockets = nil, noSockets()
-	s.Epoll.Instances, s.Epoll.Watches, s.Epoll.Users = 0, 0, nil
+	s.Epoll.Instances, s.Epoll.Watches, s.Epoll.Users = maybe.Some[int64](0), maybe.Some[int64](0), nil
 	s.Walls = nil
 	return s
 }
@@ -157,8 +157,9 @@ func LockedDown() *model.Snapshot {
 		{Name: "meminfo", State: model.OK, Took: 20 * time.Microsecond},
 		{Name: "limits", State: model.OK, Took: 20 * time.Microsecond},
 	}
-	s.Processes, s.Hidden = nil, 41
-	s.Epoll = model.EpollTotals{MaxUserWatches: maybe.Some[int64](5_491_511)}
+	s.Processes = nil
+	deny(s, 41)
+	s.Epoll = model.EpollTotals{MaxUserWatches: maybe.Some[int64](5_491_511), Extent: s.Epoll.Extent}
 	s.ConnectionCost = model.ConnectionCosts{FolkloreBytes: 3379}
 	s.InstanceCost = maybe.Of[model.InstanceCost]{}
 	s.SlabTotals, s.SlabNetwork = maybe.Of[model.SlabTotals]{}, maybe.Of[model.SlabTotals]{}
@@ -176,12 +177,21 @@ func Unprivileged() *model.Snapshot {
 	s.Sources[1] = model.Source{
 		Name: "slabinfo", State: model.Denied, Detail: "/proc/slabinfo is readable by root only", Remedy: "sudo eptop",
 	}
-	s.Processes, s.Hidden = s.Processes[8:9], 41
+	s.Processes = s.Processes[8:9]
+	deny(s, 41)
 	s.Epoll.Users = s.Epoll.Users[2:]
-	s.Epoll.Instances, s.Epoll.Watches = 1, 12
+	s.Epoll.Instances, s.Epoll.Watches = maybe.Some[int64](1), maybe.Some[int64](12)
 	s.SlabTotals, s.SlabNetwork = maybe.Of[model.SlabTotals]{}, maybe.Of[model.SlabTotals]{}
 	s.Slab, s.Walls, s.Sockets = nil, s.Walls[1:3], procNetSockets()
 	return s
+}
+
+// deny makes so many processes ones whose fds the user may not list.
+func deny(s *model.Snapshot, processes int) {
+	s.Hidden = processes
+	s.Coverage.Processes += processes
+	s.Coverage.Denied = processes
+	s.Epoll.Extent = model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some(int64(processes))})
 }
 
 // NoNUMA is a machine whose kernel has no NUMA: it has zones, and no nodes.
@@ -260,7 +270,7 @@ func Process(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	kb.Total = maybe.Some(kb.Sockets.Value + kb.Buffers.Value + kb.Watches.Value + kb.Instances.Value)
 	return model.Process{
 		PID: pid, Comm: comm, UID: uid, User: user, Started: Time.Add(-3 * time.Hour),
-		FDs: maybe.Some(sockets + 7), Sockets: maybe.Some(sockets), EndsHere: sockets - 2, Instances: 1, Watches: n, KernelBytes: kb,
+		FDs: maybe.Some(sockets + 7), Sockets: maybe.Some(sockets), EndsHere: sockets - 2, Instances: maybe.Some[int64](1), Watches: maybe.Some(n), KernelBytes: kb, State: model.OK,
 		Nofile: maybe.Some[int64](20_000), ListedAge: 4 * time.Second,
 		Epolls: []model.Epoll{{
 			FD: 4, State: model.OK, Counts: model.Counts{Watches: n, ET: n - 1, Exclusive: 1},
@@ -329,13 +339,20 @@ func Shared() *model.Snapshot {
 		{FD: 30, State: model.Absent, NextRead: 3 * time.Second},
 		{FD: 31, State: model.Denied, Problem: "fdinfo of fd 31: permission denied"},
 	}
-	p.Instances, p.Watches, p.Unread, p.Waiting, p.Problem = 5, 31, 2, 1, ""
-	p.KernelBytes.LeavesOut = []string{"watches of 2 unread instances"}
+	p.Instances, p.Watches, p.Unread, p.Waiting, p.Problem = maybe.Some[int64](5), maybe.Some[int64](31), 2, 1, ""
+	unread := []model.Gap{{What: model.GapNotRead, Count: maybe.Some[int64](1)}, {What: model.GapUnread, Count: maybe.Some[int64](1)}}
+	p.Extent = model.ExtentOf(unread...)
+	p.KernelBytes.AtLeast, p.KernelBytes.LeavesOut = true, p.Extent.LeavesOut
 	child := Process(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
 	child.Epolls[0] = first
 	child.Epolls[0].SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
 	s.Processes = append([]model.Process{p, child}, s.Processes...)
-	s.Epoll.Unread, s.Epoll.Waiting, s.Hidden = 2, 1, 41
+	s.Epoll.Unread, s.Epoll.Waiting = 2, 1
+	deny(s, 41)
+	s.Epoll.Extent = model.ExtentOf(append(s.Epoll.Gaps, unread...)...)
+	for i := range s.Epoll.Users {
+		s.Epoll.Users[i].Extent = s.Epoll.Extent
+	}
 	return s
 }
 

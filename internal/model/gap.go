@@ -1,0 +1,223 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/units"
+)
+
+// GapKind is one way in which a sum does not cover everything.
+type GapKind string
+
+// The kinds of gaps.
+const (
+	// GapNotListed: processes whose fds have not been listed yet; Files is theirs.
+	GapNotListed GapKind = "processes_not_listed"
+	// GapDenied: processes whose fds this user may not list.
+	GapDenied GapKind = "processes_denied"
+	// GapFailed: processes whose fds could not be listed for another reason.
+	GapFailed GapKind = "processes_failed"
+	// GapHidePID: processes of other users that hidepid= hides; nobody knows how many.
+	GapHidePID GapKind = "hidepid"
+	// GapPIDNamespace: processes outside the procfs's PID namespace.
+	GapPIDNamespace GapKind = "pid_namespace"
+	// GapThreads: processes with threads whose tables of files were not compared.
+	GapThreads GapKind = "threads"
+	// GapBeyondMax: fds beyond the limit of one listing (--max-fds).
+	GapBeyondMax GapKind = "fds_beyond_max"
+	// GapNotCompared: epoll fds of which nobody knows yet which instance they are.
+	GapNotCompared GapKind = "epolls_not_compared"
+	// GapNotRead: instances whose watches have not been read yet.
+	GapNotRead GapKind = "instances_not_read"
+	// GapUnread: instances whose watches could not be read.
+	GapUnread GapKind = "instances_unread"
+	// GapNoUser: instances of which nobody knows the user that pays.
+	GapNoUser GapKind = "instances_without_user"
+	// GapSharing: instances that could not be compared with others (kcmp(2)). One that
+	// several processes share is counted for each of them: the sum is not too low but
+	// too high.
+	GapSharing GapKind = "sharing_unknown"
+	// GapNamespaces: network namespaces that were not looked into, or not in full.
+	GapNamespaces GapKind = "namespaces"
+	// GapBuffers: sockets whose buffers the kernel did not report.
+	GapBuffers GapKind = "buffers_unreported"
+)
+
+// Gap is so many things of one kind that a sum does not cover.
+type Gap struct {
+	What GapKind `json:"what"`
+	// Count of them; absent where nobody knows it.
+	Count maybe.Of[int64] `json:"count,omitzero"`
+	// Files are the fds of processes that have not been listed, where they are known.
+	Files maybe.Of[int64] `json:"files,omitzero"`
+}
+
+// gap is a Gap of a known size.
+func gap(what GapKind, count int) Gap { return Gap{What: what, Count: maybe.Some(int64(count))} }
+
+// Extent goes with a sum and says what it does not cover. The zero Extent covers
+// everything.
+type Extent struct {
+	// AtLeast: the truth may be more. AtMost: it may be less.
+	AtLeast bool `json:"at_least,omitempty"`
+	AtMost  bool `json:"at_most,omitempty"`
+	// LeavesOut says it in words, one sentence part for each gap: "3 processes whose
+	// fds …".
+	LeavesOut []string `json:"leaves_out,omitempty"`
+	Gaps      []Gap    `json:"gaps,omitempty"`
+}
+
+// Mark is what stands before the sum: ≥, ≤, ≈ where the truth may be either, and nothing
+// where it covers everything.
+func (e *Extent) Mark() string {
+	switch {
+	case e.AtLeast && e.AtMost:
+		return "≈ "
+	case e.AtLeast:
+		return "≥ "
+	case e.AtMost:
+		return "≤ "
+	}
+	return ""
+}
+
+// leave adds gaps, those that are empty excepted.
+func (e *Extent) leave(gaps ...Gap) {
+	for _, g := range gaps {
+		if g.Count.Known && g.Count.Value <= 0 {
+			continue
+		}
+		if g.What == GapSharing {
+			e.AtMost = true
+		} else {
+			e.AtLeast = true
+		}
+		e.Gaps = append(e.Gaps, g)
+		e.LeavesOut = append(e.LeavesOut, g.String())
+	}
+}
+
+// ExtentOf is what a sum with these gaps covers.
+func ExtentOf(gaps ...Gap) Extent {
+	var e Extent
+	e.leave(gaps...)
+	return e
+}
+
+// Has reports whether there is a gap of one of the kinds.
+func (e *Extent) Has(kinds ...GapKind) bool {
+	return slices.ContainsFunc(e.Gaps, func(g Gap) bool { return slices.Contains(kinds, g.What) })
+}
+
+// Pending reports whether the gaps go away by themselves, as eptop gets around to it.
+func (e *Extent) Pending() bool { return e.Has(GapNotListed, GapNotCompared, GapNotRead) }
+
+// InstancesExtent is what Instances leaves out.
+func (t *EpollTotals) InstancesExtent() Extent { return ExtentOf(t.without(GapNotRead, GapUnread)...) }
+
+// InstancesExtent is what Instances leaves out.
+func (p *Process) InstancesExtent() Extent { return ExtentOf(p.without(GapNotRead, GapUnread)...) }
+
+// FilesExtent is what Sockets leaves out.
+func (p *Process) FilesExtent() Extent {
+	return ExtentOf(p.without(GapNotRead, GapUnread, GapNotCompared)...)
+}
+
+// without are the gaps of other kinds.
+func (e *Extent) without(kinds ...GapKind) []Gap {
+	return slices.DeleteFunc(slices.Clone(e.Gaps), func(g Gap) bool { return slices.Contains(kinds, g.What) })
+}
+
+// known is a sum over what was covered. A sum of nothing is 0 only where nothing is left
+// out.
+func (e *Extent) known(sum int64) maybe.Of[int64] {
+	return maybe.When(sum, sum != 0 || !e.AtLeast)
+}
+
+// String is the gap as the end of a sentence that begins with "without".
+func (g Gap) String() string {
+	n := g.Count.Value
+	count := func(thing string) string {
+		if !g.Count.Known {
+			return thing + "s"
+		}
+		return units.Many(n, thing)
+	}
+	switch g.What {
+	case GapNotListed:
+		text := count("process") + " not listed yet"
+		if files, ok := g.Files.Get(); ok {
+			text += " (" + units.Many(files, "fd") + ")"
+		}
+		return text
+	case GapDenied:
+		return count("process") + " whose fds this user may not list"
+	case GapFailed:
+		return count("process") + " whose fds could not be listed"
+	case GapHidePID:
+		return "other users' processes, which hidepid= hides"
+	case GapPIDNamespace:
+		return "processes outside this PID namespace"
+	case GapThreads:
+		return "files that threads of " + count("process") + " may hold by themselves"
+	case GapBeyondMax:
+		return count("fd") + " beyond --max-fds"
+	case GapNotCompared:
+		return count("epoll fd") + " not compared yet"
+	case GapNotRead:
+		return count("instance") + " not read yet"
+	case GapUnread:
+		return count("instance") + " that could not be read"
+	case GapNoUser:
+		return count("instance") + " whose user is not known"
+	case GapSharing:
+		return count("instance") + " that may be counted more than once (not comparable by kcmp)"
+	case GapNamespaces:
+		return count("network namespace") + " not looked into in full"
+	case GapBuffers:
+		return "the buffers of " + count("socket") + ", which the kernel did not report"
+	}
+	return fmt.Sprintf("%d %s", n, g.What)
+}
+
+// gaps are those of a sum over the files of all processes.
+func (c *Coverage) gaps() []Gap {
+	listed := gap(GapNotListed, c.Waiting)
+	listed.Files = c.FilesWaiting
+	gaps := []Gap{listed, gap(GapDenied, c.Denied), gap(GapFailed, c.Failed)}
+	if c.HidePID {
+		gaps = append(gaps, Gap{What: GapHidePID})
+	}
+	if c.PIDNamespace {
+		gaps = append(gaps, Gap{What: GapPIDNamespace})
+	}
+	gaps = append(gaps, gap(GapThreads, c.ThreadsUnchecked))
+	if c.Cut > 0 {
+		gaps = append(gaps, Gap{What: GapBeyondMax, Count: c.FilesBeyond})
+	}
+	return append(gaps, gap(GapNotCompared, c.EpollsWaiting))
+}
+
+// cover says for programs what LeavesOut says in words: a namespace is found through a
+// process in it.
+func (s *Sockets) cover(sample *Sample, unmeasured int64) {
+	partial := 0
+	for i := range sample.Networks {
+		if sample.Networks[i].State != OK {
+			partial++
+		}
+	}
+	e := ExtentOf(append(sample.Coverage.namespaceGaps(), gap(GapNamespaces, partial))...)
+	s.AtLeast = e.AtLeast // the buffers are missing in their own sum only
+	e.leave(Gap{What: GapBuffers, Count: maybe.Some(unmeasured)})
+	s.Gaps = e.Gaps
+}
+
+// namespaceGaps are those of a sum over the network namespaces of all processes.
+func (c *Coverage) namespaceGaps() []Gap {
+	return slices.DeleteFunc(c.gaps(), func(g Gap) bool {
+		return g.What == GapThreads || g.What == GapBeyondMax || g.What == GapNotCompared
+	})
+}

@@ -1,0 +1,128 @@
+package model
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
+
+// TestEverySumOfAPartSaysSo: whatever of the machine a look did not cover, no sum over
+// watches looks exact, on no level.
+func TestEverySumOfAPartSaysSo(t *testing.T) {
+	for what, c := range map[GapKind]Coverage{
+		GapNotListed:    {Processes: 5, Waiting: 2, FilesWaiting: maybe.Some[int64](40)},
+		GapDenied:       {Processes: 5, Denied: 2},
+		GapFailed:       {Processes: 5, Failed: 1},
+		GapHidePID:      {HidePID: true},
+		GapPIDNamespace: {PIDNamespace: true},
+		GapThreads:      {ThreadsUnchecked: 3},
+		GapBeyondMax:    {Cut: 1},
+		GapNotCompared:  {EpollsWaiting: 7},
+	} {
+		s := sample()
+		s.Instances = s.Instances[:2] // all read
+		s.Coverage = c
+		snap := New(s)
+		of := snap.Epoll.InstancesExtent()
+		extents := map[string]*Extent{"watches": &snap.Epoll.Extent, "instances": &of}
+		for i := range snap.Epoll.Users {
+			extents["user "+snap.Epoll.Users[i].User] = &snap.Epoll.Users[i].Extent
+		}
+		for name, e := range extents {
+			if !e.AtLeast || e.AtMost || e.Mark() != "≥ " || !e.Has(what) || len(e.LeavesOut) != 1 || len(e.Gaps) != 1 {
+				t.Errorf("%s, %s: %+v", what, name, e)
+			}
+		}
+		for _, w := range snap.Walls {
+			if w.Name == WallUserWatches && !w.AtLeast {
+				t.Errorf("%s: the limit of watches looks exact: %+v", what, w)
+			}
+		}
+	}
+}
+
+func TestOneInstanceForEachHolder(t *testing.T) {
+	s := sample()
+	s.Instances = s.Instances[:2]
+	s.Instances[0].SharingKnown, s.Instances[1].SharingKnown = false, false
+	e := &New(s).Epoll
+	if e.AtLeast || !e.AtMost || e.Mark() != "≤ " || !e.Has(GapSharing) {
+		t.Errorf("instances that cannot be compared: %+v", e.Extent)
+	}
+	s.Coverage.Denied = 1
+	if e = &New(s).Epoll; e.Mark() != "≈ " {
+		t.Errorf("and some that are not seen: %q", e.Mark())
+	}
+	s.Coverage.Denied, s.Instances = 0, s.Instances[:1]
+	if e = &New(s).Epoll; e.AtMost {
+		t.Error("a single instance cannot be counted twice")
+	}
+}
+
+// TestASumOfNothingIsNotZero: 0 is a number too.
+func TestASumOfNothingIsNotZero(t *testing.T) {
+	s := sample()
+	s.Instances = nil
+	if e := New(s).Epoll; e.Watches != maybe.Some[int64](0) || e.Instances != maybe.Some[int64](0) {
+		t.Errorf("a machine without epolls: %v watches, %v instances", e.Watches, e.Instances)
+	}
+	s.Coverage.Waiting = 3
+	s.Processes[0].State, s.Processes[1].EpollsWaiting = Absent, 2
+	snap := New(s)
+	if snap.Epoll.Watches.Known || snap.Epoll.Instances.Known {
+		t.Errorf("nothing was listed: %v watches, %v instances", snap.Epoll.Watches, snap.Epoll.Instances)
+	}
+	for _, pid := range []int{10, 11} {
+		if p := snap.Process(pid); p.Watches.Known || p.Instances.Known || !p.Pending() {
+			t.Errorf("pid %d: %v watches, %v instances, %+v", pid, p.Watches, p.Instances, p.Extent)
+		}
+	}
+	if p := snap.Process(20); p.Watches != maybe.Some[int64](0) || p.AtLeast {
+		t.Errorf("pid 20 has no epoll: %v watches, %+v", p.Watches, p.Extent)
+	}
+}
+
+// TestTrendBeginsWhenAllWasSeen: getting to know a machine is no growth of its watches.
+func TestTrendBeginsWhenAllWasSeen(t *testing.T) {
+	var d Deriver
+	look := func(waiting int) History {
+		s := sample()
+		s.Instances = s.Instances[:2]
+		s.Coverage.Waiting = waiting
+		s.Time = s.Time.Add(time.Duration(10-waiting) * time.Second)
+		return d.Derive(s).History
+	}
+	for waiting := 3; waiting > 0; waiting-- {
+		if h := look(waiting); h.Watches != nil {
+			t.Errorf("%d processes wait, and the history is %v", waiting, h.Watches)
+		}
+	}
+	if h := look(0); !cmp.Equal(h.Watches, []int64{107}) {
+		t.Errorf("history %v", h.Watches)
+	}
+	if h := look(-1); len(h.Watches) != 2 {
+		t.Errorf("history %v after a second look", h.Watches)
+	}
+}
+
+func TestGapText(t *testing.T) {
+	for want, g := range map[string]Gap{
+		"309 processes not listed yet (1 200 000 fds)": {GapNotListed, maybe.Some[int64](309), maybe.Some[int64](1_200_000)},
+		"1 process not listed yet":                     gap(GapNotListed, 1),
+		"fds beyond --max-fds":                         {What: GapBeyondMax},
+		"2 instances that could not be read":           gap(GapUnread, 2),
+		"other users' processes, which hidepid= hides": {What: GapHidePID},
+	} {
+		if got := g.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for _, kind := range []GapKind{GapNotListed, GapDenied, GapFailed, GapHidePID, GapPIDNamespace, GapThreads, GapBeyondMax, GapNotCompared, GapNotRead, GapUnread, GapNoUser, GapSharing, GapNamespaces, GapBuffers} {
+		if text := gap(kind, 2).String(); text == "2 "+string(kind) {
+			t.Errorf("%s has no words: %s", kind, text)
+		}
+	}
+}
