@@ -23,6 +23,8 @@ type procSource struct {
 	regroup   bool // an instance was found to be two, or a look was cut off
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
+	// manySockets is manySockets, but in tests.
+	manySockets int64
 
 	// The buffers that are read into, kept between looks.
 	scratch    []epoll.Watch
@@ -36,7 +38,7 @@ func newProcSource(procRoot string) (*procSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &procSource{fds: fds, processes: map[int]*process{}, byHolder: map[holderKey]*instance{}}, nil
+	return &procSource{fds: fds, processes: map[int]*process{}, byHolder: map[holderKey]*instance{}, manySockets: manySockets}, nil
 }
 
 // procLook is a look through /proc under way.

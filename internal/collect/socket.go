@@ -34,6 +34,9 @@ const (
 // with sockets is in, unless the last dump was so costly that this one has to wait.
 func (l procLook) dumpSockets() {
 	s := &l.sockets
+	if l.isTooMuchAtFirst() {
+		return // neither a source that is absent nor one that was read
+	}
 	waiting := l.sample.Guest.ListingsWaiting > 0
 	// A dump before all processes were listed has missed their namespaces.
 	if !l.focus.Quiet && (s.networks == nil || !l.start.Before(s.next) || s.incomplete && !waiting) {
@@ -49,6 +52,20 @@ func (l procLook) dumpSockets() {
 	}
 	l.sample.Networks, l.sample.SocketsAt, l.sample.SocketsNext = s.networks, s.at, s.next
 	l.source("sock_diag", s.took, s.err)
+}
+
+// manySockets is from how many on a dashboard shows its first frame without them:
+// listing takes some 0.1 s there.
+const manySockets = 50_000
+
+// isTooMuchAtFirst reports whether somebody who waits for the first look would wait for
+// the sockets.
+func (l procLook) isTooMuchAtFirst() bool {
+	if l.opts.LookTime == 0 || !l.lastLook.IsZero() || !l.live {
+		return false
+	}
+	st, err := sock.ReadSockstat(l.opts.ProcRoot)
+	return err == nil && st.TCP.Alloc.Value >= l.manySockets
 }
 
 func (l procLook) dumpNamespaces() {

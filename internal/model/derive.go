@@ -38,7 +38,9 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	}
 	sockets := &socketCosts{sizes: costs, known: map[SocketObject]maybe.Of[Cost]{}}
 	b.socketCosts = sockets
-	snap.Sockets = b.sockets(sockets)
+	if snap.Sockets = b.sockets(sockets); snap.Sockets == nil {
+		snap.Sockstat = maybe.When(tcpTotals(s), s.Sockstat.Known)
+	}
 	snap.Load, snap.LoadLimits, snap.OpenFiles, snap.MaxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
 	for _, p := range []object.Kind{object.BindPort, object.BindAddress} {
 		if got, ok := costs.part(p); ok {

@@ -30,9 +30,12 @@ type Snapshot struct {
 	Coverage Coverage `json:"coverage"`
 	// Hidden counts processes whose fds this user may not list.
 	Hidden int `json:"processes_denied"`
-	// Sockets is absent where sockets were not looked at.
+	// Sockets is absent where sockets were not looked at, or not yet.
 	Sockets *Sockets `json:"sockets,omitempty"`
-	Slab    []Cache  `json:"slab,omitempty"`
+	// Sockstat is what the kernel itself counts, without states, where Sockets is absent;
+	// otherwise Sockets has it.
+	Sockstat maybe.Of[TCPTotals] `json:"sockstat,omitzero"`
+	Slab     []Cache             `json:"slab,omitempty"`
 	// SlabTotals are of all caches, SlabNetwork of those behind sockets and epoll;
 	// absent where slabinfo is.
 	SlabTotals  maybe.Of[SlabTotals] `json:"slab_totals,omitzero"`

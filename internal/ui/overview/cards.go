@@ -317,6 +317,9 @@ func (v *View) memoryLines(w int) []draw.Line {
 func (v *View) socketsInShort(w int) string {
 	s := v.snap.Sockets
 	if s == nil {
+		if n, ok := v.snap.Sockstat.Value.Alloc.Get(); ok {
+			return draw.Fit("sockets   "+v.pens.Strong.Ink(units.Count(n))+v.pens.Muted.Ink(" of TCP, not listed"), w)
+		}
 		return ""
 	}
 	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &s.Extent), view.Sum(s.BufferBytes, units.Bytes, &s.Extent)
@@ -332,9 +335,26 @@ func (v *View) socketsInShort(w int) string {
 func (v *View) socketLines(w int) []draw.Line {
 	s := v.snap.Sockets
 	if s == nil {
-		return nil
+		return v.sockstatLines(w)
 	}
 	return view.SocketMemory(v.pens, s, w)
+}
+
+// sockstatLines: what the kernel counts by itself, while its sockets are not listed.
+func (v *View) sockstatLines(w int) []draw.Line {
+	p := v.pens
+	count, ok := v.snap.Sockstat.Get()
+	if !ok {
+		return nil
+	}
+	lines := view.MakeLines([]string{
+		draw.Spread("TCP sockets allocated", p.Strong.Ink(view.CountOrDash(count.Alloc)), w),
+		draw.Spread("their buffers", p.Strong.Ink(view.BytesOrDash(count.MemBytes)), w),
+	})
+	if files, ok := v.snap.OpenFiles.Get(); ok {
+		lines = append(lines, draw.Line{Text: draw.Spread("open files", p.Strong.Ink(units.Count(files)), w), Drop: 1})
+	}
+	return append(lines, view.WrapLines(p.Warn, w, 2, view.Absence(v.snap, "sock_diag", "They are many, and are listed in the next look."))...)
 }
 
 // pinnedBytes is what counts as reclaimable although sockets hold it: of the

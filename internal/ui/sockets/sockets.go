@@ -203,7 +203,7 @@ func (v *View) View() string {
 // without says why there is nothing.
 func (v *View) without() []string {
 	lines := []string{""}
-	for _, l := range draw.Wrap(view.Absence(v.snap, "sock_diag", "Sockets were not looked at."), max(1, v.w-4)) {
+	for _, l := range draw.Wrap(view.Absence(v.snap, "sock_diag", "The sockets have not been listed yet."), max(1, v.w-4)) {
 		lines = append(lines, "  "+v.pens.Warn.Ink(l))
 	}
 	return lines
