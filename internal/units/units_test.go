@@ -20,6 +20,17 @@ func TestCount(t *testing.T) {
 	}
 }
 
+func TestShort(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", -7: "-7", 999: "999", 1000: "1.0 k", 1049: "1.0 k", 9949: "9.9 k", 9951: "10 k", 57_400: "57 k", 999_499: "999 k", 999_500: "1.0 M",
+		1_234_567: "1.2 M", 2_000_000_000: "2.0 G", -45_000: "-45 k", 1<<63 - 1: "9.2 E",
+	} {
+		if got := Short(n); got != want {
+			t.Errorf("Short(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
 func FuzzCount(f *testing.F) {
 	f.Add(int64(123456))
 	f.Fuzz(func(t *testing.T, n int64) {

@@ -52,7 +52,6 @@ const (
 
 func newProcess(keys view.KeyMap) *process {
 	v := &process{keys: keys, epolls: newEpollTable(keys.Keys), watches: newWatchTable(keys.Keys)}
-	v.epolls.SetEmpty("It holds no epoll instance.")
 	v.focus(false)
 	return v
 }
@@ -113,8 +112,22 @@ func (v *process) over() bool { return v.state == ended || v.state == reused }
 // fill gives the tables the latest data.
 func (v *process) fill() {
 	roomForEpolls(v.epolls, v.data)
+	v.epolls.SetEmpty(noEpoll(v.data))
 	v.epolls.SetSource(newEpollRows(v.data, v.over()))
 	v.choose()
+}
+
+// noEpoll says why no instance is listed.
+func noEpoll(p *model.Process) string {
+	switch {
+	case p.Has(model.GapNotListed):
+		return "Its files have not been listed yet."
+	case p.Has(model.GapNotCompared):
+		return "Its epoll fds have not been compared yet: nobody knows which instances they are."
+	case !p.Instances.Known:
+		return "Whether it holds an epoll instance is not known."
+	}
+	return "It holds no epoll instance."
 }
 
 // choose shows the watches of the instance under the cursor on the left.

@@ -11,6 +11,9 @@ func NoProcess(s *model.Snapshot) string {
 	if s.Hidden > 0 {
 		return "No process to show: the fds of " + units.Many(int64(s.Hidden), "process") + " may not be listed by this user."
 	}
+	if texts := Progress(&s.Coverage); texts != nil {
+		return "No process to show yet: " + texts[0] + "."
+	}
 	return "No process holds an epoll instance or a socket."
 }
 

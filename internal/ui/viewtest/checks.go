@@ -15,7 +15,7 @@ import (
 var machines = map[string]func() *model.Snapshot{
 	"rich": Rich, "huge": Huge, "empty": Empty, "denied": LockedDown, "nobody": Unprivileged,
 	"no-numa": NoNUMA, "nodes-4": Nodes4, "nodes-8": Nodes8, "odd-nodes": OddNodes,
-	"pressed": TCPPressure, "placed": MisplacedProcess, "dimms": MemoryModules,
+	"pressed": TCPPressure, "placed": MisplacedProcess, "dimms": MemoryModules, "listing": Listing,
 }
 
 // ChromeLines is how many lines of the screen the root draws itself.
@@ -27,6 +27,8 @@ func differs(name, machine string) bool {
 	switch machine {
 	case "pressed":
 		return name == "sockets"
+	case "listing":
+		return name == "overview" || name == "processes"
 	case "placed", "dimms":
 		return name == "nodes"
 	case "huge", "no-numa", "nodes-4", "nodes-8", "odd-nodes":

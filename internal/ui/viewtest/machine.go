@@ -194,6 +194,29 @@ func deny(s *model.Snapshot, processes int) {
 	s.Epoll.Extent = model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some(int64(processes))})
 }
 
+// Listing is Rich in its first second: eptop has listed the small processes, and of the
+// large ones it knows how many files they have. Its sockets come with the next look.
+func Listing() *model.Snapshot {
+	s := Rich()
+	waiting := []model.Gap{{What: model.GapNotListed, Count: maybe.Some[int64](8), Files: maybe.Some[int64](8 * 19_009)}}
+	s.Coverage = model.Coverage{Processes: 366, Waiting: 8, Files: 4_103, FilesWaiting: waiting[0].Files}
+	s.Epoll.Extent = model.ExtentOf(waiting...)
+	s.Epoll.Instances, s.Epoll.Watches = maybe.Some[int64](5), maybe.Some[int64](127)
+	s.Epoll.Users[0].Instances, s.Epoll.Users[0].Watches, s.Epoll.Users[0].WatchBytes = 3, maybe.Some[int64](92), maybe.Some[int64](92*208)
+	for i := range s.Epoll.Users {
+		s.Epoll.Users[i].Extent = s.Epoll.Extent
+	}
+	for i := range 8 {
+		p := &s.Processes[i]
+		*p = model.Process{PID: p.PID, Comm: p.Comm, User: p.User, Started: p.Started, FDs: p.FDs, Nofile: p.Nofile, State: model.Absent}
+		p.Extent = model.ExtentOf(model.Gap{What: model.GapNotListed, Count: maybe.Some[int64](1), Files: p.FDs})
+	}
+	s.Sockets, s.Sockstat = nil, maybe.Some(s.Sockets.TCP)
+	s.OpenFiles = maybe.Some[int64](156_200)
+	s.Walls[1].Used, s.Walls[1].ConnectionsLeft, s.Walls[1].AtLeast = 92, 5_491_419, true
+	return s
+}
+
 // NoNUMA is a machine whose kernel has no NUMA: it has zones, and no nodes.
 func NoNUMA() *model.Snapshot {
 	s := Rich()

@@ -1,0 +1,73 @@
+package view_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/view"
+	"github.com/eptop/eptop/internal/ui/viewtest"
+	"github.com/eptop/eptop/internal/units"
+)
+
+func some(n int64) maybe.Of[int64] { return maybe.Some(n) }
+
+func TestSum(t *testing.T) {
+	all := model.Extent{}
+	notYet := model.ExtentOf(model.Gap{What: model.GapNotListed, Count: some(3)})
+	denied := model.ExtentOf(model.Gap{What: model.GapDenied, Count: some(3)})
+	twice := model.ExtentOf(model.Gap{What: model.GapSharing, Count: some(2)})
+	either := model.ExtentOf(denied.Gaps[0], twice.Gaps[0])
+	for _, tt := range []struct {
+		n    maybe.Of[int64]
+		of   model.Extent
+		want string
+	}{
+		{some(1700), all, "1 700"},
+		{some(0), all, "0"},
+		{some(1700), notYet, "≥ 1 700"},
+		{some(1700), twice, "≤ 1 700"},
+		{some(1700), either, "≈ 1 700"},
+		{maybe.Of[int64]{}, notYet, "?"},
+		{maybe.Of[int64]{}, denied, "–"},
+		{maybe.Of[int64]{}, all, "–"},
+	} {
+		if got := view.Sum(tt.n, units.Count, &tt.of); got != tt.want {
+			t.Errorf("%v of %v: %q, want %q", tt.n, tt.of.Gaps, got, tt.want)
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	s := viewtest.Shared()
+	want := []string{
+		"without 41 processes whose fds this user may not list, 1 instance not read yet, 1 instance that could not be read",
+		"without 41 hidden processes, 1 unread instance, 1 unreadable instance",
+		"without 41 hidden processes and 2 more gaps",
+		"41 hidden processes, 2 more gaps",
+		"incomplete",
+	}
+	if got := view.Without(&s.Epoll.Extent); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := view.Without(&model.Extent{}); got != nil {
+		t.Errorf("a whole sum leaves out %q", got)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	c := model.Coverage{Processes: 366, Waiting: 309, Files: 1_200_000, FilesWaiting: some(800_000)}
+	want := []string{"listed 57 of 366 processes, 1.2 M of 2.0 M files", "listed 57 of 366 processes", "listed 57 of 366"}
+	if got := view.Progress(&c); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	c.FilesWaiting = maybe.Of[int64]{} // before Linux 6.2
+	if got := view.Progress(&c); !slices.Equal(got, want[1:]) {
+		t.Errorf("%q", got)
+	}
+	c.Waiting = 0
+	if got := view.Progress(&c); got != nil {
+		t.Errorf("%q when all was listed", got)
+	}
+}
