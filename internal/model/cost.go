@@ -1,8 +1,6 @@
 package model
 
 import (
-	"maps"
-
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/object"
 )
@@ -26,13 +24,20 @@ type sizes struct {
 // else the slot an object takes, else the bare size of the structure. The last
 // two leave slab waste out and are therefore estimates.
 func (s sizes) part(k object.Kind) (Part, bool) {
-	out := Part{Cache: k.Cache, Origin: Estimated}
+	out := Part{Cache: s.kindHere(k).Cache, Origin: Estimated}
 	if n, ok := s.structs[k.Struct]; ok {
 		out.ObjectBytes = maybe.Some(n)
-	} else if n, ok := s.protocols[k.Protocol]; ok {
+	} else if n, ok := s.protocols[s.kindHere(k).Protocol]; ok {
 		out.ObjectBytes = maybe.Some(n)
 	}
-	l, ok := s.layouts[k.Cache]
+	cache := out.Cache
+	if k.Kmalloc {
+		cache = ""
+		if n, ok := out.ObjectBytes.Get(); ok {
+			cache, _ = object.KmallocCache(n)
+		}
+	}
+	l, ok := s.layouts[cache]
 	if ok {
 		out.ShownAs, out.Reclaimable = l.ShownAs, l.Reclaimable
 		if !out.ObjectBytes.Known {
@@ -50,6 +55,25 @@ func (s sizes) part(k object.Kind) (Part, bool) {
 		return Part{}, false
 	}
 	return out, true
+}
+
+// kindHere is k as this kernel has it: one without k's cache takes the objects from an
+// earlier one.
+func (s sizes) kindHere(k object.Kind) object.Kind {
+	if k.Earlier == "" || s.has(k) {
+		return k
+	}
+	if earlier, ok := object.OfCache(k.Earlier); ok && s.has(earlier) {
+		return earlier
+	}
+	return k
+}
+
+// has reports whether the kernel has the cache or the protocol of k.
+func (s sizes) has(k object.Kind) bool {
+	_, layout := s.layouts[k.Cache]
+	_, protocol := s.protocols[k.Protocol]
+	return layout || protocol
 }
 
 // sum resolves parts and adds them up. Its origin is derived at best: each
@@ -82,9 +106,7 @@ func (s sizes) connections() ConnectionCosts {
 	c := ConnectionCosts{FolkloreBytes: FolkloreBytes}
 	c.TCP4, _ = s.sum(object.WithFile(object.TCP))
 	c.TCP6, _ = s.sum(object.WithFile(object.TCPv6))
-	if c.Unix, _ = s.sum(object.WithFile(object.UNIXStream)); !c.Unix.Known { // before Linux 5.14
-		c.Unix, _ = s.sum(object.WithFile(object.UNIX))
-	}
+	c.Unix, _ = s.sum(object.WithFile(object.UNIXStream))
 	return c
 }
 
@@ -99,7 +121,7 @@ func (s sizes) watch() (cost maybe.Of[WatchCost], head int64) {
 		Bytes: sum.Value.Bytes, ManualBytes: ManualBytes, Origin: sum.Value.Origin,
 		Parts: sum.Value.Parts, LeavesOut: sum.Value.LeavesOut,
 	}
-	// EP_ITEM_COST in fs/eventpoll.c; only BTF tells the exact sizes, for a
+	// EP_ITEM_COST in fs/eventpoll.c; only BTF has the exact sizes, for a
 	// merged cache reports the largest of its objects.
 	epi, ok1 := s.structs[object.Epitem.Struct]
 	pwq, ok2 := s.structs[object.EppollEntry.Struct]
@@ -109,21 +131,11 @@ func (s sizes) watch() (cost maybe.Of[WatchCost], head int64) {
 	return maybe.Some(w), by[object.EpitemsHead.Cache]
 }
 
-// instance is the cost of an epoll without watches. struct eventpoll has no
-// cache of its own: kmalloc serves it from the smallest cache that fits.
+// instance is the cost of an epoll without watches.
 func (s sizes) instance() maybe.Of[InstanceCost] {
-	n, ok := s.structs[object.Eventpoll.Struct]
-	if !ok {
+	if _, ok := s.structs[object.Eventpoll.Struct]; !ok {
 		return maybe.Of[InstanceCost]{}
 	}
-	layouts := maps.Clone(s.layouts)
-	if layouts == nil {
-		layouts = map[string]Layout{}
-	}
-	if cache, ok := object.KmallocCache(n); ok {
-		layouts[object.Eventpoll.Cache] = s.layouts[cache]
-	}
-	s.layouts = layouts
 	cost, _ := s.sum(object.Instance())
 	return maybe.Of[InstanceCost]{Value: InstanceCost(cost.Value), Known: cost.Known}
 }

@@ -263,7 +263,7 @@ func rowGaps(p *ProcessSample) []Gap {
 
 // addHolding adds what a process's list of fds says.
 func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
-	row.Sockets = maybe.Some(h.Sockets + h.Missing)
+	row.Sockets = maybe.Some(h.Sockets + int64(len(h.missing)))
 	seen := maybe.Some(int64(len(h.files)))
 	switch {
 	case p.Truncated:
@@ -276,14 +276,12 @@ func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
 	}
 	row.EndsHere = h.EndsHere
 	k := &row.KernelBytes
-	if h.Sockets > 0 || h.Missing == 0 {
+	if h.Sockets > 0 || len(h.missing) == 0 {
 		k.Sockets, _ = b.structBytes(&h.Tally)
 		k.Buffers = buffers(&h.Tally)
 	}
-	k.SocketsAtLeast = h.Missing > 0 || p.Truncated
-	if h.Missing > 0 {
-		k.LeavesOut = append(k.LeavesOut, many(h.Missing, "socket")+" that no dump had")
-	}
+	k.SocketsAtLeast = len(h.missing) > 0 || p.Truncated
+	k.LeavesOut = append(k.LeavesOut, leftOut(h.absent)...)
 }
 
 func (b *builder) age(t time.Time) time.Duration {

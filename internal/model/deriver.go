@@ -19,6 +19,7 @@ type Deriver struct {
 	round    int                     // counts the changes of tables
 	surveys  map[*sock.Table]*survey // by table
 	holdings map[int]*holding        // by PID
+	found    []heldRow               // heldBy's, kept for its memory
 	counts   map[*epoll.Watch]Counts // of the long lists of watches, by their first
 	past     past
 }
@@ -70,9 +71,7 @@ type holding struct {
 	files []epoll.FD // of this listing
 	round int        // and these tables
 	held
-	// distinct counts each socket once, however many fds the process has for it; nil
-	// while nobody needed it.
-	distinct *held
+	absent []absence // of missing, in its order
 }
 
 // join finds the sockets of each process.
@@ -86,24 +85,13 @@ func (d *Deriver) join(s *Sample) {
 		}
 		h := d.holdings[p.PID]
 		if h == nil || h.round != d.round || !sameMemory(h.files, files) {
+			before := h
 			h = &holding{files: files, round: d.round, held: d.heldBy(files)}
+			h.absent = absences(h.missing, before, s.Networks)
 		}
 		holdings[p.PID] = h
 	}
 	d.holdings = holdings
-}
-
-// distinctOf counts a process's sockets once each.
-func (d *Deriver) distinctOf(pid int) (held, bool) {
-	h := d.holdings[pid]
-	if h == nil || len(d.tables) == 0 {
-		return held{}, false
-	}
-	if h.distinct == nil {
-		one := d.heldBy(distinctSockets(h.files))
-		h.distinct = &one
-	}
-	return *h.distinct, true
 }
 
 // longList is from how many watches on their counts are kept between looks.

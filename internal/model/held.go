@@ -1,61 +1,79 @@
 package model
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/sock"
 )
 
-// held is what a process holds of the sockets in the tables.
+// held is what a process holds of the sockets in the tables, each socket once: several
+// fds may refer to one.
 type held struct {
 	Tally
-	// Missing are the sockets that no table has: of other families, or of a namespace
-	// that was not looked into.
-	Missing int64
+	// missing are the inodes of those that no table has, in order.
+	missing []uint64
 	// Listening are the inodes of those that listen.
 	Listening []uint32
+}
+
+// heldRow is a socket that heldBy has found.
+type heldRow struct {
+	survey *survey
+	row    int
 }
 
 // heldBy joins fds with the sockets of all namespaces.
 func (d *Deriver) heldBy(files []epoll.FD) held {
 	var h held
+	found := d.found[:0]
+	at := 0 // the table of the last socket: all of a process are in one as a rule
 	for i := range files {
 		if files[i].Kind != epoll.KindSocket {
 			continue
 		}
-		found := false
-		for _, table := range d.tables {
-			if table == nil {
+		row, ok := 0, false
+		for try := range d.tables {
+			n := (at + try) % len(d.tables)
+			if d.tables[n] == nil {
 				continue
 			}
-			at, ok := table.Find(files[i].Ino)
-			if !ok {
-				continue
+			if row, ok = d.tables[n].Find(files[i].Ino); ok {
+				at = n
+				break
 			}
-			survey := d.surveys[table]
-			s := table.Brief(at)
-			h.add(&s, 1, true)
-			own := int64(survey.owners[at/64] >> (at % 64) & 1)
-			h.attach(own, own, survey.ends.Here(at))
-			if s.State == sock.StateListen {
-				h.Listening = append(h.Listening, uint32(files[i].Ino))
-			}
-			found = true
-			break
 		}
-		if !found {
-			h.Missing++
+		if !ok {
+			h.missing = append(h.missing, files[i].Ino)
+			continue
+		}
+		table := d.tables[at]
+		survey := d.surveys[table]
+		if survey.seen.has(row) {
+			continue
+		}
+		survey.seen.set(row)
+		found = append(found, heldRow{survey, row})
+		s := table.Brief(row)
+		s.Ino = uint32(files[i].Ino)
+		h.add(&s, 1)
+		h.attach(one(survey.bindPorts.has(row)), one(survey.bindAddresses.has(row)), survey.ends.Here(row))
+		if s.State == sock.StateListen {
+			h.Listening = append(h.Listening, s.Ino)
 		}
 	}
+	for _, f := range found {
+		f.survey.seen.unset(f.row)
+	}
+	d.found = found
+	slices.Sort(h.missing)
+	h.missing = slices.Compact(h.missing)
 	return h
 }
 
-// distinctSockets are the fds that are sockets, one fd for each socket: several may
-// refer to one, and the slab has one object for them.
-func distinctSockets(files []epoll.FD) []epoll.FD {
-	sockets := slices.DeleteFunc(slices.Clone(files), func(fd epoll.FD) bool { return fd.Kind != epoll.KindSocket })
-	slices.SortFunc(sockets, func(a, b epoll.FD) int { return cmp.Compare(a.Ino, b.Ino) })
-	return slices.CompactFunc(sockets, func(a, b epoll.FD) bool { return a.Ino == b.Ino })
+func one(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }

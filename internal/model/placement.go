@@ -116,8 +116,8 @@ func (b *builder) placement(pid int, at *PlacementSample, snap *Snapshot) *Place
 		out.Nodes = append(out.Nodes, row)
 	}
 	var objects socketObjects
-	if held, ok := b.distinctOf(pid); ok {
-		objects = out.boundSockets(&held, snap.Slab)
+	if h := b.holdings[pid]; h != nil && len(b.tables) > 0 {
+		objects = out.boundSockets(&h.held, b.sizes, snap.Slab)
 	}
 	out.warn(snap.Nodes, objects)
 	return out
@@ -134,14 +134,14 @@ type socketObjects struct {
 
 // boundSockets bounds the process's sockets on each node from the objects that the
 // caches of its kinds of sockets have there.
-func (p *Placement) boundSockets(held *held, caches []Cache) (sum socketObjects) {
+func (p *Placement) boundSockets(held *held, here sizes, caches []Cache) (sum socketObjects) {
 	own := map[*Cache]int64{} // its objects in a cache, which several kinds may share
 	for i, n := range held.Objects {
 		o := objectKinds[i]
 		if n == 0 || o.Body != sock.BodyFull {
 			continue
 		}
-		name := ownObject(o).Cache
+		name := here.kindHere(ownObject(o)).Cache
 		at := slices.IndexFunc(caches, func(c Cache) bool { return c.Name == name || slices.Contains(c.Aliases, name) })
 		if at < 0 || len(caches[at].Nodes) == 0 {
 			continue

@@ -16,7 +16,7 @@ import (
 func heldSockets(counts map[sock.Kind]int64) *held {
 	var h held
 	for kind, n := range counts {
-		*h.Objects.of(SocketObject{Kind: kind, Body: sock.BodyFull, Open: true}) = n
+		*h.Objects.of(SocketObject{Kind: kind, Hold: HoldFile}) = n
 	}
 	return &h
 }
@@ -25,11 +25,11 @@ func heldSockets(counts map[sock.Kind]int64) *held {
 // 1, a distance of 21 apart.
 func place(at PlacementSample, own *held, caches []Cache) *Placement {
 	const pid = 42
-	b := builder{Deriver: &Deriver{}, sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
+	b := builder{Deriver: &Deriver{}, socketCosts: &socketCosts{}, sample: &Sample{Nodes: zone.Nodes{Nodes: []zone.Node{
 		{ID: 0, CPUs: []int{0}, CPUList: maybe.Some("0")}, {ID: 5, CPUs: []int{1}, CPUList: maybe.Some("1")},
 	}}}}
 	if own != nil {
-		b.tables, b.holdings = []*sock.Table{nil}, map[int]*holding{pid: {distinct: own}}
+		b.tables, b.holdings = []*sock.Table{nil}, map[int]*holding{pid: {held: *own}}
 	}
 	return b.placement(pid, &at, &Snapshot{Slab: caches, Nodes: []Node{{ID: 0, Distances: []int{10, 21}}, {ID: 5, Distances: []int{21, 10}}}})
 }

@@ -3,14 +3,10 @@ package model
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
-	"github.com/eptop/eptop/internal/object"
 	"github.com/eptop/eptop/internal/sock"
 )
 
@@ -22,12 +18,15 @@ type Sockets struct {
 	// TCPMemState is where the buffers are among these marks.
 	TCPMemState TCPMemState `json:"tcp_mem_state,omitempty"`
 	Total       int64       `json:"total"`
+	// Queued of Total are UNIX connections in accept queues, which no dump lists one by
+	// one: the lengths of the queues are their number.
+	Queued int64 `json:"unix_in_accept_queues,omitempty"`
 	// EndsHere counts the sockets whose other end is on this host too: a loopback
 	// connection is two of them.
 	EndsHere int64 `json:"ends_here"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
-	// SKMEMINFO says.
+	// SKMEMINFO reports.
 	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
 	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
 	// PinnedReclaimableBytes is the part of StructBytes that the kernel counts into
@@ -106,18 +105,36 @@ type SocketGroup struct {
 	EndsHere    int64           `json:"ends_here"`
 	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
 	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
-	// The queues are bytes. They, the buffers and the drops are of the sockets of which
-	// they are known, and absent where that is none.
+	// The queues are bytes. They and the buffers are of the sockets of which they are
+	// known, and absent where that is none. Drops are packets lost by sockets of UDP and
+	// UNIX and by listeners: those of a TCP connection count its keepalive probes.
 	RecvQueue maybe.Of[int64] `json:"rx_queue,omitzero"`
 	SendQueue maybe.Of[int64] `json:"tx_queue,omitzero"`
 	Drops     maybe.Of[int64] `json:"drops,omitzero"`
-	// Waiting of Backlog connections wait in a listener's accept queue.
+	// Interface is the one that a listener is bound to, its index where its name is not
+	// known; Name has it too.
+	Interface string `json:"interface,omitempty"`
+	// Abstract: Name is an abstract one, and not a path.
+	Abstract bool `json:"abstract,omitempty"`
+	// Waiting of Backlog connections wait in a listener's accept queues, in all of them
+	// together.
 	Waiting maybe.Of[int64] `json:"accept_queue,omitzero"`
 	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
-	// QueueState says how full that queue is.
+	// Queues are those of each listening socket on this address (SO_REUSEPORT), the
+	// fullest first: the kernel fills each for itself.
+	Queues []AcceptQueue `json:"accept_queues,omitempty"`
+	// QueueState says how full the fullest of them is.
 	QueueState QueueState `json:"accept_queue_state,omitempty"`
-	// PIDs hold the listening socket.
+	// PIDs hold the listening sockets.
 	PIDs []int `json:"pids,omitempty"`
+}
+
+// AcceptQueue is that of one listening socket: Waiting of Backlog connections wait.
+type AcceptQueue struct {
+	Ino     uint64          `json:"ino,omitempty"`
+	Waiting maybe.Of[int64] `json:"waiting,omitzero"`
+	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
+	State   QueueState      `json:"state,omitempty"`
 }
 
 // Cgroup is what the memory cgroup of the attached process is charged: all kernel memory it caused, sockets or not.
@@ -139,92 +156,10 @@ type NetworkSample struct {
 	Table  *sock.Table
 	State  State
 	Detail string
-}
-
-// socketCosts answers what the slab holds for a socket.
-type socketCosts struct {
-	sizes
-	known map[SocketObject]maybe.Of[Cost]
-}
-
-// cost is what the slab holds for one socket without bind buckets.
-func (c *socketCosts) cost(o SocketObject) maybe.Of[Cost] {
-	got, ok := c.known[o]
-	if !ok {
-		got, _ = c.sum(objectParts(o))
-		c.known[o] = got
-	}
-	return got
-}
-
-// ownObject is the socket's own structure, or what stands in for it.
-func ownObject(o SocketObject) object.Kind {
-	v6 := o.Kind == sock.TCP6
-	switch {
-	case o.Body == sock.BodyTimeWait && v6:
-		return object.TimeWaitV6
-	case o.Body == sock.BodyTimeWait:
-		return object.TimeWait
-	case o.Body == sock.BodyRequest && v6:
-		return object.RequestV6
-	case o.Body == sock.BodyRequest:
-		return object.Request
-	}
-	switch o.Kind {
-	case sock.TCP4:
-		return object.TCP
-	case sock.TCP6:
-		return object.TCPv6
-	case sock.UDP4:
-		return object.UDP
-	case sock.UDP6:
-		return object.UDPv6
-	case sock.UnixStream:
-		return object.UNIXStream
-	}
-	return object.UNIX
-}
-
-// objectParts are all objects of a socket.
-func objectParts(o SocketObject) []object.Kind {
-	own := ownObject(o)
-	if o.Body != sock.BodyFull || !o.Open {
-		return []object.Kind{own}
-	}
-	return object.WithFile(own)
-}
-
-// structBytes is what the slab holds for the sockets of a tally, and how much of
-// that counts as reclaimable, which is absent where the kernel does not say.
-func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64]) {
-	var sum, pinned int64
-	told := true
-	add := func(cost maybe.Of[Cost], n int64) bool {
-		if !cost.Known {
-			return false
-		}
-		sum += n * cost.Value.Bytes
-		for _, p := range cost.Value.Parts {
-			told = told && p.Reclaimable.Known
-			if p.Reclaimable.Value {
-				pinned += n * p.Bytes
-			}
-		}
-		return true
-	}
-	for i, n := range t.Objects {
-		if n != 0 && !add(c.cost(objectKinds[i]), n) {
-			return maybe.Of[int64]{}, maybe.Of[int64]{}
-		}
-	}
-	for _, b := range []struct {
-		kind object.Kind
-		n    int64
-	}{{object.BindPort, t.BindPorts}, {object.BindAddress, t.BindAddresses}} {
-		cost, _ := c.sum([]object.Kind{b.kind})
-		add(cost, b.n) // a kernel without them has none
-	}
-	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: told}
+	// Interfaces are the names of those that listeners are bound to, by index.
+	Interfaces map[uint32]string
+	// OtherFamilies are sockets that no dump lists, by inode: netlink, packet, raw, …
+	OtherFamilies map[uint64]string
 }
 
 // buffers are those of the sockets that were measured; absent where none was.
@@ -238,7 +173,7 @@ func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
 		RecvQueue: maybe.When(t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
 		SendQueue: maybe.When(t.SendQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
-		Drops:     maybe.When(t.Drops, t.Measured > 0 || t.Unmeasured == 0),
+		Drops:     maybe.When(t.Drops, t.Dropping > 0),
 	}
 }
 
@@ -265,6 +200,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		if v := b.surveys[n.Table]; v != nil {
 			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
 			ns.Sockets = v.All.Sockets
+			out.Queued += v.Queued
 			merge(&all, &v.All)
 			for name, t := range v.States {
 				merge(tallyOf(states, name), t)
@@ -281,8 +217,11 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		out.Namespaces = append(out.Namespaces, ns)
 	}
 	out.LeavesOut = append(out.LeavesOut, b.unseen()...)
-	if all.Unmeasured > 0 {
-		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(all.Unmeasured, "socket")+" that sock_diag did not tell")
+	if n := all.Unmeasured - out.Queued; n > 0 {
+		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(n, "socket")+" that sock_diag did not report")
+	}
+	if out.Queued > 0 {
+		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(out.Queued, "UNIX connection")+" in accept queues, which are counted by the queues' lengths")
 	}
 	out.cover(s, all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
@@ -305,24 +244,6 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		})
 	}
 	return out
-}
-
-// merge adds other to t.
-func merge(t, other *Tally) {
-	t.Sockets += other.Sockets
-	for i, n := range other.Objects {
-		t.Objects[i] += n
-	}
-	t.BindPorts += other.BindPorts
-	t.BindAddresses += other.BindAddresses
-	t.BufferBytes += other.BufferBytes
-	t.Unmeasured += other.Unmeasured
-	t.Measured += other.Measured
-	t.Unqueued += other.Unqueued
-	t.RecvQueue += other.RecvQueue
-	t.SendQueue += other.SendQueue
-	t.Drops += other.Drops
-	t.EndsHere += other.EndsHere
 }
 
 // tcpTotals are sockstat's numbers and the states that the dumps counted.
@@ -356,14 +277,8 @@ func (b *builder) unseen() []string {
 	if n := b.sample.Coverage.Waiting; n > 0 {
 		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
 	}
-	missing := int64(0)
 	if len(b.sample.Networks) > 0 {
-		for _, h := range b.holdings {
-			missing += h.Missing
-		}
-	}
-	if missing > 0 {
-		out = append(out, many(missing, "socket")+" that processes hold and no dump had: of other families, only bound, or of a namespace without processes")
+		out = append(out, leftOut(b.absent())...)
 	}
 	return out
 }
@@ -373,153 +288,4 @@ func processes(n int) string {
 		return "1 process"
 	}
 	return fmt.Sprintf("%d processes", n)
-}
-
-// in names the namespace of a group, where it is not eptop's own: the same address
-// there is another one.
-func (g *SocketGroup) in(n *NetworkSample) {
-	if !n.Own {
-		g.Namespace = n.ID
-		g.Name += " in " + n.ID
-	}
-}
-
-func (b *builder) listeners(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
-	for i := range v.Listeners {
-		l := &v.Listeners[i]
-		g := costs.group(l.Local, l.Kind.String(), &l.Tally)
-		g.Waiting, g.Backlog = l.Waiting, l.Backlog
-		g.in(n)
-		for _, ino := range l.Inos {
-			for _, pid := range b.listening[ino] {
-				if !slices.Contains(g.PIDs, pid) {
-					g.PIDs = append(g.PIDs, pid)
-				}
-			}
-		}
-		out.ByPort = append(out.ByPort, g)
-	}
-}
-
-func remotes(out *Sockets, n *NetworkSample, v *survey, costs *socketCosts) {
-	for i := range v.Remotes {
-		r := &v.Remotes[i]
-		g := costs.group(r.Addr.String(), "", &r.Tally)
-		g.in(n)
-		out.ByRemote = append(out.ByRemote, g)
-	}
-	if v.OtherRemotes.Sockets > 0 {
-		out.ByRemote = append(out.ByRemote, costs.group(fmt.Sprintf("more than %d others", maxRemotes), "", &v.OtherRemotes))
-	}
-}
-
-// WatchedSocket is the socket behind a watch. It is made anew for each row that is
-// drawn or sorted, so its ends are no text yet.
-type WatchedSocket struct {
-	Kind, State string
-	Local, Peer SocketEnd
-	// RecvQueue and SendQueue are bytes; for a listener the accept queue and its
-	// limit.
-	RecvQueue, SendQueue maybe.Of[int64]
-	// Buffers is in bytes.
-	Buffers maybe.Of[int64]
-	// PeerHere: the other end is on this host too.
-	PeerHere bool
-	Drops    maybe.Of[int64]
-}
-
-// SocketEnd is one end of a connection. The zero SocketEnd is none.
-type SocketEnd struct {
-	// Addr is the address and port of an IP socket.
-	Addr netip.AddrPort
-	// Name is that of a UNIX socket. Of a peer its inode number Ino is known instead.
-	Name string
-	Ino  uint64
-}
-
-// AppendText writes the end as it is shown, nothing where there is none.
-func (e SocketEnd) AppendText(dst []byte) []byte {
-	switch {
-	case e.Addr.IsValid():
-		return e.Addr.AppendTo(dst)
-	case e.Ino != 0:
-		return append(strconv.AppendUint(append(dst, "socket:["...), e.Ino, 10), ']')
-	}
-	return append(dst, e.Name...)
-}
-
-func (e SocketEnd) String() string {
-	var b [64]byte // room for every address
-	return string(e.AppendText(b[:0]))
-}
-
-// Compare orders by address and port, UNIX sockets behind all addresses, and what has no
-// end before.
-func (e SocketEnd) Compare(o SocketEnd) int {
-	switch {
-	case e.Addr.IsValid() && o.Addr.IsValid():
-		return e.Addr.Compare(o.Addr)
-	case e.Addr.IsValid():
-		if (o == SocketEnd{}) {
-			return 1
-		}
-		return -1
-	case o.Addr.IsValid():
-		return -o.Compare(e)
-	}
-	// None has neither a name nor an inode number, and so comes first.
-	return cmp.Or(cmp.Compare(e.Ino, o.Ino), cmp.Compare(e.Name, o.Name))
-}
-
-// AcceptQueue is how many connections wait on a listener, of how many that may; absent
-// of other sockets.
-func (w *WatchedSocket) AcceptQueue() (waiting, backlog maybe.Of[int64]) {
-	if w.State != sock.StateListen.String() {
-		return waiting, backlog
-	}
-	if w.SendQueue.Value > 0 {
-		backlog = w.SendQueue
-	}
-	return w.RecvQueue, backlog
-}
-
-// SocketOf joins a watch to its socket, by the inode that both know.
-func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
-	if w.Kind != epoll.KindSocket || !w.HasInode {
-		return WatchedSocket{}, false
-	}
-	for i := range s.Sockets.tables() {
-		t := &s.Sockets.Tables[i]
-		if row, ok := t.Table.Find(w.Ino); ok {
-			return watchedSocket(t.Table, row, t.Here.Here(row)), true
-		}
-	}
-	return WatchedSocket{}, false
-}
-
-func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
-	s := t.At(i)
-	out := WatchedSocket{Kind: s.Kind.String(), State: s.State.String(), PeerHere: peerHere}
-	if s.Kind.IsUnix() {
-		out.Kind = "unix"
-	}
-	switch {
-	case s.Kind.IsUnix():
-		out.Local.Name, out.Peer.Ino = s.Name, uint64(s.PeerIno)
-	default:
-		out.Local.Addr = local(s.Local)
-		if s.Remote.Port() != 0 {
-			out.Peer.Addr = local(s.Remote)
-		}
-	}
-	if s.HasQueues {
-		out.RecvQueue, out.SendQueue = maybe.Some(int64(s.RecvQueue)), maybe.Some(int64(s.SendQueue))
-	}
-	if s.State == sock.StateListen && !s.HasBacklog {
-		out.SendQueue = maybe.Of[int64]{}
-	}
-	if s.HasMem {
-		out.Buffers, out.Drops = maybe.Some(int64(s.Mem.BufferBytes(s.Kind))), maybe.Some(int64(s.Mem.Drops))
-	}
-	return out
 }

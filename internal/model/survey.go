@@ -19,10 +19,12 @@ type Tally struct {
 	// BindPorts and BindAddresses are the bind buckets that they need: one for each
 	// local port of TCP in use, and one for each address with it.
 	BindPorts, BindAddresses int64
-	// BufferBytes and Drops are those of the Measured full sockets, of which sock_diag
-	// told the memory; of the Unmeasured it did not.
-	BufferBytes, Drops   int64
+	// BufferBytes are those of the Measured full sockets, of which sock_diag reported the
+	// memory; of the Unmeasured it did not.
+	BufferBytes          int64
 	Measured, Unmeasured int64
+	// Drops are those of the Dropping sockets, of which they are losses.
+	Drops, Dropping int64
 	// RecvQueue and SendQueue are bytes, without those of the Unqueued.
 	RecvQueue, SendQueue int64
 	Unqueued             int64
@@ -31,45 +33,20 @@ type Tally struct {
 	EndsHere int64
 }
 
-// SocketObject is a kind of socket as far as its slab objects depend on it.
-type SocketObject struct {
-	Kind sock.Kind
-	Body sock.Body
-	// Open: it has an inode, a dentry and a file. One that waits in an accept queue,
-	// or whose descriptor was closed, has none.
-	Open bool
-}
-
-// Objects has a count for each SocketObject.
-type Objects [len(objectKinds)]int64
-
-// objectKinds are all there can be, in the order of Objects.
-var objectKinds = func() (all [(int(sock.UnixSeqpacket) + 1) * 3 * 2]SocketObject) {
-	for i := range all {
-		all[i] = SocketObject{Kind: sock.Kind(i / 6), Body: sock.Body(i / 2 % 3), Open: i%2 == 1}
-	}
-	return all
-}()
-
-func (o *Objects) of(k SocketObject) *int64 {
-	i := int(k.Kind)*6 + int(k.Body)*2
-	if k.Open {
-		i++
-	}
-	return &o[i]
-}
-
 // add counts n sockets that are like s.
-func (t *Tally) add(s *sock.Socket, n int64, open bool) {
+func (t *Tally) add(s *sock.Socket, n int64) {
 	t.Sockets += n
-	*t.Objects.of(SocketObject{s.Kind, s.Body, open}) += n
+	*t.Objects.of(objectOf(s)) += n
 	switch {
 	case s.HasMem:
 		t.Measured += n
 		t.BufferBytes += n * int64(s.Mem.BufferBytes(s.Kind))
-		t.Drops += n * int64(s.Mem.Drops)
 	case s.Body == sock.BodyFull:
 		t.Unmeasured += n
+	}
+	if drops, ok := dropsOf(s).Get(); ok {
+		t.Dropping += n
+		t.Drops += n * drops
 	}
 	switch {
 	case s.State == sock.StateListen:
@@ -81,9 +58,38 @@ func (t *Tally) add(s *sock.Socket, n int64, open bool) {
 	}
 }
 
+// dropsOf are the packets that a socket lost. On a TCP connection sk_drops counts
+// every segment that needs no more work, each keepalive probe of a healthy idle
+// connection among them (tcp_validate_incoming in net/ipv4/tcp_input.c): that is no loss.
+func dropsOf(s *sock.Socket) maybe.Of[int64] {
+	connection := (s.Kind == sock.TCP4 || s.Kind == sock.TCP6) && s.State != sock.StateListen
+	return maybe.When(int64(s.Mem.Drops), s.HasMem && !connection)
+}
+
+// merge adds other to t.
+func merge(t, other *Tally) {
+	t.Sockets += other.Sockets
+	for i, n := range other.Objects {
+		t.Objects[i] += n
+	}
+	t.BindPorts += other.BindPorts
+	t.BindAddresses += other.BindAddresses
+	t.BufferBytes += other.BufferBytes
+	t.Unmeasured += other.Unmeasured
+	t.Measured += other.Measured
+	t.Unqueued += other.Unqueued
+	t.RecvQueue += other.RecvQueue
+	t.SendQueue += other.SendQueue
+	t.Drops += other.Drops
+	t.Dropping += other.Dropping
+	t.EndsHere += other.EndsHere
+}
+
 // survey is what one pass over the sockets of a namespace finds.
 type survey struct {
-	All    Tally
+	All Tally
+	// Queued of them wait in accept queues of UNIX sockets.
+	Queued int64
 	States map[string]*Tally // by state, "tcp ESTABLISHED"
 	// UIDs are the owners of the sockets that have one.
 	UIDs map[int]*Tally
@@ -95,33 +101,22 @@ type survey struct {
 	OtherRemotes Tally
 
 	ends sock.Ends
-	// owners has a bit for each socket that needs bind buckets of its own: clients and
-	// listeners, for accepted connections share their listener's.
-	owners []uint64
+	// bindPorts and bindAddresses have a bit for each open socket to which a bind
+	// bucket is put down.
+	bindPorts, bindAddresses bits
+	// seen is for heldBy, and empty between two calls.
+	seen bits
 
 	serving map[listenerKey]int  // index in Listeners
 	ports   [1 << 16 / 64]uint64 // a bit for each port that a listener has
 }
 
-// listener is what listens on one address or name: one socket, or several that share
-// it (SO_REUSEPORT).
-type listener struct {
-	Kind  sock.Kind
-	Local string
-	Inos  []uint32
-	// Waiting of Backlog connections wait for accept(2), in all queues together.
-	Waiting, Backlog maybe.Of[int64]
-	// Tally is of the connections accepted on it, the listening sockets included.
-	Tally
-	dual bool
-}
+// bits has a bit for each socket of a table.
+type bits []uint64
 
-// listenerKey is what a listener and its accepted connections have in common.
-type listenerKey struct {
-	kind  sock.Kind
-	local netip.AddrPort
-	name  string
-}
+func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bits) unset(i int)    { b[i/64] &^= 1 << (i % 64) }
 
 // remote is one address that sockets are connected to.
 type remote struct {
@@ -133,35 +128,38 @@ const maxRemotes = 10_000
 
 // newSurvey makes one pass over a table.
 func newSurvey(t *sock.Table) *survey {
-	v := &survey{States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{}, owners: make([]uint64, (t.Len()+63)/64)}
+	words := (t.Len() + 63) / 64
+	v := &survey{
+		States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{},
+		bindPorts: make(bits, words), bindAddresses: make(bits, words), seen: make(bits, words),
+	}
 	v.listeners(t)
 	v.groups(t)
+	v.queued()
 	v.ends = t.Ends()
 	remotes := map[netip.Addr]*Tally{}
 	buckets := newBindBuckets()
 	for i, s := range t.All() {
-		open, here := s.Ino != 0, v.ends.Here(i)
-		port, address := buckets.add(&s)
+		here := v.ends.Here(i)
+		listener := v.listenerOf(&s)
+		port, address := buckets.add(i, &s, listener >= 0 && s.State != sock.StateListen)
 		one := func(tally *Tally) {
-			tally.add(&s, 1, open)
+			tally.add(&s, 1)
 			tally.attach(port, address, here)
 		}
 		v.All.attach(port, address, here)
 		tallyOf(v.States, stateName(&s)).attach(port, address, here)
-		if s.HasUID && open {
+		if s.HasUID && s.Ino != 0 {
 			tallyOf(v.UIDs, int(s.UID)).attach(port, address, here)
 		}
 		if s.Remote.Port() != 0 {
 			one(v.remoteTally(remotes, s.Remote.Addr().Unmap()))
 		}
-		listener := v.listenerOf(&s)
 		if listener >= 0 {
 			one(&v.Listeners[listener].Tally)
 		}
-		if (listener < 0 || s.State == sock.StateListen) && needsBuckets(&s) {
-			v.owners[i/64] |= 1 << (i % 64)
-		}
 	}
+	buckets.mark(v.bindPorts, v.bindAddresses)
 	for a, tally := range remotes {
 		v.Remotes = append(v.Remotes, remote{a, *tally})
 	}
@@ -176,10 +174,11 @@ func newSurvey(t *sock.Table) *survey {
 // inode it does not: they are taken for open, and the few that are not are put right.
 func (v *survey) groups(t *sock.Table) {
 	for g, n := range t.Groups() {
-		v.All.add(&g, int64(n), g.Body == sock.BodyFull)
-		tallyOf(v.States, stateName(&g)).add(&g, int64(n), g.Body == sock.BodyFull)
+		g.Ino = 1
+		v.All.add(&g, int64(n))
+		tallyOf(v.States, stateName(&g)).add(&g, int64(n))
 		if g.HasUID && g.Body == sock.BodyFull {
-			tallyOf(v.UIDs, int(g.UID)).add(&g, int64(n), true)
+			tallyOf(v.UIDs, int(g.UID)).add(&g, int64(n))
 		}
 	}
 	for i := range t.Len() {
@@ -190,17 +189,41 @@ func (v *survey) groups(t *sock.Table) {
 		if s.Body != sock.BodyFull {
 			continue
 		}
-		tallies := []*Tally{&v.All, tallyOf(v.States, stateName(&s))}
+		open := s
+		open.Ino = 1
 		if s.HasUID {
 			// Nobody's: it waits in an accept queue, or its descriptor was closed.
-			tallyOf(v.UIDs, int(s.UID)).add(&s, -1, true)
+			tallyOf(v.UIDs, int(s.UID)).add(&open, -1)
 		}
-		for _, tally := range tallies {
-			*tally.Objects.of(SocketObject{s.Kind, s.Body, true})--
-			*tally.Objects.of(SocketObject{s.Kind, s.Body, false})++
+		for _, tally := range []*Tally{&v.All, tallyOf(v.States, stateName(&s))} {
+			*tally.Objects.of(objectOf(&open))--
+			*tally.Objects.of(objectOf(&s))++
 		}
 	}
 }
+
+// queued adds the UNIX connections that wait in accept queues: unix_diag lists only the
+// ends that connected, and of a listener how many wait (its sk_receive_queue). Each has
+// a socket and no inode yet (unix_stream_connect in net/unix/af_unix.c).
+func (v *survey) queued() {
+	for i := range v.Listeners {
+		l := &v.Listeners[i]
+		if !l.Kind.IsUnix() || l.Waiting.Value == 0 {
+			continue
+		}
+		n := l.Waiting.Value
+		for _, tally := range []*Tally{&v.All, tallyOf(v.States, l.Kind.String()+" "+stateWaiting), &l.Tally} {
+			tally.Sockets += n
+			tally.Unmeasured += n
+			tally.Unqueued += n
+			*tally.Objects.of(SocketObject{Kind: l.Kind, Hold: HoldQueue}) += n
+		}
+		v.Queued += n
+	}
+}
+
+// stateWaiting stands for the state of connections that no dump lists.
+const stateWaiting = "IN ACCEPT QUEUE"
 
 // stateNames are "tcp ESTABLISHED" and the like, made once.
 var stateNames = func() (names [int(sock.UnixSeqpacket) + 1][int(sock.StateClosing) + 1]string) {
@@ -213,10 +236,10 @@ var stateNames = func() (names [int(sock.UnixSeqpacket) + 1][int(sock.StateClosi
 }()
 
 func stateName(s *sock.Socket) string {
-	if int(s.Kind) < len(stateNames) && int(s.State) < len(stateNames[0]) {
+	if s.MPTCP == sock.MPTCPNone && int(s.Kind) < len(stateNames) && int(s.State) < len(stateNames[0]) {
 		return stateNames[s.Kind][s.State]
 	}
-	return s.Kind.String() + " " + s.State.String()
+	return s.Protocol() + " " + s.State.String()
 }
 
 // attach adds what depends on more than the socket itself.
@@ -243,108 +266,100 @@ func (v *survey) remoteTally(remotes map[netip.Addr]*Tally, a netip.Addr) *Tally
 	return tallyOf(remotes, a)
 }
 
-// listeners finds the listening sockets.
-func (v *survey) listeners(t *sock.Table) {
-	for i := range t.Len() {
-		if brief := t.Brief(i); brief.State != sock.StateListen {
-			continue
-		}
-		s := t.At(i)
-		key := listenerKey{kind: s.Kind, local: s.Local, name: s.Name}
-		at, known := v.serving[key]
-		if !known {
-			at = len(v.Listeners)
-			l := listener{Kind: s.Kind, Local: s.Name}
-			if !s.Kind.IsUnix() {
-				l.Local = s.Local.String()
-				v.ports[s.Local.Port()/64] |= 1 << (s.Local.Port() % 64)
-			}
-			v.Listeners = append(v.Listeners, l)
-			v.serving[key] = at
-		}
-		l := &v.Listeners[at]
-		l.Inos = append(l.Inos, s.Ino)
-		// Without sock_diag nothing tells whether an IPv6 listener takes IPv4 as well.
-		l.dual = l.dual || s.DualStack || !s.HasMem
-		if waiting, limit, ok := s.AcceptQueue(); ok {
-			l.Waiting, l.Backlog = maybe.Some(l.Waiting.Value+int64(waiting)), maybe.Some(l.Backlog.Value+int64(limit))
-		}
-	}
-}
-
-func local(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
-
-// listenerOf is the listener on whose address or name a socket is, -1 for a client.
-// An accepted connection is of its listener's kind: over IPv4 on an IPv6 listener it
-// is an IPv6 socket with IPv4-mapped addresses.
-func (v *survey) listenerOf(s *sock.Socket) int {
-	key := listenerKey{kind: s.Kind, local: s.Local, name: s.Name}
-	switch s.Kind {
-	case sock.TCP4, sock.TCP6:
-		if p := s.Local.Port(); v.ports[p/64]&(1<<(p%64)) == 0 {
-			return -1
-		}
-	case sock.UnixStream, sock.UnixSeqpacket:
-		if s.Name == "" {
-			return -1
-		}
-	default:
-		return -1
-	}
-	if at, ok := v.serving[key]; ok {
-		return at
-	}
-	switch s.Kind {
-	case sock.TCP4:
-		key.local = netip.AddrPortFrom(netip.IPv4Unspecified(), s.Local.Port())
-	case sock.TCP6:
-		key.local = netip.AddrPortFrom(netip.IPv6Unspecified(), s.Local.Port())
-	}
-	at, ok := v.serving[key]
-	if !ok || s.Local.Addr().Is4In6() && !v.Listeners[at].dual {
-		return -1
-	}
-	return at
-}
-
 // needsBuckets reports whether a socket holds bind buckets at all.
 func needsBuckets(s *sock.Socket) bool {
 	return (s.Kind == sock.TCP4 || s.Kind == sock.TCP6) && s.Local.Port() != 0 && s.Body != sock.BodyRequest
 }
 
 // bindBuckets counts the bind buckets of TCP (net/ipv4/inet_hashtables.c): one for
-// each local port in use, and since Linux 6.1 one for each address with it. Accepted
-// connections share those of their port.
+// each local port in use, and since Linux 6.1 one for each address with it. All sockets
+// of a port, whosoever they are, share its buckets. IPv4 and IPv4-mapped IPv6 addresses
+// are one (inet_bind2_bucket_addr_match, since Linux 6.9).
 type bindBuckets struct {
 	seed maphash.Seed
-	// first has, for each port in use, a hash of the first address with it; most
-	// ports have no other. more has the hashes of the others.
-	first [1 << 16]uint32
-	more  map[uint64]struct{}
+	// at has for each port in use its number in ports, counted from 1.
+	at    [1 << 16]uint32
+	ports []portBuckets
+	more  map[uint64]*claim
+}
+
+// portBuckets are those of one port: most have a single address.
+type portBuckets struct {
+	port, address claim
+	mark          uint32 // a hash of that address
+}
+
+// claim is the socket that a bucket is put down to, so that a sum over processes has
+// each bucket once. Before all others it is an open one that asked for the port, then one
+// that was accepted on it.
+type claim struct {
+	row  uint32
+	rank uint8
+}
+
+const (
+	rankNone     uint8 = iota // not open
+	rankAccepted              // open, on a port that a listener has
+	rankOwner                 // a listener, or a client
+)
+
+func (c *claim) offer(row uint32, rank uint8) {
+	if rank > c.rank {
+		*c = claim{row, rank}
+	}
 }
 
 func newBindBuckets() *bindBuckets {
-	return &bindBuckets{seed: maphash.MakeSeed(), more: map[uint64]struct{}{}}
+	return &bindBuckets{seed: maphash.MakeSeed(), more: map[uint64]*claim{}}
 }
 
-// add tells which buckets a socket is the first to need: 1 or 0 of each sort.
-func (b *bindBuckets) add(s *sock.Socket) (port, address int64) {
+// add notes the buckets of socket number row, and returns which of them it is the first
+// to need: 1 or 0 of each sort.
+func (b *bindBuckets) add(row int, s *sock.Socket, accepted bool) (port, address int64) {
 	if !needsBuckets(s) {
 		return 0, 0
 	}
-	hash := maphash.Comparable(b.seed, s.Local)
-	first := &b.first[s.Local.Port()]
-	mark := uint32(hash) | 1
-	switch *first {
-	case 0:
-		*first = mark
-		return 1, 1
-	case mark:
-		return 0, 0
+	rank := rankOwner
+	switch {
+	case s.Ino == 0:
+		rank = rankNone
+	case accepted:
+		rank = rankAccepted
 	}
-	if _, seen := b.more[hash]; seen {
-		return 0, 0
+	hash := maphash.Comparable(b.seed, local(s.Local))
+	mark := uint32(hash)
+	at := &b.at[s.Local.Port()]
+	if *at == 0 {
+		b.ports = append(b.ports, portBuckets{mark: mark})
+		*at = uint32(len(b.ports))
+		port, address = 1, 1
 	}
-	b.more[hash] = struct{}{}
-	return 0, 1
+	p := &b.ports[*at-1]
+	p.port.offer(uint32(row), rank)
+	claimed := &p.address
+	if p.mark != mark {
+		var known bool
+		if claimed, known = b.more[hash]; !known {
+			claimed, address = &claim{}, 1
+			b.more[hash] = claimed
+		}
+	}
+	claimed.offer(uint32(row), rank)
+	return port, address
+}
+
+// mark sets the bits of the sockets that buckets are put down to.
+func (b *bindBuckets) mark(ports, addresses bits) {
+	set := func(to bits, c claim) {
+		if c.rank != rankNone {
+			to.set(int(c.row))
+		}
+	}
+	for i := range b.ports {
+		set(ports, b.ports[i].port)
+		set(addresses, b.ports[i].address)
+	}
+	for _, c := range b.more {
+		set(addresses, *c)
+	}
 }

@@ -89,14 +89,24 @@ func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: watches - nested, Origin: Derived, AtLeast: e.AtLeast,
 			LeavesOut: slices.Concat(gaps, []string{"that a file which several epolls watch has one, not one for each watch"})})
 	}
-	if n, ok := b.sample.StructBytes[object.Eventpoll.Struct]; ok {
-		// With random kmalloc caches (CONFIG_RANDOM_KMALLOC_CACHES) nobody knows which.
-		random := slices.ContainsFunc(s.Slab, func(c Cache) bool { return strings.HasPrefix(c.Name, "kmalloc-rnd-") })
-		of := e.InstancesExtent()
-		if name, ok := object.KmallocCache(n); ok && !random && e.Instances.Known {
-			use(s, at, Use{Cache: name, For: object.Eventpoll.For, Objects: e.Instances.Value, Origin: Derived, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
-		}
+	if of := e.InstancesExtent(); e.Instances.Known {
+		use(s, at, Use{Cache: b.cacheOf(s, object.Eventpoll), For: object.Eventpoll.For, Objects: e.Instances.Value, Origin: Derived, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
 	}
+}
+
+// cacheOf is the cache that objects of a kind come from; "" where nobody knows which.
+func (b *builder) cacheOf(s *Snapshot, k object.Kind) string {
+	if !k.Kmalloc {
+		return b.kindHere(k).Cache
+	}
+	n, ok := b.sample.StructBytes[k.Struct]
+	// With random kmalloc caches (CONFIG_RANDOM_KMALLOC_CACHES) nobody knows which.
+	random := slices.ContainsFunc(s.Slab, func(c Cache) bool { return strings.HasPrefix(c.Name, "kmalloc-rnd-") })
+	if !ok || random {
+		return ""
+	}
+	name, _ := object.KmallocCache(n)
+	return name
 }
 
 // socketUses are the structures of sockets and their bind buckets.
@@ -107,27 +117,32 @@ func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 	gaps := b.socketGaps()
 	var found []Use
 	for i, n := range b.tally.Objects {
-		own := ownObject(objectKinds[i])
-		cache, what := own.Cache, own.For
-		if _, ok := at[cache]; !ok && own == object.UNIXStream {
-			cache = object.UNIX.Cache // one cache for both until Linux 5.14
+		for j, k := range sockObjects(objectKinds[i]) {
+			u := Use{Cache: b.cacheOf(s, k), For: k.For, Origin: Measured, LeavesOut: gaps}
+			if j > 0 {
+				u.Origin = Derived
+			}
+			at := slices.IndexFunc(found, func(f Use) bool { return f.Cache == u.Cache && f.For == u.For })
+			if at < 0 {
+				at = len(found)
+				found = append(found, u)
+			}
+			found[at].Objects += n
+			found[at].Origin = weakest(found[at].Origin, u.Origin)
 		}
-		at := slices.IndexFunc(found, func(u Use) bool { return u.Cache == cache && u.For == what })
-		if at < 0 {
-			at = len(found)
-			found = append(found, Use{Cache: cache, For: what, Origin: Measured, LeavesOut: gaps})
-		}
-		found[at].Objects += n
 	}
 	for _, u := range found {
-		use(s, at, u)
+		// What only some sockets have is a use where one does.
+		if u.Objects > 0 || u.Origin == Measured {
+			use(s, at, u)
+		}
 	}
 	use(s, at, Use{Cache: object.BindPort.Cache, For: object.BindPort.For, Objects: b.tally.BindPorts, Origin: Derived, LeavesOut: gaps})
 	use(s, at, Use{Cache: object.BindAddress.Cache, For: object.BindAddress.For, Objects: b.tally.BindAddresses, Origin: Derived, LeavesOut: gaps})
 }
 
 func (b *builder) socketGaps() []string {
-	gaps := []string{"sockets that are only open or bound, which no dump has"}
+	gaps := []string{"sockets that neither listen nor are connected, which sock_diag does not report"}
 	for i := range b.sample.Networks {
 		if n := &b.sample.Networks[i]; n.Detail != "" {
 			gaps = append(gaps, "namespace "+n.ID+": "+n.Detail)
@@ -143,7 +158,7 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 	sockets := int64(0)
 	if b.tally != nil {
 		for i, n := range b.tally.Objects {
-			if objectKinds[i].Open {
+			if objectKinds[i].Hold == HoldFile {
 				sockets += n
 			}
 		}

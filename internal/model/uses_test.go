@@ -32,7 +32,7 @@ func explained(t testing.TB) *Sample {
 	cache("filp", 192, 21, 1, false)
 	cache("eventpoll_epi", 128, 32, 1, false, "fib6_node", "pte_list_desc", "tcp_bind2_bucket", "tcp_bind_bucket")
 	cache("anon_vma_chain", 64, 64, 1, false, "eventpoll_pwq")
-	cache("signal_cache", 1152, 28, 8, false, "UNIX")
+	cache("signal_cache", 1152, 28, 8, false, "UNIX", "UNIX-STREAM")
 	cache("lsm_inode_cache", 32, 128, 1, false)
 	cache("kmalloc-256", 256, 16, 1, false)
 	cache("ext4_inode_cache", 1128, 14, 4, true)
@@ -69,7 +69,7 @@ func TestWhoseObjectsAreIn(t *testing.T) {
 		"filp":             "filp=open 5 derived, filp=epoll 3 derived, filp=other 42 derived, 150 others",
 		"eventpoll_epi":    "eventpoll_epi=watches 107 measured, tcp_bind_bucket=local 5 derived, tcp_bind2_bucket=local 6 derived, 82 others, fib6_node, pte_list_desc",
 		"anon_vma_chain":   "eventpoll_pwq=watches 107 derived, 93 others, anon_vma_chain",
-		"signal_cache":     "UNIX=UNIX 0 measured, UNIX=UNIX 0 measured, signal_cache=processes 77 derived, 123 others",
+		"signal_cache":     "UNIX=UNIX 0 measured, UNIX-STREAM=UNIX 0 measured, signal_cache=processes 77 derived, 123 others",
 		"lsm_inode_cache":  "lsm_inode_cache=open 5 derived, lsm_inode_cache=other 175 derived, 20 others",
 		"kmalloc-256":      "kmalloc-256=epoll 3 derived, 197 others",
 		"ext4_inode_cache": "",
@@ -136,7 +136,7 @@ func TestUsesSayWhatTheyLeaveOut(t *testing.T) {
 	if diff := cmp.Diff(want, snap.Slab[i].ExplainedBy[0].LeavesOut); diff != "" {
 		t.Errorf("watches (-want +got):\n%s", diff)
 	}
-	for _, gap := range []string{"only open or bound", "2 processes whose fds this user may not list"} {
+	for _, gap := range []string{"neither listen nor are connected", "2 processes whose fds this user may not list"} {
 		if !strings.Contains(strings.Join(snap.Slab[i].ExplainedBy[1].LeavesOut, "; "), gap) {
 			t.Errorf("bind buckets leave out %q, not %q", snap.Slab[i].ExplainedBy[1].LeavesOut, gap)
 		}

@@ -28,6 +28,11 @@ type Kind struct {
 	Uncharged bool
 	// Optional: not every kernel has it, so that its absence is no gap.
 	Optional bool
+	// Kmalloc: it has no cache of its own; kmalloc serves it from the smallest cache
+	// that holds its structure (KmallocCache).
+	Kmalloc bool
+	// Earlier is the cache that the same objects came from on kernels without Cache.
+	Earlier string
 }
 
 // The objects of a watch.
@@ -39,8 +44,8 @@ var (
 	EpitemsHead = Kind{Cache: "ep_head", Struct: "epitems_head", For: "watched files", Uncharged: true, Optional: true}
 )
 
-// Eventpoll is an epoll instance. It has no cache of its own: Kmalloc serves it.
-var Eventpoll = Kind{Cache: "eventpoll", Struct: "eventpoll", For: "epoll instances"}
+// Eventpoll is an epoll instance.
+var Eventpoll = Kind{Cache: "eventpoll", Struct: "eventpoll", For: "epoll instances", Kmalloc: true}
 
 // The sockets themselves. UNIX is all UNIX sockets until Linux 5.14, and those that are no
 // streams since (commit 94531cfcbe79).
@@ -50,15 +55,27 @@ var (
 	UDP        = Kind{Cache: "UDP", Struct: "udp_sock", Protocol: "UDP", For: "UDP sockets over IPv4"}
 	UDPv6      = Kind{Cache: "UDPv6", Struct: "udp6_sock", Protocol: "UDPv6", For: "UDP sockets over IPv6"}
 	UNIX       = Kind{Cache: "UNIX", Struct: "unix_sock", Protocol: "UNIX", For: "UNIX datagram and seqpacket sockets"}
-	UNIXStream = Kind{Cache: "UNIX-STREAM", Struct: "unix_sock", Protocol: "UNIX-STREAM", For: "UNIX stream sockets"}
+	UNIXStream = Kind{Cache: "UNIX-STREAM", Struct: "unix_sock", Protocol: "UNIX-STREAM", For: "UNIX stream sockets", Earlier: "UNIX"}
 )
 
-// What stands in for a TCP socket before it is accepted and after it is closed.
+// What an MPTCP socket has beside the TCP socket of each of its subflows (net/mptcp, since
+// Linux 5.6): one MPTCP socket, and a Subflow for each TCP one.
+var (
+	MPTCP   = Kind{Cache: "MPTCP", Struct: "mptcp_sock", Protocol: "MPTCP", For: "MPTCP sockets over IPv4"}
+	MPTCPv6 = Kind{Cache: "MPTCPv6", Struct: "mptcp6_sock", Protocol: "MPTCPv6", For: "MPTCP sockets over IPv6"}
+	Subflow = Kind{Cache: "mptcp_subflow_context", Struct: "mptcp_subflow_context", For: "subflows of MPTCP", Kmalloc: true}
+)
+
+// What stands in for a TCP socket before it is established and after it is closed. A
+// connection keeps its request until it is accepted (inet_csk_reqsk_queue_add).
 var (
 	Request    = Kind{Cache: "request_sock_TCP", Struct: "tcp_request_sock", For: "half-open connections"}
 	RequestV6  = Kind{Cache: "request_sock_TCPv6", Struct: "tcp_request_sock", For: "half-open connections"}
 	TimeWait   = Kind{Cache: "tw_sock_TCP", Struct: "tcp_timewait_sock", For: "TIME_WAIT"}
 	TimeWaitV6 = Kind{Cache: "tw_sock_TCPv6", Struct: "tcp_timewait_sock", For: "TIME_WAIT"}
+
+	SubflowRequest   = Kind{Cache: "request_sock_subflow_v4", Struct: "mptcp_subflow_request_sock", For: "half-open connections of MPTCP"}
+	SubflowRequestV6 = Kind{Cache: "request_sock_subflow_v6", Struct: "mptcp_subflow_request_sock", For: "half-open connections of MPTCP"}
 )
 
 // What TCP keeps for local ports and addresses, which sockets share. BindAddress is there
@@ -90,6 +107,7 @@ var costs = []Kind{
 	Epitem, EppollEntry, EpitemsHead,
 	TCP, SocketInode, File, Dentry, LSMInode, LSMFile, TCPv6, UNIX, UNIXStream, UDP, UDPv6,
 	TimeWait, TimeWaitV6, Request, RequestV6, BindPort, BindAddress,
+	MPTCP, MPTCPv6, SubflowRequest, SubflowRequestV6,
 }
 
 // kmalloc are the caches that kmalloc takes a structure of some hundred bytes from,
@@ -105,7 +123,7 @@ var kmalloc = []struct {
 // more.
 var (
 	networkNames = []string{
-		"AF_VSOCK", "MPTCP", "MPTCPv6", "PACKET", "PING", "PINGv6", "RAW", "RAWv6", "SCTP", "SCTPv6", "inet_peer_cache", "nf_conntrack",
+		"AF_VSOCK", "PACKET", "PING", "PINGv6", "RAW", "RAWv6", "SCTP", "SCTPv6", "inet_peer_cache", "nf_conntrack",
 	}
 	networkPrefixes = []string{"UNIX", "UDP-", "UDPLITE", "eventpoll_", "request_sock_", buffers, "tw_sock_"}
 )
@@ -140,7 +158,7 @@ func CostCaches() []string {
 // Structs are the names of all structures, each once.
 func Structs() []string {
 	var names []string
-	for _, k := range append(slices.Clone(costs), Eventpoll, Inode, ProcInode) {
+	for _, k := range append(slices.Clone(costs), Eventpoll, Subflow, Inode, ProcInode) {
 		if k.Struct != "" && !slices.Contains(names, k.Struct) {
 			names = append(names, k.Struct)
 		}

@@ -50,7 +50,10 @@ func traitOf(s *Socket) *trait {
 	for _, bit := range [...]struct {
 		has has
 		set bool
-	}{{hasUID, s.HasUID}, {hasQueues, s.HasQueues}, {hasBacklog, s.HasBacklog}, {hasMem, s.HasMem}, {isDualStack, s.DualStack}} {
+	}{
+		{hasUID, s.HasUID}, {hasQueues, s.HasQueues}, {hasBacklog, s.HasBacklog},
+		{hasMem, s.HasMem}, {isDualStack, s.DualStack}, {isMPTCP, s.MPTCP == MPTCPSocket}, {isJoined, s.MPTCP == MPTCPJoined},
+	} {
 		if bit.set {
 			t.has |= bit.has
 		}

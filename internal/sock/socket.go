@@ -10,13 +10,15 @@ import (
 // rows of a [Table], millions of them, are read one after the other.
 type Socket struct {
 	// Ino is the inode number, which a watch's tfd line and the link
-	// "socket:[N]" tell too. 0: the socket has none, because it waits in an accept
+	// "socket:[N]" have too. 0: the socket has none, because it waits in an accept
 	// queue, because its descriptor was closed (an orphan), or because it is no
 	// full socket (Body).
 	Ino   uint32
 	Kind  Kind
 	State State
 	Body  Body
+	// MPTCP says what a TCP socket is to MPTCP. MPTCPNone without sock_diag.
+	MPTCP MPTCP
 
 	// Local and Remote are the addresses of a TCP or UDP socket; the zero value
 	// for UNIX. An IPv6 socket that talks IPv4 has IPv4-mapped addresses
@@ -33,7 +35,7 @@ type Socket struct {
 	// Name is the name of a UNIX socket, a path or "@" and an abstract name;
 	// empty for one without. A connection accepted has the name of its listener.
 	Name string
-	// Abstract tells an abstract name from a path that begins with "@".
+	// Abstract distinguishes an abstract name from a path that begins with "@".
 	Abstract bool
 	// PeerIno is the inode of a UNIX socket's other end, 0 without one and
 	// without sock_diag.
@@ -41,7 +43,7 @@ type Socket struct {
 
 	// UID is the owner of the socket, as numbered in the reader's user namespace. A
 	// connection in an accept queue has that of its listener; older kernels report 0
-	// for it and for orphans. HasUID is false where the source does not tell: for
+	// for it and for orphans. HasUID is false where the source does not say: for
 	// what is no full socket (Body), for UNIX sockets before Linux 5.3 and without
 	// sock_diag.
 	UID    uint32
@@ -51,13 +53,16 @@ type Socket struct {
 	//
 	//   - LISTEN: the connections in the accept queue, and its limit (backlog);
 	//     use AcceptQueue.
-	//   - TCP: bytes received and not read, bytes written and not acknowledged.
+	//   - TCP: bytes received and not read, bytes written and not acknowledged. A FIN
+	//     that was received counts as a byte (tcp_diag_get_info: rcv_nxt - copied_seq).
+	//     Of an MPTCP socket what its first subflow has, and the buffers with received
+	//     bytes (with their overhead) of the MPTCP socket itself.
 	//   - UDP: bytes of buffers with unread datagrams (with their overhead), bytes of
 	//     buffers on their way out.
 	//   - UNIX: unread bytes (of the first datagram, for datagrams), bytes of
 	//     buffers written and not yet read by the peer.
 	//
-	// HasQueues is false where the source does not tell: UNIX without sock_diag.
+	// HasQueues is false where the source does not say: UNIX without sock_diag.
 	RecvQueue, SendQueue uint32
 	HasQueues            bool
 	// HasBacklog is false where RecvQueue of a listener is known and SendQueue is
@@ -90,6 +95,38 @@ func (s *Socket) Orphan() bool {
 	}
 	return false
 }
+
+// Waiting reports whether this is a TCP connection that waits in an accept queue: it is
+// established, or closed by the other end since, and nobody has a descriptor of it yet.
+// It may still be in SYN_RECV where its listener takes TCP Fast Open.
+func (s *Socket) Waiting() bool {
+	if s.Body != BodyFull || s.Ino != 0 || s.Kind != TCP4 && s.Kind != TCP6 || s.MPTCP == MPTCPJoined {
+		return false
+	}
+	return s.State == StateEstablished || s.State == StateCloseWait || s.State == StateSynRecv
+}
+
+// Protocol is the kind's name, or mptcp and mptcp6 for the TCP socket of an MPTCP one.
+func (s *Socket) Protocol() string {
+	switch {
+	case s.MPTCP == MPTCPNone:
+		return s.Kind.String()
+	case s.Kind == TCP6:
+		return "mptcp6"
+	}
+	return "mptcp"
+}
+
+// MPTCP is what a TCP socket is to MPTCP (net/mptcp). The two sockets of one connection
+// have the same inode number.
+type MPTCP uint8
+
+// The roles of a TCP socket.
+const (
+	MPTCPNone   MPTCP = iota
+	MPTCPSocket       // an MPTCP socket's first subflow, which stands for both
+	MPTCPJoined       // a further subflow, shown without the inode that it shares with the first
+)
 
 // MemInfo is what sk_get_meminfo() in net/core/sock.c reports, in bytes but for
 // Drops. The letters are those of `ss -m`.

@@ -15,7 +15,7 @@ import (
 // A Table is not changed once Dump has returned it, and may be read by several
 // goroutines until it is given to Dump for reuse.
 type Table struct {
-	// Outcomes tells of each family asked for whether its sockets are here.
+	// Outcomes says of each family asked for whether its sockets are here.
 	Outcomes []Outcome
 	// Duplicates is how many sockets the kernel reported twice, because they moved
 	// in its hash tables during the dump. Each is here once.
@@ -70,6 +70,8 @@ const (
 	hasBacklog
 	hasMem
 	isDualStack
+	isMPTCP
+	isJoined
 )
 
 func hashTrait(t *trait) uint32 {
@@ -205,8 +207,15 @@ func (t *Table) Groups() iter.Seq2[Socket, int] {
 }
 
 func (t *trait) socket() Socket {
+	role := MPTCPNone
+	switch {
+	case t.has&isJoined != 0:
+		role = MPTCPJoined
+	case t.has&isMPTCP != 0:
+		role = MPTCPSocket
+	}
 	return Socket{
-		Kind: t.kind, State: t.state, Body: t.body,
+		MPTCP: role, Kind: t.kind, State: t.state, Body: t.body,
 		UID: t.uid, HasUID: t.has&hasUID != 0,
 		Interface: t.iface, DualStack: t.has&isDualStack != 0,
 		RecvQueue: t.recvQueue, SendQueue: t.sendQueue,
