@@ -249,7 +249,7 @@ func BenchmarkHeldBy(b *testing.B) {
 	sockets := make([]sock.Socket, n)
 	var inodes []uint64
 	for i := range sockets {
-		sockets[i] = tcp(uint32(i+1), sock.StateEstablished, "10.0.0.1:80", fmt.Sprintf("10.0.%d.%d:9", i/250, i%250))
+		sockets[i] = tcp(uint32(i+1), sock.StateEstablished, "10.0.0.1:80", fmt.Sprintf("10.%d.%d.9:9", i/250%250, i%250))
 		inodes = append(inodes, uint64((i*7919)%n+1))
 	}
 	var d Deriver

@@ -31,7 +31,7 @@ func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
 	t.connection(s)
 	t.watch(s)
 	t.users(s)
-	t.sockets(s)
+	t.sockets(s, details)
 	t.processes(s)
 	if details || watches {
 		t.epolls(s, watches)
@@ -324,7 +324,9 @@ func (t *text) targets(s *model.Snapshot, e *model.Epoll) {
 // groupRows bounds each list of socket groups; the JSON has all of them.
 const groupRows = 8
 
-func (t *text) sockets(s *model.Snapshot) {
+// sockets writes the sums over sockets. With details the processes of s are those that
+// were asked for, and their listeners come first.
+func (t *text) sockets(s *model.Snapshot, details bool) {
 	k := s.Sockets
 	if k == nil {
 		return
@@ -334,13 +336,41 @@ func (t *text) sockets(s *model.Snapshot) {
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
 		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {
-		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high", bytesOf(k.TCP.MemBytes),
-			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High))
+		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high%s", bytesOf(k.TCP.MemBytes),
+			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High), tcpMemRemarks[k.TCPMemState])
 	}
 	t.without(k.LeavesOut)
 	t.groups("STATE", k.ByState)
-	t.groups("LISTENING ON", k.ByPort)
+	t.groups("LISTENING ON", listeners(s, details))
 	t.groups("REMOTE", k.ByRemote)
+}
+
+// tcpMemRemarks say what the kernel does to TCP's buffers; nothing is remarkable below low.
+var tcpMemRemarks = map[model.TCPMemState]string{
+	model.TCPMemAboveLow: ": above low",
+	model.TCPMemPressure: ": PRESSURE, the kernel shrinks buffers",
+	model.TCPMemOverHigh: ": OVER HIGH, the kernel gives no more",
+}
+
+// listeners puts those with a full accept queue first, then with details those of the
+// processes that were asked for.
+func listeners(s *model.Snapshot, details bool) []model.SocketGroup {
+	rank := func(g *model.SocketGroup) int {
+		rank := 0
+		if details && slices.ContainsFunc(g.PIDs, func(pid int) bool { return s.Process(pid) != nil }) {
+			rank += 2
+		}
+		switch g.QueueState {
+		case model.QueueFull:
+			rank += 4
+		case model.QueueNear:
+			rank++
+		}
+		return rank
+	}
+	out := slices.Clone(s.Sockets.ByPort)
+	slices.SortStableFunc(out, func(a, b model.SocketGroup) int { return cmp.Compare(rank(&b), rank(&a)) })
+	return out
 }
 
 func (t *text) groups(name string, groups []model.SocketGroup) {
@@ -348,20 +378,37 @@ func (t *text) groups(name string, groups []model.SocketGroup) {
 		return
 	}
 	rows := []string{row("SOCKETS", "HERE", "STRUCTS", "BUFFERS", "RXQ", "TXQ", "DROPS", "ACCEPTQ", "BACKLOG", name)}
-	for i := range groups[:min(groupRows, len(groups))] {
-		g := &groups[i]
+	shown := groups[:min(groupRows, len(groups))]
+	// A full queue is shown however many there are.
+	for len(shown) < len(groups) && groups[len(shown)].QueueState == model.QueueFull {
+		shown = groups[:len(shown)+1]
+	}
+	for i := range shown {
+		g := &shown[i]
 		what := g.Name
+		if g.Kind != "" {
+			what += " " + g.Kind
+		}
 		if len(g.PIDs) > 0 {
 			what += " of pid " + strings.Trim(fmt.Sprint(g.PIDs), "[]")
 		}
+		fullest, alike := g.Fullest()
+		if fullest.State == model.QueueFull || fullest.State == model.QueueNear {
+			what += ": " + queueWords[fullest.State]
+			if len(g.Queues) > 1 {
+				what += fmt.Sprintf(" (%d of %d queues)", alike, len(g.Queues))
+			}
+		}
 		rows = append(rows, row(g.Sockets, g.EndsHere, bytesOf(g.StructBytes), bytesOf(g.BufferBytes), g.RecvQueue, g.SendQueue,
-			g.Drops, g.Waiting, g.Backlog, what))
+			g.Drops, fullest.Waiting, fullest.Backlog, what))
 	}
 	t.table(rows)
-	if more := len(groups) - groupRows; more > 0 {
+	if more := len(groups) - len(shown); more > 0 {
 		t.line("  and %s more", units.Count(int64(more)))
 	}
 }
+
+var queueWords = map[model.QueueState]string{model.QueueFull: "FULL", model.QueueNear: "nearly full"}
 
 func (t *text) walls(s *model.Snapshot) {
 	if len(s.Walls) == 0 {

@@ -80,7 +80,7 @@ func describeSocket(s *model.WatchedSocket) string {
 	queue := func(m maybe.Of[int64], what string) string {
 		n, ok := m.Get()
 		if !ok {
-			return "not told"
+			return "not reported"
 		}
 		return units.Count(n) + " B " + what
 	}
@@ -99,11 +99,9 @@ func describeSocket(s *model.WatchedSocket) string {
 		line("unsent", queue(s.SendQueue, "written and not acknowledged, or not read by the peer"))
 	}
 	line("buffers", queue(s.Buffers, "of kernel memory, the overhead of each sk_buff in it"))
-	drops := "not told"
 	if n, ok := s.Drops.Get(); ok {
-		drops = units.Count(n) + " packets since it was made"
+		line("drops", units.Count(n)+" packets since it was made")
 	}
-	line("drops", drops)
 	return b.String()
 }
 

@@ -192,7 +192,7 @@ func cgroupLines(p *draw.Pens, c model.Cgroup, w int) []draw.Line {
 		}
 	}
 	if len(parts) == 0 {
-		parts = []string{"what is not told"}
+		parts = []string{"an unknown amount"}
 	}
 	head := "cgroup of pid " + strconv.Itoa(c.PID) + " (v" + strconv.Itoa(c.Version) + ") is charged"
 	return []draw.Line{{Text: p.Muted.Ink(draw.Fit(head, w)), Drop: 5}, {Text: p.Text.Ink(draw.Fit(strings.Join(parts, ", "), w)), Drop: 5}}
@@ -204,7 +204,7 @@ func explainSocketCard(c socketCard) (title, text string) {
 	switch c {
 	case cardTCP:
 		return "TCP buffers against tcp_mem", "The kernel's own sum of what TCP buffers are charged, in all namespaces (mem of /proc/net/sockstat), against the three marks of net.ipv4.tcp_mem: " +
-			"below low nothing is done, above pressure buffers shrink, above high none is given. The marks on the bar are low and pressure, its end is high.\n\n" +
+			"below low nothing is done, above pressure buffers shrink, above high the kernel gives no more. The marks on the bar are low and pressure, its end is high.\n\n" +
 			"/proc/net/sockstat mixes namespaces: in use and time wait are of eptop's own, alloc, orphan and mem are of all. alloc counts every TCP socket that is allocated, " +
 			"in use those that are hashed, orphan those that no process holds any more. All of them are blind to structures: a million idle connections have next to no mem."
 	case cardCovered:
@@ -212,7 +212,7 @@ func explainSocketCard(c socketCard) (title, text string) {
 			"A namespace that may not be entered is named here, and its sockets are in no sum.\n\n" +
 			"A dump takes the longer the more sockets there are; the next one waits so that dumping takes a small share of a core, and until then everything here is as old as it says.\n\n" +
 			"The cgroup line is what the memory cgroup of the attached process is charged (memory.stat, or memory.kmem of cgroup v1): all kernel memory that its processes caused, sockets or not. It is there to hold the sums against.\n\n" +
-			"Not counted: netlink, packet, raw, vsock and other families, and namespaces in which no such process is."
+			"Not counted: netlink, packet, raw, vsock and other families, TCP sockets that neither listen nor are connected, and namespaces in which no such process is. UNIX connections in an accept queue are in no list: they are counted by the lengths of the queues."
 	case cardStates:
 		return "States of TCP sockets", "All TCP sockets of the namespaces counted, IPv4 and IPv6, by state. TIME_WAIT is a small structure (tw_sock_TCP) that holds a port for 60 s; SYN_RECV another one (request_sock_TCP), a connection whose handshake is not finished. " +
 			"CLOSE_WAIT: the other end has closed, and this process has not. FIN_WAIT2 can be a full socket or a small structure."

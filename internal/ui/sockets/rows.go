@@ -45,7 +45,7 @@ func (g grouping) explain() string {
 	return [...]string{
 		"By state: every socket of TCP, UDP and UNIX in the namespaces counted is in one row. TIME_WAIT and SYN_RECV are small structures without buffers, inode or owner. CLOSE of UDP and UNIX is a socket that is not connected.",
 		"By process: the sockets among the fds of each process whose fds may be listed, as of the last listing. A socket that two processes hold (after fork) is in both, and one that waits in an accept queue, that was closed (orphan) or is in TIME_WAIT is in none, so the rows do not add up to the whole.",
-		"By port: each listening socket, with the connections that were accepted on its address, itself included. A UNIX listener's connections are not told from others of its name and show as a dash. Who listens is known of processes whose fds may be listed.",
+		"By port: each listening socket, with the connections that were accepted on its address, itself included. The connections of a UNIX listener are those with its name. Who listens is known of processes whose fds may be listed.",
 		"By remote: sockets that are connected, by the address of their other end. Of a loopback connection both ends are here, each under the other's address. Beyond 10 000 addresses the rest is one row. UNIX sockets and those without another end are in no row.",
 		"By user: the owner of the socket (the effective user of the process that made it). Connections in an accept queue, orphans, TIME_WAIT and SYN_RECV have none and are in no row.",
 	}[g]
@@ -76,8 +76,11 @@ type row struct {
 	// pids hold a listener, or are the process itself; owner names them.
 	pids  []int
 	owner string
-	queue model.QueueState
-	key   table.Key
+	// queue is the state of the fullest accept queue, whose waiting and backlog these are;
+	// alike of queues are in it.
+	queue         model.QueueState
+	alike, queues int
+	key           table.Key
 }
 
 func (r *row) title() string {
@@ -113,7 +116,7 @@ func rowOfGroup(by grouping, s *model.Snapshot, g *model.SocketGroup) *row {
 	r := &row{
 		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
 		sockets: maybe.Some(g.Sockets), here: maybe.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
-		waiting: g.Waiting, backlog: g.Backlog, queue: g.QueueState, pids: g.PIDs, drops: g.Drops,
+		pids: g.PIDs, drops: g.Drops,
 	}
 	switch by {
 	case byState:
@@ -121,9 +124,11 @@ func rowOfGroup(by grouping, s *model.Snapshot, g *model.SocketGroup) *row {
 			r.kind, r.name = kind, state
 		}
 	case byPort:
-		if g.Sockets == 0 { // its connections are not told from others
-			r = &row{name: g.Name, kind: g.Kind, waiting: g.Waiting, backlog: g.Backlog, queue: g.QueueState, pids: g.PIDs}
+		if g.Sockets == 0 { // its connections are not distinguished from others
+			r = &row{name: g.Name, kind: g.Kind, pids: g.PIDs}
 		}
+		fullest, alike := g.Fullest()
+		r.waiting, r.backlog, r.queue, r.alike, r.queues = fullest.Waiting, fullest.Backlog, fullest.State, alike, len(g.Queues)
 		r.owner = ownerOf(s, g.PIDs)
 	}
 	r.key = table.Key{Text: g.Kind + " " + g.Name}
@@ -189,6 +194,9 @@ func acceptQueue(r *row) table.Cell {
 	case model.QueueNear:
 		c.Text, c.Role = "near "+c.Text, table.Warn
 	}
+	if r.queues > 1 {
+		c.Text += " in " + strconv.Itoa(r.alike) + " of " + strconv.Itoa(r.queues)
+	}
 	return c
 }
 
@@ -225,10 +233,10 @@ func fields(by grouping) []field {
 	}
 	name := func(r *row) string { return r.name }
 	kind := text(table.Column{Title: "KIND", Min: 6, Max: 14, Weight: 1, Rank: 6,
-		Explain: "The protocol and address family as ss names them: tcp, tcp6, udp, udp6, unix (stream), unix-dgram, unix-seqpacket."}, table.Muted, func(r *row) string { return r.kind })
+		Explain: "The protocol and address family as ss names them: tcp, tcp6, udp, udp6, unix (stream), unix-dgram, unix-seqpacket. mptcp and mptcp6: a TCP socket that an MPTCP socket uses, with the memory of both."}, table.Muted, func(r *row) string { return r.kind })
 	user := text(table.Column{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6, Explain: "The effective user of the process."}, table.Muted, func(r *row) string { return r.user })
 	counted := number(table.Column{Title: "SOCKETS", Min: 10,
-		Explain: "How many sockets, of TCP, UDP and UNIX (sock_diag). Of a process: its fds that are sockets of any family. Not counted: namespaces that were not looked into (the card What is counted names them) and other families."},
+		Explain: "How many sockets, of TCP, UDP and UNIX (sock_diag). Of a process: its sockets of any family, each once however many fds refer to it. Not counted: namespaces that were not looked into (the card What is counted names them) and other families."},
 		table.Strong, maybeCount, func(r *row) maybe.Of[int64] { return r.sockets })
 	rest := []field{
 		counted,
@@ -239,18 +247,18 @@ func fields(by grouping) []field {
 			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},
 			table.Strong, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.structs }),
 		number(table.Column{Title: "BUFFERS", Min: 8, Rank: 2,
-			Explain: "What SKMEMINFO says of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel told of none of them."},
+			Explain: "What SKMEMINFO reports of their buffers: received and not read, written and not acknowledged, charged ahead, backlog and options (as ss -m, added up). Each byte once, with the overhead of its sk_buff. A dash: the kernel reported none of them."},
 			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.buffers }),
 	}
 	queues := []field{
 		number(table.Column{Title: "RXQ", Min: 8, Rank: 3,
-			Explain: "Bytes received that the process has not read (Recv-Q of ss; of UDP with the buffers' overhead, of UNIX datagrams the first). Listeners' accept queues are not in it."},
+			Explain: "Bytes received that the process has not read (Recv-Q of ss). Of UDP whole buffers with their overhead, of UNIX datagrams the first alone, and of TCP in CLOSE_WAIT one more for the FIN. Listeners' accept queues are not in it."},
 			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.recv }),
 		number(table.Column{Title: "TXQ", Min: 8, Rank: 4,
 			Explain: "Bytes written that the other end has not acknowledged or, of UNIX, not read (Send-Q of ss). A listener's limit is not in it."},
 			table.Plain, view.MaybeBytes, func(r *row) maybe.Of[int64] { return r.send }),
 		number(table.Column{Title: "DROPS", Min: 6, Rank: 7,
-			Explain: "Packets thrown away since each socket was made (sk_drops): of UDP for want of buffer, of TCP for many reasons. Of a listener: connections it had no room for among them. Sockets that are gone are not counted."},
+			Explain: "Packets lost since each socket was made (sk_drops): of UDP for want of buffer, of a listener the connections it had no room for among them. A dash on TCP connections: there the kernel counts each keepalive probe of a healthy connection too. Sockets that are gone are not counted."},
 			table.Warn, maybeCount, func(r *row) maybe.Of[int64] { return r.drops }),
 	}
 	switch by {
@@ -263,19 +271,19 @@ func fields(by grouping) []field {
 			text(table.Column{Title: "COMMAND", Min: 15, Max: 60, Weight: 3, Rank: 1, Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."}, table.Plain, func(r *row) string { return r.owner }))
 	case byPort:
 		accept := field{
-			Column: table.Column{Title: "ACCEPTQ", Min: 16, Align: cell.Right, Falling: true, Rank: 1,
-				Explain: "Connections that wait for accept, of the backlog: what listen(2) was given, at most net.core.somaxconn. FULL: one more than the backlog waits, and new connections are dropped or time out. near: four fifths of it. A ? behind the stroke: this kernel does not tell the backlog."},
+			Column: table.Column{Title: "ACCEPTQ", Min: 16, Max: 24, Weight: 1, Align: cell.Right, Falling: true, Rank: 1,
+				Explain: "Connections that wait for accept, of the backlog: what listen(2) was given, at most net.core.somaxconn. FULL: one more than the backlog waits, and new connections are dropped or time out. near: four fifths of it. Sockets that share the address (SO_REUSEPORT) have a queue each: the fullest is shown, and how many of them are as full. A ? behind the stroke: this kernel does not report the backlog."},
 			Show:    acceptQueue,
-			Compare: func(a, b *row) int { return cmp.Or(compareShare(a, b), maybe.Compare(a.waiting, b.waiting)) },
+			Compare: compareQueues,
 		}
 		columns := append([]field{
-			text(table.Column{Title: "LISTENS ON", Min: 18, Max: 44, Weight: 2, Explain: "The address and port, or the name of a UNIX socket (@ before an abstract one)."}, table.Strong, name), kind, accept,
+			text(table.Column{Title: "LISTENS ON", Min: 18, Max: 44, Weight: 2, Explain: "The address and port, with % and the interface it is bound to, or the name of a UNIX socket (@ before an abstract one). Listeners that share all of it are one row."}, table.Strong, name), kind, accept,
 		}, rest...)
 		return append(append(columns, queues...),
 			text(table.Column{Title: "OWNER", Min: 14, Max: 40, Weight: 2, Rank: 2, Explain: "PID and name of a process that holds the listening socket, and how many more do; Enter goes there. A ?: no process whose fds may be listed."}, table.Plain,
 				func(r *row) string { return r.owner }))
 	case byState:
-		first := text(table.Column{Title: "STATE", Min: 12, Max: 20, Weight: 1, Explain: "The state of the socket (include/net/tcp_states.h). UDP and UNIX sockets use ESTABLISHED (connected) and CLOSE (not connected), UNIX LISTEN too."}, table.Strong, name)
+		first := text(table.Column{Title: "STATE", Min: 12, Max: 20, Weight: 1, Explain: "The state of the socket (include/net/tcp_states.h). UDP and UNIX sockets use ESTABLISHED (connected) and CLOSE (not connected), UNIX LISTEN too. IN ACCEPT QUEUE: UNIX connections that nobody has accepted yet; they are in no list, the length of the queues counts them."}, table.Strong, name)
 		return append(append([]field{first, kind}, rest...), queues...)
 	case byRemote:
 		first := text(table.Column{Title: "REMOTE", Min: 18, Max: 44, Weight: 2, Explain: "The address of the other end, whatever its port; IPv4 also where it comes through an IPv6 socket."}, table.Strong, name)
@@ -285,13 +293,8 @@ func fields(by grouping) []field {
 	return append(append([]field{first}, rest...), queues...)
 }
 
-// compareShare orders listeners by how full their accept queues are.
-func compareShare(a, b *row) int {
-	share := func(r *row) float64 {
-		if !r.waiting.Known || !r.backlog.Known {
-			return -1
-		}
-		return float64(r.waiting.Value) / float64(r.backlog.Value+1)
-	}
-	return cmp.Compare(share(a), share(b))
+// compareQueues orders listeners by how full their fullest accept queues are.
+func compareQueues(a, b *row) int {
+	x, y := model.AcceptQueue{Waiting: a.waiting, Backlog: a.backlog}, model.AcceptQueue{Waiting: b.waiting, Backlog: b.backlog}
+	return x.Compare(&y)
 }

@@ -3,6 +3,7 @@
 package sockets
 
 import (
+	"strconv"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -167,7 +168,7 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// open goes to the process of the row under the cursor, or tells all of it.
+// open goes to the process of the row under the cursor, or shows all of it.
 func (v *View) open() tea.Cmd {
 	rows, ok := v.deck.Table.Source().(*table.List[*row])
 	i, has := v.deck.Table.Row()
@@ -289,7 +290,7 @@ func (v *View) Explain() (title, text string) {
 	return title, v.by.explain() + "\n\n" + title + ": " + text
 }
 
-// describeSockets tells everything of one row.
+// describeSockets describes all of one row.
 func describeSockets(s *model.Snapshot, by grouping, r *row) string {
 	var b strings.Builder
 	line := func(name, text string) { b.WriteString(draw.Fit(name, 11) + " " + text + "\n") }
@@ -308,7 +309,11 @@ func describeSockets(s *model.Snapshot, by grouping, r *row) string {
 	line("unsent", view.BytesOrDash(r.send))
 	line("drops", view.CountOrDash(r.drops))
 	if r.waiting.Known {
-		line("accept", view.WaitingText(r.waiting, r.backlog))
+		text := view.WaitingText(r.waiting, r.backlog)
+		if r.queues > 1 {
+			text += "; so " + strconv.Itoa(r.alike) + " of its " + strconv.Itoa(r.queues) + " queues"
+		}
+		line("accept", text)
 	}
 	if by == byPort {
 		b.WriteString("\nWhich process listens is not known: none whose fds may be listed.")
