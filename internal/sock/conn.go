@@ -21,6 +21,7 @@ type Conn struct {
 	procNet string    // where the fallback is, "/proc/net"; "": none
 	seq     uint32
 	request []byte
+	mptcp   mptcpSockets // of the dump that runs
 }
 
 const (
@@ -37,7 +38,7 @@ var buffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// ID is the namespace. It is the zero value for one that cannot be told, on a kernel
+// ID is the namespace. It is the zero value for one that is not known, on a kernel
 // without /proc/self/ns.
 func (c *Conn) ID() NSID { return c.id }
 
@@ -56,11 +57,14 @@ func (c *Conn) Dump(reuse *Table, want Family) *Table {
 	t := emptied(reuse)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
+	c.mptcp = mptcpSockets{}
 	for _, f := range families {
 		if want&f != 0 {
 			t.Outcomes = append(t.Outcomes, c.family(t, f, *buf))
 		}
 	}
+	t.joinMPTCP(&c.mptcp)
+	c.mptcp = mptcpSockets{}
 	t.seal()
 	return t
 }
@@ -68,6 +72,11 @@ func (c *Conn) Dump(reuse *Table, want Family) *Table {
 // family reads one family, repeating as long as it helps.
 func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 	start, before := time.Now(), t.Len()
+	beforeMPTCP := len(c.mptcp.found)
+	cut := func() {
+		t.cut(before)
+		c.mptcp.cut(beforeMPTCP)
+	}
 	o := Outcome{Family: f}
 	for overruns := 0; ; {
 		o.Tries++
@@ -76,13 +85,13 @@ func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 			break
 		}
 		if o.Err != nil {
-			t.cut(before)
+			cut()
 			if overruns++; !errors.Is(o.Err, unix.ENOBUFS) || overruns > maxOverrun || c.socket == nil || !c.socket.grow() {
 				break
 			}
 			continue
 		}
-		t.cut(before)
+		cut()
 	}
 	o.State = AvailabilityOf(o.Err)
 	if o.Err != nil {
@@ -90,7 +99,7 @@ func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 		o.Err = fmt.Errorf("sock_diag %v: %w", f, o.Err)
 		c.fallBack(t, &o, buf)
 	}
-	o.Sockets = t.Len() - before
+	o.Sockets = t.Len() - before + len(c.mptcp.found) - beforeMPTCP
 	o.Took = time.Since(start)
 	return o
 }
@@ -128,7 +137,7 @@ func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
 		c.Close()
 		return false, fmt.Errorf("send: %w", err)
 	}
-	d := dump{table: t, family: f, seq: c.seq}
+	d := dump{table: t, mptcp: &c.mptcp, family: f, seq: c.seq}
 	for overruns := 0; !d.done; {
 		n, err := c.socket.recv(buf)
 		switch {
@@ -159,6 +168,7 @@ func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
 // only to find the end.
 type dump struct {
 	table  *Table
+	mptcp  *mptcpSockets
 	family Family
 	seq    uint32
 	done   bool
@@ -234,6 +244,10 @@ func (d *dump) socket(payload []byte) {
 	}
 	if family, _ := d.family.inet(); family != d.inet.family {
 		d.fail(fmt.Errorf("%w: inet_diag: address family %d in a dump of %v", ErrMalformed, d.inet.family, d.family))
+		return
+	}
+	if d.family&FamilyMPTCP != 0 {
+		d.mptcp.add(&d.inet)
 		return
 	}
 	d.table.addInet(d.family.kind(), &d.inet)

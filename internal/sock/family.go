@@ -19,14 +19,19 @@ const (
 	FamilyUDP4
 	FamilyUDP6
 	FamilyUnix
+	// The families of MPTCP mark those TCP sockets that it uses and add none; without
+	// FamilyTCP they find nothing. /proc/net has no such file.
+	FamilyMPTCP4
+	FamilyMPTCP6
 
-	FamilyTCP = FamilyTCP4 | FamilyTCP6
-	FamilyUDP = FamilyUDP4 | FamilyUDP6
-	Families  = FamilyTCP | FamilyUDP | FamilyUnix // all of them
+	FamilyTCP   = FamilyTCP4 | FamilyTCP6
+	FamilyMPTCP = FamilyMPTCP4 | FamilyMPTCP6
+	FamilyUDP   = FamilyUDP4 | FamilyUDP6
+	Families    = FamilyTCP | FamilyMPTCP | FamilyUDP | FamilyUnix // all of them
 )
 
 // families are the single ones, in the order in which they are dumped.
-var families = [...]Family{FamilyTCP4, FamilyTCP6, FamilyUDP4, FamilyUDP6, FamilyUnix}
+var families = [...]Family{FamilyTCP4, FamilyTCP6, FamilyMPTCP4, FamilyMPTCP6, FamilyUDP4, FamilyUDP6, FamilyUnix}
 
 func (f Family) String() string {
 	switch f {
@@ -40,17 +45,26 @@ func (f Family) String() string {
 		return "udp6"
 	case FamilyUnix:
 		return "unix"
+	case FamilyMPTCP4:
+		return "mptcp"
+	case FamilyMPTCP6:
+		return "mptcp6"
 	}
 	return "families " + strconv.Itoa(int(f))
 }
 
-// inet returns the address family and the protocol of an inet_diag dump.
+// inet returns the address family and the protocol of an inet_diag dump; that of MPTCP
+// is too large for the field, and 0.
 func (f Family) inet() (family, protocol uint8) {
 	switch f {
 	case FamilyTCP4:
 		return unix.AF_INET, unix.IPPROTO_TCP
 	case FamilyTCP6:
 		return unix.AF_INET6, unix.IPPROTO_TCP
+	case FamilyMPTCP4:
+		return unix.AF_INET, 0
+	case FamilyMPTCP6:
+		return unix.AF_INET6, 0
 	case FamilyUDP4:
 		return unix.AF_INET, unix.IPPROTO_UDP
 	}
@@ -77,7 +91,8 @@ type Outcome struct {
 	// Via is where the sockets come from. ProcNet has no memory, no interface, no
 	// backlog, and of UNIX sockets neither owner nor queues nor peer.
 	Via Source
-	// Sockets is how many of the family are in the table, each once.
+	// Sockets is how many of the family are in the table, each once; of MPTCP how
+	// many MPTCP sockets were found among them.
 	Sockets int
 	// Took is the time of all tries together.
 	Took time.Duration

@@ -236,11 +236,12 @@ func TestUnixFaults(t *testing.T) {
 // TestFamiliesApart: what one family cannot do does not touch the others.
 func TestFamiliesApart(t *testing.T) {
 	f := &fake{t: t, answers: []func(uint32) []step{
-		sockets(0, 1, 2), refused(unix.NLMSG_DONE, unix.ENOENT), sockets(0, 3), refused(unix.NLMSG_ERROR, unix.EPERM), refused(unix.NLMSG_ERROR, unix.ENOENT),
+		sockets(0, 1, 2), refused(unix.NLMSG_DONE, unix.ENOENT), refused(unix.NLMSG_DONE, unix.ENOENT), sockets(0),
+		sockets(0, 3), refused(unix.NLMSG_ERROR, unix.EPERM), refused(unix.NLMSG_ERROR, unix.ENOENT),
 	}}
 	c := &Conn{open: f.open}
 	table := c.Dump(nil, Families)
-	want := []Availability{OK, Absent, OK, Denied, Absent}
+	want := []Availability{OK, Absent, Absent, OK, OK, Denied, Absent}
 	for i, o := range table.Outcomes {
 		if o.State != want[i] || o.Family != families[i] {
 			t.Errorf("%+v, want %v", o, want[i])

@@ -107,7 +107,7 @@ func parseMemInfo(b []byte) (m MemInfo, ok bool) {
 func (t *Table) addInet(kind Kind, m *inetMsg) {
 	r := row{ino: m.ino, localPort: m.localPort, remotePort: m.remotePort}
 	if kind == TCP4 || kind == UDP4 {
-		r.local, r.remote = binary.BigEndian.Uint32(m.local[:]), binary.BigEndian.Uint32(m.remote[:])
+		r.local, r.remote = host4(m.local), host4(m.remote)
 	} else {
 		r.local, r.remote = t.internAddr(&m.local), t.internAddr(&m.remote)
 	}
@@ -132,7 +132,7 @@ func (t *Table) addInet(kind Kind, m *inetMsg) {
 	t.add(&r, &tr)
 }
 
-// body tells full sockets from the small ones: inet_twsk_diag_fill() sets the timer
+// body distinguishes full sockets from the small ones: inet_twsk_diag_fill() sets the timer
 // to 3, and inet_req_diag_fill() adds no attributes.
 func (m *inetMsg) body(kind Kind) Body {
 	switch {
@@ -147,6 +147,13 @@ func (m *inetMsg) body(kind Kind) Body {
 }
 
 func (t *Table) internAddr(b *[16]byte) uint32 {
-	a := addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	a := wide(*b)
 	return t.addrs.intern(&a, hashAddr(&a))
+}
+
+// host4 and wide are addresses of a message in host order.
+func host4(b [16]byte) uint32 { return binary.BigEndian.Uint32(b[:]) }
+
+func wide(b [16]byte) addr {
+	return addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }

@@ -85,11 +85,15 @@ func appendRequest(b []byte, seq uint32) []byte {
 // request builds the dump request of a family.
 func request(b []byte, f Family, seq uint32) []byte {
 	b = appendRequest(b[:0], seq)
-	if f == FamilyUnix {
+	switch f {
+	case FamilyUnix:
 		b = appendUnixRequest(b)
-	} else {
+	default:
 		family, protocol := f.inet()
 		b = appendInetRequest(b, family, protocol)
+		if f&FamilyMPTCP != 0 {
+			b = appendMPTCPAttr(b)
+		}
 	}
 	host.PutUint32(b, uint32(len(b)))
 	return b

@@ -3,6 +3,7 @@ package sock
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math"
 	"time"
 
@@ -34,7 +35,7 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for _, f := range families {
-		if want&f == 0 {
+		if want&f == 0 || procNetFiles[f] == "" {
 			continue
 		}
 		start, before := time.Now(), t.Len()
@@ -52,6 +53,9 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 // readProcNet adds the sockets of one family. It reads line by line: the text of a
 // million sockets is 150 MB.
 func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
+	if procNetFiles[f] == "" {
+		return fmt.Errorf("%v is in no file of %s: %w", f, dir, fs.ErrNotExist)
+	}
 	path := dir + "/" + procNetFiles[f]
 	var fd int
 	err := ignoringEINTR(func() (err error) {

@@ -20,6 +20,9 @@ type Table struct {
 	// Duplicates is how many sockets the kernel reported twice, because they moved
 	// in its hash tables during the dump. Each is here once.
 	Duplicates int
+	// Unjoined is how many MPTCP sockets are not here, because no TCP socket of theirs
+	// was found. It is not among the bytes of AppendBinary.
+	Unjoined int
 
 	rows    chunked[row]
 	traits  set[trait]
@@ -111,7 +114,7 @@ func emptied(reuse *Table) *Table {
 // reset empties a table and keeps its memory.
 func (t *Table) reset() {
 	t.Outcomes = t.Outcomes[:0]
-	t.Duplicates = 0
+	t.Duplicates, t.Unjoined = 0, 0
 	t.rows.trim()
 	t.rows.n = 0
 	t.traits.reset()
@@ -125,12 +128,17 @@ func (t *Table) reset() {
 
 // add appends a socket.
 func (t *Table) add(r *row, shared *trait) {
+	t.setTrait(r, shared)
+	*t.rows.add() = *r
+}
+
+// setTrait gives a row its trait and counts it.
+func (t *Table) setTrait(r *row, shared *trait) {
 	r.trait = t.traits.intern(shared, hashTrait(shared))
 	if int(r.trait) == len(t.counts) {
 		t.counts = append(t.counts, 0)
 	}
 	t.counts[r.trait]++
-	*t.rows.add() = *r
 }
 
 // cut forgets all sockets from number n on.
