@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/eptop/eptop/internal/model"
@@ -73,6 +75,7 @@ func (l procLook) dumpNamespaces() {
 	s.networks, s.owners, s.err = []model.NetworkSample{}, map[int]bool{}, nil
 	if !l.live {
 		l.addNetwork("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
+		l.describeNetwork(nil, l.opts.ProcRoot)
 		return
 	}
 	if s.namespaces == nil {
@@ -83,6 +86,7 @@ func (l procLook) dumpNamespaces() {
 	}
 	own := s.namespaces.Own()
 	l.addNetwork(own.ID().String(), 0, true, own.Dump(nil, sock.Families))
+	l.describeNetwork(own, l.opts.ProcRoot)
 	seen := map[*sock.Conn]bool{own: true}
 	left := map[string]bool{}
 	for _, pid := range l.pids {
@@ -98,6 +102,7 @@ func (l procLook) dumpNamespaces() {
 		case !seen[conn]:
 			seen[conn] = true
 			l.addNetwork(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
+			l.describeNetwork(conn, filepath.Join(l.opts.ProcRoot, strconv.Itoa(pid)))
 		}
 	}
 	s.namespaces.Sweep()
@@ -115,6 +120,35 @@ func (l procLook) noteLeftOut(pid int, err error, left map[string]bool) {
 	}
 }
 
+// describeNetwork adds what no dump has to the namespace that was added last: the names
+// of interfaces, sockets of other families, and how many MPTCP sockets are not known. dir
+// is a directory like /proc/PID; conn is nil for a captured tree.
+func (l procLook) describeNetwork(conn *sock.Conn, dir string) {
+	n := &l.sockets.networks[len(l.sockets.networks)-1]
+	n.OtherFamilies, _ = sock.ReadOtherFamilies(filepath.Join(dir, "net")) // what it does not say stays unknown
+	if n.Table == nil {
+		return
+	}
+	for g := range n.Table.Groups() {
+		if conn != nil && g.State == sock.StateListen && g.Interface != 0 {
+			if n.Interfaces == nil {
+				n.Interfaces = map[uint32]string{}
+			}
+			n.Interfaces[g.Interface] = conn.InterfaceName(g.Interface)
+		}
+	}
+	n.MPTCPUnknown = int64(n.Table.Unjoined)
+	known := slices.ContainsFunc(n.Table.Outcomes, func(o sock.Outcome) bool { return o.Family == sock.FamilyMPTCP4 && o.State == sock.OK })
+	if !known {
+		protocols, _ := sock.ReadProtocols(dir)
+		for _, p := range protocols {
+			if p.Name == "MPTCP" || p.Name == "MPTCPv6" {
+				n.MPTCPUnknown += p.Sockets
+			}
+		}
+	}
+}
+
 // addNetwork takes one namespace's table and says which families it lacks.
 func (l procLook) addNetwork(id string, pid int, own bool, t *sock.Table) {
 	s := &l.sockets
@@ -122,6 +156,8 @@ func (l procLook) addNetwork(id string, pid int, own bool, t *sock.Table) {
 	for _, o := range t.Outcomes {
 		var problem string
 		switch {
+		case o.Family&sock.FamilyMPTCP != 0: // see describeNetwork
+			continue
 		case o.State != sock.OK:
 			problem = fmt.Sprintf("%s: %v", o.Family, o.Err)
 			n.State = stateOf(o.Err)

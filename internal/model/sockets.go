@@ -160,6 +160,9 @@ type NetworkSample struct {
 	Interfaces map[uint32]string
 	// OtherFamilies are sockets that no dump lists, by inode: netlink, packet, raw, …
 	OtherFamilies map[uint64]string
+	// MPTCPUnknown counts MPTCP sockets that are only known to be there: what they have
+	// beside their TCP sockets is in no sum.
+	MPTCPUnknown int64
 }
 
 // buffers are those of the sockets that were measured; absent where none was.
@@ -210,6 +213,9 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			}
 			b.listeners(out, n, v, costs)
 			remotes(out, n, v, costs)
+		}
+		if n.MPTCPUnknown > 0 {
+			out.LeavesOut = append(out.LeavesOut, "what "+many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
 		}
 		if n.Detail != "" {
 			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
