@@ -17,6 +17,13 @@ func (l *look) sockstat() {
 			l.sample.TCPMem = maybe.Some(marks)
 		}
 	}
+	number := func(name string) maybe.Of[int64] {
+		n, err := sock.ReadLimit(l.opts.ProcRoot, name)
+		return maybe.When(n, err == nil)
+	}
+	l.sample.NetworkLimits = model.NetworkLimits{
+		Conntrack: number("netfilter/nf_conntrack_count"), MostConntrack: number("netfilter/nf_conntrack_max"), MostOrphans: number("ipv4/tcp_max_orphans"),
+	}
 	l.source("sockstat", l.now().Sub(start), err)
 }
 

@@ -263,7 +263,7 @@ func rowGaps(p *ProcessSample) []Gap {
 
 // addHolding adds what a process's list of fds says.
 func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
-	row.Sockets = maybe.Some(h.Sockets + int64(len(h.missing)))
+	row.Sockets, row.SharedSockets = maybe.Some(h.Sockets+int64(len(h.missing))), h.shared
 	seen := maybe.Some(int64(len(h.files)))
 	switch {
 	case p.Truncated:

@@ -19,9 +19,13 @@ type Deriver struct {
 	round    int                     // counts the changes of tables
 	surveys  map[*sock.Table]*survey // by table
 	holdings map[int]*holding        // by PID
-	found    []heldRow               // heldBy's, kept for its memory
-	counts   map[*epoll.Watch]Counts // of the long lists of watches, by their first
-	past     past
+	// first is the number of the first socket of each table, where those of all are
+	// numbered through. seen and rows are heldBy's, seen empty between two calls.
+	first  []int
+	seen   bits
+	rows   []uint32
+	counts map[*epoll.Watch]Counts // of the long lists of watches, by their first
+	past   past
 }
 
 // Derive says what a look means. The Snapshot keeps the Sample's watches and sockets,
@@ -62,6 +66,15 @@ func (d *Deriver) survey(networks []NetworkSample) {
 	}
 	if !slices.Equal(tables, d.tables) {
 		d.round++
+		d.first = d.first[:0]
+		sockets := 0
+		for _, t := range tables {
+			d.first = append(d.first, sockets)
+			if t != nil {
+				sockets += t.Len()
+			}
+		}
+		d.seen = make(bits, (sockets+63)/64)
 	}
 	d.tables, d.surveys = tables, surveys
 }
@@ -72,11 +85,13 @@ type holding struct {
 	round int        // and these tables
 	held
 	absent []absence // of missing, in its order
+	shared int64     // sockets that other processes hold too
 }
 
 // join finds the sockets of each process.
 func (d *Deriver) join(s *Sample) {
 	holdings := make(map[int]*holding, len(s.Processes))
+	changed := false
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		files, listed := p.Files.Get()
@@ -86,12 +101,16 @@ func (d *Deriver) join(s *Sample) {
 		h := d.holdings[p.PID]
 		if h == nil || h.round != d.round || !sameMemory(h.files, files) {
 			before := h
+			changed = true
 			h = &holding{files: files, round: d.round, held: d.heldBy(files)}
 			h.absent = absences(h.missing, before, s.Networks)
 		}
 		holdings[p.PID] = h
 	}
-	d.holdings = holdings
+	changed = changed || len(holdings) != len(d.holdings)
+	if d.holdings = holdings; changed {
+		d.share()
+	}
 }
 
 // longList is from how many watches on their counts are kept between looks.

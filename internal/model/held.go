@@ -13,20 +13,16 @@ type held struct {
 	Tally
 	// missing are the inodes of those that no table has, in order.
 	missing []uint64
+	// rows are those that a table has, numbered through all tables.
+	rows []uint32
 	// Listening are the inodes of those that listen.
 	Listening []uint32
-}
-
-// heldRow is a socket that heldBy has found.
-type heldRow struct {
-	survey *survey
-	row    int
 }
 
 // heldBy joins fds with the sockets of all namespaces.
 func (d *Deriver) heldBy(files []epoll.FD) held {
 	var h held
-	found := d.found[:0]
+	rows := d.rows[:0]
 	at := 0 // the table of the last socket: all of a process are in one as a rule
 	for i := range files {
 		if files[i].Kind != epoll.KindSocket {
@@ -49,11 +45,12 @@ func (d *Deriver) heldBy(files []epoll.FD) held {
 		}
 		table := d.tables[at]
 		survey := d.surveys[table]
-		if survey.seen.has(row) {
+		number := d.first[at] + row
+		if d.seen.has(number) {
 			continue
 		}
-		survey.seen.set(row)
-		found = append(found, heldRow{survey, row})
+		d.seen.set(number)
+		rows = append(rows, uint32(number))
 		s := table.Brief(row)
 		s.Ino = uint32(files[i].Ino)
 		h.add(&s, 1)
@@ -62,10 +59,10 @@ func (d *Deriver) heldBy(files []epoll.FD) held {
 			h.Listening = append(h.Listening, s.Ino)
 		}
 	}
-	for _, f := range found {
-		f.survey.seen.unset(f.row)
+	for _, number := range rows {
+		d.seen.unset(int(number))
 	}
-	d.found = found
+	d.rows, h.rows = rows, slices.Clone(rows)
 	slices.Sort(h.missing)
 	h.missing = slices.Compact(h.missing)
 	return h
@@ -76,4 +73,23 @@ func one(is bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// share counts for each process the sockets that others hold too, after a fork as a rule.
+func (d *Deriver) share() {
+	once, again := make(bits, len(d.seen)), make(bits, len(d.seen))
+	for _, h := range d.holdings {
+		for _, number := range h.rows {
+			if once.has(int(number)) {
+				again.set(int(number))
+			}
+			once.set(int(number))
+		}
+	}
+	for _, h := range d.holdings {
+		h.shared = 0
+		for _, number := range h.rows {
+			h.shared += one(again.has(int(number)))
+		}
+	}
 }

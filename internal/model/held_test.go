@@ -58,6 +58,28 @@ func TestASocketCountsOnce(t *testing.T) {
 	}
 }
 
+// TestSharedSockets: what a parent and its child hold is said of both, look by look.
+func TestSharedSockets(t *testing.T) {
+	s := sample()
+	s.Networks = []NetworkSample{{Own: true, State: OK, Table: tableOf(tcp(1, sock.StateListen, "10.0.0.1:80", ""), tcp(2, sock.StateEstablished, "10.0.0.1:80", "10.0.0.2:1"))}}
+	parent, child := s.Processes[0].PID, s.Processes[1].PID
+	var d Deriver
+	for i, want := range [][2]int64{{1, 1}, {2, 2}, {0, 0}} {
+		s.Processes[0].Files = maybe.Some(fdsOf(1, 1, 2))
+		s.Processes[1].Files = maybe.Some(fdsOf([][]uint64{{1, 1}, {2, 1}, {7}}[i]...))
+		snap := d.Derive(s)
+		if got := [2]int64{snap.Process(parent).SharedSockets, snap.Process(child).SharedSockets}; got != want {
+			t.Errorf("look %d: %v, want %v", i, got, want)
+		}
+	}
+	s.Processes[1].Files = maybe.Some(fdsOf(1))
+	d.Derive(s)
+	s.Processes = s.Processes[:1]
+	if snap := d.Derive(s); snap.Process(parent).SharedSockets != 0 {
+		t.Error("the child has ended, and the socket is still shared")
+	}
+}
+
 // TestBindBucketsAreShared: sockets of one port and address have one pair of buckets,
 // and sums over processes have each once.
 func TestBindBucketsAreShared(t *testing.T) {

@@ -257,10 +257,9 @@ func (f *preflight) tcpMem() {
 	if n, ok := f.snap.Sockets.TCP.MemBytes.Get(); ok {
 		used = n
 	}
-	pages := marks.High / f.snap.Host.PageBytes
 	f.wall(Wall{
 		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
-		RaiseWith: fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2), Origin: Estimated,
+		RaiseWith: raiseTCPMem(marks.High, f.snap.Host.PageBytes), Origin: Estimated,
 	})
 }
 

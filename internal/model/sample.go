@@ -70,6 +70,7 @@ type Sample struct {
 	Sockstat               maybe.Of[sock.Sockstat]
 	TCPMem                 maybe.Of[sock.Marks]
 	Cgroup                 maybe.Of[Cgroup]
+	NetworkLimits          NetworkLimits
 
 	// Load is the load generator; nil where none was started.
 	Load *Load

@@ -163,8 +163,11 @@ type Process struct {
 	// permission to list them).
 	FDs     maybe.Of[int64] `json:"fds,omitzero"`
 	Sockets maybe.Of[int64] `json:"sockets,omitzero"`
-	// EndsHere is how many of its sockets have their other end on this host too.
-	EndsHere int64 `json:"sockets_ends_here"`
+	// EndsHere is how many of its sockets have their other end on this host too, and
+	// SharedSockets how many another process listed holds too, after a fork as a rule: a
+	// sum over processes has those more than once.
+	EndsHere      int64 `json:"sockets_ends_here"`
+	SharedSockets int64 `json:"sockets_shared,omitempty"`
 	// FDsSeen is set where the listing stopped at the limit: only that many of
 	// FDs were looked at, and Sockets and Epolls cover no more.
 	FDsSeen maybe.Of[int64] `json:"fds_seen,omitzero"`

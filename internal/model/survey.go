@@ -104,8 +104,6 @@ type survey struct {
 	// bindPorts and bindAddresses have a bit for each open socket to which a bind
 	// bucket is put down.
 	bindPorts, bindAddresses bits
-	// seen is for heldBy, and empty between two calls.
-	seen bits
 
 	serving map[listenerKey]int  // index in Listeners
 	ports   [1 << 16 / 64]uint64 // a bit for each port that a listener has
@@ -131,7 +129,7 @@ func newSurvey(t *sock.Table) *survey {
 	words := (t.Len() + 63) / 64
 	v := &survey{
 		States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{},
-		bindPorts: make(bits, words), bindAddresses: make(bits, words), seen: make(bits, words),
+		bindPorts: make(bits, words), bindAddresses: make(bits, words),
 	}
 	v.listeners(t)
 	v.groups(t)

@@ -229,6 +229,7 @@ func (t *text) users(s *model.Snapshot) {
 
 func (t *text) processes(s *model.Snapshot) {
 	t.title("Processes")
+	shared := false
 	rows := []string{row("PID", "USER", "EPOLLS", "WATCHES", "FDS", "SOCKETS", "STRUCTS", "BUFFERS", "MEMORY*", "COMMAND")}
 	for i := range s.Processes {
 		p := &s.Processes[i]
@@ -239,6 +240,10 @@ func (t *text) processes(s *model.Snapshot) {
 		if len(p.LeavesOut) > 0 && p.Problem == "" {
 			name += " (without " + strings.Join(p.LeavesOut, ", ") + ")"
 		}
+		if p.SharedSockets > 0 {
+			shared = true
+			name += fmt.Sprintf(" (%s held by other processes too)", units.Many(p.SharedSockets, "socket"))
+		}
 		of, files := p.InstancesExtent(), p.FilesExtent()
 		bytes := p.Extent
 		bytes.AtLeast = bytes.AtLeast || len(p.KernelBytes.LeavesOut) > 0
@@ -248,6 +253,9 @@ func (t *text) processes(s *model.Snapshot) {
 	}
 	t.table(rows)
 	t.line("  * kernel memory of sockets (structures and buffers), watches and epoll instances, as far as it is known")
+	if shared {
+		t.line("  what several processes hold is in the row of each: the rows add up to more than the host's sums")
+	}
 }
 
 func (t *text) epolls(s *model.Snapshot, watches bool) {

@@ -148,3 +148,19 @@ func ReadMarks(proc, name string) (Marks, error) {
 	}
 	return m, nil
 }
+
+// ReadLimit reads a file of one number below /proc/sys/net of a procfs, like
+// ipv4/tcp_max_orphans or netfilter/nf_conntrack_count. A file that is not there is
+// fs.ErrNotExist: the kernel, or a namespace that is not the first one, does not have it.
+func ReadLimit(proc, name string) (int64, error) {
+	path := proc + "/sys/net/" + name
+	b, err := readRegular(path, 64)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil || n < 0 || !strings.HasSuffix(string(b), "\n") {
+		return 0, fmt.Errorf("%w: %s: %.40q", ErrMalformed, path, b)
+	}
+	return n, nil
+}

@@ -258,7 +258,7 @@ func raiseWith(s *model.Snapshot) string {
 // wallName says which limit it is and whose.
 func wallName(w model.Wall) string {
 	names := map[model.WallName]string{
-		model.WallFileMax: "fs.file-max", model.WallUserWatches: "watches", model.WallCgroup: "cgroup memory",
+		model.WallFileMax: "fs.file-max", model.WallUserWatches: "watches", model.WallCgroup: "cgroup memory", model.WallOrphans: "tcp_max_orphans",
 	}
 	name, ok := names[w.Name]
 	if !ok {

@@ -1,0 +1,62 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
+
+// WallOrphans is net.ipv4.tcp_max_orphans: of more sockets that were closed and still
+// have bytes to send, the kernel resets the connections (tcp_check_oom).
+const WallOrphans WallName = "orphans"
+
+// NetworkLimits are limits of the network namespace that the procfs shows, and of all.
+// Each is absent where the kernel does not have it.
+type NetworkLimits struct {
+	// Conntrack connections are tracked, of at most MostConntrack in a namespace.
+	Conntrack, MostConntrack maybe.Of[int64]
+	// MostOrphans is net.ipv4.tcp_max_orphans, of all namespaces together.
+	MostOrphans maybe.Of[int64]
+}
+
+// networkWalls are limits of the network. Idle connections have no buffers, and none of
+// them is an orphan: those two limits are walls once more than half of them is used.
+func networkWalls(s *Sample, snap *Snapshot) []Wall {
+	var out []Wall
+	add := func(w Wall) {
+		w.ConnectionsLeft = max(0, w.ConnectionsLeft)
+		out = append(out, w)
+	}
+	inUse := func(used, limit int64) bool { return limit > 0 && used > limit/2 }
+	if k := snap.Sockets; k != nil {
+		used, ok := k.TCP.MemBytes.Get()
+		if high := k.TCPMem.Value.High; ok && inUse(used, high) {
+			add(Wall{
+				Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: high, Scope: "host", RaiseWith: raiseTCPMem(high, s.Host.PageBytes),
+				// As many as there are take on average.
+				ConnectionsLeft: (high - used) / max(1, used/max(1, k.TCP.Alloc.Value)), Origin: Estimated,
+			})
+		}
+		orphans, ok := k.TCP.Orphan.Get()
+		if most := s.NetworkLimits.MostOrphans.Value; ok && inUse(orphans, most) {
+			add(Wall{
+				Name: WallOrphans, Unit: UnitConnections, Used: orphans, Limit: most, ConnectionsLeft: most - orphans, Scope: "host",
+				RaiseWith: fmt.Sprintf("sysctl net.ipv4.tcp_max_orphans=%d", twice(most)), Origin: Measured,
+			})
+		}
+	}
+	// One that tracks nothing is no wall.
+	if used, most := s.NetworkLimits.Conntrack.Value, s.NetworkLimits.MostConntrack.Value; used > 0 && most > 0 {
+		add(Wall{
+			Name: WallConntrack, Unit: UnitConnections, Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "this network namespace",
+			RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Measured,
+		})
+	}
+	return out
+}
+
+// raiseTCPMem doubles the marks of tcp_mem, whose last is high.
+func raiseTCPMem(high, pageBytes int64) string {
+	pages := high / max(1, pageBytes)
+	return fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2)
+}

@@ -1,0 +1,44 @@
+package model
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/sock"
+)
+
+// TestNetworkWalls: a server at the end of tcp_mem, orphans and conntrack, and one on
+// which they are far away.
+func TestNetworkWalls(t *testing.T) {
+	look := func(memPages, orphans, tracked int64) *Snapshot {
+		s := sample()
+		s.Host.PageBytes = 4096
+		s.Networks = []NetworkSample{{Own: true, State: OK, Table: tableOf(tcp(1, sock.StateEstablished, "10.0.0.1:80", "10.0.0.2:1"))}}
+		s.Sockstat = maybe.Some(sock.Sockstat{TCP: sock.TCPStat{MemPages: maybe.Some(memPages), Orphan: maybe.Some(orphans), Alloc: maybe.Some[int64](40_002)}})
+		s.TCPMem = maybe.Some(sock.Marks{LowPages: 88_000, PressurePages: 117_333, HighPages: 176_000})
+		s.NetworkLimits = NetworkLimits{Conntrack: maybe.Some(tracked), MostConntrack: maybe.Some[int64](262_144), MostOrphans: maybe.Some[int64](16_384)}
+		return New(s)
+	}
+	snap := look(175_980, 16_300, 262_140)
+	for _, want := range []Wall{
+		{Name: WallTCPMem, Used: 175_980 * 4096, Limit: 176_000 * 4096, ConnectionsLeft: 4, RaiseWith: `sysctl net.ipv4.tcp_mem="176000 264000 352000"`},
+		{Name: WallConntrack, Used: 262_140, Limit: 262_144, ConnectionsLeft: 4, RaiseWith: "sysctl net.netfilter.nf_conntrack_max=524288"},
+		{Name: WallOrphans, Used: 16_300, Limit: 16_384, ConnectionsLeft: 84, RaiseWith: "sysctl net.ipv4.tcp_max_orphans=32768"},
+	} {
+		got := snap.Walls[slices.IndexFunc(snap.Walls, func(w Wall) bool { return w.Name == want.Name })]
+		if got.Used != want.Used || got.Limit != want.Limit || got.ConnectionsLeft != want.ConnectionsLeft || got.RaiseWith != want.RaiseWith || got.Level != LevelCritical {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	for _, w := range look(400, 3, 0).Walls {
+		if strings.Contains("tcp_mem conntrack orphans", string(w.Name)) {
+			t.Errorf("a wall that is far away: %+v", w)
+		}
+	}
+	// What the kernel gave beyond its mark leaves no room.
+	if w := look(176_100, 0, 0).Walls[0]; w.Name != WallTCPMem || w.ConnectionsLeft != 0 {
+		t.Errorf("over high: %+v", w)
+	}
+}
