@@ -16,7 +16,7 @@ const (
 	NoteFull                      // a listener whose accept queue takes no more
 	NoteDisarmed                  // a one-shot watch that has fired
 	NoteNested                    // the watched file is an epoll itself
-	NoteUnproven                  // it could not be told whether the watch is stale
+	NoteUnproven                  // it is not known whether the watch is stale
 	NoteDrops                     // the socket threw packets away
 	NotePeerHere                  // the other end is a socket of this host
 )

@@ -259,7 +259,7 @@ type Counts struct {
 	Exclusive int64 `json:"exclusive"`
 	Wakeup    int64 `json:"wakeup"`
 	Stale     int64 `json:"stale"`
-	// Unproven counts the watches of which it could not be told whether their
+	// Unproven counts the watches of which it is not known whether their
 	// fd still is the watched file.
 	Unproven int64 `json:"unproven"`
 	// Nested counts the watched epolls; they need no epitems_head.
@@ -276,7 +276,7 @@ type Target struct {
 	Ino  maybe.Of[uint64] `json:"ino,omitzero"`
 	Sdev maybe.Of[uint32] `json:"sdev,omitzero"`
 	// Kind is that of the socket (tcp, tcp6, udp, udp6, unix), else of the file;
-	// "socket" for one that no dump had.
+	// "socket" for one that sock_diag did not report.
 	Kind string `json:"kind,omitempty"`
 	// What follows is of sockets alone. The queues are bytes, of a listener its
 	// accept queue and its limit.
@@ -479,7 +479,7 @@ type Node struct {
 	// Stats are zoneinfo's per-node statistics, in pages or events.
 	Stats map[string]int64 `json:"stats,omitempty"`
 	// Meminfo is nodeN/meminfo under the kernel's names, in bytes; HugePages_* are
-	// counts. Where the kernel has no such file, what zoneinfo tells of it.
+	// counts. Where the kernel has no such file, what zoneinfo has of it.
 	Meminfo map[string]int64 `json:"meminfo,omitempty"`
 	// Numastat is where allocations since boot went; nil where the kernel has none.
 	Numastat *Numastat `json:"numastat,omitempty"`

@@ -10,7 +10,7 @@ import (
 
 // explain adds to the caches whose their active objects are, as far as that was
 // counted by other ways than the allocator's: watches, sockets, bind buckets, open
-// files. For a merged cache nothing else tells its names apart.
+// files. For a merged cache nothing else distinguishes its names.
 func (b *builder) explain(s *Snapshot) {
 	if len(s.Slab) == 0 {
 		return

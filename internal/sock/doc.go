@@ -9,7 +9,7 @@
 // followed by attributes. The nine memory numbers are the attribute
 // INET_DIAG_SKMEMINFO (UNIX_DIAG_MEMINFO), filled by sk_get_meminfo() in
 // net/core/sock.c. Checked on Linux 6.18. Where the kernel has no sock_diag for
-// a family, /proc/net/tcp and its kin are read instead; they tell no memory, which
+// a family, /proc/net/tcp and its kin are read instead; they have no memory, which
 // is absent then, not 0.
 //
 // The dump is read by recvfrom into one buffer, not with mdlayher/netlink: that
@@ -17,6 +17,8 @@
 // 46,000 allocations against 47 ms and none), and a dump has to take at most half
 // as long as `ss -tm` (150,000 sockets: 150 ms against 387 ms, 2,000,000: 3.2 s
 // against 10.4 s).
+//
+// MPTCP sockets are found among those of TCP (mptcp.go).
 //
 // What a dump does not see:
 //
@@ -26,8 +28,8 @@
 //     they are not in the hash tables that are walked (sockstat's alloc counts
 //     them);
 //   - UNIX sockets waiting in an accept queue, which have no inode yet: unix_diag
-//     leaves them out;
-//   - other families: packet, netlink, raw, vsock, MPTCP's own socket.
+//     leaves them out, and their listener's queue counts them;
+//   - other families: packet, netlink, raw, vsock; [ReadOtherFamilies] names some.
 //
 // The kernel takes no snapshot: it walks its hash tables while sockets come and
 // go. A socket met twice is kept once ([Table.Duplicates]). An answer marked with
@@ -38,7 +40,7 @@
 // tables, each held for one bucket. A dump in another namespace needs CAP_SYS_ADMIN
 // to enter it once; everything else is for any user.
 //
-// Every error is one of four kinds, told apart with errors.Is: gone or not in this
+// Every error is one of four kinds, which errors.Is distinguishes: gone or not in this
 // kernel (fs.ErrNotExist), denied (fs.ErrPermission), the answer does not parse
 // ([ErrMalformed]), or an unexpected failure of the system call it names.
 package sock

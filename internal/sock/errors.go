@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kindOf makes errors.Is tell apart what the standard library does not know: what
+// kindOf makes errors.Is distinguish what the standard library does not know: what
 // this kernel does not have, and what has ended.
 func kindOf(err error) error {
 	for _, missing := range [...]unix.Errno{
