@@ -1,10 +1,17 @@
 package collect
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
 	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/zone"
 )
 
 // sockstat reads the kernel's own sums, which say nothing about structures.
@@ -23,8 +30,25 @@ func (l *look) sockstat() {
 	}
 	l.sample.NetworkLimits = model.NetworkLimits{
 		Conntrack: number("netfilter/nf_conntrack_count"), MostConntrack: number("netfilter/nf_conntrack_max"), MostOrphans: number("ipv4/tcp_max_orphans"),
+		Ports: l.localPorts(),
 	}
 	l.source("sockstat", l.now().Sub(start), err)
+}
+
+// localPorts reads those that connect(2) chooses from in this network namespace.
+func (l *look) localPorts() maybe.Of[model.LocalPorts] {
+	read := func(name string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(l.opts.ProcRoot, "sys/net/ipv4", name))
+	}
+	var out model.LocalPorts
+	b, err := read("ip_local_port_range")
+	if n, errScan := fmt.Sscan(string(b), &out.Low, &out.High); err != nil || errScan != nil || n != 2 || out.Low < 1 || out.High > 65535 || out.Low > out.High {
+		return maybe.Of[model.LocalPorts]{}
+	}
+	if b, err = read("ip_local_reserved_ports"); err == nil {
+		out.Reserved, err = zone.ParseList(b)
+	}
+	return maybe.When(out, err == nil || errors.Is(err, fs.ErrNotExist))
 }
 
 // cgroup reads how much is charged to the memory cgroup of the attached process.

@@ -53,6 +53,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	snap.Processes = b.processRows()
 	b.placements(snap)
 	snap.Walls = walls(s, snap)
+	b.networkWalls(snap)
 	return snap
 }
 

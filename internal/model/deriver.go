@@ -22,7 +22,7 @@ type Deriver struct {
 	// first is the number of the first socket of each table, where those of all are
 	// numbered through. seen and rows are heldBy's, seen empty between two calls.
 	first  []int
-	seen   bits
+	seen   rowSet
 	rows   []uint32
 	counts map[*epoll.Watch]Counts // of the long lists of watches, by their first
 	past   past
@@ -74,7 +74,7 @@ func (d *Deriver) survey(networks []NetworkSample) {
 				sockets += t.Len()
 			}
 		}
-		d.seen = make(bits, (sockets+63)/64)
+		d.seen = make(rowSet, (sockets+63)/64)
 	}
 	d.tables, d.surveys = tables, surveys
 }

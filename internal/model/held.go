@@ -77,7 +77,7 @@ func one(is bool) int64 {
 
 // share counts for each process the sockets that others hold too, after a fork as a rule.
 func (d *Deriver) share() {
-	once, again := make(bits, len(d.seen)), make(bits, len(d.seen))
+	once, again := make(rowSet, len(d.seen)), make(rowSet, len(d.seen))
 	for _, h := range d.holdings {
 		for _, number := range h.rows {
 			if once.has(int(number)) {

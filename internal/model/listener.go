@@ -83,7 +83,7 @@ func (v *survey) listeners(t *sock.Table) {
 func (v *survey) listenerOf(s *sock.Socket) int {
 	switch s.Kind {
 	case sock.TCP4, sock.TCP6:
-		if p := s.Local.Port(); v.ports[p/64]&(1<<(p%64)) == 0 {
+		if !v.ports.has(s.Local.Port()) {
 			return -1
 		}
 	case sock.UnixStream, sock.UnixSeqpacket:

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/eptop/eptop/internal/maybe"
 )
@@ -17,15 +19,17 @@ type NetworkLimits struct {
 	Conntrack, MostConntrack maybe.Of[int64]
 	// MostOrphans is net.ipv4.tcp_max_orphans, of all namespaces together.
 	MostOrphans maybe.Of[int64]
+	Ports       maybe.Of[LocalPorts]
 }
 
-// networkWalls are limits of the network. Idle connections have no buffers, and none of
-// them is an orphan: those two limits are walls once more than half of them is used.
-func networkWalls(s *Sample, snap *Snapshot) []Wall {
-	var out []Wall
+// networkWalls adds the limits of the network to the others. Idle connections have no
+// buffers, and none of them is an orphan: those two limits are walls once more than half
+// of them is used.
+func (b *builder) networkWalls(snap *Snapshot) {
+	s := b.sample
 	add := func(w Wall) {
 		w.ConnectionsLeft = max(0, w.ConnectionsLeft)
-		out = append(out, w)
+		snap.Walls = append(snap.Walls, w)
 	}
 	inUse := func(used, limit int64) bool { return limit > 0 && used > limit/2 }
 	if k := snap.Sockets; k != nil {
@@ -52,7 +56,10 @@ func networkWalls(s *Sample, snap *Snapshot) []Wall {
 			RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Measured,
 		})
 	}
-	return out
+	if w, ok := b.portWall(s); ok {
+		add(w)
+	}
+	slices.SortStableFunc(snap.Walls, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 }
 
 // raiseTCPMem doubles the marks of tcp_mem, whose last is high.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -40,5 +41,42 @@ func TestNetworkWalls(t *testing.T) {
 	// What the kernel gave beyond its mark leaves no room.
 	if w := look(176_100, 0, 0).Walls[0]; w.Name != WallTCPMem || w.ConnectionsLeft != 0 {
 		t.Errorf("over high: %+v", w)
+	}
+}
+
+// TestPortWall: the ports to one destination run out, whatever is connected elsewhere.
+func TestPortWall(t *testing.T) {
+	look := func(clients int, state sock.State, to string) (Wall, bool) {
+		sockets := []sock.Socket{tcp(1, sock.StateListen, "0.0.0.0:40003", ""), tcp(2, sock.StateListen, "0.0.0.0:80", "")}
+		for i := range clients {
+			client := tcp(uint32(10+i), state, fmt.Sprintf("10.0.0.1:%d", 40_010+i), to)
+			if state == sock.StateTimeWait {
+				client.Ino, client.Body = 0, sock.BodyTimeWait
+			}
+			sockets = append(sockets, client,
+				tcp(uint32(1000+i), sock.StateEstablished, fmt.Sprintf("10.0.0.1:%d", 50_000+i), "10.0.0.2:443"), // not of the range
+				tcp(uint32(2000+i), sock.StateEstablished, "10.0.0.1:80", fmt.Sprintf("10.0.0.2:%d", 40_000+i)))  // accepted
+		}
+		s := sample()
+		s.Networks = []NetworkSample{{Own: true, State: OK, Table: tableOf(sockets...)}}
+		s.NetworkLimits.Ports = maybe.Some(LocalPorts{Low: 40_000, High: 40_099, Reserved: []int{1, 40_001, 40_002, 70_000}})
+		walls := New(s).Walls
+		i := slices.IndexFunc(walls, func(w Wall) bool { return w.Name == WallPorts })
+		if i < 0 {
+			return Wall{}, false
+		}
+		return walls[i], true
+	}
+	if w, ok := look(60, sock.StateEstablished, "10.0.0.2:443"); !ok || w.Used != 61 || w.Limit != 98 || w.ConnectionsLeft != 37 || w.Scope != "10.0.0.1 to 10.0.0.2:443" {
+		t.Errorf("60 of 98 ports, and one of a listener: %+v, %v", w, ok)
+	}
+	if w, ok := look(20, sock.StateEstablished, "10.0.0.2:443"); ok {
+		t.Errorf("a wall that is far away: %+v", w)
+	}
+	if _, ok := look(60, sock.StateTimeWait, "10.0.0.2:443"); !ok {
+		t.Error("TIME_WAIT to another host holds its port")
+	}
+	if w, ok := look(60, sock.StateTimeWait, "127.0.0.1:443"); ok {
+		t.Errorf("TIME_WAIT over loopback gives its port back: %+v", w)
 	}
 }

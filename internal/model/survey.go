@@ -103,18 +103,18 @@ type survey struct {
 	ends sock.Ends
 	// bindPorts and bindAddresses have a bit for each open socket to which a bind
 	// bucket is put down.
-	bindPorts, bindAddresses bits
+	bindPorts, bindAddresses rowSet
 
-	serving map[listenerKey]int  // index in Listeners
-	ports   [1 << 16 / 64]uint64 // a bit for each port that a listener has
+	serving map[listenerKey]int // index in Listeners
+	ports   portSet             // those of listeners
 }
 
-// bits has a bit for each socket of a table.
-type bits []uint64
+// rowSet has a bit for each socket of a table.
+type rowSet []uint64
 
-func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
-func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
-func (b bits) unset(i int)    { b[i/64] &^= 1 << (i % 64) }
+func (b rowSet) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b rowSet) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b rowSet) unset(i int)    { b[i/64] &^= 1 << (i % 64) }
 
 // remote is one address that sockets are connected to.
 type remote struct {
@@ -129,7 +129,7 @@ func newSurvey(t *sock.Table) *survey {
 	words := (t.Len() + 63) / 64
 	v := &survey{
 		States: map[string]*Tally{}, UIDs: map[int]*Tally{}, serving: map[listenerKey]int{},
-		bindPorts: make(bits, words), bindAddresses: make(bits, words),
+		bindPorts: make(rowSet, words), bindAddresses: make(rowSet, words),
 	}
 	v.listeners(t)
 	v.groups(t)
@@ -347,8 +347,8 @@ func (b *bindBuckets) add(row int, s *sock.Socket, accepted bool) (port, address
 }
 
 // mark sets the bits of the sockets that buckets are put down to.
-func (b *bindBuckets) mark(ports, addresses bits) {
-	set := func(to bits, c claim) {
+func (b *bindBuckets) mark(ports, addresses rowSet) {
+	set := func(to rowSet, c claim) {
 		if c.rank != rankNone {
 			to.set(int(c.row))
 		}

@@ -68,7 +68,6 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 	if w, ok := memoryWall(snap); ok {
 		out = append(out, w)
 	}
-	out = append(out, networkWalls(s, snap)...)
 	slices.SortStableFunc(out, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 	return out
 }

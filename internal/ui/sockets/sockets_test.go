@@ -77,6 +77,10 @@ func TestAcceptQueue(t *testing.T) {
 			t.Errorf("%d of %d: %q, want %q", c.waiting, c.backlog, got, c.want)
 		}
 	}
+	r := row{waiting: maybe.Some[int64](9), backlog: maybe.Some[int64](8), queue: model.QueueFull, alike: 1, queues: 4}
+	if got := acceptQueue(&r).Text; got != "FULL 9/8 in 1 of 4" {
+		t.Errorf("one of four queues: %q", got)
+	}
 	v := viewtest.Maker(New).Show(viewtest.Rich(), 160, 47).(*View)
 	v.choose(byPort)
 	// The third column is ACCEPTQ: the fullest comes first.
