@@ -112,7 +112,7 @@ func stateLines(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 // coveredLines: how old the numbers are and which namespaces they cover.
 func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	s := snap.Sockets
-	fresh := "dumped " + units.Duration(s.Age.Round(time.Millisecond)) + " ago"
+	fresh := "listed " + units.Duration(s.Age.Round(time.Millisecond)) + " ago"
 	pen := p.Text
 	if s.NextRead > view.LongWait {
 		pen = p.Warn
@@ -210,7 +210,7 @@ func explainSocketCard(c socketCard) (title, text string) {
 	case cardCovered:
 		return "What is counted", "Sockets of TCP and UDP over IPv4 and IPv6 and of UNIX, as the kernel lists them through sock_diag (NETLINK_SOCK_DIAG), in eptop's own network namespace and in that of every process with sockets whose fds may be listed. " +
 			"A namespace that may not be entered is named here, and its sockets are in no sum.\n\n" +
-			"A dump takes the longer the more sockets there are; the next one waits so that dumping takes a small share of a core, and until then everything here is as old as it says.\n\n" +
+			"Listing takes the longer the more sockets there are; the next list waits so that it takes a small share of a core, and until then everything here is as old as it says.\n\n" +
 			"The cgroup line is what the memory cgroup of the attached process is charged (memory.stat, or memory.kmem of cgroup v1): all kernel memory that its processes caused, sockets or not. It is there to hold the sums against.\n\n" +
 			"Not counted: netlink, packet, raw, vsock and other families, TCP sockets that neither listen nor are connected, and namespaces in which no such process is. UNIX connections in an accept queue are in no list: they are counted by the lengths of the queues."
 	case cardStates:

@@ -53,7 +53,7 @@ func TestSocketsAbsent(t *testing.T) {
 		}
 	}
 	if line := viewtest.LineWith(screen, "ESTABLISHED"); !strings.Contains(line, "–") {
-		t.Errorf("buffers that were not told: %q", line)
+		t.Errorf("buffers that were not reported: %q", line)
 	}
 	v.choose(byPort)
 	screen = socketScreen(v)
@@ -106,7 +106,7 @@ func TestSocketsCursor(t *testing.T) {
 			t.Errorf("after %s the cursor explains %q, want %q", step.key, title, step.title)
 		}
 	}
-	for _, want := range []string{"OVER HIGH", "✗ and 1 gap more", "dumped 31 s ago, next in 34 s: it took 190 ms", "cgroup of pid 7424 (v2) is charged", "kernel 84.0 MB"} {
+	for _, want := range []string{"OVER HIGH", "✗ and 1 gap more", "listed 31 s ago, next in 34 s: it took 190 ms", "cgroup of pid 7424 (v2) is charged", "kernel 84.0 MB"} {
 		if !strings.Contains(socketScreen(v), want) {
 			t.Errorf("%q is not on\n%s", want, socketScreen(v))
 		}
