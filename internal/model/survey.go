@@ -278,7 +278,9 @@ type bindBuckets struct {
 	// at has for each port in use its number in ports, counted from 1.
 	at    [1 << 16]uint32
 	ports []portBuckets
-	more  map[uint64]*claim
+	// more has by hash the numbers in claims of a port's further addresses.
+	more   map[uint64]uint32
+	claims []claim
 }
 
 // portBuckets are those of one port: most have a single address.
@@ -308,7 +310,7 @@ func (c *claim) offer(row uint32, rank uint8) {
 }
 
 func newBindBuckets() *bindBuckets {
-	return &bindBuckets{seed: maphash.MakeSeed(), more: map[uint64]*claim{}}
+	return &bindBuckets{seed: maphash.MakeSeed(), more: map[uint64]uint32{}}
 }
 
 // add notes the buckets of socket number row, and returns which of them it is the first
@@ -336,11 +338,13 @@ func (b *bindBuckets) add(row int, s *sock.Socket, accepted bool) (port, address
 	p.port.offer(uint32(row), rank)
 	claimed := &p.address
 	if p.mark != mark {
-		var known bool
-		if claimed, known = b.more[hash]; !known {
-			claimed, address = &claim{}, 1
-			b.more[hash] = claimed
+		n, known := b.more[hash]
+		if !known {
+			n, address = uint32(len(b.claims)), 1
+			b.claims = append(b.claims, claim{})
+			b.more[hash] = n
 		}
+		claimed = &b.claims[n]
 	}
 	claimed.offer(uint32(row), rank)
 	return port, address
@@ -357,7 +361,7 @@ func (b *bindBuckets) mark(ports, addresses rowSet) {
 		set(ports, b.ports[i].port)
 		set(addresses, b.ports[i].address)
 	}
-	for _, c := range b.more {
-		set(addresses, *c)
+	for _, c := range b.claims {
+		set(addresses, c)
 	}
 }
