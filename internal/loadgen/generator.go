@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ type Generator struct {
 	opened  int64     // connections opened since all was drained
 	guardAt time.Time
 	nudgeAt time.Time
+	stepAt  time.Time
+	// patience is how long a pair may do nothing of what is wanted of it.
+	patience time.Duration
 }
 
 // Guard is asked again and again while connections are opened whether to go on: it
@@ -62,7 +66,7 @@ func New(c Config, guards ...Guard) (*Generator, error) {
 	g := &Generator{
 		config: c, guards: guards, bounds: b, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
-		gone:   newTally(),
+		gone: newTally(), patience: patience,
 		status: Status{Phase: Drained},
 	}
 	go g.run()
@@ -127,9 +131,9 @@ func (g *Generator) Status() Status {
 	st.Failures = maps.Clone(st.Failures)
 	st.Workers = nil
 	for _, p := range g.pairs {
-		for _, w := range []*worker{p.server, p.client} {
+		for _, w := range p.workers() {
 			if !w.gone {
-				st.Workers = append(st.Workers, w.cmd.Process.Pid)
+				st.Workers = append(st.Workers, w.pid)
 			}
 		}
 	}
@@ -200,6 +204,9 @@ func (g *Generator) tick() time.Duration {
 }
 
 func (g *Generator) run() {
+	// The kernel kills workers when the thread that started them ends. This thread is
+	// kept for that, and ends with this goroutine, when all workers are gone.
+	runtime.LockOSThread()
 	defer close(g.ended)
 	timer := time.NewTimer(0)
 	defer timer.Stop()

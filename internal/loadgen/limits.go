@@ -100,6 +100,10 @@ type bounds struct {
 	portRange uint32
 }
 
+// WorkerTasks is how many threads a worker has at most: one that works, and those of the
+// Go runtime. It has 4 to 6.
+const WorkerTasks = 8
+
 const (
 	// mostPerPair bounds how many connections are lost when a worker dies.
 	mostPerPair = 50_000

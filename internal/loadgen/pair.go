@@ -1,12 +1,8 @@
 package loadgen
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,20 +26,10 @@ type pair struct {
 	// seen is what the pair had at seenAt.
 	seen   Stages
 	seenAt time.Time
-}
-
-// worker is one process.
-type worker struct {
-	cmd     *exec.Cmd
-	control *os.File // closing it dismisses the worker
-	gone    bool
-}
-
-// exit is the end of a worker.
-type exit struct {
-	pair   *pair
-	worker *worker
-	err    error
+	// moved is what it had when it last did something that was wanted, still how long
+	// ago that is.
+	moved Stages
+	still time.Duration
 }
 
 // newPair starts both workers of a pair. Their ends arrive at exits.
@@ -56,10 +42,15 @@ func newPair(o order, log *os.File, exits chan<- exit) (*pair, error) {
 	pr := &pair{number: o.Pair, page: p}
 	for _, role := range []string{"server", "client"} {
 		o.Role = role
-		w, err := startWorker(o, file, log)
-		if err != nil {
-			pr.abandon()
-			return nil, fmt.Errorf("start a %s: %w", role, err)
+		w, err := startWorker(o, pr, file, log, exits)
+		switch {
+		case err == nil:
+		case pr.server == nil:
+			p.unmap()
+			return nil, fmt.Errorf("start a server: %w", err)
+		default:
+			pr.retire()
+			return pr, fmt.Errorf("start a client: %w", err)
 		}
 		if role == "server" {
 			pr.server = w
@@ -67,63 +58,7 @@ func newPair(o order, log *os.File, exits chan<- exit) (*pair, error) {
 			pr.client = w
 		}
 	}
-	for _, w := range []*worker{pr.server, pr.client} {
-		go func() { exits <- exit{pr, w, w.cmd.Wait()} }()
-	}
 	return pr, nil
-}
-
-// abandon ends a pair that could not be started in full.
-func (p *pair) abandon() {
-	if p.server != nil {
-		p.server.dismiss()
-		_ = p.server.cmd.Wait()
-	}
-	p.page.unmap()
-}
-
-func startWorker(o order, page, log *os.File) (*worker, error) {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("socketpair: %w", err)
-	}
-	control, theirs := os.NewFile(uintptr(ends[0]), "control"), os.NewFile(uintptr(ends[1]), "control")
-	defer theirs.Close()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{fmt.Sprintf("eptop: load %s %d", o.Role, o.Pair+1)}
-	// One thread does the work, and the little garbage it makes is not collected.
-	cmd.Env = []string{workerEnv + "=" + string(text), "GOMAXPROCS=1", "GOGC=off", "GORACE=atexit_sleep_ms=0"}
-	cmd.ExtraFiles = []*os.File{theirs, page} // controlFD, pageFD
-	cmd.Stderr = log
-	// Ctrl-C and Ctrl-Z of the terminal reach the generator alone.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		control.Close()
-		return nil, err
-	}
-	return &worker{cmd: cmd, control: control}, nil
-}
-
-// wake makes a worker read what is wanted.
-func (w *worker) wake() {
-	if w.control == nil {
-		return
-	}
-	// A full socket holds enough bytes to wake the worker, and if the worker is gone its
-	// exit reports that.
-	_, _ = unix.Write(int(w.control.Fd()), []byte{1})
-}
-
-// dismiss ends a worker: the kernel closes what it held.
-func (w *worker) dismiss() {
-	if w.control != nil {
-		w.control.Close()
-		w.control = nil
-	}
 }
 
 // ask sets how many connections are wanted of the pair.
@@ -174,10 +109,35 @@ func (p *pair) retry() { p.frozen, p.again, p.refusedAt = false, true, time.Time
 // the client lingers.
 func (p *pair) retire() {
 	p.retiring = true
-	p.server.dismiss()
-	if p.server.gone {
-		p.client.dismiss()
+	switch {
+	case !p.server.gone:
+		p.server.kill()
+	case p.client != nil && !p.client.gone:
+		p.client.kill()
 	}
+}
+
+// isOver reports whether both workers have ended.
+func (p *pair) isOver() bool { return p.server.gone && (p.client == nil || p.client.gone) }
+
+// isStuck reports whether the pair has changed nothing of what is wanted of it for so
+// long. Elapsed is the time since it was last asked.
+func (p *pair) isStuck(elapsed, patience time.Duration, watched bool) bool {
+	have := p.page.stages()
+	if p.retiring || p.frozen || p.hasReached(watched) || have != p.moved {
+		p.moved, p.still = have, 0
+		return false
+	}
+	p.still += elapsed
+	return p.still >= patience
+}
+
+// workers returns those that were started.
+func (p *pair) workers() []*worker {
+	if p.client == nil {
+		return []*worker{p.server}
+	}
+	return []*worker{p.server, p.client}
 }
 
 // hasReached reports whether the pair holds all that is wanted of it.
@@ -197,18 +157,4 @@ func (p *pair) stopCause() (call, unix.Errno, bool) {
 		}
 	}
 	return 0, 0, false
-}
-
-// describe returns how a worker ended.
-func (e exit) describe() string {
-	role := "client"
-	if e.worker == e.pair.server {
-		role = "server"
-	}
-	var ended *exec.ExitError
-	how := "ended by itself"
-	if errors.As(e.err, &ended) {
-		how = ended.Error()
-	}
-	return fmt.Sprintf("the %s worker %d: %s", role, e.worker.cmd.Process.Pid, how)
 }

@@ -21,6 +21,7 @@ func (g *Generator) step(now time.Time) (busy bool) {
 	g.checkStopped(now)
 	g.hire()
 	g.deal(now)
+	g.endStuck(now)
 	busy = g.setPhase(now)
 	if busy {
 		g.nudge(now)
@@ -69,12 +70,44 @@ func (g *Generator) hire() {
 		return
 	}
 	p, err := newPair(g.order(), g.log, g.exits)
+	if p != nil {
+		g.started++
+		g.pairs = append(g.pairs, p)
+	}
 	if err != nil {
 		g.stop(startWall(err), "no further worker can be started: "+err.Error())
-		return
 	}
-	g.started++
-	g.pairs = append(g.pairs, p)
+}
+
+const (
+	// patience is how long a worker may do nothing of what is wanted of it. A machine
+	// that is that slow holds no load.
+	patience = 10 * time.Second
+	// longestStep bounds what one step counts for: a generator that was stopped itself
+	// has not seen what its workers did.
+	longestStep = 100 * time.Millisecond
+)
+
+// endStuck kills workers that do nothing of what is wanted of them, as one that
+// somebody has stopped. They count as lost then.
+func (g *Generator) endStuck(now time.Time) {
+	elapsed := min(now.Sub(g.stepAt), longestStep)
+	g.stepAt = now
+	for _, p := range g.pairs {
+		if !p.isStuck(elapsed, g.patience, g.config.Watch != WatchNone) {
+			continue
+		}
+		stuck := p.server
+		if s := state(p.client.pid); s == 'T' || s == 't' {
+			stuck = p.client
+		}
+		stuck.why = fmt.Sprintf("did nothing for %v and was killed", g.patience)
+		if s := state(stuck.pid); s == 'T' || s == 't' {
+			stuck.why = fmt.Sprintf("was stopped by a signal, did nothing for %v and was killed", g.patience)
+		}
+		stuck.kill()
+		p.still = 0
+	}
 }
 
 // startWall is the limit behind an error of starting workers.
@@ -213,8 +246,7 @@ func (g *Generator) stop(wall Wall, reason string) {
 // bookExit books the end of a worker. A worker that was not dismissed takes its pair
 // along.
 func (g *Generator) bookExit(e exit) {
-	e.worker.gone = true
-	e.worker.dismiss()
+	e.worker.book()
 	p := e.pair
 	if !p.retiring {
 		g.status.Lost += p.open(g.config)
@@ -229,7 +261,7 @@ func (g *Generator) bookExit(e exit) {
 		g.status.LastLoss = e.describe() + g.lastWords()
 	}
 	p.retire()
-	if !p.server.gone || !p.client.gone {
+	if !p.isOver() {
 		return
 	}
 	g.gone.add(countOf(p.page))

@@ -58,6 +58,14 @@ func runWorker(text string) error {
 		return fmt.Errorf("read its order: %w", err)
 	}
 	runtime.LockOSThread()
+	// The generator has asked for this signal already, but the kernel forgets that where
+	// the binary has capabilities (begin_new_exec in fs/exec.c).
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("ask to end with the generator: %w", err)
+	}
+	if os.Getppid() != o.Parent {
+		return nil // the generator ended first
+	}
 	// Ctrl-C is for the generator, which then ends its workers by itself.
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
 	if err := nameProcess("eptop-" + o.Role); err != nil {
