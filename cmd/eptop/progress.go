@@ -63,7 +63,7 @@ func (p *progress) Opened(s model.LoadStatus) {
 	}
 	text := units.Many(s.Open, "connection") + " open"
 	if s.StoppedBy != "" {
-		text += ", stopped by " + string(s.StoppedBy) + " (" + s.Reason + ")"
+		text += ", stopped by " + model.WallTitle(s.StoppedBy) + " (" + s.Reason + ")"
 	}
 	switch {
 	case p.hold < 0:

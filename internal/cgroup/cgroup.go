@@ -1,5 +1,5 @@
 // Package cgroup reads what a memory cgroup is charged for kernel memory and sockets,
-// and how near it is to its limit: the files memory.stat, memory.current and memory.max
+// how near it is to its limit, and how near the threads of a cgroup are to theirs: the files memory.stat, memory.current and memory.max
 // of version 2 and their like of version 1 (mm/memcontrol.c and mm/memcontrol-v1.c in
 // the kernel). Which directory is a process's comes from /proc/PID/cgroup and the mounts
 // in /proc/self/mountinfo. Checked on Linux 6.18.
@@ -54,7 +54,7 @@ type Memory struct {
 // mounted, or when its cgroup is outside what this program can see; fs.ErrPermission
 // when it may not be read.
 func ReadMemory(proc string, pid int) (Memory, error) {
-	version, dir, err := find(proc, pid)
+	version, dir, err := find(proc, pid, "memory")
 	if err != nil {
 		return Memory{}, err
 	}
@@ -65,8 +65,8 @@ func ReadMemory(proc string, pid int) (Memory, error) {
 	return m, m.readV2()
 }
 
-// find returns the directory of a process's memory cgroup.
-func find(proc string, pid int) (version int, dir string, err error) {
+// find returns the directory of a process's cgroup that a controller is in.
+func find(proc string, pid int, controller string) (version int, dir string, err error) {
 	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
 	if errors.Is(err, unix.ESRCH) { // the process ended between open and read
 		err = fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
@@ -78,44 +78,63 @@ func find(proc string, pid int) (version int, dir string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	return memoryCgroup(cgroups, mounts)
+	return controllerCgroup(cgroups, mounts, controller)
 }
 
-// Limit is the memory limit that a process's cgroup comes to first: its own or
-// an ancestor's, the one with the least room.
+// Limit is a limit that a process's cgroup comes to first: its own or an ancestor's, the
+// one with the least room.
 type Limit struct {
-	// UsedBytes is memory.current (v1: memory.usage_in_bytes) without the file pages
-	// that were not used of late (inactive_file): the kernel takes these before it
-	// kills anybody.
-	UsedBytes uint64
-	// MostBytes is memory.max (v1: memory.limit_in_bytes).
-	MostBytes uint64
+	// Used is memory.current (v1: memory.usage_in_bytes) without the file pages that
+	// were not used of late (inactive_file): the kernel takes these before it kills
+	// anybody. Of threads it is pids.current.
+	Used uint64
+	// Most is memory.max (v1: memory.limit_in_bytes), or pids.max.
+	Most uint64
 }
 
 // noLimit is where the limits begin that stand for none: v1 prints the largest number
 // of whole pages.
 const noLimit = 1 << 60
 
-// files are the names of the files of a version.
+// files are the names of the files of a controller; inactive is a line of memory.stat.
 type files struct{ used, limit, inactive string }
 
-var filesOf = map[int]files{
-	1: {"memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"},
-	2: {"memory.current", "memory.max", "inactive_file"},
+var (
+	memoryFiles = map[int]files{
+		1: {"memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"},
+		2: {"memory.current", "memory.max", "inactive_file"},
+	}
+	pidsFiles = files{used: "pids.current", limit: "pids.max"} // of both versions
+)
+
+// ReadMemoryLimit reads the limit of bytes that a process comes to first, absent where
+// there is none. Its errors are those of ReadMemory.
+func ReadMemoryLimit(proc string, pid int) (maybe.Of[Limit], error) {
+	version, dir, err := find(proc, pid, "memory")
+	if err != nil {
+		return maybe.Of[Limit]{}, err
+	}
+	return memoryFiles[version].readNearest(dir)
 }
 
-// ReadLimit reads the limit that a process comes to first, absent where there is
-// none. Its errors are those of ReadMemory.
-func ReadLimit(proc string, pid int) (nearest maybe.Of[Limit], err error) {
-	version, own, err := find(proc, pid)
+// ReadPidsLimit reads the limit of threads that a process comes to first (pids_try_charge
+// in kernel/cgroup/pids.c), absent where there is none. Its errors are those of
+// ReadMemory.
+func ReadPidsLimit(proc string, pid int) (maybe.Of[Limit], error) {
+	_, dir, err := find(proc, pid, "pids")
 	if err != nil {
-		return nearest, err
+		return maybe.Of[Limit]{}, err
 	}
-	files := filesOf[version]
+	return pidsFiles.readNearest(dir)
+}
+
+// readNearest reads the limits of a cgroup and of those above it. One in which the
+// controller is off has no files, and neither has the root.
+func (f files) readNearest(own string) (nearest maybe.Of[Limit], err error) {
 	for dir := own; dir != "/" && dir != "."; dir = path.Dir(dir) {
-		most, err := readAmount(path.Join(dir, files.limit))
+		most, err := readAmount(path.Join(dir, f.limit))
 		if errors.Is(err, fs.ErrNotExist) {
-			break // the root cgroup, which has no limit, or above it
+			continue
 		}
 		if err != nil {
 			return nearest, err
@@ -123,12 +142,12 @@ func ReadLimit(proc string, pid int) (nearest maybe.Of[Limit], err error) {
 		if !most.Known || most.Value >= noLimit {
 			continue
 		}
-		used, err := files.readUsed(dir)
+		used, err := f.readUsed(dir)
 		if err != nil {
 			return nearest, err
 		}
-		l := Limit{UsedBytes: min(used, most.Value), MostBytes: most.Value}
-		if !nearest.Known || l.MostBytes-l.UsedBytes < nearest.Value.MostBytes-nearest.Value.UsedBytes {
+		l := Limit{Used: min(used, most.Value), Most: most.Value}
+		if !nearest.Known || l.Most-l.Used < nearest.Value.Most-nearest.Value.Used {
 			nearest = maybe.Some(l)
 		}
 	}
@@ -141,6 +160,9 @@ func (f files) readUsed(dir string) (uint64, error) {
 		return 0, err
 	}
 	used := current.Value
+	if f.inactive == "" {
+		return used, nil
+	}
 	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
 	if err != nil {
 		return 0, err
@@ -228,10 +250,10 @@ func (m *Memory) readV2() error {
 	return nil
 }
 
-// memoryCgroup finds the directory of the memory cgroup in the text of
-// /proc/PID/cgroup and /proc/self/mountinfo. The controller is either in a hierarchy
+// controllerCgroup finds the directory of the cgroup that a controller is in, in the text
+// of /proc/PID/cgroup and /proc/self/mountinfo. The controller is either in a hierarchy
 // of version 1 or in that of version 2.
-func memoryCgroup(cgroups, mounts []byte) (version int, dir string, err error) {
+func controllerCgroup(cgroups, mounts []byte, controller string) (version int, dir string, err error) {
 	var v2 string
 	found := false
 	for line := range strings.Lines(string(cgroups)) {
@@ -240,9 +262,9 @@ func memoryCgroup(cgroups, mounts []byte) (version int, dir string, err error) {
 		if len(parts) != 3 {
 			return 0, "", fmt.Errorf("%w: cgroup: %q", ErrMalformed, line)
 		}
-		if hasWord(parts[1], "memory") {
+		if hasWord(parts[1], controller) {
 			dir, err := cgroupDir(parts[2], mounts, func(m mount) bool {
-				return m.fsType == "cgroup" && hasWord(m.options, "memory")
+				return m.fsType == "cgroup" && hasWord(m.options, controller)
 			})
 			return 1, dir, err
 		}
@@ -251,7 +273,7 @@ func memoryCgroup(cgroups, mounts []byte) (version int, dir string, err error) {
 		}
 	}
 	if !found {
-		return 0, "", fmt.Errorf("no memory cgroup: %w", fs.ErrNotExist)
+		return 0, "", fmt.Errorf("no %s cgroup: %w", controller, fs.ErrNotExist)
 	}
 	dir, err = cgroupDir(v2, mounts, func(m mount) bool { return m.fsType == "cgroup2" })
 	return 2, dir, err

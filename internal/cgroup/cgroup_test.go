@@ -35,6 +35,7 @@ func mountinfo(root, mountRoot string) string {
 		"22 27 0:21 / /proc rw,relatime - proc proc rw\nnonsense\n" +
 			"28 31 0:29 MOUNT ROOT/cpu rw,relatime shared:4 - cgroup cgroup rw,cpu,cpuacct\n" +
 			"29 31 0:32 MOUNT ROOT/memory rw,relatime shared:5 master:2 - cgroup cgroup rw,memory\n" +
+			"30 31 0:33 MOUNT ROOT/pids rw,relatime - cgroup cgroup rw,pids\n" +
 			"30 31 0:38 MOUNT ROOT/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n")
 }
 
@@ -120,7 +121,7 @@ func TestLiveMemory(t *testing.T) {
 	}
 }
 
-func TestReadLimit(t *testing.T) {
+func TestReadMemoryLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		cgroup string
 		files  map[string]string
@@ -134,7 +135,7 @@ func TestReadLimit(t *testing.T) {
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 				"unified/memory.stat": "sock 7\n",
 			},
-			want: maybe.Some(Limit{UsedBytes: 600, MostBytes: 1000}),
+			want: maybe.Some(Limit{Used: 600, Most: 1000}),
 		},
 		"v2, its own is nearest": {
 			cgroup: "0::/a/b\n",
@@ -142,7 +143,12 @@ func TestReadLimit(t *testing.T) {
 				"unified/a/b/memory.stat": "sock 7\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "90\n",
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 			},
-			want: maybe.Some(Limit{UsedBytes: 90, MostBytes: 90}),
+			want: maybe.Some(Limit{Used: 90, Most: 90}),
+		},
+		"v2, the controller is off below": {
+			cgroup: "0::/a/b\n",
+			files:  map[string]string{"unified/a/memory.stat": "sock 7\n", "unified/a/memory.current": "10\n", "unified/a/memory.max": "1000\n"},
+			want:   maybe.Some(Limit{Used: 10, Most: 1000}),
 		},
 		"v2, none": {
 			cgroup: "0::/a\n",
@@ -161,7 +167,7 @@ func TestReadLimit(t *testing.T) {
 				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
 				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
 			},
-			want: maybe.Some(Limit{UsedBytes: 70, MostBytes: 4096}),
+			want: maybe.Some(Limit{Used: 70, Most: 4096}),
 		},
 		"malformed": {
 			cgroup: "0::/a\n",
@@ -173,7 +179,40 @@ func TestReadLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := writeTree(t, c.files)
 			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
-			got, err := ReadLimit(proc, 42)
+			got, err := ReadMemoryLimit(proc, 42)
+			if got != c.want || !errors.Is(err, c.err) {
+				t.Errorf("%+v, %v; want %+v, %v", got, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func TestReadPidsLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		cgroup string
+		files  map[string]string
+		want   maybe.Of[Limit]
+		err    error
+	}{
+		"v2, an ancestor's is nearest": {
+			cgroup: "0::/a/b\n",
+			files: map[string]string{
+				"unified/a/b/pids.current": "10\n", "unified/a/b/pids.max": "100\n", "unified/a/pids.current": "250\n", "unified/a/pids.max": "300\n",
+			},
+			want: maybe.Some(Limit{Used: 250, Most: 300}),
+		},
+		"v1": {
+			cgroup: "8:pids:/x\n4:memory:/y\n0::/\n",
+			files:  map[string]string{"pids/x/pids.current": "10\n", "pids/x/pids.max": "100\n", "pids/pids.current": "1000\n"},
+			want:   maybe.Some(Limit{Used: 10, Most: 100}),
+		},
+		"none":      {cgroup: "0::/a\n", files: map[string]string{"unified/a/pids.current": "10\n", "unified/a/pids.max": "max\n"}},
+		"no cgroup": {cgroup: "3:cpu:/\n", err: fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := writeTree(t, c.files)
+			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
+			got, err := ReadPidsLimit(proc, 42)
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%+v, %v; want %+v, %v", got, err, c.want, c.err)
 			}

@@ -132,7 +132,7 @@ func isProcfs(root string) bool {
 // source that fails is named in Sample.Sources.
 func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample, error) {
 	start := c.now()
-	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
+	s := &model.Sample{Time: start, UserNames: map[int]string{}, Asked: focus.PIDs, Self: os.Getpid()}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
 	if err := c.source.look(ctx, &l); err != nil {

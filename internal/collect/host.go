@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/zone"
@@ -115,10 +116,12 @@ func (l *look) hostFacts() {
 	l.sample.MaxUserWatches, err = l.number("sys/fs/epoll/max_user_watches", 0)
 	l.sample.OpenFiles, err2 = l.number("sys/fs/file-nr", 0)
 	l.sample.MaxFiles, err3 = l.number("sys/fs/file-nr", 2)
-	var err4, err5 error
+	var err4, err5, err6 error
 	l.sample.UnusedDentries, err4 = l.optionalNumber("sys/fs/dentry-state", 1)
 	l.sample.AllInodes, err5 = l.optionalNumber("sys/fs/inode-nr", 0)
-	for _, other := range []error{err2, err3, err4, err5} {
+	l.sample.NrOpen, err6 = l.optionalNumber("sys/fs/nr_open", 0)
+	l.sample.NoRaise = l.live && loadgen.CannotRaise()
+	for _, other := range []error{err2, err3, err4, err5, err6} {
 		if err == nil {
 			err = other
 		}

@@ -1,11 +1,6 @@
 package collect
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-
-	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
@@ -19,18 +14,8 @@ func (l *look) loadLimits() {
 		return
 	}
 	var out model.LoadLimits
-	var err, errCgroup error
-	took := l.timed(func() {
-		out, err = loadgen.ReadLimits(l.opts.ProcRoot)
-		var limit maybe.Of[cgroup.Limit]
-		limit, errCgroup = cgroup.ReadLimit(l.opts.ProcRoot, os.Getpid())
-		if c, ok := limit.Get(); ok {
-			out.CgroupUsed, out.CgroupLimit = maybe.Some(int64(c.UsedBytes)), maybe.Some(int64(c.MostBytes))
-		}
-	})
+	var err error
+	took := l.timed(func() { out, err = loadgen.ReadLimits(l.opts.ProcRoot) })
 	l.sample.LoadLimits = maybe.Some(out)
-	if errors.Is(errCgroup, fs.ErrNotExist) {
-		errCgroup = nil
-	}
-	l.source("load_limits", took, errors.Join(err, errCgroup))
+	l.source("load_limits", took, err)
 }

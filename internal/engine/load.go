@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
-	"github.com/eptop/eptop/internal/measure"
 	"github.com/eptop/eptop/internal/model"
 )
 
@@ -34,7 +33,7 @@ type unmeasured struct {
 }
 
 func openUnmeasured(plan model.LoadPlan) (opener, error) {
-	gen, err := loadgen.New(plan.Config, measure.CgroupGuard(plan.Floor))
+	gen, err := loadgen.New(plan.Config)
 	if err != nil {
 		return nil, err
 	}

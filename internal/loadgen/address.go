@@ -25,7 +25,7 @@ func (o order) needPaths() int64 {
 	if o.Config.Family == UNIX {
 		return 1
 	}
-	return (o.Room + o.PortsEach - 1) / o.PortsEach
+	return (o.Room + o.Ports.each() - 1) / o.Ports.each()
 }
 
 // listeners returns how many sockets the server listens on.
@@ -33,16 +33,22 @@ func (o order) listeners() int64 {
 	if o.Config.Family != TCP6 {
 		return 1
 	}
-	return min(o.needPaths(), maxListeners)
+	return min(o.needPaths(), maxListeners, max(1, o.Ports.Listeners))
 }
 
-// paths returns how many paths may be used: over IPv4 twice as many as needed, for the
-// ports that others hold.
-func (o order) paths(p *page) int {
+// maxPaths is how many source addresses of 127.0.0.0/8 a pair uses at most: more than
+// it has connections.
+const maxPaths = 1 << 20
+
+// paths returns how many paths may be used, and how many of them in a row show that
+// there is no port to be had. Over IPv4 a port that one address lacks because somebody
+// listens on it, all lack.
+func (o order) paths(p *page) (all, barren int) {
 	if o.Config.Family == TCP4 {
-		return int(2 * o.needPaths())
+		return maxPaths, 3
 	}
-	return int(p.ready.Load())
+	n := int(p.ready.Load())
+	return n, n
 }
 
 // path returns where connection n of a pair comes from, nil to leave that to the

@@ -19,6 +19,7 @@ type client struct {
 	pending  []unix.PollFd
 	path     int // which source address or listener is in use
 	onPath   int64
+	barren   int // paths in a row that had no port
 	refused  int // failures in a row
 	dropped  int64
 	opened   int64 // connections ever, to spread the active ones
@@ -157,8 +158,8 @@ func (c *client) connect() bool {
 		}
 	}
 	fd := int(c.fds[at])
-	if c.order.Config.Family != UNIX && c.onPath >= c.order.PortsEach && c.path+1 < c.order.paths(c.page) {
-		c.path, c.onPath = c.path+1, 0
+	if c.order.Config.Family != UNIX && c.onPath >= c.order.Ports.each() {
+		c.nextPath()
 	}
 	from, to := c.order.path(c.page, c.path)
 	if from != nil {
@@ -173,8 +174,8 @@ func (c *client) connect() bool {
 			return false
 		}
 	}
-	if c.order.PortRange != 0 && c.order.Config.Family != UNIX {
-		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(c.order.PortRange)); err != nil {
+	if c.order.Ports.Own && c.order.Config.Family != UNIX {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, c.order.Ports.Client.option()); err != nil {
 			c.me.stop(callBind, c.me.count(err))
 			return false
 		}
@@ -183,14 +184,13 @@ func (c *client) connect() bool {
 	switch {
 	case err == nil, errors.Is(err, unix.EINPROGRESS):
 		c.onPath++
+		c.barren = 0
 		c.pending = append(c.pending, unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT})
 		return true
 	case errors.Is(err, unix.EAGAIN) && c.order.Config.Family == UNIX:
 		return false // the backlog is full until the server accepts
-	case errors.Is(err, unix.EADDRNOTAVAIL) && c.path+1 < c.order.paths(c.page):
-		// All ports of this path are taken: try the next one.
-		c.me.count(err)
-		c.path, c.onPath = c.path+1, 0
+	case errors.Is(err, unix.EADDRNOTAVAIL) && c.nextPath():
+		// All ports of this path are taken, which is no failure.
 		c.replace(at)
 		return false
 	}
@@ -201,6 +201,17 @@ func (c *client) connect() bool {
 		c.me.stop(callConnect, errno)
 	}
 	return false
+}
+
+// nextPath goes on to the next path, the last one to the first: some of its ports may be
+// free again. It returns false where none has had a port.
+func (c *client) nextPath() bool {
+	all, most := c.order.paths(c.page)
+	if c.onPath == 0 {
+		c.barren++
+	}
+	c.path, c.onPath = (c.path+1)%max(1, all), 0
+	return c.barren < most
 }
 
 // replace closes a socket: one that failed to connect cannot be used again.

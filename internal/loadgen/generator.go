@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,7 +17,6 @@ import (
 // goroutine.
 type Generator struct {
 	config Config
-	guards []Guard
 	bounds bounds
 	log    *os.File // what workers write when they fail
 
@@ -41,32 +41,37 @@ type Generator struct {
 	guardAt time.Time
 	nudgeAt time.Time
 	stepAt  time.Time
+	// most is the limit of pairs that was nearest when the first was started.
+	most PairLimit
+	// full is why no further pair can be started; wall is "" where one can.
+	full struct {
+		wall   Wall
+		reason string
+	}
 	// patience is how long a pair may do nothing of what is wanted of it.
 	patience time.Duration
+	cgroups  func() (Cgroups, error)
 }
 
-// Guard is asked again and again while connections are opened whether to go on: it
-// names the wall that is near and says why; wall "" goes on.
-type Guard func() (wall Wall, reason string)
-
 // New makes a generator that holds nothing yet; it starts no process before
-// connections are wanted. It heeds the guards as well as MemAvailable.
-func New(c Config, guards ...Guard) (*Generator, error) {
+// connections are wanted.
+func New(c Config) (*Generator, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	b, err := newBounds(c)
+	limits, errLimits := ReadLimits("/proc")
+	b, err := newBounds(c, limits)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, errLimits)
 	}
 	fd, err := unix.MemfdCreate("eptop-load-log", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	g := &Generator{
-		config: c, guards: guards, bounds: b, log: os.NewFile(uintptr(fd), "eptop-load-log"),
+		config: c, bounds: b, log: os.NewFile(uintptr(fd), "eptop-load-log"),
 		wake: make(chan struct{}, 1), exits: make(chan exit), ended: make(chan struct{}), changed: make(chan struct{}),
-		gone: newTally(), patience: patience,
+		gone: newTally(), patience: patience, cgroups: func() (Cgroups, error) { return readCgroups("/proc") },
 		status: Status{Phase: Drained},
 	}
 	go g.run()
@@ -108,6 +113,7 @@ func (g *Generator) SetStages(s Stages) {
 	g.wanted = s
 	g.status.Wanted = s.Sockets
 	g.status.StoppedBy, g.status.Reason = "", ""
+	g.full.wall = ""
 	for _, p := range g.pairs {
 		p.retry()
 	}

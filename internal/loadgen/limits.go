@@ -13,32 +13,69 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
 // Limits are those of this host and process that a load runs into. What the kernel does
-// not say is absent.
+// not say is absent, and so is a limit that does not hold for this process.
 type Limits struct {
 	UID int `json:"uid"`
-	// Nofile is the hard RLIMIT_NOFILE of this process, which its workers inherit.
+	// Admin and Resource: this process has CAP_SYS_ADMIN, CAP_SYS_RESOURCE, in the
+	// initial user namespace. fs.file-max does not hold for the former
+	// (alloc_empty_file in fs/file_table.c), and without the latter no hard limit can
+	// be raised (do_prlimit in kernel/sys.c).
+	Admin    bool `json:"cap_sys_admin"`
+	Resource bool `json:"cap_sys_resource"`
+	// Nofile is the hard RLIMIT_NOFILE of this process, which its workers inherit, or
+	// fs.nr_open where that is smaller. Files are those it has open.
 	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
-	// PortLow and PortHigh are net.ipv4.ip_local_port_range.
-	PortLow  maybe.Of[int64] `json:"port_low,omitzero"`
-	PortHigh maybe.Of[int64] `json:"port_high,omitzero"`
+	NrOpen maybe.Of[int64] `json:"nr_open,omitzero"`
+	Files  maybe.Of[int64] `json:"own_files,omitzero"`
+	// PortLow and PortHigh are net.ipv4.ip_local_port_range, PortsReserved is
+	// net.ipv4.ip_local_reserved_ports as it is written.
+	PortLow       maybe.Of[int64] `json:"port_low,omitzero"`
+	PortHigh      maybe.Of[int64] `json:"port_high,omitzero"`
+	PortsReserved string          `json:"ports_reserved,omitempty"`
+	// PortRanges: a socket can have a port range of its own.
+	PortRanges bool `json:"own_port_ranges"`
 	// Backlog is net.core.somaxconn.
 	Backlog maybe.Of[int64] `json:"backlog,omitzero"`
+	// NoLoopback4 and NoLoopback6 say why nothing can connect to 127.0.0.1 and to ::1.
+	NoLoopback4 Obstacle `json:"no_loopback4,omitzero"`
+	NoLoopback6 Obstacle `json:"no_loopback6,omitzero"`
+	// Threads are those of this process.
+	Threads maybe.Of[int64] `json:"own_threads,omitzero"`
 	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
 	Tasks     maybe.Of[int64] `json:"tasks,omitzero"`
 	MostTasks maybe.Of[int64] `json:"tasks_limit,omitzero"`
+	// UserTasks are the threads of this user, MostUserTasks is RLIMIT_NPROC; absent for
+	// whom it does not hold (copy_process in kernel/fork.c).
+	UserTasks     maybe.Of[int64] `json:"user_tasks,omitzero"`
+	MostUserTasks maybe.Of[int64] `json:"user_tasks_limit,omitzero"`
 	// Conntrack is the number of tracked connections; absent where conntrack is not
 	// loaded.
 	Conntrack     maybe.Of[int64] `json:"conntrack,omitzero"`
 	MostConntrack maybe.Of[int64] `json:"conntrack_limit,omitzero"`
-	// CgroupUsed and CgroupLimit are bytes of the memory cgroup this process is in, the
-	// limit the smallest of it and its ancestors; absent where there is none. ReadLimits
-	// leaves them to its caller, who has a reader of cgroups.
+	Cgroups
+}
+
+// Cgroups are the limits of the cgroups this process is in: of each kind that of its own
+// or of an ancestor, whichever has the least room; absent where there is none.
+type Cgroups struct {
+	// CgroupUsed and CgroupLimit are bytes of memory.
 	CgroupUsed  maybe.Of[int64] `json:"cgroup_used_bytes,omitzero"`
 	CgroupLimit maybe.Of[int64] `json:"cgroup_limit_bytes,omitzero"`
+	// Pids and MostPids are pids.current and pids.max: threads, whatever the name says.
+	Pids     maybe.Of[int64] `json:"pids,omitzero"`
+	MostPids maybe.Of[int64] `json:"pids_limit,omitzero"`
+}
+
+// Obstacle is what is in the way of all connections of a family, and what removes it;
+// empty where nothing is.
+type Obstacle struct {
+	What string `json:"what"`
+	Cure string `json:"cure"`
 }
 
 // ReadLimits reads them below a procfs, which has to be that of this kernel. A file that
@@ -60,111 +97,106 @@ func ReadLimits(procRoot string) (Limits, error) {
 		}
 		return maybe.Of[int64]{}
 	}
-	var nofile unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &nofile); err == nil {
+	l.readCapabilities()
+	l.NrOpen = number("sys/fs/nr_open")
+	if nofile, ok := rlimit(unix.RLIMIT_NOFILE); ok {
 		l.Nofile = maybe.Some(int64(min(nofile.Max, math.MaxInt64)))
+		if n, ok := l.NrOpen.Get(); ok { // expand_files in fs/file.c heeds it too
+			l.Nofile.Value = min(l.Nofile.Value, n)
+		}
 	}
+	l.Files = countEntries(procRoot + "/self/fd")
 	if ports := read("sys/net/ipv4/ip_local_port_range", 2); ports != nil {
 		l.PortLow, l.PortHigh = maybe.Some(ports[0]), maybe.Some(ports[1])
+		l.PortRanges = takesRange(portRange{ports[0], ports[1]})
 	}
+	reserved, err := os.ReadFile(filepath.Join(procRoot, "sys/net/ipv4/ip_local_reserved_ports"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	l.PortsReserved = strings.TrimSpace(string(reserved))
 	l.Backlog = number("sys/net/core/somaxconn")
+	l.NoLoopback4, l.NoLoopback6 = probeLoopback(TCP4), probeLoopback(TCP6)
 	l.Conntrack = number("sys/net/netfilter/nf_conntrack_count")
 	l.MostConntrack = number("sys/net/netfilter/nf_conntrack_max")
-	l.MostTasks = number("sys/kernel/threads-max")
-	if pids := number("sys/kernel/pid_max"); pids.Known && (!l.MostTasks.Known || pids.Value < l.MostTasks.Value) {
-		l.MostTasks = pids
-	}
-	l.Tasks = readTasks(procRoot)
+	errs = append(errs, l.readTasks(procRoot))
+	l.Cgroups, err = readCgroups(procRoot)
+	errs = append(errs, err)
 	return l, errors.Join(errs...)
 }
 
-// readTasks is how many there are: the second number of loadavg's fourth field, 1/234.
-func readTasks(procRoot string) maybe.Of[int64] {
-	b, err := os.ReadFile(filepath.Join(procRoot, "loadavg"))
-	fields := strings.Fields(string(b))
-	if err != nil || len(fields) < 4 {
-		return maybe.Of[int64]{}
+// readCgroups reads the limits of this process's cgroups. A controller that is not there
+// sets no limit, and is no error.
+func readCgroups(procRoot string) (Cgroups, error) {
+	var out Cgroups
+	var errs []error
+	for _, c := range []struct {
+		read       func(procRoot string, pid int) (maybe.Of[cgroup.Limit], error)
+		used, most *maybe.Of[int64]
+	}{
+		{cgroup.ReadMemoryLimit, &out.CgroupUsed, &out.CgroupLimit},
+		{cgroup.ReadPidsLimit, &out.Pids, &out.MostPids},
+	} {
+		limit, err := c.read(procRoot, os.Getpid())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		if l, ok := limit.Get(); ok {
+			*c.used, *c.most = maybe.Some(int64(l.Used)), maybe.Some(int64(l.Most))
+		}
 	}
-	_, all, _ := strings.Cut(fields[3], "/")
-	n, err := strconv.ParseInt(all, 10, 64)
-	return maybe.When(n, err == nil)
+	return out, errors.Join(errs...)
 }
 
 // bounds are what follows from the limits for how connections are opened.
 type bounds struct {
-	perPair   int64
-	backlog   int64
-	portsEach int64
-	// portRange is the value for IP_LOCAL_PORT_RANGE: net.ipv4.ip_local_port_range, or
-	// 0.
-	portRange uint32
+	perPair int64
+	backlog int64
+	ports   ports
 }
-
-// WorkerTasks is how many threads a worker has at most: one that works, and those of the
-// Go runtime. It has 4 to 6.
-const WorkerTasks = 8
 
 const (
 	// mostPerPair bounds how many connections are lost when a worker dies.
 	mostPerPair = 50_000
-	// ownFDs are those that a worker needs for itself: its runtime's, listeners, the
-	// epoll.
-	ownFDs = 24 + maxListeners
+	// workerFiles are those that a worker needs for itself, beside its listeners: its
+	// runtime's, the control socket, the epoll.
+	workerFiles = 12
 	// mostBacklog is what a listener asks for; somaxconn bounds it.
 	mostBacklog = 4096
 )
 
-// newBounds reads the limits of this host, of which it needs these.
-func newBounds(c Config) (bounds, error) {
-	l, err := ReadLimits("/proc")
-	nofile, ok1 := l.Nofile.Get()
-	somaxconn, ok2 := l.Backlog.Get()
-	low, ok3 := l.PortLow.Get()
-	high, ok4 := l.PortHigh.Get()
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return bounds{}, errors.Join(errors.New("RLIMIT_NOFILE, net.core.somaxconn or net.ipv4.ip_local_port_range cannot be read"), err)
+// newBounds derives them from the limits of this host.
+func newBounds(c Config, l Limits) (bounds, error) {
+	somaxconn, ok1 := l.Backlog.Get()
+	if !ok1 || !l.Nofile.Known || !l.PortLow.Known {
+		return bounds{}, errors.New("RLIMIT_NOFILE, net.core.somaxconn or net.ipv4.ip_local_port_range cannot be read")
 	}
 	// The listener asks for a third more than may wait.
-	b := bounds{perPair: PerPair(nofile), backlog: max(1, min(somaxconn, mostBacklog)*3/4)}
-	if b.perPair < 1 {
-		return bounds{}, fmt.Errorf("a process may open %d files here, too few to hold connections (ulimit -Hn)", nofile)
+	return bounds{perPair: l.PerPair(c), backlog: max(1, min(somaxconn, mostBacklog)*3/4), ports: l.ports(c.Family)}, nil
+}
+
+// PerPair returns how many connections a pair of workers holds at most; 0 where a
+// process may open too few files, or where there are too few ports.
+func (l Limits) PerPair(c Config) int64 {
+	room := l.workerRoom(c)
+	if c.Family == UNIX || room == 0 {
+		return room
 	}
+	_, each := l.portLimit(c.Family, room)
+	return each
+}
+
+// workerRoom returns how many connections the files of a worker are enough for.
+func (l Limits) workerRoom(c Config) int64 {
+	own := int64(workerFiles + 1)
+	if c.Family == TCP6 {
+		own = workerFiles + maxListeners
+	}
+	most := int64(mostPerPair)
 	if c.PerPair > 0 {
-		b.perPair = c.PerPair
+		most = c.PerPair
 	}
-	n := high - low + 1
-	b.portsEach = portsEach(n)
-	if r := uint32(high)<<16 | uint32(low); takesRange(r) {
-		b.portRange, b.portsEach = r, max(1, n*9/10)
-	}
-	return b, nil
-}
-
-// portsEach returns how many of n ports connect(2) finds fast: it searches those of
-// one parity first and slows down once these are taken (__inet_hash_connect in
-// net/ipv4/inet_hashtables.c). A socket that has a range of its own takes one port
-// after the other.
-func portsEach(n int64) int64 { return max(1, n/2*9/10) }
-
-// takesRange reports whether a socket can have a port range of its own (since Linux
-// 6.3, commit 91d0b78c5177).
-func takesRange(r uint32) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(r)) == nil
-}
-
-// PortsOfPair returns how many connections a pair of workers finds ports for, in a
-// range of that many.
-func PortsOfPair(ports, perPair int64, family Family) int64 {
-	o := order{Config: Config{Family: family}, Room: perPair, PortsEach: portsEach(ports)}
-	if family == TCP6 {
-		return o.listeners() * ports
-	}
-	return 2 * o.needPaths() * ports
+	return max(0, min(most, l.Nofile.Value-own))
 }
 
 // readNumbers reads a file of n numbers.

@@ -14,7 +14,7 @@
 //
 // The limits that a load runs into are read here and nowhere else ([ReadLimits]), for the
 // generator has to keep to them; whoever says beforehand how far a load would go asks
-// here. A memory cgroup's limit is its caller's to read, and to watch with a [Guard].
+// here.
 //
 // All addresses are of 127.0.0.0/8, ::1 or the abstract UNIX namespace.
 package loadgen
@@ -150,10 +150,6 @@ type Stages struct {
 
 // All returns the stages of n connections that have reached the last one.
 func All(n int64) Stages { return Stages{n, n, n, n} }
-
-// PerPair returns how many connections a pair of workers holds at most where a process
-// may open nofile files; 0 where that is too few.
-func PerPair(nofile int64) int64 { return max(0, min(mostPerPair, nofile-ownFDs)) }
 
 // clamp returns the part of s for a pair that holds at most room connections, where
 // the pairs before it hold before.

@@ -11,12 +11,12 @@ import (
 
 // inOwnNetwork runs a generator in a namespace of forty ports and prints its status.
 func inOwnNetwork(c Config, n int64) error {
-	b, err := newBounds(c)
+	l, err := ReadLimits("/proc")
 	if err != nil {
 		return err
 	}
-	if b.portsEach > 40 {
-		return fmt.Errorf("%d ports each: not in the namespace of forty ports", b.portsEach)
+	if n := l.PortHigh.Value - l.PortLow.Value + 1; n != 40 {
+		return fmt.Errorf("%d ports: not in the namespace of forty ports", n)
 	}
 	g, err := New(c)
 	if err != nil {

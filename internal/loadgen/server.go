@@ -81,7 +81,14 @@ func (s *server) listen(n int64) (int, error) {
 		// Accepted ends inherit SO_LINGER: however this process ends they are reset, and
 		// leave no TIME_WAIT behind.
 		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+			_ = unix.Close(fd)
 			return 0, fmt.Errorf("set SO_LINGER: %w", err)
+		}
+	}
+	if s.order.Config.Family == TCP6 && s.order.Ports.Own {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, s.order.Ports.Listen.option()); err != nil {
+			_ = unix.Close(fd)
+			return 0, fmt.Errorf("set IP_LOCAL_PORT_RANGE: %w", err)
 		}
 	}
 	if err := unix.Bind(fd, s.order.listenAddress(n)); err != nil {

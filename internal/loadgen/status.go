@@ -71,6 +71,9 @@ const (
 	WallMemory      Wall = "memory"       // MemAvailable
 	WallCgroup      Wall = "cgroup"       // the memory limit of a cgroup
 	WallTasks       Wall = "tasks"        // kernel.pid_max and kernel.threads-max
+	WallUserTasks   Wall = "nproc"        // RLIMIT_NPROC
+	WallPids        Wall = "pids"         // pids.max of a cgroup
+	WallLoopback    Wall = "loopback"     // lo is down, or has no IPv6
 	WallError       Wall = "error"        // no limit, but an error that ends the opening
 )
 

@@ -49,7 +49,8 @@ func (g *Generator) nudge(now time.Time) {
 
 // hire starts pairs for what is wanted, and retires those that are not needed.
 func (g *Generator) hire() {
-	need := (g.wanted.Sockets + g.bounds.perPair - 1) / g.bounds.perPair
+	each := max(1, g.bounds.perPair)
+	need := (g.wanted.Sockets + each - 1) / each
 	live := int64(0)
 	opening := 0
 	for _, p := range g.pairs {
@@ -61,12 +62,22 @@ func (g *Generator) hire() {
 			p.retire()
 			continue
 		}
-		if p.page.stages().Sockets < g.bounds.perPair {
+		if p.page.stages().Sockets < g.bounds.perPair || !p.hasReached(g.config.Watch != WatchNone) {
 			opening++
 		}
 	}
 	// One more pair is started than open at once, so that nobody waits for a process.
 	if live >= need || opening > atOnce() || g.status.StoppedBy != "" {
+		return
+	}
+	// Those there are fill first; then what keeps others from starting ends the opening.
+	if g.full.wall == "" {
+		g.full.wall, g.full.reason = g.checkRoom()
+	}
+	if g.full.wall != "" {
+		if opening == 0 {
+			g.stop(g.full.wall, g.full.reason)
+		}
 		return
 	}
 	p, err := newPair(g.order(), g.log, g.exits)
@@ -75,7 +86,74 @@ func (g *Generator) hire() {
 		g.pairs = append(g.pairs, p)
 	}
 	if err != nil {
-		g.stop(startWall(err), "no further worker can be started: "+err.Error())
+		g.stop(g.startWall(err), "no further worker can be started: "+err.Error())
+	}
+}
+
+// checkRoom returns the limit that leaves no room for one more pair, "" where there is
+// room.
+func (g *Generator) checkRoom() (wall Wall, reason string) {
+	if len(g.pairs) == 0 {
+		limits, err := ReadLimits("/proc")
+		if !limits.Nofile.Known {
+			return WallError, fmt.Sprintf("its limits cannot be read: %v", err)
+		}
+		if o := limits.Obstacle(g.config.Family); o != (Obstacle{}) {
+			return WallLoopback, o.What + ": " + o.Cure
+		}
+		g.most = limits.PairLimits(g.config)[0]
+	}
+	if int64(len(g.pairs)) >= g.most.Pairs {
+		return g.most.Wall, g.most.explain()
+	}
+	// Others start threads too. A Go program that can start none ends at once.
+	if limit, ok := g.tightestTasks(); ok && limit.Most-limit.Used < PairTasks {
+		return limit.Wall, limit.explain()
+	}
+	return "", ""
+}
+
+// tightestTasks returns the limit of threads that has the least room now.
+func (g *Generator) tightestTasks() (tightest PairLimit, ok bool) {
+	var l Limits
+	l.UID = os.Getuid()
+	l.readCapabilities()
+	_ = l.readTasks("/proc") // what cannot be read limits nothing that is known
+	l.Cgroups, _ = g.cgroups()
+	for _, limit := range l.PairLimits(g.config) {
+		if !ok || limit.Most-limit.Used < tightest.Most-tightest.Used {
+			tightest, ok = limit, true
+		}
+	}
+	return tightest, ok
+}
+
+// startWall is the limit behind an error of starting workers.
+func (g *Generator) startWall(err error) Wall {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return WallNofile
+	case errors.Is(err, unix.ENFILE):
+		return WallFileMax
+	case errors.Is(err, unix.EAGAIN):
+		if limit, ok := g.tightestTasks(); ok {
+			return limit.Wall
+		}
+		return WallTasks
+	case errors.Is(err, unix.ENOMEM):
+		return WallMemory
+	}
+	return WallError
+}
+
+// atOnce returns how many pairs open at the same time. Each keeps a client busy, and
+// the server half as much.
+func atOnce() int { return runtime.NumCPU() }
+
+func (g *Generator) order() order {
+	return order{
+		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.bounds.perPair,
+		Backlog: g.bounds.backlog, Ports: g.bounds.ports,
 	}
 }
 
@@ -107,32 +185,6 @@ func (g *Generator) endStuck(now time.Time) {
 		}
 		stuck.kill()
 		p.still = 0
-	}
-}
-
-// startWall is the limit behind an error of starting workers.
-func startWall(err error) Wall {
-	switch {
-	case errors.Is(err, unix.EMFILE):
-		return WallNofile
-	case errors.Is(err, unix.ENFILE):
-		return WallFileMax
-	case errors.Is(err, unix.EAGAIN):
-		return WallTasks
-	case errors.Is(err, unix.ENOMEM):
-		return WallMemory
-	}
-	return WallError
-}
-
-// atOnce returns how many pairs open at the same time. Each keeps a client busy, and
-// the server half as much.
-func atOnce() int { return runtime.NumCPU() }
-
-func (g *Generator) order() order {
-	return order{
-		Config: g.config, Pair: g.started, Parent: os.Getpid(), Room: g.bounds.perPair,
-		Backlog: g.bounds.backlog, PortsEach: g.bounds.portsEach, PortRange: g.bounds.portRange,
 	}
 }
 
@@ -202,11 +254,12 @@ func (g *Generator) guard(now time.Time) {
 		g.stop(WallMemory, fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
 		return
 	}
-	for _, guard := range g.guards {
-		if wall, reason := guard(); wall != "" {
-			g.stop(wall, reason)
-			return
-		}
+	cgroups, err := g.cgroups()
+	used, ok1 := cgroups.CgroupUsed.Get()
+	limit, ok2 := cgroups.CgroupLimit.Get()
+	// Beyond the limit of a cgroup the kernel kills.
+	if err == nil && ok1 && ok2 && float64(limit-used) < g.config.Floor*float64(limit) {
+		g.stop(WallCgroup, fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*g.config.Floor))
 	}
 }
 
@@ -226,8 +279,20 @@ func (g *Generator) checkStopped(now time.Time) {
 				continue
 			}
 		}
-		g.stop(wall(c, errno), reason(c, errno))
+		g.blame(c, errno)
 	}
+}
+
+// blame stops the opening because of an error in a worker. An error that the state of
+// the loopback interface explains is not one of ports.
+func (g *Generator) blame(c call, errno unix.Errno) {
+	if g.config.Family != UNIX {
+		if o := probeLoopback(g.config.Family); o != (Obstacle{}) {
+			g.stop(WallLoopback, fmt.Sprintf("%s: %s: %s: %s", callNames[c], unix.ErrnoName(errno), o.What, o.Cure))
+			return
+		}
+	}
+	g.stop(wall(c, errno), reason(c, errno))
 }
 
 // exitWithin bounds the time from a worker's sockets refusing to the report of its
@@ -256,9 +321,15 @@ func (g *Generator) bookExit(e exit) {
 		g.status.GivenUp += share
 		g.status.Wanted = g.wanted.Sockets
 		if c, errno, ok := p.stopCause(); ok && !isRefusal(errno) {
-			g.stop(wall(c, errno), reason(c, errno))
+			g.blame(c, errno)
 		}
-		g.status.LastLoss = e.describe() + g.lastWords()
+		words := g.lastWords()
+		g.status.LastLoss = e.describe() + words
+		if strings.Contains(words, noThread) {
+			if limit, ok := g.tightestTasks(); ok {
+				g.stop(limit.Wall, limit.explain())
+			}
+		}
 	}
 	p.retire()
 	if !p.isOver() {
@@ -274,12 +345,26 @@ func (g *Generator) living() []*pair {
 	return slices.DeleteFunc(slices.Clone(g.pairs), func(p *pair) bool { return p.retiring })
 }
 
-// lastWords returns the last line that a worker has written.
+// noThread is what the Go runtime says last when it cannot start a thread
+// (newosproc in runtime/os_linux.go).
+const noThread = "failed to create new OS thread"
+
+// lastWords returns the last line that a worker has written, or the first line of a
+// crash.
 func (g *Generator) lastWords() string {
 	text, err := io.ReadAll(io.NewSectionReader(g.log, 0, 1<<20))
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if err != nil || lines[len(lines)-1] == "" {
+	if err != nil {
 		return ""
 	}
-	return ": " + lines[len(lines)-1]
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	last := lines[len(lines)-1]
+	for _, l := range lines {
+		if strings.Contains(l, noThread) {
+			last = l
+		}
+	}
+	if last == "" {
+		return ""
+	}
+	return ": " + last
 }

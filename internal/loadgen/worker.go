@@ -29,12 +29,7 @@ type order struct {
 	Parent  int   // PID of the generator
 	Room    int64 // connections of this pair at most
 	Backlog int64 // connections that may wait to be accepted
-	// PortsEach is how many ports one source address gives before finding a free one
-	// takes the kernel long.
-	PortsEach int64
-	// PortRange is for IP_LOCAL_PORT_RANGE, the highest port in its upper half, the
-	// lowest in its lower; 0 on a kernel without it.
-	PortRange uint32
+	Ports   ports
 }
 
 // RunIfWorker turns this process into a worker of a load generator where it was

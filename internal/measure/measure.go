@@ -76,7 +76,7 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
-	gen, err := loadgen.New(plan.Config, CgroupGuard(plan.Floor))
+	gen, err := loadgen.New(plan.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -90,19 +90,6 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	e.last = e.base
 	go e.run()
 	return e, nil
-}
-
-// CgroupGuard stops a load before less than a share of the memory that eptop's cgroup
-// may use is left: beyond that cgroup's limit the kernel kills.
-func CgroupGuard(floor float64) loadgen.Guard {
-	return func() (wall loadgen.Wall, reason string) {
-		limit, err := cgroup.ReadLimit("/proc", os.Getpid())
-		l, limited := limit.Get()
-		if err == nil && limited && float64(l.MostBytes-l.UsedBytes) < floor*float64(l.MostBytes) {
-			return loadgen.WallCgroup, fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*floor)
-		}
-		return "", ""
-	}
 }
 
 func problem(err error) string {

@@ -34,28 +34,20 @@ type Preflight struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-const (
-	// workerTasks is the threads of a worker: the Go runtime's, and one that works.
-	workerTasks = 8
-	// workerBytes is a worker's own memory, workerBytesEach what it keeps for each
-	// connection: both on the safe side of what was measured.
-	workerBytes, workerBytesEach = 10 << 20, 100
-	// ownFiles are eptop's own before it has workers, filesOfPair those a pair adds: a
-	// socket and a pidfd for each of two processes.
-	ownFiles, filesOfPair = 32, 4
-	// skbBytes is the smallest truesize of a buffer with a byte in it: sk_buff and a
-	// linear part with its shared info.
-	skbBytes = 768
-)
+// workerBytes is a worker's own memory, workerBytesEach what it keeps for each
+// connection: both on the safe side of what was measured.
+const workerBytes, workerBytesEach = 10 << 20, 100
 
 // Preflight reckons how far this machine lets p go. Used and limits are from the
 // Snapshot's time, and the expected costs are the Snapshot's.
 func (s *Snapshot) Preflight(p LoadPlan) Preflight {
 	f := preflight{snap: s, limits: s.LoadLimits.Value, plan: p, out: Preflight{Walls: []Wall{}}}
 	f.pairs()
+	f.loopback() // first among those that leave none
 	f.cost()
 	f.memory()
 	f.files()
+	f.workers()
 	f.watches()
 	f.tcpMem()
 	f.conntrack()
@@ -113,12 +105,24 @@ func (f *preflight) cost() {
 	f.out.BytesPerConnection, f.out.Origin = maybe.Some(n), origin
 }
 
-// buffer is what unread bytes take at least.
+const (
+	// skbBytes is what a segment takes beside its bytes: the truesize of sk_buff and its
+	// head. skbMost is the most bytes in one: what a 64 KiB write over loopback, whose
+	// segments are a little shorter, becomes two of.
+	skbBytes, skbMost = 832, 65_483
+)
+
+// buffer is what unread bytes take.
 func (f *preflight) buffer() int64 {
-	if f.plan.UnreadBytes == 0 {
+	n := f.plan.UnreadBytes
+	if n == 0 {
 		return 0
 	}
-	return f.plan.UnreadBytes + skbBytes
+	segments := int64(1)
+	if n > skbMost {
+		segments = 2 * (n + skbMost - 1) / skbMost
+	}
+	return n + segments*skbBytes
 }
 
 // memory is what may be taken of MemAvailable down to the floor, and of the cgroup.
@@ -156,65 +160,74 @@ func floorOf(p LoadPlan, bytes int64) int64 { return int64(p.Floor * float64(byt
 
 // pairs is how many pairs of workers it takes.
 func (f *preflight) pairs() {
-	nofile, ok := f.limits.Nofile.Get()
-	if !ok {
-		return
-	}
-	f.out.PerPair = loadgen.PerPair(nofile)
-	if f.plan.PerPair > 0 {
-		f.out.PerPair = f.plan.PerPair
+	if f.limits.Nofile.Known {
+		f.out.PerPair = f.limits.PerPair(f.plan.Config)
 	}
 	if f.out.PerPair > 0 {
 		f.out.Pairs = (f.plan.Connections + f.out.PerPair - 1) / f.out.PerPair
 	}
 }
 
-// files are the limits of open files: of the host, and of a process, which further
-// workers get around until no more processes can be started. It also has the ports.
+// files is the host's limit of open files. It does not hold for CAP_SYS_ADMIN, but for
+// all others, for whom such a load leaves no files.
 func (f *preflight) files() {
-	l := &f.limits
-	if open, ok := f.snap.OpenFiles.Get(); ok {
-		if most, ok := f.snap.MaxFiles.Get(); ok && most <= 1<<62 {
-			f.wall(Wall{
-				Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: most, ConnectionsLeft: (most - open) / 2, Scope: "host",
-				RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
-			})
-		}
-	}
-	nofile, ok := l.Nofile.Get()
-	if !ok {
+	open, ok1 := f.snap.OpenFiles.Get()
+	most, ok2 := f.snap.MaxFiles.Get()
+	if !ok1 || !ok2 || most > mostMaxFiles {
 		return
 	}
-	// A pair takes some of eptop's own files.
-	pairs := max(0, nofile-ownFiles) / filesOfPair
-	f.wall(Wall{
-		Name: WallNofile, Unit: UnitFiles, Used: ownFiles, Limit: nofile, ConnectionsLeft: saturated(pairs, f.out.PerPair),
-		Scope:     fmt.Sprintf("eptop and each worker; as many workers as needed, %d files of eptop for two", filesOfPair),
-		RaiseWith: fmt.Sprintf("ulimit -Hn %d", twice(nofile)), Origin: Derived,
-	})
-	tasks, ok1 := l.Tasks.Get()
-	most, ok2 := l.MostTasks.Get()
-	if ok1 && ok2 {
-		n := max(0, most-tasks) / (2 * workerTasks)
-		pairs = min(pairs, n)
-		f.wall(Wall{
-			Name: WallTasks, Unit: UnitTasks, Used: tasks, Limit: most, ConnectionsLeft: saturated(n, f.out.PerPair), Scope: "host",
-			RaiseWith: "sysctl kernel.pid_max and kernel.threads-max", Origin: Estimated,
-		})
+	left := max(0, most-open) / 2
+	if f.limits.Admin {
+		if f.plan.Connections > left {
+			f.out.Notes = append(f.out.Notes, fmt.Sprintf(
+				"fs.file-max does not stop eptop, which has CAP_SYS_ADMIN: beyond %d connections programs without it can open no file", left))
+		}
+		return
 	}
-	low, ok1 := l.PortLow.Get()
-	high, ok2 := l.PortHigh.Get()
-	if ok1 && ok2 && f.plan.Family != loadgen.UNIX && f.out.PerPair > 0 {
-		each := loadgen.PortsOfPair(high-low+1, f.out.PerPair, f.plan.Family)
-		f.wall(Wall{
-			Name: WallPorts, Unit: UnitPorts, Used: 0, Limit: each, ConnectionsLeft: saturated(pairs, min(each, f.out.PerPair)),
-			Scope:     fmt.Sprintf("each pair of workers, from ports %d to %d", low, high),
-			RaiseWith: `sysctl net.ipv4.ip_local_port_range="1024 65535"`, Origin: Derived,
-		})
+	f.wall(Wall{
+		Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: most, ConnectionsLeft: left, Scope: "host",
+		RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
+	})
+}
+
+// workers are the limits of how many workers there can be. A process that may open few
+// files is no limit while there can be more processes.
+func (f *preflight) workers() {
+	l := &f.limits
+	for _, limit := range l.PairLimits(f.plan.Config) {
+		w := Wall{
+			Name: limit.Wall, Unit: UnitTasks, Used: limit.Used, Limit: limit.Most, Scope: "host", Origin: Derived,
+			ConnectionsLeft: saturated(limit.Pairs, max(1, f.out.PerPair)),
+		}
+		switch limit.Wall {
+		case WallNofile:
+			w.Unit, w.Scope = UnitFiles, "eptop and each of its workers"
+			w.RaiseWith = raiseNofile("ulimit -Hn %d", limit.Most, l.NrOpen, !l.Resource)
+		case WallPorts:
+			w.Unit, w.Scope = UnitPorts, fmt.Sprintf("ports %d to %d", l.PortLow.Value, l.PortHigh.Value)
+			if l.PortsReserved != "" {
+				w.Scope += " without " + l.PortsReserved
+			}
+			w.RaiseWith = `sysctl net.ipv4.ip_local_port_range="1024 65535"`
+		case WallPids:
+			w.Scope, w.RaiseWith = "eptop's cgroup", "a higher pids.max of eptop's cgroup (systemd TasksMax=, docker --pids-limit)"
+		case WallUserTasks:
+			w.Scope, w.RaiseWith = fmt.Sprintf("uid %d", l.UID), fmt.Sprintf("ulimit -u %d, or run eptop as root", twice(limit.Most))
+		case WallTasks:
+			w.RaiseWith = "sysctl kernel.pid_max and kernel.threads-max"
+		}
+		f.wall(w)
 	}
 	if n, ok := l.Backlog.Get(); ok {
 		f.out.Notes = append(f.out.Notes, fmt.Sprintf(
 			"backlog: %d connections may wait to be accepted (sysctl net.core.somaxconn); opening keeps to three quarters of that, at most 3 072", n))
+	}
+}
+
+// loopback is there where no connection at all can be made.
+func (f *preflight) loopback() {
+	if o := f.limits.Obstacle(f.plan.Family); o != (loadgen.Obstacle{}) {
+		f.wall(Wall{Name: WallLoopback, Unit: UnitConnections, Scope: o.What, RaiseWith: o.Cure, Origin: Measured})
 	}
 }
 
@@ -231,20 +244,18 @@ func (f *preflight) watches() {
 	if !ok || f.plan.Watch == loadgen.WatchNone {
 		return
 	}
-	w := Wall{
-		Name: WallUserWatches, Unit: UnitWatches, Limit: most, Scope: fmt.Sprintf("uid %d", f.limits.UID),
-		RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(most)), Origin: Derived,
-	}
+	user := User{User: fmt.Sprint(f.limits.UID), Extent: f.snap.Epoll.Extent}
 	for _, u := range f.snap.Epoll.Users {
 		if u.UID == f.limits.UID {
-			w.Used, w.AtLeast, w.Scope = u.Watches.Value, u.AtLeast, "user "+u.User
+			user = u
 		}
 	}
-	w.ConnectionsLeft = most - w.Used
-	f.wall(w)
+	f.wall(watchesWall(&user, most))
 }
 
-// tcpMem bounds buffers: idle connections have none.
+// tcpMem bounds buffers: idle connections have none. The kernel counts whole pages for
+// each socket (sk_rmem_schedule and __sk_mem_schedule in net/core/sock.c); only since
+// Linux 6.0 does the sender give its own back.
 func (f *preflight) tcpMem() {
 	if f.plan.Family == loadgen.UNIX || f.plan.UnreadBytes == 0 || f.snap.Sockets == nil {
 		return
@@ -257,9 +268,14 @@ func (f *preflight) tcpMem() {
 	if n, ok := f.snap.Sockets.TCP.MemBytes.Get(); ok {
 		used = n
 	}
+	page := f.snap.Host.PageBytes
+	if page <= 0 {
+		return
+	}
+	each := (f.buffer() + page - 1) / page * page
 	f.wall(Wall{
-		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
-		RaiseWith: raiseTCPMem(marks.High, f.snap.Host.PageBytes), Origin: Estimated,
+		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / each, Scope: "host",
+		RaiseWith: raiseTCPMem(marks.High, page), Origin: Estimated,
 	})
 }
 

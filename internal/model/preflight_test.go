@@ -27,6 +27,9 @@ func ready() *Snapshot {
 	}
 }
 
+// perPair is what a pair of workers holds of a machine that is ready.
+const perPair = 20_000 - 13
+
 func wallsOf(f Preflight) map[WallName]Wall {
 	out := map[WallName]Wall{}
 	for _, w := range f.Walls {
@@ -43,8 +46,8 @@ func TestPreflight(t *testing.T) {
 	}
 	walls := wallsOf(f)
 	for name, left := range map[WallName]int64{
-		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "tasks": (32768 - 200) / 16 * loadgen.PerPair(20_000),
-		"nofile": (20_000 - 32) / 4 * loadgen.PerPair(20_000),
+		"user_watches": 499_000, "file_max": (2_000_000 - 1000) / 2, "tasks": (32768 - 200 - 20) / loadgen.PairTasks * perPair, "nofile": (20_000 - 32) / 4 * perPair,
+		"ports": (28_232 - 1) * perPair,
 	} {
 		if got := walls[name].ConnectionsLeft; got != left {
 			t.Errorf("%s: %d left, want %d", name, got, left)
@@ -57,7 +60,7 @@ func TestPreflight(t *testing.T) {
 	if got := walls["memory"].ConnectionsLeft; got < 800_000 || got > 900_000 {
 		t.Errorf("memory: %d left", got)
 	}
-	if f.Walls[0].Name != "user_watches" || f.Fits != maybe.Some[int64](499_000) || f.Pairs != 1 || f.PerPair != loadgen.PerPair(20_000) {
+	if f.Walls[0].Name != "user_watches" || f.Fits != maybe.Some[int64](499_000) || f.Pairs != 1 || f.PerPair != perPair {
 		t.Errorf("%+v", f)
 	}
 	for _, name := range []WallName{"conntrack", "tcp_mem", "cgroup"} {
@@ -87,13 +90,18 @@ func TestPreflightByPlan(t *testing.T) {
 		"unix":        {plan: func(p *LoadPlan) { p.Family = loadgen.UNIX }, bytes: 2*2478 + 208, absent: "ports"},
 		"not watched": {plan: func(p *LoadPlan) { p.Watch = loadgen.WatchNone }, bytes: 2*3829 + 256, absent: "user_watches"},
 		"unread": {
-			plan: func(p *LoadPlan) { p.UnreadBytes = 1000 }, bytes: 2*3829 + 256 + 208 + 1768,
-			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: maybe.Some(TCPMem{High: 1768 * 100})} }, with: "tcp_mem", left: 100,
+			plan: func(p *LoadPlan) { p.UnreadBytes = 1000 }, bytes: 2*3829 + 256 + 208 + 1832,
+			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: maybe.Some(TCPMem{High: 4096 * 100})} }, with: "tcp_mem", left: 100,
+		},
+		// One byte more than a page takes holds two pages.
+		"unread in two pages": {
+			plan: func(p *LoadPlan) { p.UnreadBytes = 4096 - 832 + 1 }, bytes: 2*3829 + 256 + 208 + 4097,
+			snap: func(s *Snapshot) { s.Sockets = &Sockets{TCPMem: maybe.Some(TCPMem{High: 4096 * 100})} }, with: "tcp_mem", left: 50,
 		},
 		"cgroup": {
 			snap: func(s *Snapshot) {
 				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
-			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/loadgen.PerPair(20_000)),
+			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/perPair),
 		},
 		"conntrack": {
 			snap: func(s *Snapshot) {
@@ -107,9 +115,44 @@ func TestPreflightByPlan(t *testing.T) {
 			},
 			bytes: 8122, absent: "conntrack", note: "conntrack is loaded and tracks nothing",
 		},
+		// Of ten ports two are for listeners, and one pair needs both.
 		"few ports": {
 			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
-			snap: func(s *Snapshot) { s.LoadLimits.Value.PortHigh = maybe.Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2035 * 320,
+			snap: func(s *Snapshot) { s.LoadLimits.Value.PortHigh = maybe.Some[int64](32768 + 9) }, bytes: 8122, with: "ports", left: 2 * 8,
+		},
+		"reserved ports": {
+			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
+			snap: func(s *Snapshot) {
+				s.LoadLimits.Value.PortHigh, s.LoadLimits.Value.PortsReserved = maybe.Some[int64](32768+9), "80,32770-32773"
+			}, bytes: 8122, with: "ports", left: 2 * 4,
+		},
+		"one port": {
+			snap: func(s *Snapshot) { s.LoadLimits.Value.PortHigh = maybe.Some[int64](32768) }, bytes: 8122, with: "ports", left: 0,
+		},
+		"pids.max": {
+			snap: func(s *Snapshot) {
+				l := &s.LoadLimits.Value
+				l.Threads, l.Pids, l.MostPids = maybe.Some[int64](9), maybe.Some[int64](11), maybe.Some[int64](300)
+			}, bytes: 8122, with: "pids", left: (300 - 2 - 20) / loadgen.PairTasks * perPair,
+		},
+		"ulimit -u": {
+			snap: func(s *Snapshot) {
+				l := &s.LoadLimits.Value
+				l.Threads, l.UserTasks, l.MostUserTasks = maybe.Some[int64](9), maybe.Some[int64](9), maybe.Some[int64](25)
+			}, bytes: 8122, with: "nproc", left: 0,
+		},
+		"few files": {
+			snap: func(s *Snapshot) { s.LoadLimits.Value.Nofile = maybe.Some[int64](10) }, bytes: 8122, with: "nofile", left: 0, absent: "ports",
+		},
+		"fs.file-max is not for root": {
+			plan: func(p *LoadPlan) { p.Connections = 1_000_000 },
+			snap: func(s *Snapshot) { s.LoadLimits.Value.Admin = true }, bytes: 8122, absent: "file_max", note: "beyond 999500 connections programs without it",
+		},
+		"lo is down": {
+			snap: func(s *Snapshot) { s.LoadLimits.Value.NoLoopback4 = loadgen.Obstacle{What: "down", Cure: "up"} }, bytes: 8122, with: "loopback", left: 0,
+		},
+		"no IPv6": {
+			snap: func(s *Snapshot) { s.LoadLimits.Value.NoLoopback6 = loadgen.Obstacle{What: "off", Cure: "on"} }, bytes: 8122, absent: "loopback",
 		},
 		"watches beyond the limit": {
 			snap: func(s *Snapshot) { s.Epoll.MaxUserWatches = maybe.Some[int64](10) }, bytes: 8122, with: "user_watches", left: 0,

@@ -24,6 +24,11 @@ type Sample struct {
 	MaxUserWatches maybe.Of[int64]
 	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
 	OpenFiles, MaxFiles maybe.Of[int64]
+	// NrOpen is fs.nr_open, the most that an RLIMIT_NOFILE can be.
+	NrOpen maybe.Of[int64]
+	// NoRaise: this process is root, and may still raise no limit of a process, for want
+	// of CAP_SYS_RESOURCE.
+	NoRaise bool
 	// UnusedDentries are those that nobody holds: nr_unused of
 	// /proc/sys/fs/dentry-state.
 	UnusedDentries maybe.Of[int64]
@@ -40,6 +45,8 @@ type Sample struct {
 	// Processes are those that hold files, as far as they are known: also those that
 	// have not been listed yet or may not be.
 	Processes []ProcessSample
+	// Asked are the PIDs of those that were asked for.
+	Asked []int
 	// Self is eptop's own PID.
 	Self int
 	// Coverage is what of all processes the look covers.

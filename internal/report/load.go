@@ -39,12 +39,19 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 		t.line("how many connections this machine can hold is not known")
 		return t.w.Flush()
 	}
-	first := f.Walls[0]
-	if wall, short := f.Short(p); short {
-		t.line("only %s will fit: %s comes first (%s of %s, %s); raise it with: %s", units.Count(wall.ConnectionsLeft),
-			wall.Name, amount(wall, wall.Used), amount(wall, wall.Limit), wall.Scope, wall.RaiseWith)
+	wall, short := f.Short(p)
+	if !short {
+		wall = f.Walls[0]
+	}
+	raise := ""
+	if wall.RaiseWith != "" {
+		raise = "; raise it with: " + clean(wall.RaiseWith)
+	}
+	if short {
+		t.line("only %s will fit: %s comes first (%s of %s, %s)%s", units.Count(wall.ConnectionsLeft),
+			clean(wall.Title()), amount(wall, wall.Used), amount(wall, wall.Limit), clean(wall.Scope), raise)
 	} else {
-		t.line("this machine can hold %s; %s is the first limit (raise it with: %s)", units.Many(first.ConnectionsLeft, "connection"), first.Name, first.RaiseWith)
+		t.line("this machine can hold %s; %s is the first limit%s", units.Many(wall.ConnectionsLeft, "connection"), clean(wall.Title()), raise)
 	}
 	return t.w.Flush()
 }
@@ -89,7 +96,7 @@ func seconds(s float64) string { return units.Duration(time.Duration(s * float64
 // trouble says what went wrong, one line for each thing.
 func (t *text) trouble(o model.Opening, stoppedBy model.WallName, reason string) {
 	if stoppedBy != "" {
-		t.line("stopped by %s: %s", stoppedBy, clean(cmp.Or(reason, "no reason given")))
+		t.line("stopped by %s: %s", clean(model.WallTitle(stoppedBy)), clean(cmp.Or(reason, "no reason given")))
 	}
 	if o.Failed > 0 {
 		var parts []string

@@ -427,7 +427,7 @@ func (t *text) walls(s *model.Snapshot) {
 	for _, w := range s.Walls {
 		used := model.Extent{AtLeast: w.AtLeast, AtMost: w.AtMost}
 		left := model.Extent{AtLeast: w.AtMost, AtMost: w.AtLeast}
-		rows = append(rows, row(left.Mark()+units.Count(w.ConnectionsLeft), used.Mark()+amount(w, w.Used), amount(w, w.Limit), w.Scope, w.Name))
+		rows = append(rows, row(left.Mark()+units.Count(w.ConnectionsLeft), used.Mark()+amount(w, w.Used), amount(w, w.Limit), w.Scope, model.WallTitle(w.Name)))
 	}
 	t.table(rows)
 }

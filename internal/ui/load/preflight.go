@@ -36,7 +36,7 @@ func (v *View) describePlan() string {
 		fmt.Fprintf(&b, "%s of eptop's own hold them, and end with it.\n", units.Many(2*f.Pairs, "worker process"))
 	}
 	if wall, short := f.Short(plan); short {
-		fmt.Fprintf(&b, "\nOnly %s fit: the limit is %s. Reaching it is a result too. To raise it: %s\n", view.ConnectionsLeft(wall), wallName(wall), wall.RaiseWith)
+		fmt.Fprintf(&b, "\nOnly %s fit: the limit is %s. Reaching it is a result too.%s\n", view.ConnectionsLeft(wall), wallName(wall), toRaise(wall))
 	}
 	b.WriteString("\nNo other process and no sysctl is changed. d closes all, and so does quitting.")
 	return b.String()
@@ -129,17 +129,14 @@ func (v *View) limitLines(w int) []draw.Line {
 	return lines
 }
 
-// wallName is the name of a limit that a server engineer knows it by.
-func wallName(w model.Wall) string {
-	names := map[model.WallName]string{
-		model.WallNofile: "open files per process", model.WallTasks: "processes", model.WallFileMax: "fs.file-max",
-		model.WallUserWatches: "watches of " + strings.TrimPrefix(w.Scope, "user "), model.WallPorts: "local ports",
-		model.WallMemory: "available memory", model.WallCgroup: "memory limit of eptop's cgroup",
+func wallName(w model.Wall) string { return draw.Clean(w.Title()) }
+
+// toRaise is a sentence, empty where nothing raises the limit.
+func toRaise(w model.Wall) string {
+	if w.RaiseWith == "" {
+		return ""
 	}
-	if name, ok := names[w.Name]; ok {
-		return draw.Clean(name)
-	}
-	return draw.Clean(string(w.Name))
+	return " To raise it: " + draw.Clean(w.RaiseWith)
 }
 
 // wallAmount writes an amount in the unit of a limit.
@@ -154,8 +151,8 @@ func wallAmount(w model.Wall, n int64) string {
 func describeWalls(f model.Preflight) string {
 	var b strings.Builder
 	for _, w := range f.Walls {
-		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, enough for %s connections. To raise it: %s", wallName(w), w.Scope,
-			wallAmount(w, w.Used), wallAmount(w, w.Limit), view.ConnectionsLeft(w), w.RaiseWith)
+		fmt.Fprintf(&b, "\n%s (%s): %s of %s used, enough for %s connections.%s", wallName(w), draw.Clean(w.Scope),
+			wallAmount(w, w.Used), wallAmount(w, w.Limit), view.ConnectionsLeft(w), toRaise(w))
 	}
 	for _, n := range f.Notes {
 		b.WriteString("\n" + n)

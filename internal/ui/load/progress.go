@@ -94,7 +94,7 @@ func (v *View) troubleLines(w int) []draw.Line {
 	var lines []draw.Line
 	say := func(text string) { lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+draw.Clean(text))...) }
 	if l.StoppedBy != "" {
-		say("stopped at " + units.Count(l.Open) + " of " + units.Count(v.run.target) + " by " + string(l.StoppedBy) + ": " + l.Reason)
+		say("stopped at " + units.Count(l.Open) + " of " + units.Count(v.run.target) + " by " + model.WallTitle(l.StoppedBy) + ": " + l.Reason)
 		for _, wall := range v.preflight().Walls {
 			if wall.Name == l.StoppedBy && wall.RaiseWith != "" {
 				lines = append(lines, view.WrapLines(p.Muted, w, 1, "to go further: "+draw.Clean(wall.RaiseWith))...)

@@ -255,20 +255,7 @@ func raiseWith(s *model.Snapshot) string {
 	return text
 }
 
-// wallName says which limit it is and whose.
-func wallName(w model.Wall) string {
-	names := map[model.WallName]string{
-		model.WallFileMax: "fs.file-max", model.WallUserWatches: "watches", model.WallCgroup: "cgroup memory", model.WallOrphans: "tcp_max_orphans",
-	}
-	name, ok := names[w.Name]
-	if !ok {
-		name = draw.Clean(string(w.Name))
-	}
-	if w.Scope == "" || w.Scope == "host" {
-		return name
-	}
-	return name + " of " + draw.Clean(strings.TrimPrefix(w.Scope, "user "))
-}
+func wallName(w model.Wall) string { return draw.Clean(w.Title()) }
 
 // memoryLines: how much is left, what of it is slab, and what of that only
 // looks reclaimable.
