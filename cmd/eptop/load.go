@@ -15,6 +15,7 @@ import (
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
+	"github.com/eptop/eptop/internal/units"
 )
 
 // loadFlags are those of load and measure.
@@ -119,6 +120,14 @@ func (s *settings) load(cmd *cobra.Command, f *loadFlags) error {
 	r, err := e.RunLoad(interruptible(cmd.Context()), engine.Run{Plan: f.plan, Hold: f.hold, Progress: p, Every: p.every()})
 	if r == nil {
 		return err
+	}
+	if err == nil && r.Opened == 0 {
+		err = fmt.Errorf("none of %s could be opened", units.Many(r.Connections, "connection"))
+		if r.StoppedBy != "" {
+			err = fmt.Errorf("%w, stopped by %s: %s", err, model.WallTitle(r.StoppedBy), r.Reason)
+		} else if r.LastLoss != "" {
+			err = fmt.Errorf("%w: %s", err, r.LastLoss)
+		}
 	}
 	if f.json {
 		return errors.Join(err, report.Result(cmd.OutOrStdout(), r))

@@ -90,6 +90,8 @@ type Limit struct {
 	Used uint64
 	// Most is memory.max (v1: memory.limit_in_bytes), or pids.max.
 	Most uint64
+	// Version of the cgroup is 1 or 2.
+	Version int
 }
 
 // noLimit is where the limits begin that stand for none: v1 prints the largest number
@@ -114,23 +116,23 @@ func ReadMemoryLimit(proc string, pid int) (maybe.Of[Limit], error) {
 	if err != nil {
 		return maybe.Of[Limit]{}, err
 	}
-	return memoryFiles[version].readNearest(dir)
+	return memoryFiles[version].readNearest(version, dir)
 }
 
 // ReadPidsLimit reads the limit of threads that a process comes to first (pids_try_charge
 // in kernel/cgroup/pids.c), absent where there is none. Its errors are those of
 // ReadMemory.
 func ReadPidsLimit(proc string, pid int) (maybe.Of[Limit], error) {
-	_, dir, err := find(proc, pid, "pids")
+	version, dir, err := find(proc, pid, "pids")
 	if err != nil {
 		return maybe.Of[Limit]{}, err
 	}
-	return pidsFiles.readNearest(dir)
+	return pidsFiles.readNearest(version, dir)
 }
 
 // readNearest reads the limits of a cgroup and of those above it. One in which the
 // controller is off has no files, and neither has the root.
-func (f files) readNearest(own string) (nearest maybe.Of[Limit], err error) {
+func (f files) readNearest(version int, own string) (nearest maybe.Of[Limit], err error) {
 	for dir := own; dir != "/" && dir != "."; dir = path.Dir(dir) {
 		most, err := readAmount(path.Join(dir, f.limit))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +148,7 @@ func (f files) readNearest(own string) (nearest maybe.Of[Limit], err error) {
 		if err != nil {
 			return nearest, err
 		}
-		l := Limit{Used: min(used, most.Value), Most: most.Value}
+		l := Limit{Used: min(used, most.Value), Most: most.Value, Version: version}
 		if !nearest.Known || l.Most-l.Used < nearest.Value.Most-nearest.Value.Used {
 			nearest = maybe.Some(l)
 		}

@@ -135,7 +135,7 @@ func TestReadMemoryLimit(t *testing.T) {
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 				"unified/memory.stat": "sock 7\n",
 			},
-			want: maybe.Some(Limit{Used: 600, Most: 1000}),
+			want: maybe.Some(Limit{Used: 600, Most: 1000, Version: 2}),
 		},
 		"v2, its own is nearest": {
 			cgroup: "0::/a/b\n",
@@ -143,12 +143,12 @@ func TestReadMemoryLimit(t *testing.T) {
 				"unified/a/b/memory.stat": "sock 7\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "90\n",
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 			},
-			want: maybe.Some(Limit{Used: 90, Most: 90}),
+			want: maybe.Some(Limit{Used: 90, Most: 90, Version: 2}),
 		},
 		"v2, the controller is off below": {
 			cgroup: "0::/a/b\n",
 			files:  map[string]string{"unified/a/memory.stat": "sock 7\n", "unified/a/memory.current": "10\n", "unified/a/memory.max": "1000\n"},
-			want:   maybe.Some(Limit{Used: 10, Most: 1000}),
+			want:   maybe.Some(Limit{Used: 10, Most: 1000, Version: 2}),
 		},
 		"v2, none": {
 			cgroup: "0::/a\n",
@@ -167,7 +167,7 @@ func TestReadMemoryLimit(t *testing.T) {
 				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
 				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
 			},
-			want: maybe.Some(Limit{Used: 70, Most: 4096}),
+			want: maybe.Some(Limit{Used: 70, Most: 4096, Version: 1}),
 		},
 		"malformed": {
 			cgroup: "0::/a\n",
@@ -199,12 +199,12 @@ func TestReadPidsLimit(t *testing.T) {
 			files: map[string]string{
 				"unified/a/b/pids.current": "10\n", "unified/a/b/pids.max": "100\n", "unified/a/pids.current": "250\n", "unified/a/pids.max": "300\n",
 			},
-			want: maybe.Some(Limit{Used: 250, Most: 300}),
+			want: maybe.Some(Limit{Used: 250, Most: 300, Version: 2}),
 		},
 		"v1": {
 			cgroup: "8:pids:/x\n4:memory:/y\n0::/\n",
 			files:  map[string]string{"pids/x/pids.current": "10\n", "pids/x/pids.max": "100\n", "pids/pids.current": "1000\n"},
-			want:   maybe.Some(Limit{Used: 10, Most: 100}),
+			want:   maybe.Some(Limit{Used: 10, Most: 100, Version: 1}),
 		},
 		"none":      {cgroup: "0::/a\n", files: map[string]string{"unified/a/pids.current": "10\n", "unified/a/pids.max": "max\n"}},
 		"no cgroup": {cgroup: "3:cpu:/\n", err: fs.ErrNotExist},

@@ -66,6 +66,11 @@ type Cgroups struct {
 	// CgroupUsed and CgroupLimit are bytes of memory.
 	CgroupUsed  maybe.Of[int64] `json:"cgroup_used_bytes,omitzero"`
 	CgroupLimit maybe.Of[int64] `json:"cgroup_limit_bytes,omitzero"`
+	// CgroupVersion is that of the memory cgroup. Version 2 charges buffers of sockets
+	// too, and a server's socket when it is accepted (since Linux 6.13,
+	// kmem_cache_charge in __inet_accept); before and in version 1 the softirq that makes
+	// it is charged for nothing.
+	CgroupVersion int `json:"cgroup_version,omitempty"`
 	// Pids and MostPids are pids.current and pids.max: threads, whatever the name says.
 	Pids     maybe.Of[int64] `json:"pids,omitzero"`
 	MostPids maybe.Of[int64] `json:"pids_limit,omitzero"`
@@ -143,6 +148,9 @@ func readCgroups(procRoot string) (Cgroups, error) {
 		}
 		if l, ok := limit.Get(); ok {
 			*c.used, *c.most = maybe.Some(int64(l.Used)), maybe.Some(int64(l.Most))
+			if c.most == &out.CgroupLimit {
+				out.CgroupVersion = l.Version
+			}
 		}
 	}
 	return out, errors.Join(errs...)

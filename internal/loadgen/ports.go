@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"sort"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,15 @@ func (l Limits) ports(family Family) ports {
 	all := portRange{l.PortLow.Value, l.PortHigh.Value}
 	p := ports{Client: all, Listen: all, Own: l.PortRanges}
 	if family == TCP6 {
-		p.Listen.Low = all.High + 1 - max(1, all.len()/4)
+		quarter := max(1, l.unreserved(all)/4)
+		p.Listen.Low += int64(sort.Search(int(all.len()), func(i int) bool {
+			return l.unreserved(portRange{all.Low + int64(i), all.High}) <= quarter
+		}))
+		// bind(2) passes over the last port of an odd number (inet_csk_find_open_port in
+		// net/ipv4/inet_connection_sock.c).
+		if n := p.Listen.len(); n > 1 && n%2 == 1 && p.Listen.Low > all.Low {
+			p.Listen.Low--
+		}
 		p.Client.High = p.Listen.Low - 1
 	}
 	p.Clients, p.Listeners = l.unreserved(p.Client), l.unreserved(p.Listen)

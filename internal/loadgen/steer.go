@@ -86,7 +86,11 @@ func (g *Generator) hire() {
 		g.pairs = append(g.pairs, p)
 	}
 	if err != nil {
-		g.stop(g.startWall(err), "no further worker can be started: "+err.Error())
+		wall := startWall(err)
+		if limit, ok := g.tightestTasks(); ok && wall == WallTasks {
+			wall = limit.Wall
+		}
+		g.stop(wall, "no further worker can be started: "+err.Error())
 	}
 }
 
@@ -101,6 +105,7 @@ func (g *Generator) checkRoom() (wall Wall, reason string) {
 		if o := limits.Obstacle(g.config.Family); o != (Obstacle{}) {
 			return WallLoopback, o.What + ": " + o.Cure
 		}
+		limits.Files.Value-- // the log, which was not open when others read the limits
 		g.most = limits.PairLimits(g.config)[0]
 	}
 	if int64(len(g.pairs)) >= g.most.Pairs {
@@ -128,17 +133,14 @@ func (g *Generator) tightestTasks() (tightest PairLimit, ok bool) {
 	return tightest, ok
 }
 
-// startWall is the limit behind an error of starting workers.
-func (g *Generator) startWall(err error) Wall {
+// startWall is the limit behind an error of this process's own.
+func startWall(err error) Wall {
 	switch {
 	case errors.Is(err, unix.EMFILE):
 		return WallNofile
 	case errors.Is(err, unix.ENFILE):
 		return WallFileMax
 	case errors.Is(err, unix.EAGAIN):
-		if limit, ok := g.tightestTasks(); ok {
-			return limit.Wall
-		}
 		return WallTasks
 	case errors.Is(err, unix.ENOMEM):
 		return WallMemory
@@ -236,8 +238,8 @@ func (b *bucket) allowed(now time.Time, rate float64, open, wanted int64) int64 
 }
 
 // guardEach is how often MemAvailable is read while connections are opened: in
-// between, the fastest machine opens connections of some tens of megabytes.
-const guardEach = 50 * time.Millisecond
+// between, the fastest machine opens connections of some megabytes.
+const guardEach = 20 * time.Millisecond
 
 // guard stops the opening before memory runs out.
 func (g *Generator) guard(now time.Time) {
@@ -247,7 +249,7 @@ func (g *Generator) guard(now time.Time) {
 	g.guardAt = now
 	available, total, err := memory()
 	if err != nil {
-		g.stop(WallError, "the memory that is left cannot be seen: "+err.Error())
+		g.stop(startWall(err), "the memory that is left cannot be seen: "+err.Error())
 		return
 	}
 	if float64(available) < g.config.Floor*float64(total) {

@@ -29,7 +29,7 @@ const (
 	// ownFiles are this process's own before it has workers, spareFiles those that it
 	// may open beside what it has now, filesOfPair those that a pair adds: a socket and a
 	// pidfd for each of two processes.
-	ownFiles, spareFiles, filesOfPair = 32, 16, 4
+	ownFiles, spareFiles, filesOfPair = 32, 8, 4
 )
 
 // PairLimit is a limit that bounds how many pairs of workers there can be.
@@ -46,7 +46,7 @@ func (p PairLimit) explain() string {
 	case WallNofile:
 		return fmt.Sprintf("a process may open %d files here, too few to hold connections or for more workers (ulimit -Hn)", p.Most)
 	case WallPorts:
-		return fmt.Sprintf("%d local ports are too few (net.ipv4.ip_local_port_range less net.ipv4.ip_local_reserved_ports)", p.Most)
+		return fmt.Sprintf("too few local ports: %d (net.ipv4.ip_local_port_range less net.ipv4.ip_local_reserved_ports)", p.Most)
 	case WallPids:
 		return fmt.Sprintf("eptop's cgroup may have %d threads (pids.max): no room for more workers", p.Most)
 	case WallUserTasks:

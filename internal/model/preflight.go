@@ -34,9 +34,10 @@ type Preflight struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// workerBytes is a worker's own memory, workerBytesEach what it keeps for each
-// connection: both on the safe side of what was measured.
-const workerBytes, workerBytesEach = 10 << 20, 100
+// workerBytes is a worker's own memory, with its threads and page tables and without what
+// workers share; workerBytesEach is what a pair keeps for each connection, the tables of
+// its files among it. Both were measured.
+const workerBytes, workerBytesEach = 5 << 19, 40
 
 // Preflight reckons how far this machine lets p go. Used and limits are from the
 // Snapshot's time, and the expected costs are the Snapshot's.
@@ -125,16 +126,23 @@ func (f *preflight) buffer() int64 {
 	return n + segments*skbBytes
 }
 
+// bufferPages is the same in whole pages, as the kernel accounts for buffers.
+func (f *preflight) bufferPages() int64 {
+	page := max(1, f.snap.Host.PageBytes)
+	return (f.buffer() + page - 1) / page * page
+}
+
 // memory is what may be taken of MemAvailable down to the floor, and of the cgroup.
 func (f *preflight) memory() {
 	each, ok := f.out.BytesPerConnection.Get()
 	if !ok {
 		return
 	}
-	each += workerBytesEach
+	workers := int64(workerBytesEach)
 	if f.out.PerPair > 0 {
-		each += 2 * workerBytes / f.out.PerPair
+		workers += 2 * workerBytes / f.out.PerPair
 	}
+	each += workers
 	total, ok1 := f.snap.Host.MemTotalBytes.Get()
 	available, ok2 := f.snap.Host.MemAvailableBytes.Get()
 	if ok1 && ok2 {
@@ -149,10 +157,46 @@ func (f *preflight) memory() {
 	limit, ok2 := l.CgroupLimit.Get()
 	if ok1 && ok2 {
 		f.wall(Wall{
-			Name: WallCgroup, Unit: UnitBytes, Used: used, Limit: limit - floorOf(f.plan, limit), ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / each,
-			Scope: "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
+			Name: WallCgroup, Unit: UnitBytes, Used: used, Limit: limit - floorOf(f.plan, limit),
+			ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / (f.charge(each-workers) + workers),
+			Scope:           "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
 		})
 	}
+}
+
+// charge is what a memory cgroup is charged for a connection that takes so many bytes:
+// objects without the waste of their slabs, with a pointer for each
+// (obj_full_size in mm/memcontrol.c). Where a size is not known it is the bytes.
+func (f *preflight) charge(bytes int64) int64 {
+	const pointer = 8
+	end, _ := f.snap.ConnectionCost.Of(f.plan.Family)
+	parts := slices.Concat(end.Parts, end.Parts)
+	if len(end.Parts) > 0 && f.plan.Family != loadgen.UNIX && f.limits.CgroupVersion == 1 {
+		// A softirq makes the server's socket, the first part of its end.
+		parts = parts[:len(parts)-len(end.Parts)]
+		parts = append(parts, end.Parts[1:]...)
+	}
+	if f.plan.Family != loadgen.UNIX {
+		parts = append(parts, f.snap.BindBuckets...)
+	}
+	if f.plan.Watch != loadgen.WatchNone {
+		parts = append(parts, f.snap.Epoll.Cost.Value.Parts...)
+	}
+	n := int64(0)
+	for _, p := range parts {
+		object, ok := p.ObjectBytes.Get()
+		if !ok {
+			return bytes
+		}
+		n += object + pointer
+	}
+	if n == 0 {
+		return bytes
+	}
+	if f.limits.CgroupVersion != 1 {
+		n += f.bufferPages()
+	}
+	return n
 }
 
 // floorOf is what of an amount of memory must stay available.
@@ -202,7 +246,11 @@ func (f *preflight) workers() {
 		switch limit.Wall {
 		case WallNofile:
 			w.Unit, w.Scope = UnitFiles, "eptop and each of its workers"
-			w.RaiseWith = raiseNofile("ulimit -Hn %d", limit.Most, l.NrOpen, !l.Resource)
+			command := "ulimit -Hn %d"
+			if l.UID != 0 {
+				command += " as root"
+			}
+			w.RaiseWith = raiseNofile(command, limit.Most, l.NrOpen, l.UID == 0 && !l.Resource)
 		case WallPorts:
 			w.Unit, w.Scope = UnitPorts, fmt.Sprintf("ports %d to %d", l.PortLow.Value, l.PortHigh.Value)
 			if l.PortsReserved != "" {
@@ -272,7 +320,7 @@ func (f *preflight) tcpMem() {
 	if page <= 0 {
 		return
 	}
-	each := (f.buffer() + page - 1) / page * page
+	each := f.bufferPages()
 	f.wall(Wall{
 		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / each, Scope: "host",
 		RaiseWith: raiseTCPMem(marks.High, page), Origin: Estimated,

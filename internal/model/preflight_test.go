@@ -56,8 +56,8 @@ func TestPreflight(t *testing.T) {
 	if w := walls["user_watches"]; w.Used != 1000 || w.Scope != "user root" || w.RaiseWith != "sysctl fs.epoll.max_user_watches=1000000" {
 		t.Errorf("%+v", w)
 	}
-	// 8 GB down to the floor, some 9 300 bytes each with its share of a worker.
-	if got := walls["memory"].ConnectionsLeft; got < 800_000 || got > 900_000 {
+	// 8 GB down to the floor, some 8 400 bytes each with its share of a worker.
+	if got := walls["memory"].ConnectionsLeft; got < 900_000 || got > 1_000_000 {
 		t.Errorf("memory: %d left", got)
 	}
 	if f.Walls[0].Name != "user_watches" || f.Fits != maybe.Some[int64](499_000) || f.Pairs != 1 || f.PerPair != perPair {
@@ -101,7 +101,7 @@ func TestPreflightByPlan(t *testing.T) {
 		"cgroup": {
 			snap: func(s *Snapshot) {
 				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
-			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + 100 + 2*(10<<20)/perPair),
+			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + workerBytesEach + 2*workerBytes/perPair),
 		},
 		"conntrack": {
 			snap: func(s *Snapshot) {
@@ -124,7 +124,7 @@ func TestPreflightByPlan(t *testing.T) {
 			plan: func(p *LoadPlan) { p.Family = loadgen.TCP6 },
 			snap: func(s *Snapshot) {
 				s.LoadLimits.Value.PortHigh, s.LoadLimits.Value.PortsReserved = maybe.Some[int64](32768+9), "80,32770-32773"
-			}, bytes: 8122, with: "ports", left: 2 * 4,
+			}, bytes: 8122, with: "ports", left: 5,
 		},
 		"one port": {
 			snap: func(s *Snapshot) { s.LoadLimits.Value.PortHigh = maybe.Some[int64](32768) }, bytes: 8122, with: "ports", left: 0,
