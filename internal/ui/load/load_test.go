@@ -105,7 +105,7 @@ func TestLoadKeysWhileStarting(t *testing.T) {
 func TestLoadColourless(t *testing.T) {
 	v := shown(viewtest.LoadStopped, 160, 47)
 	plain := ansi.Strip(v.View())
-	for _, want := range []string{"▸ connections", "✗ stopped at 8 200 of 10 000 by file_max", "to go further: sysctl fs.file-max=4932354", "✗ 800 connections lost: the client worker 4712:", "signal: killed", "✗ 12 attempts failed: ENFILE 10, ECONNREFUSED 2"} {
+	for _, want := range []string{"▸ connections", "✗ stopped at 8 200 of 10 000 by fs.file-max", "to go further: sysctl fs.file-max=4932354", "✗ 800 connections lost: the client worker 4712:", "signal: killed", "✗ 12 attempts failed: ENFILE 10, ECONNREFUSED 2"} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("the screen does not say %q:\n%s", want, plain)
 		}

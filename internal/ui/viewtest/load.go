@@ -88,7 +88,7 @@ func RichWithLoad(l *model.Load) *model.Snapshot {
 		Time: Time, Load: l, Layouts: map[string]model.Layout{"tcp_bind_bucket": bucket, "tcp_bind2_bucket": bucket},
 		OpenFiles: maybe.Some[int64](1_400), MaxFiles: maybe.Some[int64](2_466_177),
 		LoadLimits: maybe.Some(model.LoadLimits{
-			Nofile: maybe.Some[int64](20_000), PortLow: maybe.Some[int64](32_768), PortHigh: maybe.Some[int64](60_999),
+			Resource: true, Nofile: maybe.Some[int64](20_000), PortLow: maybe.Some[int64](32_768), PortHigh: maybe.Some[int64](60_999),
 			Backlog: maybe.Some[int64](4096), Tasks: maybe.Some[int64](140), MostTasks: maybe.Some[int64](32_768),
 		}),
 	})
