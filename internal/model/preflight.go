@@ -27,7 +27,7 @@ type Preflight struct {
 	BytesPerConnection maybe.Of[int64] `json:"bytes_per_connection,omitzero"`
 	Origin             Origin          `json:"origin,omitempty"`
 	// Pairs of worker processes, each with a client and a server, hold PerPair
-	// connections each.
+	// connections each: as many pairs as what fits of the plan takes.
 	Pairs   int64 `json:"worker_pairs,omitempty"`
 	PerPair int64 `json:"connections_per_pair,omitempty"`
 	// Notes say what limits the speed, not the number.
@@ -43,7 +43,7 @@ const workerBytes, workerBytesEach = 5 << 19, 40
 // Snapshot's time, and the expected costs are the Snapshot's.
 func (s *Snapshot) Preflight(p LoadPlan) Preflight {
 	f := preflight{snap: s, limits: s.LoadLimits.Value, plan: p, out: Preflight{Walls: []Wall{}}}
-	f.pairs()
+	f.perPair()
 	f.loopback() // first among those that leave none
 	f.cost()
 	f.memory()
@@ -55,6 +55,13 @@ func (s *Snapshot) Preflight(p LoadPlan) Preflight {
 	slices.SortStableFunc(f.out.Walls, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 	if len(f.out.Walls) > 0 {
 		f.out.Fits = maybe.Some(f.out.Walls[0].ConnectionsLeft)
+	}
+	if each := f.out.PerPair; each > 0 {
+		n := p.Connections
+		if fits, ok := f.out.Fits.Get(); ok {
+			n = min(n, fits)
+		}
+		f.out.Pairs = (n + each - 1) / each
 	}
 	return f.out
 }
@@ -202,13 +209,10 @@ func (f *preflight) charge(bytes int64) int64 {
 // floorOf is what of an amount of memory must stay available.
 func floorOf(p LoadPlan, bytes int64) int64 { return int64(p.Floor * float64(bytes)) }
 
-// pairs is how many pairs of workers it takes.
-func (f *preflight) pairs() {
+// perPair is how many connections a pair of workers holds.
+func (f *preflight) perPair() {
 	if f.limits.Nofile.Known {
 		f.out.PerPair = f.limits.PerPair(f.plan.Config)
-	}
-	if f.out.PerPair > 0 {
-		f.out.Pairs = (f.plan.Connections + f.out.PerPair - 1) / f.out.PerPair
 	}
 }
 

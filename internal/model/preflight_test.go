@@ -75,6 +75,9 @@ func TestPreflight(t *testing.T) {
 	if w, short := ready().Preflight(plan).Short(plan); !short || w.Name != "user_watches" {
 		t.Errorf("a million: %+v, %v", w, short)
 	}
+	if f := ready().Preflight(plan); f.Pairs != (499_000+perPair-1)/perPair {
+		t.Errorf("%d pairs, for more than will be opened", f.Pairs)
+	}
 }
 
 func TestPreflightByPlan(t *testing.T) {
