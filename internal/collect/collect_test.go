@@ -217,9 +217,9 @@ func TestAReusedPIDIsAnotherProcess(t *testing.T) {
 	counted(t, s, w.pids[0], 5)
 	// The same number with another start time: what is known must be forgotten.
 	p := throughProc(c).processes[w.pids[0]]
-	p.startTicks--
+	p.StartTicks--
 	p.dirIno++
-	p.comm = "the old one"
+	p.Comm = "the old one"
 	fresh := snapshotOf(t, c)
 	if got := fresh.Process(w.pids[0]); got == nil || got.Comm == "the old one" || got.ListedAge > fresh.Took {
 		t.Errorf("the new process = %+v", got)

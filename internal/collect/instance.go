@@ -12,16 +12,11 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// holderKey names an fd of a process beyond the reuse of its PID.
-type holderKey struct {
-	pid        int
-	startTicks uint64
-	fd         int32
-}
-
 // instance is what is remembered of one epoll instance between looks.
 type instance struct {
-	holders    []epoll.Holder // the oldest process first
+	group      *fdinfo.Instance
+	members    []epoll.Holder // the holders that group had last
+	holders    []epoll.Holder // the same, the oldest process first
 	comparable bool
 	watches    []epoll.Watch
 	state      model.State
@@ -30,7 +25,7 @@ type instance struct {
 	readAt     time.Time
 	nextRead   time.Time
 	// file is kept open for an instance with many watches: reading it again stops its
-	// owner only a third as long. via is the holder whose file it is.
+	// owner only a third as long. via is the holder through whom it was read last.
 	file *fdinfo.EpollFile
 	via  epoll.Holder
 }
@@ -43,112 +38,152 @@ func (in *instance) close() {
 	}
 }
 
+// member is an epoll fd that was compared with the others: its process, which another one
+// with the same PID is not.
+type member struct {
+	of *process
+	in *instance
+}
+
+// groupTime is the share of a look's budget after which comparing ends.
+const groupTime = 0.75
+
 // groupInstances finds out which of the epoll fds are one instance. What is known of
 // an instance is kept as long as one of its holders lives.
 //
-// Grouping takes some n log n calls of kcmp(2), so with thousands of epolls the next
-// grouping waits in proportion to what the last one took; a new holder appears only
-// then.
+// A new fd takes some log n calls of kcmp(2). The fds of the focused processes come
+// first, then those of processes with few epolls; what does not fit into the look waits
+// for the next. Those that were compared before are looked at again, in some 2n calls,
+// when a process with epolls was listed, at most so often that it takes listShare of the
+// time.
 func (l procLook) groupInstances() {
-	if !l.regroup && (l.start.Before(l.nextGroup) || !l.holdersChanged()) {
-		return
-	}
-	l.regroup = false
-	began := l.now()
-	set := l.fds.NewInstances()
+	var due []*process
+	again := l.regroup
 	for _, pid := range l.pids {
 		p := l.processes[pid]
 		if p == nil {
 			continue
 		}
-		for _, fd := range p.listing.Epolls {
-			// An error means that the fd is gone, or that it may not be compared; then it
-			// could not be read either.
-			_ = set.Add(epoll.Holder{PID: pid, FD: int(fd)})
+		if len(p.listing.Epolls) == 0 {
+			p.ungrouped = 0
+			continue
+		}
+		listed := !p.listedAt.Before(l.start)
+		again = again || listed && len(l.members) > 0 && !l.start.Before(l.nextGroup)
+		if listed || p.ungrouped > 0 {
+			due = append(due, p)
 		}
 	}
-	groups := set.All()
-	known, before := l.byHolder, l.instances
-	l.byHolder = make(map[holderKey]*instance, len(known))
-	l.instances = make([]*instance, 0, len(groups))
-	for i := range groups {
-		l.instances = append(l.instances, l.adopt(&groups[i], known))
-	}
-	kept := make(map[*instance]bool, len(l.instances))
-	for _, in := range l.instances {
-		kept[in] = true
-	}
-	for _, in := range before {
-		if !kept[in] {
-			in.close()
-		}
-	}
-	now := l.now()
-	l.nextGroup = now.Add(time.Duration(float64(now.Sub(began)) / listShare))
-}
-
-// holdersChanged reports whether a process that holds or held epolls was listed
-// in this look, or has ended.
-func (l procLook) holdersChanged() bool {
-	for _, pid := range l.pids {
-		p := l.processes[pid]
-		if p != nil && len(p.listing.Epolls) > 0 && !p.listedAt.Before(l.start) {
-			return true
-		}
-	}
-	for key := range l.byHolder {
-		p := l.processes[key.pid]
-		if p == nil || p.startTicks != key.startTicks {
-			return true
-		}
-		if _, found := slices.BinarySearch(p.listing.Epolls, key.fd); !found {
-			return true
-		}
-	}
-	return false
-}
-
-// adopt turns a group of holders into an instance: a known one, where a holder already
-// belonged to it, or else a new one.
-func (l procLook) adopt(g *fdinfo.Instance, known map[holderKey]*instance) *instance {
-	holders := slices.Clone(g.Holders)
-	slices.SortFunc(holders, func(a, b epoll.Holder) int {
-		return cmp.Or(cmp.Compare(l.processes[a.PID].startTicks, l.processes[b.PID].startTicks),
-			cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD))
-	})
-	var in *instance
-	for _, h := range holders {
-		if in = known[l.key(h)]; in != nil {
+	changed := len(due) > 0 || again
+	for h, m := range l.members {
+		if changed = changed || !l.stillListed(h, m); changed {
 			break
 		}
 	}
-	if in == nil {
-		in = &instance{state: model.Absent, problem: "waits for its first read"}
+	if !changed {
+		return
 	}
-	// Where one instance was found to be two, only the first group may claim what was
-	// known of it.
-	for _, h := range in.holders {
-		delete(known, l.key(h))
+	l.groups.Keep(func(h epoll.Holder) bool { return l.stillListed(h, l.members[h]) })
+	if again {
+		l.regroup = false
+		began := l.now()
+		l.groups.Recheck()
+		now := l.now()
+		l.nextGroup = now.Add(time.Duration(float64(now.Sub(began)) / listShare))
+		due = nil
+		for _, pid := range l.pids {
+			if p := l.processes[pid]; p != nil && len(p.listing.Epolls) > 0 {
+				due = append(due, p)
+			}
+		}
 	}
-	in.holders, in.comparable = holders, g.Comparable
-	for _, h := range holders {
-		l.byHolder[l.key(h)] = in
-	}
-	return in
+	l.addMembers(due)
+	l.adoptGroups()
 }
 
-func (l procLook) key(h epoll.Holder) holderKey {
-	key := holderKey{pid: h.PID, fd: int32(h.FD)}
-	if p := l.processes[h.PID]; p != nil {
-		key.startTicks = p.startTicks
+// stillListed reports whether a member's process still is the same and still has the
+// epoll, as far as its last listing says.
+func (l procLook) stillListed(h epoll.Holder, m member) bool {
+	if m.of == nil || l.processes[h.PID] != m.of {
+		return false
 	}
-	return key
+	_, found := slices.BinarySearch(m.of.listing.Epolls, int32(h.FD))
+	return found
+}
+
+// addMembers adds the epoll fds of processes to the groups, as far as there is time.
+func (l procLook) addMembers(due []*process) {
+	in := map[epoll.Holder]bool{}
+	for _, g := range l.groups.All() {
+		for _, h := range g.Holders {
+			in[h] = true
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *process) int {
+		if fa, fb := l.isAsked(a), l.isAsked(b); fa != fb {
+			if fa {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(len(a.listing.Epolls), len(b.listing.Epolls))
+	})
+	compared := 0
+	for _, p := range due {
+		p.ungrouped = 0
+		for _, fd := range p.listing.Epolls {
+			h := epoll.Holder{PID: p.pid, FD: int(fd)}
+			switch {
+			case in[h]:
+			case compared > 0 && l.outOfTime(groupTime):
+				p.ungrouped++
+			default:
+				compared++
+				if l.groups.Add(h) != nil {
+					p.countAt = -1 // it was closed since: the process is to be listed again
+				}
+			}
+		}
+	}
+}
+
+// adoptGroups makes instances of the groups: those that are known already stay.
+func (l procLook) adoptGroups() {
+	known := make(map[*fdinfo.Instance]*instance, len(l.instances))
+	for _, in := range l.instances {
+		known[in.group] = in
+	}
+	groups := l.groups.All()
+	clear(l.members)
+	l.instances = make([]*instance, 0, len(groups))
+	for _, g := range groups {
+		in := known[g]
+		if in == nil {
+			in = &instance{group: g, state: model.Absent, problem: "waits for its first read"}
+		}
+		delete(known, g)
+		in.comparable = g.Comparable
+		if !slices.Equal(in.members, g.Holders) {
+			in.members = slices.Clone(g.Holders)
+			in.holders = slices.Clone(g.Holders)
+			slices.SortFunc(in.holders, func(a, b epoll.Holder) int {
+				return cmp.Or(cmp.Compare(l.processes[a.PID].StartTicks, l.processes[b.PID].StartTicks),
+					cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD))
+			})
+		}
+		for _, h := range g.Holders {
+			l.members[h] = member{l.processes[h.PID], in}
+		}
+		l.instances = append(l.instances, in)
+	}
+	for _, in := range known {
+		in.close()
+	}
 }
 
 // readInstances reads the watches of the instances that are due: first those of the
 // focused processes, then the oldest.
 func (l procLook) readInstances() {
-	l.instances = slices.DeleteFunc(l.instances, l.hasEnded)
 	l.openBytes = 0
 	for _, in := range l.instances {
 		if in.file != nil {
@@ -163,6 +198,7 @@ func (l procLook) readInstances() {
 		}
 		due = append(due, in)
 	}
+	slices.SortStableFunc(due, func(a, b *instance) int { return cmp.Compare(l.epollsBeside(a), l.epollsBeside(b)) })
 	focusedFirst(due, l.focusedInstance, func(in *instance) time.Time { return in.readAt })
 	for i, in := range due {
 		if l.focus.Quiet || i > 0 && l.outOfTime(1) {
@@ -180,16 +216,13 @@ func (l procLook) readInstances() {
 	}
 }
 
-// hasEnded reports whether the processes of all holders are gone, and closes what was
-// kept open for the instance.
-func (l procLook) hasEnded(in *instance) bool {
-	for _, h := range in.holders {
-		if l.processes[h.PID] != nil && l.byHolder[l.key(h)] == in {
-			return false
-		}
+// epollsBeside is how many epolls the first holder's process has: an epoll is read before
+// those of a process with thousands.
+func (l procLook) epollsBeside(in *instance) int {
+	if p := l.processes[in.holders[0].PID]; p != nil {
+		return len(p.listing.Epolls)
 	}
-	in.close()
-	return true
+	return 0
 }
 
 func (l procLook) focusedInstance(in *instance) bool {
@@ -202,6 +235,13 @@ func (l procLook) read(in *instance) {
 	if err == nil && !l.isStillEpoll(in, len(watches)) {
 		err = fs.ErrNotExist
 	}
+	if err == nil {
+		stall += l.judge(in, watches, stall)
+	}
+	// Whatever was asked about a holder is true only if its PID is the same process still.
+	if err == nil && slices.ContainsFunc(in.holders, func(h epoll.Holder) bool { return l.isReplaced(h, h == in.via) }) {
+		err = fs.ErrNotExist
+	}
 	in.readAt = l.now()
 	if err != nil {
 		in.close()
@@ -211,7 +251,6 @@ func (l procLook) read(in *instance) {
 			in.problem = "its holders are gone"
 		}
 	} else {
-		stall += l.judge(in, watches, stall)
 		in.state, in.problem = model.OK, ""
 		l.keep(in, watches)
 	}
@@ -220,21 +259,35 @@ func (l procLook) read(in *instance) {
 	l.sample.Guest.Stall += stall
 }
 
+// isReplaced reports whether the PID of a holder was given to another process since this
+// look began; the process of an ended one may have been.
+func (l procLook) isReplaced(h epoll.Holder, ended bool) bool {
+	p := l.processes[h.PID]
+	if p == nil {
+		return ended
+	}
+	st, err := l.fds.StatFDs(p.task)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ended
+	}
+	return err == nil && st.Ino != p.dirIno && !l.sameProcess(p)
+}
+
 // isStillEpoll reports whether the fds of an instance are that epoll still: a number
 // can be closed and opened as something else without a change in the count of fds.
 func (l procLook) isStillEpoll(in *instance, watches int) bool {
-	via := in.holders[0]
+	via := l.at(in.holders[0])
 	if watches == 0 {
 		// The fdinfo of any other file has no watches either.
 		if kind, err := l.fds.KindOf(via.PID, via.FD); err != nil || kind != epoll.KindEpoll {
-			if p := l.processes[via.PID]; p != nil {
-				p.listed = false // to be listed again
+			if p := l.processes[in.holders[0].PID]; p != nil {
+				p.countAt, p.nextList = -1, time.Time{} // to be listed again
 			}
 			return false
 		}
 	}
 	if len(in.holders) > 1 && in.comparable {
-		order, err := l.fds.Compare(in.holders[0], in.holders[1])
+		order, err := l.fds.Compare(via, l.at(in.holders[1]))
 		l.regroup = l.regroup || err == nil && order != fdinfo.Equal
 	}
 	return true
@@ -265,14 +318,16 @@ func (l procLook) readWatches(in *instance) (watches []epoll.Watch, stall time.D
 }
 
 func (l procLook) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watch, took time.Duration, err error) {
-	file, err := l.fds.OpenEpoll(h.PID, h.FD)
+	at := l.at(h)
+	file, err := l.fds.OpenEpoll(at.PID, at.FD)
 	if err != nil {
 		return nil, 0, err
 	}
+	in.via = h
 	watches, took, err = l.reader.ReadFile(file, l.scratch[:0])
 	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes {
 		l.openBytes += file.KernelBytes()
-		in.file, in.via = file, h
+		in.file = file
 		return watches, took, nil
 	}
 	file.Close()
@@ -292,8 +347,8 @@ const (
 func (l procLook) judge(in *instance, watches []epoll.Watch, read time.Duration) time.Duration {
 	views := make([]fdinfo.View, 0, len(in.holders))
 	for _, h := range in.holders {
-		v := fdinfo.View{Holder: h}
-		if p := l.processes[h.PID]; p != nil && p.listed && !p.denied {
+		v := fdinfo.View{Holder: l.at(h)}
+		if p := l.processes[h.PID]; p != nil && p.state == model.OK {
 			v.FDs = &p.listing
 		}
 		views = append(views, v)

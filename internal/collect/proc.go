@@ -6,7 +6,6 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
-	"github.com/eptop/eptop/internal/maybe"
 )
 
 // procSource lists fds and reads watches below /proc, and dumps sockets through
@@ -18,9 +17,10 @@ type procSource struct {
 	pids      []int
 	processes map[int]*process
 	instances []*instance
-	byHolder  map[holderKey]*instance
+	groups    *fdinfo.Instances
+	members   map[epoll.Holder]member
 	nextGroup time.Time
-	regroup   bool // an instance was found to be two, or a look was cut off
+	regroup   bool // what was compared is to be looked at again
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 	// manySockets is manySockets, but in tests.
@@ -38,7 +38,9 @@ func newProcSource(procRoot string) (*procSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &procSource{fds: fds, processes: map[int]*process{}, byHolder: map[holderKey]*instance{}, manySockets: manySockets}, nil
+	s := &procSource{fds: fds, processes: map[int]*process{}, members: map[epoll.Holder]member{}, manySockets: manySockets}
+	s.groups = fdinfo.NewInstances(func(a, b epoll.Holder) (fdinfo.Order, error) { return fds.Compare(s.at(a), s.at(b)) })
+	return s, nil
 }
 
 // procLook is a look through /proc under way.
@@ -52,7 +54,6 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 	if err := l.processTable(); err != nil {
 		return err
 	}
-	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
 	var err error
 	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
 	if err != nil {

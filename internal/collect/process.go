@@ -1,13 +1,14 @@
 package collect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"slices"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
@@ -20,34 +21,33 @@ var (
 	ErrDenied       = errors.New("may not be read by this user")
 )
 
-// process is what is remembered of one process between looks.
+// process is what is remembered of one table of files between looks: that of a process,
+// or of one of its threads that has its own.
 type process struct {
-	pid        int
-	dirIno     uint64 // of /proc/PID/fd, see fdinfo.DirStat
-	identified bool   // the fields up to realUID are known
-	startTicks uint64
-	started    time.Time
-	comm       string
-	kernel     bool
-	uid        int // effective
-	realUID    int
-	nofile     maybe.Of[int64]
+	pid int
+	// task is through whom the files are looked at: the process itself, or a living thread
+	// where the main one has ended.
+	task   int
+	dirIno uint64    // of /proc/TASK/fd, see fdinfo.DirStat
+	since  time.Time // the look that saw it first
+
+	identified      bool // what follows is known
+	fdinfo.Identity      // as of the last listing
+	started         time.Time
 
 	count    maybe.Of[int64] // open fds as of this look
+	state    model.State     // of listing its fds: absent is not yet
+	problem  string
 	listing  fdinfo.Listing
-	listed   bool
 	countAt  int64 // what count was when the fds were listed
 	listedAt time.Time
 	nextList time.Time
-	denied   bool
-	problem  string
+
+	ungrouped int // its epoll fds that wait to be compared with the others, see groupInstances
 }
 
-// pfKthread is PF_KTHREAD in include/linux/sched.h.
-const pfKthread = 0x00200000
-
-// processTable updates the known processes: it identifies new ones, forgets those that
-// have ended, and replaces a process whose PID was given to another one.
+// processTable updates the known processes: it forgets those that have ended, and
+// replaces a process whose PID was given to another one.
 func (l procLook) processTable() error {
 	pids, err := l.fds.PIDs(l.pids[:0])
 	if err != nil {
@@ -56,6 +56,7 @@ func (l procLook) processTable() error {
 	if len(pids) == 0 {
 		return fmt.Errorf("%s has no processes: not a procfs", l.opts.ProcRoot)
 	}
+	l.sample.AllProcesses = maybe.Some(int64(len(pids)))
 	l.pids = pids
 	alive := make(map[int]*process, len(pids))
 	for _, pid := range pids {
@@ -67,21 +68,28 @@ func (l procLook) processTable() error {
 	return nil
 }
 
-// refresh looks at one process, with a single stat call where nothing has changed. Who
-// the process is matters only once it turns out to hold an epoll.
+// refresh looks at one process, with a single stat call where nothing has changed.
 func (l procLook) refresh(pid int) *process {
-	st, err := l.fds.StatFDs(pid)
-	if err != nil && !errors.Is(err, fs.ErrPermission) {
+	p := l.processes[pid]
+	task := pid
+	if p != nil {
+		task = p.task
+	}
+	st, err := l.fds.StatFDs(task)
+	if errors.Is(err, fs.ErrNotExist) && task != pid {
+		task = pid // the thread has ended
+		st, err = l.fds.StatFDs(task)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	p := l.processes[pid]
 	if p == nil || p.dirIno != st.Ino && !l.sameProcess(p) {
-		p = &process{pid: pid}
+		p = &process{pid: pid, since: l.start, state: model.Absent}
 	}
-	p.dirIno = st.Ino
-	p.count = maybe.Of[int64]{}
-	if err == nil {
-		p.count = maybe.When(int64(st.Count.Value), st.Count.Known)
+	p.task, p.dirIno = task, st.Ino
+	p.count = maybe.When(int64(st.Count.Value), st.Count.Known)
+	if p.count == maybe.Some[int64](0) && len(p.listing.FDs) > 0 {
+		p.listing = fdinfo.Listing{} // it has ended, or closed all
 	}
 	return p
 }
@@ -92,127 +100,59 @@ func (l procLook) sameProcess(p *process) bool {
 	if !p.identified {
 		return false
 	}
-	fresh := process{pid: p.pid}
-	return l.identify(&fresh) == nil && fresh.startTicks == p.startTicks
+	dir, err := l.fds.Open(p.pid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	who, err := dir.Identity()
+	return err == nil && who.StartTicks == p.StartTicks
 }
 
 // identify reads who a process is. That is read again with each listing, since exec
-// changes the name and setuid the user.
+// changes the name and setuid the user. The error is fs.ErrNotExist where the PID was
+// given to another process.
 func (l procLook) identify(p *process) error {
-	proc, err := l.proc.Proc(p.pid)
+	dir, err := l.fds.Open(p.pid)
 	if err != nil {
 		return err
 	}
-	stat, err := proc.Stat()
+	defer dir.Close()
+	return l.identifyIn(p, dir)
+}
+
+func (l procLook) identifyIn(p *process, dir *fdinfo.Process) error {
+	who, err := dir.Identity()
 	if err != nil {
 		return err
 	}
-	p.comm, p.startTicks = stat.Comm, stat.Starttime
-	p.kernel = stat.Flags&pfKthread != 0
-	p.identified = true
+	if p.identified && who.StartTicks != p.StartTicks {
+		return fs.ErrNotExist
+	}
+	p.Identity, p.identified = who, true
 	if boot, ok := l.bootTime(); ok {
 		const userHZ = 100 // what the kernel reports to user space on every architecture Go runs on
-		p.started = boot.Add(time.Duration(stat.Starttime) * time.Second / userHZ)
-	}
-	status, err := proc.NewStatus()
-	if err != nil {
-		return err
-	}
-	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
-	p.nofile = maybe.Of[int64]{}
-	if limits, err := proc.Limits(); err == nil && !p.kernel && limits.OpenFiles <= math.MaxInt64 {
-		p.nofile = maybe.Some(int64(limits.OpenFiles))
+		p.started = boot.Add(time.Duration(who.StartTicks) * time.Second / userHZ)
 	}
 	return nil
 }
 
-// isDue reports whether a process's fds should be listed in this look.
-func (l procLook) isDue(p *process) bool {
-	switch {
-	case p.count.Known && p.count.Value == 0:
-		return false // a kernel thread, or one that has closed everything
-	case !p.listed:
-		return true
-	case l.focus.Fresh:
-		return !l.start.Before(p.nextList)
-	case l.start.Before(p.nextList):
+// holdsFiles reports whether a process can hold files, as far as is known: neither
+// a kernel thread nor a zombie, nor one that has no file and was not looked at.
+func (p *process) holdsFiles() bool {
+	if p.Kernel || p.Ended && p.task == p.pid {
 		return false
-	case l.start.Sub(p.listedAt) >= l.opts.Sweep:
-		return true
 	}
-	n, ok := p.count.Get()
-	return ok && n != p.countAt && !p.denied
+	return p.state != model.Absent || p.count != maybe.Some[int64](0)
 }
 
-// listFDs lists the fds of the processes that are due: first the focused ones, then
-// those whose listing is oldest.
-func (l procLook) listFDs() {
-	var due []*process
-	for _, pid := range l.pids {
-		if p := l.processes[pid]; p != nil && l.isDue(p) {
-			due = append(due, p)
-		}
+// size is how many fds a process has, as well as that is known before they are listed.
+func (p *process) size() int64 {
+	if n, ok := p.count.Get(); ok {
+		return n
 	}
-	focusedFirst(due, func(p *process) bool { return l.isFocused(p.pid) }, func(p *process) time.Time { return p.listedAt })
-	for i, p := range due {
-		if l.focus.Quiet || i > 0 && l.outOfTime(0.5) { // the other half of the budget is for reading
-			l.sample.Guest.ListingsWaiting += len(due) - i
-			break
-		}
-		l.list(p)
-	}
+	return p.FDSize.Value
 }
-
-// list lists the fds of one process and notes what that cost.
-func (l procLook) list(p *process) {
-	listing, err := l.fds.List(p.pid, l.opts.MaxFDs, l.scratchFDs)
-	now := l.now()
-	l.keepListing(p, listing)
-	p.listed, p.listedAt = true, now
-	p.countAt = p.count.Value
-	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
-	p.denied, p.problem = false, ""
-	l.sample.Guest.FDsListed += len(listing.FDs)
-	if err == nil && (len(listing.Epolls) > 0 || listing.Sockets > 0) {
-		err = l.identify(p)
-	}
-	switch stateOf(err) {
-	case model.OK:
-		return
-	case model.Denied:
-		// Before Linux 6.2 no count distinguishes a kernel thread.
-		if !p.count.Known && l.identify(p) == nil && p.kernel {
-			break
-		}
-		p.denied, p.problem = true, "its fds may not be listed by this user"
-	case model.Absent: // it ended
-	default:
-		p.problem = err.Error()
-	}
-	p.listing = fdinfo.Listing{Took: listing.Took}
-}
-
-// keepListing stores a listing. The last Sample refers to the fds of the listing
-// before, which therefore stay unchanged. Most processes have the same fds again; the
-// old ones are kept then, which leaves nothing for the garbage collector.
-func (l procLook) keepListing(p *process, listing fdinfo.Listing) {
-	l.scratchFDs = listing
-	switch large := cap(listing.FDs) > keepScratch; {
-	case slices.Equal(listing.FDs, p.listing.FDs):
-		listing.FDs, listing.Epolls = p.listing.FDs, p.listing.Epolls
-		if large {
-			l.scratchFDs = fdinfo.Listing{}
-		}
-	case large:
-		l.scratchFDs = fdinfo.Listing{}
-	default:
-		listing.FDs, listing.Epolls = slices.Clone(listing.FDs), slices.Clone(listing.Epolls)
-	}
-	p.listing = listing
-}
-
-// listShare is the share of wall time that listing one process may take.
-const listShare = 0.01
 
 // fdinfoSource adds how many of the processes and epolls could be looked into.
 func (l procLook) fdinfoSource(took time.Duration) {
@@ -224,6 +164,12 @@ func (l procLook) fdinfoSource(took time.Duration) {
 		src.State = model.Denied
 		src.Detail = fmt.Sprintf("the fds of %d of %d processes may not be listed by this user", denied, listed)
 		src.Remedy = remedy()
+	}
+	for _, p := range l.processes {
+		if p.state == model.Failed {
+			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, p.problem), ""
+			break
+		}
 	}
 	for _, in := range l.instances {
 		if in.state == model.Failed {
@@ -237,15 +183,20 @@ func (l procLook) fdinfoSource(took time.Duration) {
 // coverage counts what became of listing the processes.
 func (l procLook) coverage() model.Coverage {
 	var c model.Coverage
+	uncounted, uncountedBeyond := 0, 0
 	for _, p := range l.processes {
-		if p.count.Known && p.count.Value == 0 {
-			continue // a kernel thread, or one that has closed everything
+		if !p.holdsFiles() {
+			continue
 		}
 		c.Processes++
-		switch p.state() {
+		c.EpollsWaiting += p.ungrouped
+		switch p.state {
 		case model.Absent:
 			c.Waiting++
-			c.FilesWaiting = maybe.When(c.FilesWaiting.Value+p.count.Value, p.count.Known)
+			c.FilesWaiting.Value += p.count.Value
+			if !p.count.Known {
+				uncounted++
+			}
 		case model.Denied:
 			c.Denied++
 		case model.Failed:
@@ -254,59 +205,79 @@ func (l procLook) coverage() model.Coverage {
 			c.Files += int64(len(p.listing.FDs))
 			if p.listing.Truncated {
 				c.Cut++
-				c.FilesBeyond = maybe.When(c.FilesBeyond.Value+p.count.Value-int64(len(p.listing.FDs)), p.count.Known)
+				c.FilesBeyond.Value += max(0, p.count.Value-int64(len(p.listing.FDs)))
+				if !p.count.Known {
+					uncountedBeyond++
+				}
 			}
 		}
 	}
+	c.FilesWaiting = maybe.When(c.FilesWaiting.Value, uncounted == 0)
+	c.FilesBeyond = maybe.When(c.FilesBeyond.Value, uncountedBeyond == 0)
 	return c
 }
 
-// state is what became of listing the fds of a process.
-func (p *process) state() model.State {
-	switch {
-	case !p.listed:
-		return model.Absent
-	case p.denied:
-		return model.Denied
-	case p.problem != "":
-		return model.Failed
-	}
-	return model.OK
-}
+// largeWaiting and maxWaiting are from how many fds on, and how many at most, processes
+// that wait for their first listing are in the Sample.
+const (
+	largeWaiting = 100
+	maxWaiting   = 256
+)
 
-// fillProcesses puts into the Sample the processes that hold epolls or sockets, or are
-// in the Focus.
+// fillProcesses puts into the Sample the processes that hold files or are in the Focus.
+// Of those that wait for their listing, it takes the large ones alone.
 func (l procLook) fillProcesses() {
-	holds := map[int]bool{}
-	for _, in := range l.instances {
-		for _, h := range in.holders {
-			holds[h.PID] = true
-		}
+	waiting := l.waiting(largeWaiting)
+	slices.SortStableFunc(waiting, func(a, b *process) int { return cmp.Compare(b.size(), a.size()) })
+	large := map[*process]bool{}
+	for _, p := range waiting[:min(len(waiting), maxWaiting)] {
+		large[p] = true
 	}
+	l.sample.Processes = make([]model.ProcessSample, 0, len(l.pids))
 	for _, pid := range l.pids {
 		p := l.processes[pid]
-		if p == nil || !holds[pid] && p.listing.Sockets == 0 && !l.isFocused(pid) {
+		if p == nil {
 			continue
 		}
-		if !p.identified && l.identify(p) != nil {
-			continue // it ended
+		asked := l.isAsked(p)
+		if !asked && !large[p] && (p.state == model.Absent || p.state == model.OK && len(p.listing.FDs) == 0) {
+			continue
 		}
-		for _, uid := range []int{p.uid, p.realUID} {
-			l.sample.UserNames[uid] = l.userName(uid)
-		}
-		s := model.ProcessSample{
-			PID: pid, Comm: p.comm, UID: p.uid, RealUID: p.realUID, User: l.userName(p.uid), Kernel: p.kernel,
-			Asked: l.isFocused(pid), State: p.state(),
-			Started: p.started, FDs: p.count, Nofile: p.nofile, ListedAt: p.listedAt, Problem: p.problem,
-		}
-		if p.kernel {
-			s.Problem = ErrKernelThread.Error()
-		} else if s.State == model.OK {
-			s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
-		}
-		l.sample.Processes = append(l.sample.Processes, s)
+		l.addProcess(p, asked)
 	}
 }
+
+func (l procLook) addProcess(p *process, asked bool) {
+	problem := p.problem
+	if !p.identified {
+		if err := l.identify(p); errors.Is(err, fs.ErrNotExist) {
+			return // it has ended
+		} else if err != nil {
+			problem = cmp.Or(problem, err.Error())
+		}
+	}
+	s := model.ProcessSample{
+		PID: p.pid, Comm: p.Comm, UID: p.UID.Value, RealUID: p.RealUID.Value, Kernel: p.Kernel,
+		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
+		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: problem,
+	}
+	for _, uid := range []maybe.Of[int]{p.UID, p.RealUID} {
+		if uid.Known {
+			l.sample.UserNames[uid.Value] = l.userName(uid.Value)
+		}
+	}
+	if p.UID.Known {
+		s.User = l.userName(p.UID.Value)
+	}
+	if p.Kernel {
+		s.Problem = ErrKernelThread.Error()
+	} else if s.State == model.OK {
+		s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
+	}
+	l.sample.Processes = append(l.sample.Processes, s)
+}
+
+func (l procLook) isAsked(p *process) bool { return l.isFocused(p.pid) }
 
 // attach finds out whether a process can be looked into.
 func (l procLook) attach(pid int) error {
@@ -317,11 +288,11 @@ func (l procLook) attach(pid int) error {
 		return fmt.Errorf("pid %d %w%s", pid, ErrDenied, advice())
 	case err != nil:
 		return fmt.Errorf("pid %d: %w", pid, ErrGone)
-	case p.kernel:
-		return fmt.Errorf("pid %d (%s) %w", pid, p.comm, ErrKernelThread)
+	case p.Kernel:
+		return fmt.Errorf("pid %d (%s) %w", pid, p.Comm, ErrKernelThread)
 	}
 	if _, err := l.fds.List(pid, 1, fdinfo.Listing{}); errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("pid %d (%s, user %s) %w%s", pid, p.comm, l.userName(p.uid), ErrDenied, advice())
+		return fmt.Errorf("pid %d (%s, user %s) %w%s", pid, p.Comm, l.userName(p.UID.Value), ErrDenied, advice())
 	} else if err != nil {
 		return fmt.Errorf("pid %d: %w", pid, ErrGone)
 	}
@@ -334,4 +305,13 @@ func advice() string {
 		return "; try: " + r
 	}
 	return ""
+}
+
+// at returns a holder as the kernel has to be asked about it: by a thread where the main
+// one has ended.
+func (s *procSource) at(h epoll.Holder) epoll.Holder {
+	if p := s.processes[h.PID]; p != nil {
+		h.PID = p.task
+	}
+	return h
 }

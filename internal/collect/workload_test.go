@@ -3,6 +3,7 @@ package collect
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -37,6 +38,9 @@ func playWorkload(name string) {
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "files": // no fd but one
+		fmt.Println(os.Getpid())
+		bare()
 	case "pairs": // n TCP connections over loopback, both ends here
 		ls := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
 		check(unix.Bind(ls, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
@@ -88,11 +92,32 @@ func playWorkload(name string) {
 			fmt.Println("done")
 			continue
 		}
+		var what string
 		var count int
-		_, err := fmt.Sscanf(lines.Text(), "epoll %d", &count)
+		_, err := fmt.Sscanf(lines.Text(), "%s %d", &what, &count)
 		check(err)
-		addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), count)
+		switch what {
+		case "epoll": // one with so many watches
+			addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), count)
+		case "epolls": // so many with one watch
+			for range count {
+				addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), 1)
+			}
+		default:
+			panic("unknown command " + what)
+		}
 		fmt.Println("done")
+	}
+}
+
+// bare closes all fds but stdin, those of the Go runtime too, and waits without the
+// runtime for the end of stdin.
+func bare() {
+	check(unix.CloseRange(1, math.MaxUint32, 0))
+	for {
+		if n, err := syscall.Read(0, make([]byte, 1)); n == 0 || err != nil {
+			os.Exit(0)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func TestForkShares(t *testing.T) {
 	if err1 != nil || err2 != nil || ab+ba != Less+Greater {
 		t.Errorf("%v and %v, %v, %v", ab, ba, err1, err2)
 	}
-	instances := f.NewInstances()
+	instances := NewInstances(f.Compare)
 	for _, h := range []epoll.Holder{mine, {PID: os.Getpid(), FD: other}, theirs, {PID: os.Getpid(), FD: dup}} {
 		if err := instances.Add(h); err != nil {
 			t.Fatal(err)
@@ -199,5 +199,94 @@ func TestInstancesGone(t *testing.T) {
 	}
 	if n := len(in.All()); n != 10+ended || shared != 5 {
 		t.Errorf("%d instances, %d shared, %d with no holder left", n, shared, ended)
+	}
+}
+
+// TestInstancesChange has fds closed and opened again as other epolls: what does not
+// stand in its place is found, and the rest stays what it was.
+func TestInstancesChange(t *testing.T) {
+	const kinds, holders = 50, 200
+	o := order{kinds: kinds, rank: rand.Perm(kinds), gone: map[epoll.Holder]bool{}}
+	moved := map[epoll.Holder]int{}
+	in := NewInstances(func(a, b epoll.Holder) (Order, error) {
+		if fd, ok := moved[a]; ok {
+			a.FD = fd
+		}
+		if fd, ok := moved[b]; ok {
+			b.FD = fd
+		}
+		return o.compare(a, b)
+	})
+	all := func() map[epoll.Holder]*Instance {
+		of := map[epoll.Holder]*Instance{}
+		for _, i := range in.All() {
+			for _, h := range i.Holders {
+				of[h] = i
+			}
+		}
+		return of
+	}
+	add := func() {
+		t.Helper()
+		for h := 0; h < holders; h++ {
+			holder := epoll.Holder{PID: 1, FD: h}
+			if all()[holder] == nil && !o.gone[holder] {
+				if err := in.Add(holder); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	add()
+	before := all()
+	in.Recheck()
+	if len(all()) != holders {
+		t.Errorf("%d holders of %d are in their place", len(all()), holders)
+	}
+	// One that is another file now takes no more than a neighbour with it.
+	moved[epoll.Holder{PID: 1, FD: 20}] = 21
+	in.Recheck()
+	add()
+	stayed := 0
+	for h, i := range all() {
+		if before[h] == i {
+			stayed++
+		}
+	}
+	if stayed < holders-2*holders/kinds {
+		t.Errorf("%d of %d holders stayed in their instance", stayed, holders)
+	}
+	for h := range holders {
+		switch holder := (epoll.Holder{PID: 1, FD: h}); {
+		case h%10 == 3:
+			moved[holder] = h + 7
+		case h%10 == 4:
+			o.gone[holder] = true
+		}
+	}
+	in.Keep(func(h epoll.Holder) bool { return h.FD != 9 })
+	o.gone[epoll.Holder{PID: 1, FD: 9}] = true
+	in.Recheck()
+	add()
+	for h, i := range all() {
+		for _, other := range i.Holders {
+			if order, err := in.compare(h, other); order != Equal || err != nil {
+				t.Errorf("%v is in one instance with %v", h, other)
+			}
+		}
+	}
+	if n := len(all()); n != holders-holders/10-1 {
+		t.Errorf("%d holders", n)
+	}
+	seen := map[int]bool{}
+	for _, i := range in.All() {
+		at := i.Holders[0].FD
+		if fd, ok := moved[i.Holders[0]]; ok {
+			at = fd
+		}
+		if seen[at%kinds] {
+			t.Errorf("the instance of %v is there twice", i.Holders)
+		}
+		seen[at%kinds] = true
 	}
 }

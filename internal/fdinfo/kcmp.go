@@ -26,6 +26,7 @@ const (
 // From include/uapi/linux/kcmp.h.
 const (
 	kcmpFile     = 0 // KCMP_FILE, since Linux 3.5
+	kcmpFiles    = 2 // KCMP_FILES, since Linux 3.5
 	kcmpEpollTFD = 7 // KCMP_EPOLL_TFD, since Linux 4.13
 )
 
@@ -46,10 +47,15 @@ type epollSlot struct {
 // kernel has no kcmp (CONFIG_KCMP) or the root is not the procfs of eptop's own
 // PID namespace.
 func (f *FS) Compare(a, b epoll.Holder) (Order, error) {
+	return f.kcmp(kcmpFile, a, b)
+}
+
+func (f *FS) kcmp(what uintptr, a, b epoll.Holder) (Order, error) {
 	if !f.samePIDs {
 		return Unordered, errForeignPIDs
 	}
-	order, errno := compareFiles(a, b)
+	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a.PID), uintptr(b.PID), what, uintptr(a.FD), uintptr(b.FD), 0)
+	order := Order(r)
 	if errno != 0 {
 		return Unordered, fmt.Errorf("kcmp of %d/%d and %d/%d: %w", a.PID, a.FD, b.PID, b.FD, kindOf(errno))
 	}

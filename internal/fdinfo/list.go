@@ -20,6 +20,8 @@ type Listing struct {
 	Truncated bool       // the limit was reached, and there are more
 	Epolls    []int32    // the numbers of those that are epolls, ascending
 	Sockets   int        // how many are sockets
+	// Dir is what StatFDs would have returned just before.
+	Dir DirStat
 	// Took is the time the listing took, almost all of it in the kernel.
 	Took time.Duration
 }
@@ -47,22 +49,12 @@ func (l *Listing) Find(num int32) (epoll.FD, bool) {
 // The slices of reuse are used again; pass the previous listing of any process
 // or the zero value. Another user's process needs root or CAP_SYS_PTRACE.
 func (f *FS) List(pid, limit int, reuse Listing) (Listing, error) {
-	start := time.Now()
-	l := Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}
-	path := f.path(pid, "fd")
-	dir, err := openat(path, unix.O_DIRECTORY)
+	p, err := f.Open(pid)
 	if err != nil {
-		return l, err
+		return Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}, err
 	}
-	defer unix.Close(dir)
-	if err := f.appendNumbers(&l, dir, path, limit); err != nil {
-		return l, err
-	}
-	if err := l.readLinks(dir, path); err != nil {
-		return l, err
-	}
-	l.Took = time.Since(start)
-	return l, nil
+	defer p.Close()
+	return p.List(limit, reuse)
 }
 
 // KindOf returns what one descriptor of a process is, by the text of its link.

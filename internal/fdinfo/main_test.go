@@ -75,7 +75,7 @@ func judgeAlone(f *FS, pid, epfd int, watches []epoll.Watch, l *Listing, budget 
 }
 
 // sharing describes who holds an instance, as far as its holders show.
-func sharing(i Instance) string {
+func sharing(i *Instance) string {
 	for _, h := range i.Holders {
 		if h.PID != i.Holders[0].PID {
 			return "shared"

@@ -255,7 +255,7 @@ func lookAsStranger() error {
 	if err != nil || d.Count == maybe.Some(0) {
 		return fmt.Errorf("%+v, %w", d, err)
 	}
-	instances := f.NewInstances()
+	instances := NewInstances(f.Compare)
 	if err := instances.Add(epoll.Holder{PID: parent, FD: 0}); err != nil {
 		return err
 	}

@@ -89,13 +89,18 @@ func (f *FS) PIDs(dst []int) ([]int, error) {
 		return dst, err
 	}
 	defer unix.Close(fd)
+	return f.numbers(dst, fd, f.root)
+}
+
+// numbers appends the names of a directory that are numbers, in ascending order.
+func (f *FS) numbers(dst []int, dir int, path string) ([]int, error) {
 	buf := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(buf)
 	start := len(dst)
 	for {
-		n, err := readDirent(fd, *buf)
+		n, err := readDirent(dir, *buf)
 		if err != nil {
-			return dst, pathError("getdents", f.root, err)
+			return dst, pathError("getdents", path, err)
 		}
 		if n == 0 {
 			break
@@ -129,7 +134,7 @@ func (f *FS) StatFDs(pid int) (DirStat, error) {
 	if err := retryEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
 		return DirStat{}, pathError("stat", path, err)
 	}
-	return DirStat{Count: maybe.When(int(st.Size), f.countsFDs), Ino: st.Ino}, nil
+	return f.dirStat(&st), nil
 }
 
 func (f *FS) path(pid int, name string) string {
@@ -181,14 +186,19 @@ func sortIfNeeded[E any](s []E, compare func(a, b E) int) {
 }
 
 func openat(path string, flags int) (fd int, err error) {
-	err = retryEINTR(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|flags, 0)
-		return err
-	})
+	fd, err = openRelative(unix.AT_FDCWD, path, flags)
 	if err != nil {
 		return -1, pathError("open", path, err)
 	}
 	return fd, nil
+}
+
+func openRelative(dir int, name string, flags int) (fd int, err error) {
+	err = retryEINTR(func() (err error) {
+		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|flags, 0)
+		return err
+	})
+	return fd, err
 }
 
 func readDirent(fd int, buf []byte) (n int, err error) {

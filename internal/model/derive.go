@@ -204,9 +204,18 @@ func (b *builder) userName(uid int) string {
 // processRows makes the rows, those with the most watches first.
 func (b *builder) processRows() []Process {
 	rows := make([]Process, 0, len(b.sample.Processes))
+	holds := map[int]bool{}
+	for i := range b.sample.Instances {
+		for _, h := range b.sample.Instances[i].Holders {
+			holds[h.PID] = true
+		}
+	}
 	at := map[int]int{}
 	for i := range b.sample.Processes {
 		p := &b.sample.Processes[i]
+		if !holds[p.PID] && !b.shown(p) {
+			continue
+		}
 		at[p.PID] = len(rows)
 		row := Process{
 			PID: p.PID, ThreadOf: p.ThreadOf, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started, State: p.State,
@@ -260,6 +269,13 @@ func rowGaps(p *ProcessSample) []Gap {
 		gaps = append(gaps, Gap{What: GapBeyondMax, Count: maybe.When(p.FDs.Value-int64(len(files)), p.FDs.Known && p.FDs.Value > int64(len(files)))})
 	}
 	return append(gaps, gap(GapNotCompared, p.EpollsWaiting))
+}
+
+// shown reports whether a process that holds no instance has a row: one that was asked
+// for, has sockets or epolls, waits to be listed (the large ones alone are in a Sample
+// then), or could not be.
+func (b *builder) shown(p *ProcessSample) bool {
+	return b.holdings[p.PID].hasSockets() || p.Asked || p.EpollsWaiting > 0 || p.State == Absent || p.State == Failed
 }
 
 // addHolding adds what a process's list of fds says.

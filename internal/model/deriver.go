@@ -88,6 +88,9 @@ type holding struct {
 	shared int64     // sockets that other processes hold too
 }
 
+// hasSockets reports whether a process holds any: most of those with files hold none.
+func (h *holding) hasSockets() bool { return h != nil && (h.Sockets > 0 || len(h.missing) > 0) }
+
 // join finds the sockets of each process.
 func (d *Deriver) join(s *Sample) {
 	holdings := make(map[int]*holding, len(s.Processes))
@@ -101,13 +104,15 @@ func (d *Deriver) join(s *Sample) {
 		h := d.holdings[p.PID]
 		if h == nil || h.round != d.round || !sameMemory(h.files, files) {
 			before := h
-			changed = true
 			h = &holding{files: files, round: d.round, held: d.heldBy(files)}
+			changed = changed || h.hasSockets() || before.hasSockets()
 			h.absent = absences(h.missing, before, s.Networks)
 		}
 		holdings[p.PID] = h
 	}
-	changed = changed || len(holdings) != len(d.holdings)
+	for pid, before := range d.holdings {
+		changed = changed || holdings[pid] == nil && before.hasSockets()
+	}
 	if d.holdings = holdings; changed {
 		d.share()
 	}

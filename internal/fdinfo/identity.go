@@ -1,0 +1,170 @@
+package fdinfo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/maybe"
+)
+
+// Identity is who a process is, or one thread of it.
+type Identity struct {
+	Comm string
+	// StartTicks is when it was started, in clock ticks after boot. Two tasks that had one
+	// PID after the other differ in it.
+	StartTicks uint64
+	// Kernel: it is a kernel thread, which has no files.
+	Kernel bool
+	// Ended: it is a zombie, whose files are closed. Other threads of the process may live.
+	Ended bool
+	// Threads counts those of the process.
+	Threads int
+	// UID is the effective user, RealUID the one whom the kernel charges for what the
+	// process creates. Of what follows all is absent for kernel threads and zombies.
+	UID, RealUID maybe.Of[int]
+	// FDSize is how many fds the table has room for: at least as many as are open.
+	FDSize maybe.Of[int64]
+	// Nofile is the soft RLIMIT_NOFILE; absent where it is unlimited too.
+	Nofile maybe.Of[int64]
+}
+
+// Identity reads stat, status and limits (do_task_stat() and proc_pid_status() in
+// fs/proc/array.c, proc_pid_limits() in fs/proc/base.c). What status and limits lack is
+// absent; without a stat that can be read nothing is known.
+func (p *Process) Identity() (Identity, error) {
+	var id Identity
+	stat, err := p.read("stat")
+	if err != nil {
+		return id, err
+	}
+	if err := id.parseStat(stat); err != nil {
+		return id, fmt.Errorf("parse %s: %w", p.fs.path(p.pid, "stat"), err)
+	}
+	if id.Kernel || id.Ended {
+		return id, nil
+	}
+	status, err := p.read("status")
+	if err != nil {
+		return id, err
+	}
+	id.parseStatus(status)
+	limits, err := p.read("limits")
+	if err == nil {
+		id.Nofile = parseNofile(limits)
+	}
+	if isGone(err) && p.fs.samePIDs {
+		return id, err // it has ended meanwhile; a captured tree may lack the file
+	}
+	return id, nil
+}
+
+// pfKthread is PF_KTHREAD in include/linux/sched.h.
+const pfKthread = 0x00200000
+
+// parseStat parses "7 (comm) S 1 …". A comm may have blanks and parentheses.
+func (id *Identity) parseStat(text []byte) error {
+	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 0 || end < open {
+		return fmt.Errorf("%w: %.60q has no comm", ErrMalformed, text)
+	}
+	// The numbers are those of proc(5) less 3, for state is its third field.
+	const state, flags, threads, start = 0, 6, 17, 19
+	fields := bytes.Fields(text[end+1:])
+	if len(fields) <= start {
+		return fmt.Errorf("%w: %.60q is cut off", ErrMalformed, text)
+	}
+	ticks, err1 := strconv.ParseUint(string(fields[start]), 10, 64)
+	bits, err2 := strconv.ParseUint(string(fields[flags]), 10, 64)
+	count, err3 := strconv.Atoi(string(fields[threads]))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	id.Comm, id.StartTicks, id.Threads = string(text[open+1:end]), ticks, max(count, 0)
+	id.Kernel = bits&pfKthread != 0
+	id.Ended = bytes.ContainsAny(fields[state], "ZXx")
+	return nil
+}
+
+func (id *Identity) parseStatus(text []byte) {
+	for line := range bytes.Lines(text) {
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		fields := bytes.Fields(value)
+		switch string(name) {
+		case "Uid":
+			if len(fields) == 4 { // real, effective, saved, of the file system
+				id.RealUID, id.UID = parseID(fields[0]), parseID(fields[1])
+			}
+		case "FDSize":
+			if len(fields) == 1 {
+				n, err := strconv.ParseInt(string(fields[0]), 10, 64)
+				id.FDSize = maybe.When(n, err == nil && n >= 0)
+			}
+		}
+	}
+}
+
+func parseID(text []byte) maybe.Of[int] {
+	n, err := strconv.ParseUint(string(text), 10, 32)
+	return maybe.When(int(n), err == nil)
+}
+
+// parseNofile parses the line "Max open files            1024                 524288
+// files".
+func parseNofile(text []byte) maybe.Of[int64] {
+	for line := range bytes.Lines(text) {
+		if value, found := bytes.CutPrefix(line, []byte("Max open files ")); found {
+			if fields := bytes.Fields(value); len(fields) == 3 {
+				n, err := strconv.ParseUint(string(fields[0]), 10, 64)
+				return maybe.When(int64(n), err == nil && n <= math.MaxInt64)
+			}
+		}
+	}
+	return maybe.Of[int64]{}
+}
+
+// read reads a small file of the process.
+func (p *Process) read(name string) ([]byte, error) {
+	path := p.fs.path(p.pid, name)
+	fd, err := openRelative(p.dir, name, unix.O_NONBLOCK)
+	if err != nil {
+		return nil, pathError("open", path, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, pathError("stat", path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, pathError("read", path, errNotRegular)
+	}
+	const most = 64 << 10 // status has some lines for each CPU and node
+	buf := make([]byte, 0, 4<<10)
+	for {
+		if len(buf) == cap(buf) {
+			if len(buf) >= most {
+				return nil, pathError("read", path, io.ErrShortBuffer)
+			}
+			buf = append(buf, 0)[:len(buf)]
+		}
+		var n int
+		err := retryEINTR(func() (err error) {
+			n, err = unix.Read(fd, buf[len(buf):cap(buf)])
+			return err
+		})
+		if err != nil {
+			return nil, pathError("read", path, err)
+		}
+		if n == 0 {
+			return buf, nil
+		}
+		buf = buf[:len(buf)+n]
+	}
+}
+
+var errNotRegular = errors.New("not a regular file")
