@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 
@@ -39,7 +38,12 @@ type Identity struct {
 // absent; without a stat that can be read nothing is known.
 func (p *Process) Identity() (Identity, error) {
 	var id Identity
-	stat, err := p.read("stat")
+	pooled := p.fs.buffers.Get().(*[]byte)
+	defer p.fs.buffers.Put(pooled)
+	// The system call takes a fraction of the time of the file. A stat that can be read
+	// afterwards proves that the PID was still that of this process.
+	nofile, limited := p.nofile()
+	stat, err := p.read("stat", *pooled)
 	if err != nil {
 		return id, err
 	}
@@ -49,19 +53,33 @@ func (p *Process) Identity() (Identity, error) {
 	if id.Kernel || id.Ended {
 		return id, nil
 	}
-	status, err := p.read("status")
+	status, err := p.read("status", *pooled)
 	if err != nil {
 		return id, err
 	}
 	id.parseStatus(status)
-	limits, err := p.read("limits")
-	if err == nil {
-		id.Nofile = parseNofile(limits)
+	if !limited {
+		limits, err := p.read("limits", *pooled)
+		if isGone(err) && p.fs.samePIDs {
+			return id, err // it has ended meanwhile; a captured tree may lack the file
+		}
+		nofile = parseNofile(limits)
 	}
-	if isGone(err) && p.fs.samePIDs {
-		return id, err // it has ended meanwhile; a captured tree may lack the file
-	}
+	id.Nofile = nofile
 	return id, nil
+}
+
+// nofile asks the kernel for RLIMIT_NOFILE (prlimit(2), since Linux 2.6.36). It reports
+// false where it may not: of another user's process without CAP_SYS_RESOURCE.
+func (p *Process) nofile() (maybe.Of[int64], bool) {
+	if !p.fs.samePIDs {
+		return maybe.Of[int64]{}, false
+	}
+	var limit unix.Rlimit
+	if unix.Prlimit(p.pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
+		return maybe.Of[int64]{}, false
+	}
+	return maybe.When(int64(limit.Cur), limit.Cur <= math.MaxInt64), true
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
@@ -128,42 +146,40 @@ func parseNofile(text []byte) maybe.Of[int64] {
 	return maybe.Of[int64]{}
 }
 
-// read reads a small file of the process.
-func (p *Process) read(name string) ([]byte, error) {
+// read reads a small file of the process into buf. Of a longer one, such as the status
+// of somebody in thousands of groups, it returns the lines that buf has room for.
+func (p *Process) read(name string, buf []byte) ([]byte, error) {
 	path := p.fs.path(p.pid, name)
 	fd, err := openRelative(p.dir, name, unix.O_NONBLOCK)
 	if err != nil {
 		return nil, pathError("open", path, err)
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, pathError("stat", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, pathError("read", path, errNotRegular)
-	}
-	const most = 64 << 10 // status has some lines for each CPU and node
-	buf := make([]byte, 0, 4<<10)
-	for {
-		if len(buf) == cap(buf) {
-			if len(buf) >= most {
-				return nil, pathError("read", path, io.ErrShortBuffer)
-			}
-			buf = append(buf, 0)[:len(buf)]
+	if !p.fs.samePIDs { // a captured tree may have anything there
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return nil, pathError("stat", path, err)
 		}
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			return nil, pathError("read", path, errNotRegular)
+		}
+	}
+	for size := 0; ; {
 		var n int
 		err := retryEINTR(func() (err error) {
-			n, err = unix.Read(fd, buf[len(buf):cap(buf)])
+			n, err = unix.Read(fd, buf[size:])
 			return err
 		})
 		if err != nil {
 			return nil, pathError("read", path, err)
 		}
-		if n == 0 {
-			return buf, nil
+		size += n
+		switch {
+		case n == 0:
+			return buf[:size], nil
+		case size == len(buf):
+			return buf[:bytes.LastIndexByte(buf, '\n')+1], nil
 		}
-		buf = buf[:len(buf)+n]
 	}
 }
 
