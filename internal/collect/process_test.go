@@ -78,7 +78,7 @@ func TestAllWhoHoldFilesAreInTheSample(t *testing.T) {
 	w := start(t, "files", 0)
 	s := sampleOf(t, newCollector(t, nil), model.Focus{})
 	p := processOf(t, s, w.pids[0])
-	if p.State != model.OK || len(p.Files.Value) != 1 || p.FDs.Value != 1 || p.Nofile.Value <= 0 {
+	if p.State != model.OK || len(p.Files.Value) != 2 || p.FDs.Value != 2 || p.Nofile.Value <= 0 {
 		t.Errorf("%+v", p)
 	}
 	if row := model.New(s).Process(w.pids[0]); row != nil {

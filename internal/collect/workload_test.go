@@ -38,8 +38,7 @@ func playWorkload(name string) {
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
-	case "files": // no fd but one
-		fmt.Println(os.Getpid())
+	case "files": // two fds, none of them an epoll or a socket
 		bare()
 	case "pairs": // n TCP connections over loopback, both ends here
 		ls := must(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0))
@@ -110,10 +109,12 @@ func playWorkload(name string) {
 	}
 }
 
-// bare closes all fds but stdin, those of the Go runtime too, and waits without the
-// runtime for the end of stdin.
+// bare closes all fds but stdin and stdout, those of the Go runtime too, and waits
+// without the runtime for the end of stdin.
 func bare() {
-	check(unix.CloseRange(1, math.MaxUint32, 0))
+	check(unix.CloseRange(2, math.MaxUint32, 0))
+	_, err := syscall.Write(1, []byte(itoa(os.Getpid())+"\n"))
+	check(err)
 	for {
 		if n, err := syscall.Read(0, make([]byte, 1)); n == 0 || err != nil {
 			os.Exit(0)

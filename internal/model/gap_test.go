@@ -70,7 +70,7 @@ func TestASumOfNothingIsNotZero(t *testing.T) {
 		t.Errorf("a machine without epolls: %v watches, %v instances", e.Watches, e.Instances)
 	}
 	s.Coverage.Waiting = 3
-	s.Processes[0].State, s.Processes[1].EpollsWaiting = Absent, 2
+	s.Processes[0].State, s.Processes[1].EpollsWaiting, s.Processes[2].Asked = Absent, 2, true
 	snap := New(s)
 	if snap.Epoll.Watches.Known || snap.Epoll.Instances.Known {
 		t.Errorf("nothing was listed: %v watches, %v instances", snap.Epoll.Watches, snap.Epoll.Instances)
