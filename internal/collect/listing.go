@@ -198,15 +198,36 @@ func (l procLook) list(p *process) {
 // listInto finds out who a process is and lists its fds: of the same process, whoever
 // has its PID afterwards.
 func (l procLook) listInto(p *process, reuse fdinfo.Listing) (fdinfo.Listing, error) {
-	dir, err := l.fds.Open(p.task)
+	empty := fdinfo.Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}
+	dir, err := l.fds.Open(p.pid)
 	if err != nil {
-		return fdinfo.Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}, err
+		return empty, err
 	}
 	defer dir.Close()
 	err = l.identifyIn(p, dir)
-	if p.Kernel {
-		return fdinfo.Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}, err
+	p.task = p.pid
+	switch {
+	case p.Kernel:
+		return empty, err
+	case err == nil && p.Ended && p.Threads > 1:
+		tid, found := l.livingThread(dir, p.pid)
+		if !found {
+			break
+		}
+		thread, err := l.fds.Open(tid)
+		if err != nil {
+			return empty, err
+		}
+		defer thread.Close()
+		who, err := thread.Identity()
+		if err != nil {
+			return empty, err
+		}
+		p.task = tid
+		p.UID, p.RealUID, p.FDSize, p.Nofile = who.UID, who.RealUID, who.FDSize, who.Nofile
+		dir = thread
 	}
+	p.tablesDue = p.Threads > 1 && p.threadOf == 0
 	listing, listErr := dir.List(l.opts.MaxFDs, reuse)
 	switch {
 	case listErr != nil:

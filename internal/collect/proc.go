@@ -55,7 +55,7 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 		return err
 	}
 	var err error
-	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
+	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.findTables, l.groupInstances, l.readInstances) })
 	if err != nil {
 		s.regroup = true // fds may have been listed and not grouped
 		return err

@@ -27,9 +27,10 @@ type process struct {
 	pid int
 	// task is through whom the files are looked at: the process itself, or a living thread
 	// where the main one has ended.
-	task   int
-	dirIno uint64    // of /proc/TASK/fd, see fdinfo.DirStat
-	since  time.Time // the look that saw it first
+	task     int
+	threadOf int       // the process of a thread with its own table; 0 for a process
+	dirIno   uint64    // of /proc/TASK/fd, see fdinfo.DirStat
+	since    time.Time // the look that saw it first
 
 	identified      bool // what follows is known
 	fdinfo.Identity      // as of the last listing
@@ -43,7 +44,10 @@ type process struct {
 	listedAt time.Time
 	nextList time.Time
 
-	ungrouped int // its epoll fds that wait to be compared with the others, see groupInstances
+	tables    []int // the threads with a table of their own
+	tablesDue bool  // its threads are to be compared, see findTables
+	unchecked bool  // that could not be done
+	ungrouped int   // its epoll fds that wait to be compared with the others, see groupInstances
 }
 
 // processTable updates the known processes: it forgets those that have ended, and
@@ -62,6 +66,15 @@ func (l procLook) processTable() error {
 	for _, pid := range pids {
 		if p := l.refresh(pid); p != nil {
 			alive[pid] = p
+		}
+	}
+	for tid, t := range l.processes {
+		if t.threadOf == 0 || alive[t.threadOf] != l.processes[t.threadOf] {
+			continue
+		}
+		if l.refresh(tid) == t {
+			alive[tid] = t
+			l.pids = append(l.pids, tid)
 		}
 	}
 	l.processes = alive
@@ -86,12 +99,18 @@ func (l procLook) refresh(pid int) *process {
 	if p == nil || p.dirIno != st.Ino && !l.sameProcess(p) {
 		p = &process{pid: pid, since: l.start, state: model.Absent}
 	}
-	p.task, p.dirIno = task, st.Ino
-	p.count = maybe.When(int64(st.Count.Value), st.Count.Known)
+	p.task = task
+	l.refreshed(p, st, err)
+	return p
+}
+
+// refreshed takes over what one stat call says of a process.
+func (l procLook) refreshed(p *process, st fdinfo.DirStat, err error) {
+	p.dirIno = st.Ino
+	p.count = maybe.When(int64(st.Count.Value), err == nil && st.Count.Known)
 	if p.count == maybe.Some[int64](0) && len(p.listing.FDs) > 0 {
 		p.listing = fdinfo.Listing{} // it has ended, or closed all
 	}
-	return p
 }
 
 // sameProcess reports whether a PID is still the same process although the inode of
@@ -190,6 +209,9 @@ func (l procLook) coverage() model.Coverage {
 		}
 		c.Processes++
 		c.EpollsWaiting += p.ungrouped
+		if p.state == model.OK && (p.tablesDue || p.unchecked) {
+			c.ThreadsUnchecked++
+		}
 		switch p.state {
 		case model.Absent:
 			c.Waiting++
@@ -257,7 +279,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 		}
 	}
 	s := model.ProcessSample{
-		PID: p.pid, Comm: p.Comm, UID: p.UID.Value, RealUID: p.RealUID.Value, Kernel: p.Kernel,
+		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID.Value, RealUID: p.RealUID.Value, Kernel: p.Kernel,
 		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
 		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: problem,
 	}
@@ -277,7 +299,10 @@ func (l procLook) addProcess(p *process, asked bool) {
 	l.sample.Processes = append(l.sample.Processes, s)
 }
 
-func (l procLook) isAsked(p *process) bool { return l.isFocused(p.pid) }
+// isAsked reports whether a process is in the Focus, or the thread's process.
+func (l procLook) isAsked(p *process) bool {
+	return l.isFocused(p.pid) || p.threadOf != 0 && l.isFocused(p.threadOf)
+}
 
 // attach finds out whether a process can be looked into.
 func (l procLook) attach(pid int) error {

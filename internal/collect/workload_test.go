@@ -2,13 +2,16 @@ package collect
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -29,6 +32,27 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// init keeps the main goroutine on the main thread, where that is to end, or to be no
+// other's.
+func init() {
+	if w := os.Getenv(workloadEnv); strings.HasPrefix(w, "zombie") || strings.HasPrefix(w, "tables") {
+		runtime.LockOSThread()
+	}
+}
+
+func isEnded(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, pid))
+	check(err)
+	return strings.Contains(string(stat), ") Z ")
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 func playWorkload(name string) {
 	kind, arg, _ := strings.Cut(name, ":")
 	n, _ := strconv.Atoi(arg)
@@ -38,6 +62,46 @@ func playWorkload(name string) {
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "zombie": // n watches in an epoll; the main thread has ended
+		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		addEventfds(ep, n)
+		go func() {
+			for !isEnded(os.Getpid()) {
+				runtime.Gosched()
+			}
+			fmt.Println(os.Getpid())
+			_, err := os.Stdin.Read(make([]byte, 1))
+			check(ignoreEOF(err))
+			os.Exit(0)
+		}()
+		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // of this thread alone, see init
+	case "tables": // n threads, the i-th with a table of its own and an epoll of i watches where i is odd
+		addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), 2) // in all tables
+		var ready sync.WaitGroup
+		var tids sync.Map
+		for i := range n {
+			ready.Add(1)
+			go func() {
+				runtime.LockOSThread() // and never unlocked: the thread ends with its goroutine
+				tids.Store(i, unix.Gettid())
+				if i%2 == 1 {
+					check(unix.Unshare(unix.CLONE_FILES))
+					addEventfds(must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)), i)
+				}
+				ready.Done()
+				select {}
+			}()
+		}
+		ready.Wait()
+		fmt.Print(os.Getpid())
+		for i := range n {
+			tid, _ := tids.Load(i)
+			fmt.Print(" ", tid)
+		}
+		fmt.Println()
+		_, err := os.Stdin.Read(make([]byte, 1))
+		check(ignoreEOF(err))
+		return
 	case "files": // two fds, none of them an epoll or a socket
 		bare()
 	case "pairs": // n TCP connections over loopback, both ends here

@@ -4,7 +4,7 @@ import "github.com/eptop/eptop/internal/maybe"
 
 // Coverage is how much of the machine a look has covered: what sums over all processes
 // leave out. Processes here are those that can hold files: neither kernel threads nor
-// zombies, whose files are closed.
+// zombies, whose files are closed. A thread with a table of files of its own counts as one.
 type Coverage struct {
 	// Processes are all that the procfs shows. Waiting of them have not been listed
 	// yet, Denied may not be listed by this user, Failed could not be listed for
