@@ -14,6 +14,7 @@ type procSource struct {
 	fds    *fdinfo.FS
 	reader fdinfo.Reader
 
+	hidden    hidden
 	pids      []int
 	processes map[int]*process
 	instances []*instance
@@ -40,6 +41,9 @@ func newProcSource(procRoot string) (*procSource, error) {
 	}
 	s := &procSource{fds: fds, processes: map[int]*process{}, members: map[epoll.Holder]member{}, manySockets: manySockets}
 	s.groups = fdinfo.NewInstances(func(a, b epoll.Holder) (fdinfo.Order, error) { return fds.Compare(s.at(a), s.at(b)) })
+	if isProcfs(procRoot) {
+		s.hidden = hiddenBy(fds, procRoot)
+	}
 	return s, nil
 }
 

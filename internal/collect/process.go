@@ -201,7 +201,7 @@ func (l procLook) fdinfoSource(took time.Duration) {
 
 // coverage counts what became of listing the processes.
 func (l procLook) coverage() model.Coverage {
-	var c model.Coverage
+	c := model.Coverage{HidePID: l.hidden.byMount, PIDNamespace: l.hidden.byNamespace}
 	uncounted, uncountedBeyond := 0, 0
 	for _, p := range l.processes {
 		if !p.holdsFiles() {

@@ -62,6 +62,9 @@ func playWorkload(name string) {
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "covers":
+		playCovers(arg)
+		return
 	case "zombie": // n watches in an epoll; the main thread has ended
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
