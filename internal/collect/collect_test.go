@@ -65,7 +65,7 @@ func TestLookFindsExactlyTheWatches(t *testing.T) {
 		t.Errorf("epoll = %+v", e)
 	}
 	p := s.Process(w.pids[0])
-	if p.UID != os.Getuid() || p.FDs.Value < 24 || p.Comm == "" || p.Nofile.Value <= 0 || time.Since(p.Started) > time.Hour {
+	if p.UID != maybe.Some(os.Getuid()) || p.FDs.Value < 24 || p.Comm == "" || p.Nofile.Value <= 0 || time.Since(p.Started) > time.Hour {
 		t.Errorf("process = %+v", p)
 	}
 }
@@ -314,7 +314,7 @@ func TestTreeWithoutEverything(t *testing.T) {
 	})
 	s := snapshotOf(t, c)
 	p := s.Process(7)
-	if p == nil || p.Comm != "a (b) c" || p.UID != 6 || p.Watches != maybe.Some[int64](1) || p.FDs != maybe.Some[int64](3) || p.Sockets != maybe.Some[int64](1) {
+	if p == nil || p.Comm != "a (b) c" || p.UID != maybe.Some(6) || p.Watches != maybe.Some[int64](1) || p.FDs != maybe.Some[int64](3) || p.Sockets != maybe.Some[int64](1) {
 		t.Fatalf("process = %+v", p)
 	}
 	if e := p.Epolls[0]; !e.SharingUnknown || e.ChargedUID != maybe.Some(5) || e.Bytes.Known {

@@ -279,7 +279,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 		}
 	}
 	s := model.ProcessSample{
-		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID.Value, RealUID: p.RealUID.Value, Kernel: p.Kernel,
+		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,
 		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
 		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: problem,
 	}

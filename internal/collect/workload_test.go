@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -104,6 +105,37 @@ func playWorkload(name string) {
 		fmt.Println()
 		_, err := os.Stdin.Read(make([]byte, 1))
 		check(ignoreEOF(err))
+		return
+	case "closes": // a socket, until a byte comes; then nothing is open, until SIGTERM
+		end := make(chan os.Signal, 1)
+		signal.Notify(end, syscall.SIGTERM)
+		must(unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0))
+		fmt.Println(os.Getpid())
+		_, err := syscall.Read(0, make([]byte, 1))
+		check(err)
+		check(unix.CloseRange(0, math.MaxUint32, 0))
+		<-end
+		os.Exit(0)
+	case "unreaped": // a child that ends at a line, and stays a zombie
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), workloadEnv+"=none")
+		in, err := child.StdinPipe()
+		check(err)
+		out, err := child.StdoutPipe()
+		check(err)
+		check(child.Start())
+		line, err := bufio.NewReader(out).ReadString('\n')
+		check(err)
+		fmt.Printf("%d %s", os.Getpid(), line)
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		check(in.Close())
+		for !isEnded(child.Process.Pid) {
+			runtime.Gosched()
+		}
+		fmt.Println("done")
+		_, err = io.Copy(io.Discard, os.Stdin)
+		check(err)
+		check(child.Wait())
 		return
 	case "files": // two fds, none of them an epoll or a socket
 		bare()

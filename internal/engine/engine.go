@@ -128,7 +128,7 @@ func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapsh
 	case len(e.opts.PIDs) > 0:
 		return snap.Restrict(func(p *model.Process) bool { return slices.Contains(e.opts.PIDs, p.PID) })
 	case one:
-		return snap.Restrict(func(p *model.Process) bool { return p.UID == user || slices.Contains(focus.PIDs, p.PID) })
+		return snap.Restrict(func(p *model.Process) bool { return p.UID == maybe.Some(user) || slices.Contains(focus.PIDs, p.PID) })
 	}
 	return snap
 }

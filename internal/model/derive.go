@@ -174,10 +174,10 @@ func (b *builder) charged(in *InstanceSample) charge {
 	for _, h := range in.Holders {
 		p := b.processes[h.PID]
 		switch {
-		case p == nil:
+		case p == nil || !p.RealUID.Known:
 		case !c.uid.Known:
-			c.uid = maybe.Some(p.RealUID)
-		case c.uid.Value != p.RealUID:
+			c.uid = p.RealUID
+		case c.uid != p.RealUID:
 			c.sure = false
 		}
 	}

@@ -140,9 +140,9 @@ func sample() *Sample {
 		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
 		MaxUserWatches: maybe.Some[int64](1000), OpenFiles: maybe.Some[int64](100), MaxFiles: maybe.Some[int64](100_000),
 		Processes: []ProcessSample{
-			{PID: 10, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](120), Nofile: maybe.Some[int64](1024), State: OK, ListedAt: now},
-			{PID: 11, Comm: "server", User: "www", UID: 33, RealUID: 33, FDs: maybe.Some[int64](5), Nofile: maybe.Some[int64](1024), State: OK, ListedAt: now},
-			{PID: 20, Comm: "client", User: "me", UID: 1000, RealUID: 1000, FDs: maybe.Some[int64](9), Nofile: maybe.Some[int64](10), State: OK, ListedAt: now},
+			{PID: 10, Comm: "server", User: "www", UID: maybe.Some(33), RealUID: maybe.Some(33), FDs: maybe.Some[int64](120), Nofile: maybe.Some[int64](1024), State: OK, ListedAt: now},
+			{PID: 11, Comm: "server", User: "www", UID: maybe.Some(33), RealUID: maybe.Some(33), FDs: maybe.Some[int64](5), Nofile: maybe.Some[int64](1024), State: OK, ListedAt: now},
+			{PID: 20, Comm: "client", User: "me", UID: maybe.Some(1000), RealUID: maybe.Some(1000), FDs: maybe.Some[int64](9), Nofile: maybe.Some[int64](10), State: OK, ListedAt: now},
 		},
 		Instances: []InstanceSample{
 			read([]epoll.Holder{{PID: 10, FD: 4}, {PID: 11, FD: 4}, {PID: 11, FD: 9}}, 100),
@@ -189,7 +189,7 @@ func TestASumSaysWhatItLeavesOut(t *testing.T) {
 
 func TestChargedUser(t *testing.T) {
 	s := sample()
-	s.Processes[1].RealUID = 0
+	s.Processes[1].RealUID = maybe.Some(0)
 	snap := New(s)
 	e := snap.Process(10).Epolls[0]
 	if e.ChargedSure || e.ChargedUID != maybe.Some(33) {
@@ -337,7 +337,7 @@ func TestManyHoldersAreBounded(t *testing.T) {
 	s := sample()
 	in := &s.Instances[0]
 	for pid := range 1000 {
-		s.Processes = append(s.Processes, ProcessSample{PID: 1000 + pid, RealUID: 33})
+		s.Processes = append(s.Processes, ProcessSample{PID: 1000 + pid, RealUID: maybe.Some(33)})
 		in.Holders = append(in.Holders, epoll.Holder{PID: 1000 + pid, FD: 4})
 	}
 	e := New(s).Process(1500).Epolls[0]

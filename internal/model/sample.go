@@ -96,8 +96,8 @@ type ProcessSample struct {
 	Asked bool
 	Comm  string
 	// UID is the effective user; RealUID is whom the kernel charges for what
-	// the process creates.
-	UID, RealUID int
+	// the process creates. They and the name are absent where its status does not say.
+	UID, RealUID maybe.Of[int]
 	User         string
 	Started      time.Time
 	// Kernel: it is a kernel thread.

@@ -154,11 +154,12 @@ type Process struct {
 	PID int `json:"pid"`
 	// ThreadOf is the process of a thread that has a table of files of its own; 0 for a
 	// process.
-	ThreadOf int       `json:"thread_of,omitempty"`
-	Comm     string    `json:"comm"`
-	UID      int       `json:"uid"`
-	User     string    `json:"user"`
-	Started  time.Time `json:"started,omitzero"`
+	ThreadOf int    `json:"thread_of,omitempty"`
+	Comm     string `json:"comm"`
+	// UID is the effective user; it and User are absent where they could not be read.
+	UID     maybe.Of[int] `json:"uid,omitzero"`
+	User    string        `json:"user,omitempty"`
+	Started time.Time     `json:"started,omitzero"`
 	// FDs is absent where it may not be known (before Linux 6.2 without the
 	// permission to list them).
 	FDs     maybe.Of[int64] `json:"fds,omitzero"`

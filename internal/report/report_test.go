@@ -70,7 +70,7 @@ func snapshot() *model.Snapshot {
 		ConnectionCost: model.ConnectionCosts{TCP4: maybe.Some(cost), FolkloreBytes: model.FolkloreBytes},
 		Processes: []model.Process{
 			{
-				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: 33, User: "www-data", FDs: maybe.Some[int64](20), Sockets: maybe.Some[int64](2),
+				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: maybe.Some(33), User: "www-data", FDs: maybe.Some[int64](20), Sockets: maybe.Some[int64](2),
 				State: model.OK, Instances: maybe.Some[int64](2), Watches: maybe.Some[int64](6), KernelBytes: model.KernelBytes{Total: maybe.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
 				Placement: &model.Placement{
 					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: maybe.Some[int64](2), Nodes: []model.NodePlacement{
@@ -80,7 +80,7 @@ func snapshot() *model.Snapshot {
 					Warnings: []model.PlacementWarning{{Proven: true, Text: "99 % of its memory is on node 2."}},
 				},
 			},
-			{PID: 43, Comm: "worker", UID: 33, User: "www-data", Epolls: []model.Epoll{}, State: model.Denied, Extent: model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some[int64](1)}), Problem: "its fds may not be listed by this user"},
+			{PID: 43, Comm: "worker", UID: maybe.Some(33), User: "www-data", Epolls: []model.Epoll{}, State: model.Denied, Extent: model.ExtentOf(model.Gap{What: model.GapDenied, Count: maybe.Some[int64](1)}), Problem: "its fds may not be listed by this user"},
 		},
 		MemoryModules: []model.MemoryModule{
 			{Locator: "DIMM_A1", Bank: "P0 CHANNEL A", SizeBytes: maybe.Some[int64](64 << 30), Type: "DDR5", SpeedMTs: maybe.Some[int64](4800), ConfiguredMTs: maybe.Some[int64](4400)},

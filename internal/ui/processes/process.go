@@ -8,6 +8,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
 	"github.com/eptop/eptop/internal/ui/draw"
@@ -334,7 +335,7 @@ func userName(s *model.Snapshot, uid int) string {
 		}
 	}
 	for i := range s.Processes {
-		if s.Processes[i].UID == uid && s.Processes[i].User != "" {
+		if s.Processes[i].UID == maybe.Some(uid) && s.Processes[i].User != "" {
 			return cell.Clean(s.Processes[i].User)
 		}
 	}

@@ -153,7 +153,10 @@ func (v *process) cardTitle() string {
 // cardLines are about the process: who, how many, how much, how fresh.
 func (v *process) cardLines(w int) []string {
 	p, d, s := v.pens, v.data, v.snap
-	who := p.Muted.Ink("user ") + p.Strong.Ink(cell.Clean(d.User)) + p.Muted.Ink(" (uid "+strconv.Itoa(d.UID)+")")
+	who := p.Muted.Ink("user not known")
+	if uid, ok := d.UID.Get(); ok {
+		who = p.Muted.Ink("user ") + p.Strong.Ink(cell.Clean(d.User)) + p.Muted.Ink(" (uid "+strconv.Itoa(uid)+")")
+	}
 	if !d.Started.IsZero() {
 		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05"))
 		if !v.over() {

@@ -72,7 +72,7 @@ var processFields = []ProcessField{
 	{
 		Column: table.Column{Title: "USER",
 			Explain: "The effective user of the process. Its epolls need not be charged to that user: Enter shows whom."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: p.User, Role: table.Muted} }, Compare: by(func(p *model.Process) string { return p.User }),
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: cmp.Or(p.User, "?"), Role: table.Muted} }, Compare: by(func(p *model.Process) string { return p.User }),
 	},
 	{
 		Column: table.Column{Title: "EPOLLS", Align: cell.Right, Falling: true,

@@ -292,7 +292,7 @@ func Process(pid, uid int, user, comm string, n, sockets int64) model.Process {
 	}
 	kb.Total = maybe.Some(kb.Sockets.Value + kb.Buffers.Value + kb.Watches.Value + kb.Instances.Value)
 	return model.Process{
-		PID: pid, Comm: comm, UID: uid, User: user, Started: Time.Add(-3 * time.Hour),
+		PID: pid, Comm: comm, UID: maybe.Some(uid), User: user, Started: Time.Add(-3 * time.Hour),
 		FDs: maybe.Some(sockets + 7), Sockets: maybe.Some(sockets), EndsHere: sockets - 2, Instances: maybe.Some[int64](1), Watches: maybe.Some(n), KernelBytes: kb, State: model.OK,
 		Nofile: maybe.Some[int64](20_000), ListedAge: 4 * time.Second,
 		Epolls: []model.Epoll{{
