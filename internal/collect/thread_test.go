@@ -37,8 +37,8 @@ func TestThreadsWithTablesOfTheirOwn(t *testing.T) {
 	c := newCollector(t, nil)
 	for range 2 {
 		s := sampleOf(t, c, model.Focus{})
-		if s.Coverage.ThreadsUnchecked != 0 {
-			t.Errorf("%+v", s.Coverage)
+		if p := throughProc(c).processes[pid]; p.unchecked || p.tablesDue {
+			t.Errorf("its threads were not compared: %+v", s.Coverage)
 		}
 		snap := model.New(s)
 		for i, tid := range tids {
@@ -85,13 +85,14 @@ func TestThreadsThatCannotBeCompared(t *testing.T) {
 	c := newCollector(t, nil)
 	s := sampleOf(t, c, model.Focus{})
 	p := throughProc(c).processes[w.pids[0]]
-	if p.unchecked || s.Coverage.ThreadsUnchecked != 0 {
+	before := s.Coverage.ThreadsUnchecked
+	if p.unchecked {
 		t.Fatalf("unchecked although kcmp works: %+v", s.Coverage)
 	}
 	l := procLook{&look{Collector: c, sample: s, start: c.now()}, throughProc(c)}
 	l.tablesBy(p, func(_, _ epoll.Holder) (fdinfo.Order, error) { return fdinfo.Unordered, fmt.Errorf("no kcmp") })
-	if got := l.coverage().ThreadsUnchecked; got != 1 {
-		t.Errorf("%d processes are unchecked", got)
+	if got := l.coverage().ThreadsUnchecked; got != before+1 {
+		t.Errorf("%d processes are unchecked, %d before", got, before)
 	}
 	if throughProc(c).processes[w.pids[2]] == nil {
 		t.Error("a table that was known is forgotten")
