@@ -21,6 +21,7 @@ type instance struct {
 	watches    []epoll.Watch
 	state      model.State
 	problem    string
+	stale      int // of the watches
 	readTook   time.Duration
 	readAt     time.Time
 	nextRead   time.Time
@@ -200,14 +201,17 @@ func (l procLook) readInstances() {
 	}
 	slices.SortStableFunc(due, func(a, b *instance) int { return cmp.Compare(l.epollsBeside(a), l.epollsBeside(b)) })
 	focusedFirst(due, l.focusedInstance, func(in *instance) time.Time { return in.readAt })
+	l.others = fdinfo.Others{}
 	for i, in := range due {
 		if l.focus.Quiet || i > 0 && l.outOfTime(1) {
 			l.sample.Guest.InstancesWaiting += len(due) - i
+			due = due[:i]
 			break
 		}
 		l.read(in)
 		l.sample.Guest.InstancesRead++
 	}
+	l.doubtStale(due)
 	for _, in := range l.instances {
 		l.sample.Instances = append(l.sample.Instances, model.InstanceSample{
 			Holders: in.holders, SharingKnown: in.comparable, State: in.state, Problem: in.problem,
@@ -245,7 +249,7 @@ func (l procLook) read(in *instance) {
 	in.readAt = l.now()
 	if err != nil {
 		in.close()
-		in.watches = nil
+		in.watches, in.stale = nil, 0
 		in.state, in.problem = stateOf(err), err.Error()
 		if in.state == model.Absent {
 			in.problem = "its holders are gone"
@@ -353,7 +357,82 @@ func (l procLook) judge(in *instance, watches []epoll.Watch, read time.Duration)
 		}
 		views = append(views, v)
 	}
-	return l.fds.JudgeShared(views, watches, max(read, time.Millisecond)).Took
+	stats := l.fds.JudgeShared(views, l.everybody(), watches, max(read, time.Millisecond))
+	in.stale = stats.Stale
+	return stats.Took
+}
+
+// everybody returns the tables of files of all processes: each may have added watches to
+// an epoll that it has closed since.
+func (l procLook) everybody() fdinfo.Others {
+	if len(l.others.Tables) > 0 {
+		return l.others
+	}
+	l.others = fdinfo.Others{Everybody: l.seesEverybody()}
+	for _, p := range l.processes {
+		if p.state == model.OK && len(p.listing.FDs) > 0 {
+			l.others.Tables = append(l.others.Tables, fdinfo.View{Holder: epoll.Holder{PID: p.task}, FDs: &p.listing})
+		}
+	}
+	return l.others
+}
+
+// seesEverybody reports whether the files of all processes that may hold an epoll are
+// known. The host's init is taken not to: it passes none to what it starts, and where
+// eptop may not look into it (which root may, as a rule) nothing could be proven.
+func (l procLook) seesEverybody() bool {
+	c := l.coverage()
+	denied := c.Denied
+	const initial = 1
+	if p := l.processes[initial]; p != nil && p.state == model.Denied && !c.PIDNamespace {
+		denied--
+	}
+	// Nobody compares the threads of a captured tree, which is taken for whole.
+	threads := l.live && c.ThreadsUnchecked > 0
+	return c.Waiting+denied+c.Failed == 0 && !threads && !c.HidePID && !c.PIDNamespace
+}
+
+// doubtStale looks at the processes that began after this look did. What they have open
+// may be what a watch was added under; the watches that nobody seen before has are stale
+// only if none of these has them either.
+func (l procLook) doubtStale(read []*instance) {
+	read = slices.DeleteFunc(read, func(in *instance) bool { return in.stale == 0 })
+	if len(read) == 0 || !l.live {
+		return
+	}
+	pids, err := l.fds.PIDs(nil)
+	everybody := err == nil
+	var files []fdinfo.Listing
+	for _, pid := range pids {
+		if _, known := slices.BinarySearch(l.seen, pid); known {
+			continue
+		}
+		listing, err := l.fds.List(pid, l.opts.MaxFDs, fdinfo.Listing{})
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has ended again
+		case err != nil || listing.Truncated:
+			everybody = false
+		default:
+			l.sample.Guest.FDsListed += len(listing.FDs)
+			files = append(files, listing)
+		}
+	}
+	for _, in := range read {
+		watches := in.watches
+		for i := range watches {
+			if w := &watches[i]; w.Link != epoll.Stale || everybody && !slices.ContainsFunc(files, func(f fdinfo.Listing) bool {
+				_, found := f.Find(w.TFD)
+				return found
+			}) {
+				continue
+			}
+			if &watches[0] == &in.watches[0] {
+				watches = slices.Clone(in.watches) // the last Sample may have them
+			}
+			watches[i].Link = epoll.Unproven
+		}
+		in.watches = watches
+	}
 }
 
 // keep stores watches. The watches of idle connections are the same as last time; the

@@ -15,7 +15,9 @@ type procSource struct {
 	reader fdinfo.Reader
 
 	hidden    hidden
-	pids      []int
+	pids      []int         // of all processes, and of the threads that have a table of their own
+	seen      []int         // the processes alone
+	others    fdinfo.Others // of this look, see everybody
 	processes map[int]*process
 	instances []*instance
 	groups    *fdinfo.Instances

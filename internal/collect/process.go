@@ -61,7 +61,7 @@ func (l procLook) processTable() error {
 		return fmt.Errorf("%s has no processes: not a procfs", l.opts.ProcRoot)
 	}
 	l.sample.AllProcesses = maybe.Some(int64(len(pids)))
-	l.pids = pids
+	l.pids, l.seen = pids, append(l.seen[:0], pids...)
 	alive := make(map[int]*process, len(pids))
 	for _, pid := range pids {
 		if p := l.refresh(pid); p != nil {

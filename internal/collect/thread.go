@@ -47,10 +47,10 @@ func (l procLook) compareTables(p *process) { l.tablesBy(p, l.fds.CompareTables)
 
 func (l procLook) tablesBy(p *process, compare func(a, b epoll.Holder) (fdinfo.Order, error)) {
 	tids, err := l.threadsOf(p)
+	p.tablesDue, p.unchecked = false, err != nil && !(errors.Is(err, fs.ErrNotExist) && l.live) // or it has ended
 	if err != nil {
 		return
 	}
-	p.tablesDue, p.unchecked = false, false
 	tables := fdinfo.NewInstances(compare)
 	for _, tid := range tids {
 		if tid == p.pid && tid != p.task {

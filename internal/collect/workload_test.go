@@ -63,6 +63,9 @@ func playWorkload(name string) {
 		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 		addEventfds(ep, n)
 	case "none":
+	case "looks":
+		playLooks(n)
+		return
 	case "covers":
 		playCovers(arg)
 		return
@@ -135,6 +138,36 @@ func playWorkload(name string) {
 		fmt.Println("done")
 		_, err = io.Copy(io.Discard, os.Stdin)
 		check(err)
+		check(child.Wait())
+		return
+	case "stale": // n watches of closed fds, whose files duplicates keep open
+		ep = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		keepFiles(add(ep, n, unusual, newEventfd))
+	case "passed-sockets", "passed-eventfds": // n watches in an epoll that only a child holds now
+		passed := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
+		file := newSocket
+		if kind == "passed-eventfds" {
+			file = newEventfd
+		}
+		fds := add(passed, n, unusual, file)
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), workloadEnv+"=none")
+		child.ExtraFiles = []*os.File{os.NewFile(uintptr(passed), "epoll")}
+		in, err := child.StdinPipe()
+		check(err)
+		out, err := child.StdoutPipe()
+		check(err)
+		check(child.Start())
+		check(child.ExtraFiles[0].Close())
+		line, err := bufio.NewReader(out).ReadString('\n')
+		check(err)
+		fmt.Printf("%d %s", os.Getpid(), line)
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		keepFiles(fds)
+		fmt.Println("done")
+		_, err = io.Copy(io.Discard, os.Stdin)
+		check(err)
+		check(in.Close())
 		check(child.Wait())
 		return
 	case "files": // two fds, none of them an epoll or a socket
@@ -221,10 +254,32 @@ func bare() {
 	}
 }
 
-func addEventfds(ep, n int) {
+func addEventfds(ep, n int) { add(ep, n, 0, newEventfd) }
+
+func newEventfd() (int, error) { return unix.Eventfd(0, unix.EFD_CLOEXEC) }
+
+func newSocket() (int, error) { return unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) }
+
+// unusual is from which number on other processes have no fds.
+const unusual = 300
+
+// add watches n new files under numbers from least on.
+func add(ep, n, least int, open func() (int, error)) (fds []int) {
 	for range n {
-		fd := must(unix.Eventfd(0, unix.EFD_CLOEXEC))
+		low := must(open())
+		fd := must(unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, least))
+		check(unix.Close(low))
 		check(unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
+// keepFiles closes fds whose files a duplicate keeps open.
+func keepFiles(fds []int) {
+	for _, fd := range fds {
+		must(unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 1000))
+		check(unix.Close(fd))
 	}
 }
 
@@ -250,7 +305,7 @@ type workload struct {
 
 func start(t testing.TB, name string, uid uint32) *workload {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command("/proc/self/exe")
 	// The race detector would sleep a second at the end of each workload.
 	cmd.Env = append(os.Environ(), workloadEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr

@@ -76,14 +76,14 @@ func TestForkShares(t *testing.T) {
 		t.Errorf("in the eyes of the child alone: %+v", stats)
 	}
 	views := []View{{theirs, &childs}, {mine, &own}}
-	if stats := f.JudgeShared(views, watches, time.Minute); stats.Current != 2 {
+	if stats := f.JudgeShared(views, Others{Everybody: true}, watches, time.Minute); stats.Current != 2 {
 		t.Errorf("in the eyes of both: %+v", stats)
 	}
 	reopen(t, lost, other)
 	if own, err = f.List(os.Getpid(), 0, own); err != nil {
 		t.Fatal(err)
 	}
-	if stats := f.JudgeShared(views, watches, time.Minute); stats.Current != 1 || stats.Stale != 1 {
+	if stats := f.JudgeShared(views, Others{Everybody: true}, watches, time.Minute); stats.Current != 1 || stats.Stale != 1 {
 		t.Errorf("after one is lost: %+v", stats)
 	}
 }

@@ -13,10 +13,19 @@ type View struct {
 	FDs *Listing
 }
 
+// Others are all tables of files but those of the holders. A process that held the epoll
+// once may have added a watch: the number is that of its descriptor then.
+type Others struct {
+	// Tables have a PID and a listing each.
+	Tables []View
+	// Everybody: there is no further process or thread that may have held the epoll.
+	Everybody bool
+}
+
 // JudgeStats says what [FS.JudgeShared] found out and what it cost.
 type JudgeStats struct {
 	Current  int // watches proven to be what their descriptor is
-	Stale    int // watches whose descriptor is closed or another file
+	Stale    int // watches whose descriptor is proven to be closed or another file
 	Unproven int // watches about which nothing could be found out, or not within the bounds
 	Verified int // watches that were asked about one by one
 	// Took is the time spent in kcmp(2), which holds the target's ep->mtx like a
@@ -29,7 +38,9 @@ const maxVerify = 1024
 
 // JudgeShared sets Link and Kind of every watch of an epoll. views are all its
 // holders: a watch that one of them added can look stale to another. A watch is
-// Current when it is for any of them, and Stale when it is for none. watches are all
+// Current when it is for any of them. /proc does not say who added a watch, which may be
+// somebody who has closed the epoll since: so it is Stale only when everybody is seen
+// and nobody, holder or not, has the watched file open under the number. watches are all
 // that one read of the epoll's fdinfo returned, in that order. budget bounds the time
 // spent in kcmp(2).
 //
@@ -46,8 +57,8 @@ const maxVerify = 1024
 //     captured tree) by the link of the descriptor: absent or another inode is
 //     Stale, although the watch may have gone with it since; the same inode is
 //     Unproven for all but sockets.
-func (f *FS) JudgeShared(views []View, watches []epoll.Watch, budget time.Duration) JudgeStats {
-	j := judge{fs: f, devs: f.devs, watches: watches, budget: budget}
+func (f *FS) JudgeShared(views []View, others Others, watches []epoll.Watch, budget time.Duration) JudgeStats {
+	j := judge{fs: f, devs: f.devs, others: others, watches: watches, budget: budget}
 	for _, v := range views {
 		j.views = append(j.views, viewState{View: v, noKcmp: !f.samePIDs})
 	}
@@ -63,6 +74,7 @@ type judge struct {
 	fs      *FS
 	devs    devices
 	views   []viewState
+	others  Others
 	watches []epoll.Watch
 	budget  time.Duration
 	suspects

@@ -289,7 +289,7 @@ func TestLongFile(t *testing.T) {
 	}
 	slot := epollSlot{efd: uint32(epfd), tfd: uint32(watches[n-1].TFD)}
 	start := time.Now()
-	order, errno := compareTarget(os.Getpid(), watches[n-1].TFD, slot)
+	order, errno := compareTarget(os.Getpid(), watches[n-1].TFD, os.Getpid(), slot)
 	t.Logf("read took %v, kcmp of the last of %d watches %v", took, n, time.Since(start))
 	if order != Equal || errno != 0 {
 		t.Errorf("kcmp: %v, %v", order, errno)

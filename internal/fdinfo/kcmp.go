@@ -65,12 +65,12 @@ func (f *FS) kcmp(what uintptr, a, b epoll.Holder) (Order, error) {
 var errForeignPIDs = fmt.Errorf("kcmp: this procfs is not that of the own PID namespace: %w", errors.ErrUnsupported)
 
 // compareTarget compares the file behind descriptor fd of a process with the one that
-// the epoll watches in a slot. It walks the epoll's tree under ep->mtx (ep_find_tfd()
+// the epoll of a holder watches in a slot. It walks the epoll's tree under ep->mtx (ep_find_tfd()
 // in fs/eventpoll.c), so it takes longer the more watches there are, and stops the
 // target for that time. unix.ENOENT: there is no such watch; unix.EBADF: fd or the
 // epoll is not open.
-func compareTarget(pid int, fd int32, slot epollSlot) (Order, unix.Errno) {
-	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(pid), kcmpEpollTFD,
+func compareTarget(pid int, fd int32, holder int, slot epollSlot) (Order, unix.Errno) {
+	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(holder), kcmpEpollTFD,
 		uintptr(fd), uintptr(unsafe.Pointer(&slot)), 0)
 	return Order(r), errno
 }

@@ -69,9 +69,10 @@ func readEpoll(r *Reader, f *FS, pid, fd int, dst []epoll.Watch) ([]epoll.Watch,
 	return r.ReadFile(file, dst)
 }
 
-// judgeAlone judges the watches of an epoll that one process holds. l may be nil.
+// judgeAlone judges the watches of an epoll that one process holds, as if there were no
+// other. l may be nil.
 func judgeAlone(f *FS, pid, epfd int, watches []epoll.Watch, l *Listing, budget time.Duration) JudgeStats {
-	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, watches, budget)
+	return f.JudgeShared([]View{{epoll.Holder{PID: pid, FD: epfd}, l}}, Others{Everybody: true}, watches, budget)
 }
 
 // sharing describes who holds an instance, as far as its holders show.

@@ -195,7 +195,7 @@ func BenchmarkLive(b *testing.B) {
 		w := watches[n/2]
 		slot := epollSlot{efd: uint32(epfd), tfd: uint32(w.TFD)}
 		for b.Loop() {
-			if order, errno := compareTarget(os.Getpid(), w.TFD, slot); order != Equal || errno != unix.Errno(0) {
+			if order, errno := compareTarget(os.Getpid(), w.TFD, os.Getpid(), slot); order != Equal || errno != unix.Errno(0) {
 				b.Fatal(order, errno)
 			}
 		}

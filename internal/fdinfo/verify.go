@@ -18,6 +18,9 @@ func (j *judge) verify() {
 				return
 			}
 			link := j.ask(s)
+			if link == epoll.Stale && j.mayBeAnothers(s) {
+				link = epoll.Unproven
+			}
 			j.stats.Verified++
 			j.watches[s.watch].Link = link
 			switch link {
@@ -102,6 +105,64 @@ func (j *judge) ask(s suspect) epoll.Link {
 	return link
 }
 
+// mayBeAnothers reports whether somebody who does not hold the epoll may have added
+// a watch under a descriptor that still is the watched file.
+func (j *judge) mayBeAnothers(s suspect) bool {
+	if !j.others.Everybody {
+		return true
+	}
+	for i := range j.others.Tables {
+		if other := &j.others.Tables[i]; !j.isHolder(other.PID) && j.mayHave(other, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judge) isHolder(pid int) bool {
+	for i := range j.views {
+		if j.views[i].PID == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// mayHave reports whether a process may have the watched file open under the number of
+// the watch.
+func (j *judge) mayHave(other *View, s suspect) bool {
+	w := &j.watches[s.watch]
+	fd, found := other.FDs.Find(w.TFD)
+	if !found {
+		if !other.FDs.Truncated {
+			return false
+		}
+		var err error
+		if fd, err = j.lookup(other.PID, w.TFD); err != nil {
+			return !errors.Is(err, unix.ENOENT)
+		}
+	}
+	if same := j.sameFile(w, fd); same != possible {
+		return same == proven
+	}
+	for i := range j.views {
+		v := &j.views[i]
+		if v.noKcmp || v.gone {
+			continue
+		}
+		if j.isExhausted() {
+			return true
+		}
+		slot := epollSlot{efd: uint32(v.FD), tfd: uint32(w.TFD), toff: s.toff}
+		start := time.Now()
+		order, errno := compareTarget(other.PID, w.TFD, v.PID, slot)
+		j.stats.Took += time.Since(start)
+		j.calls++
+		return errno != 0 || order == Equal
+	}
+	return true
+}
+
 // askKcmp compares the watched file with the descriptor. stands says that the watch is
 // known to exist still.
 func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
@@ -145,7 +206,7 @@ func (j *judge) askKcmp(v *viewState, s suspect, stands bool) answer {
 
 func (j *judge) compareTarget(v *viewState, fd int32, slot epollSlot) (Order, unix.Errno) {
 	start := time.Now()
-	order, errno := compareTarget(v.PID, fd, slot)
+	order, errno := compareTarget(v.PID, fd, v.PID, slot)
 	j.stats.Took += time.Since(start)
 	if errno != unix.EBADF {
 		j.calls++
@@ -162,7 +223,7 @@ func (j *judge) confirm(v *viewState, s suspect) answer {
 		w.Kind = s.kind
 		return isCurrent
 	}
-	fd, err := j.lookup(v, w.TFD)
+	fd, err := j.lookup(v.PID, w.TFD)
 	if err != nil || j.sameFile(w, fd) == different {
 		return watchIsGone
 	}
@@ -174,7 +235,7 @@ func (j *judge) confirm(v *viewState, s suspect) answer {
 // proves less.
 func (j *judge) askLink(v *viewState, s suspect) answer {
 	w := &j.watches[s.watch]
-	fd, err := j.lookup(v, w.TFD)
+	fd, err := j.lookup(v.PID, w.TFD)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		if _, err := j.fs.StatFDs(v.PID); err != nil {
@@ -194,16 +255,16 @@ func (j *judge) askLink(v *viewState, s suspect) answer {
 		return isNot
 	}
 	var st unix.Stat_t
-	if w.HasInode && unix.Stat(j.link(v, w.TFD), &st) == nil && st.Ino != w.Ino {
+	if w.HasInode && unix.Stat(j.link(v.PID, w.TFD), &st) == nil && st.Ino != w.Ino {
 		return isNot
 	}
 	return noAnswer
 }
 
 // lookup reads what a descriptor is now.
-func (j *judge) lookup(v *viewState, num int32) (epoll.FD, error) {
+func (j *judge) lookup(pid int, num int32) (epoll.FD, error) {
 	var buf [maxLink]byte
-	link, err := readLink(unix.AT_FDCWD, j.link(v, num), buf[:])
+	link, err := readLink(unix.AT_FDCWD, j.link(pid, num), buf[:])
 	if err != nil {
 		return epoll.FD{}, err
 	}
@@ -212,6 +273,6 @@ func (j *judge) lookup(v *viewState, num int32) (epoll.FD, error) {
 	return fd, nil
 }
 
-func (j *judge) link(v *viewState, num int32) string {
-	return j.fs.path(v.PID, "fd/"+strconv.Itoa(int(num)))
+func (j *judge) link(pid int, num int32) string {
+	return j.fs.path(pid, "fd/"+strconv.Itoa(int(num)))
 }

@@ -112,7 +112,7 @@ func (b *builder) epoll(snap *Snapshot) {
 			u = &User{UID: who.uid.Value, User: b.userName(who.uid.Value), Limit: b.sample.MaxUserWatches}
 			users[who.uid.Value] = u
 		}
-		u.add(in, counts, b.watchBytes(counts), who.sure)
+		u.add(in, counts, b.watchBytes(counts), who.doubt)
 	}
 	t.leave(b.sample.Coverage.gaps()...)
 	if len(b.sample.Instances) > 1 { // a single one can be counted only once
@@ -141,9 +141,9 @@ func unreadGaps(unread, waiting int) []Gap {
 }
 
 // add counts an instance that the user pays for.
-func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], sure bool) {
+func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], doubt bool) {
 	u.Instances++
-	if !sure {
+	if doubt {
 		u.Unsure++
 	}
 	if in.State == Absent {
@@ -159,37 +159,39 @@ func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], sur
 	}
 }
 
-// charge is whose max_user_watches an instance uses up.
+// charge is whose max_user_watches an instance uses up, as well as /proc says.
 type charge struct {
-	uid  maybe.Of[int]
-	sure bool
-	why  string
+	uid   maybe.Of[int]
+	doubt bool // something speaks against it
+	why   string
 }
 
-// charged tells whom the kernel charges for an instance: the real user of the process
-// that created it (ep_alloc takes get_current_user). /proc shows only who holds it
-// now, so the oldest holder stands in for the creator.
+// charged returns whom the kernel charges for an instance, probably: the real user of the
+// process that created it (ep_alloc() takes get_current_user()). /proc shows neither who
+// that was nor who he is: the creator may have passed the epoll on, or changed users
+// since. So the oldest holder stands in for the creator, and nothing is sure.
 func (b *builder) charged(in *InstanceSample) charge {
-	c := charge{sure: true}
+	var c charge
 	for _, h := range in.Holders {
 		p := b.processes[h.PID]
 		switch {
 		case p == nil || !p.RealUID.Known:
+			c.doubt = true
 		case !c.uid.Known:
 			c.uid = p.RealUID
 		case c.uid != p.RealUID:
-			c.sure = false
+			c.doubt = true
 		}
 	}
 	switch {
 	case !c.uid.Known:
-		c.sure, c.why = false, "no holder's user is known"
-	case !c.sure:
-		c.why = "its holders run as different users; the oldest holder's real user is taken for its creator"
+		c.doubt, c.why = true, "no holder's user is known"
+	case c.doubt:
+		c.why = "its holders run as different users, or some user is not known; the oldest holder's real user is taken for its creator"
 	case len(in.Holders) > 1:
-		c.why = "the real user of all its holders, unless its creator changed users afterwards"
+		c.why = "the real user of all its holders, unless another process created it, or its creator changed users afterwards"
 	default:
-		c.why = "the real user of its holder, unless that process changed users after creating it"
+		c.why = "the real user of its holder, unless another process created it, or this one changed users afterwards"
 	}
 	return c
 }
@@ -318,7 +320,7 @@ func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll 
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
 		SharingUnknown: !in.SharingKnown, List: in.List,
 	}
-	e.ChargedUID, e.ChargedSure, e.ChargedWhy = who.uid, who.sure, who.why
+	e.ChargedUID, e.ChargedWhy = who.uid, who.why
 	if in.State == OK {
 		e.Bytes = b.watchBytes(e.Counts)
 	}

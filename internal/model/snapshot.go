@@ -141,9 +141,9 @@ type User struct {
 	Waiting    int             `json:"instances_waiting"`
 	Limit      maybe.Of[int64] `json:"limit,omitzero"`
 	WatchBytes maybe.Of[int64] `json:"watch_bytes,omitzero"`
-	// Unsure counts the instances of which it is not certain that this user
-	// pays: the kernel charges the user who created an instance, and /proc
-	// shows only who holds it now.
+	// Unsure counts the instances of which something says that another user may pay: the
+	// kernel charges the user who created an instance, and /proc shows only who holds it
+	// now. Those whose holders run as one user are taken to be his.
 	Unsure int `json:"instances_unsure"`
 	// Level is that of Watches against Limit.
 	Level Level `json:"level,omitempty"`
@@ -239,8 +239,9 @@ type Epoll struct {
 	// SharingUnknown is set where kcmp(2) could not tell whether other
 	// processes share the instance: sums may then count it twice.
 	SharingUnknown bool `json:"sharing_unknown,omitempty"`
-	// ChargedUID is the user whose max_user_watches the instance uses up, as
-	// well as /proc can tell; ChargedWhy says what it rests on.
+	// ChargedUID is the user whose max_user_watches the instance uses up, probably;
+	// ChargedWhy says what it rests on. ChargedSure: the kernel says so, which /proc
+	// never does.
 	ChargedUID  maybe.Of[int] `json:"charged_uid,omitzero"`
 	ChargedSure bool          `json:"charged_sure"`
 	ChargedWhy  string        `json:"charged_why,omitempty"`
