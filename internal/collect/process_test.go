@@ -127,3 +127,38 @@ func TestManyEpollsHoldUpNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestAPIDReusedWithinALook: whoever has the PID when an epoll is read or its fds are
+// listed need not be the process that the look began with.
+func TestAPIDReusedWithinALook(t *testing.T) {
+	w := start(t, "watches:23", 0)
+	c := newCollector(t, nil)
+	s := sampleOf(t, c, model.Focus{})
+	l := procLook{&look{Collector: c, sample: s, start: c.now()}, throughProc(c)}
+	p := l.processes[w.pids[0]]
+	at := slices.IndexFunc(l.instances, func(in *instance) bool { return len(in.watches) == 23 && in.holders[0].PID == w.pids[0] })
+	if at < 0 {
+		t.Fatal("its epoll was not found")
+	}
+	in := l.instances[at]
+	l.read(in)
+	if in.state != model.OK {
+		t.Fatalf("of the same process: %s", in.problem)
+	}
+	// To the collector, the process was another one before.
+	p.dirIno++
+	l.read(in)
+	if in.state != model.OK {
+		t.Errorf("with another inode alone: %s", in.problem)
+	}
+	p.StartTicks--
+	l.read(in)
+	if in.state != model.Absent || in.watches != nil {
+		t.Errorf("of another process: %s, %d watches", in.state, len(in.watches))
+	}
+	l.list(p)
+	if l.processes[w.pids[0]] != nil || p.state == model.OK {
+		t.Errorf("the fds of another process are its own: %+v", p.state)
+	}
+	counted(t, snapshotOf(t, c), w.pids[0], 23)
+}

@@ -2,6 +2,7 @@ package fdinfo
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -302,6 +303,81 @@ func TestNumberSet(t *testing.T) {
 	for _, n := range []int32{0, 63, 64, 1 << 20, maxNumberBits - 1, maxNumberBits, 1<<31 - 1} {
 		if s.has(n) || !s.add(n) || s.add(n) || !s.has(n) {
 			t.Errorf("%d", n)
+		}
+	}
+}
+
+// TestOthers: a watch is stale only if everybody is seen and nobody has its file open
+// under its number; who has another file there does not matter.
+func TestOthers(t *testing.T) {
+	f := live(t)
+	epfd := newEpoll(t)
+	event, pipe := newEventfd(t, 0), make([]int, 2)
+	socket, peer := newPair(t)
+	if err := unix.Pipe2(pipe, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	must(t, pipe[0], nil)
+	must(t, pipe[1], nil)
+	watched := []int{event, socket, pipe[0]}
+	var kept, changed [3]*os.File // the watched files, and others of their kind
+	for i, other := range []int{newEventfd(t, 0), peer, pipe[1]} {
+		watch(t, epfd, watched[i], epoll.In)
+		for files, fd := range map[*[3]*os.File]int{&kept: watched[i], &changed: other} {
+			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[i] = os.NewFile(uintptr(dup), "")
+			defer files[i].Close()
+		}
+	}
+	holder := func(files [3]*os.File) View {
+		at := make([]*os.File, slices.Max(watched)-2)
+		for i, fd := range watched {
+			at[fd-3] = files[i]
+		}
+		pid := startHolder(t, at...)
+		l, err := f.List(pid, 0, Listing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return View{Holder: epoll.Holder{PID: pid}, FDs: &l}
+	}
+	same, different := holder(kept), holder(changed)
+	cut, err := f.List(same.PID, 2, Listing{})
+	if err != nil || !cut.Truncated {
+		t.Fatal(err, cut)
+	}
+	for _, fd := range watched {
+		reopen(t, fd, epfd)
+	}
+	own, err := f.List(os.Getpid(), 0, Listing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Reader
+	watches, _, err := readEpoll(&r, f, os.Getpid(), epfd, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views := []View{{epoll.Holder{PID: os.Getpid(), FD: epfd}, &own}}
+	for name, tt := range map[string]struct {
+		fs     *FS
+		others Others
+		stale  int
+	}{
+		"nobody else":         {f, Others{Everybody: true}, 3},
+		"not all are seen":    {f, Others{}, 0},
+		"the same files":      {f, Others{Tables: []View{same}, Everybody: true}, 0},
+		"a listing cut short": {f, Others{Tables: []View{{same.Holder, &cut}}, Everybody: true}, 0},
+		"other files":         {f, Others{Tables: []View{different}, Everybody: true}, 3},
+		"the holder itself":   {f, Others{Tables: []View{{views[0].Holder, &own}}, Everybody: true}, 3},
+		// Without kcmp a socket alone can be told from another one.
+		"other files, no kcmp": {withoutKcmp(t), Others{Tables: []View{different}, Everybody: true}, 1},
+	} {
+		if stats := tt.fs.JudgeShared(views, tt.others, watches, time.Minute); stats.Stale != tt.stale || stats.Stale+stats.Unproven != 3 {
+			t.Errorf("%s: %+v, want %d stale", name, stats, tt.stale)
 		}
 	}
 }
