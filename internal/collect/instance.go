@@ -393,16 +393,36 @@ func (l procLook) seesEverybody() bool {
 }
 
 // doubtStale looks at the processes that began after this look did. What they have open
-// may be what a watch was added under; the watches that nobody seen before has are stale
-// only if none of these has them either.
+// may be what a watch was added under: those that look stale are judged again then.
 func (l procLook) doubtStale(read []*instance) {
 	read = slices.DeleteFunc(read, func(in *instance) bool { return in.stale == 0 })
 	if len(read) == 0 || !l.live {
 		return
 	}
+	late := l.lateTables()
+	for _, in := range read {
+		if l.others.Everybody && !slices.ContainsFunc(in.watches, func(w epoll.Watch) bool {
+			return w.Link == epoll.Stale && slices.ContainsFunc(late, func(v fdinfo.View) bool {
+				_, found := v.FDs.Find(w.TFD)
+				return found || v.FDs.Truncated
+			})
+		}) {
+			continue
+		}
+		watches := slices.Clone(in.watches) // the last Sample may have them
+		l.sample.Guest.Stall += l.judge(in, watches, in.readTook)
+		in.watches = watches
+	}
+}
+
+// lateTables adds to everybody who began after this look did, and returns them.
+func (l procLook) lateTables() []fdinfo.View {
 	pids, err := l.fds.PIDs(nil)
-	everybody := err == nil
-	var files []fdinfo.Listing
+	if err != nil {
+		l.others.Everybody = false
+		return nil
+	}
+	before := len(l.others.Tables)
 	for _, pid := range pids {
 		if _, known := slices.BinarySearch(l.seen, pid); known {
 			continue
@@ -410,29 +430,14 @@ func (l procLook) doubtStale(read []*instance) {
 		listing, err := l.fds.List(pid, l.opts.MaxFDs, fdinfo.Listing{})
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it has ended again
-		case err != nil || listing.Truncated:
-			everybody = false
+		case err != nil:
+			l.others.Everybody = false
 		default:
 			l.sample.Guest.FDsListed += len(listing.FDs)
-			files = append(files, listing)
+			l.others.Tables = append(l.others.Tables, fdinfo.View{Holder: epoll.Holder{PID: pid}, FDs: &listing})
 		}
 	}
-	for _, in := range read {
-		watches := in.watches
-		for i := range watches {
-			if w := &watches[i]; w.Link != epoll.Stale || everybody && !slices.ContainsFunc(files, func(f fdinfo.Listing) bool {
-				_, found := f.Find(w.TFD)
-				return found
-			}) {
-				continue
-			}
-			if &watches[0] == &in.watches[0] {
-				watches = slices.Clone(in.watches) // the last Sample may have them
-			}
-			watches[i].Link = epoll.Unproven
-		}
-		in.watches = watches
-	}
+	return l.others.Tables[before:]
 }
 
 // keep stores watches. The watches of idle connections are the same as last time; the

@@ -53,20 +53,20 @@ func (l procLook) tablesBy(p *process, compare func(a, b epoll.Holder) (fdinfo.O
 	}
 	tables := fdinfo.NewInstances(compare)
 	for _, tid := range tids {
-		if tid == p.pid && tid != p.task {
-			continue // it has ended and has none
+		if tid == p.task || tid == p.pid {
+			continue // a main thread that has ended has none
 		}
-		// Whoever has ended meanwhile has no table either.
-		_ = tables.Add(epoll.Holder{PID: tid})
+		switch order, err := compare(epoll.Holder{PID: tid}, epoll.Holder{PID: p.task}); {
+		case errors.Is(err, fs.ErrNotExist): // nor has another one
+		case err != nil:
+			p.unchecked = true
+		case order != fdinfo.Equal:
+			_ = tables.Add(epoll.Holder{PID: tid}) // unless it has ended meanwhile
+		}
 	}
 	var own []int
 	for _, table := range tables.All() {
-		switch {
-		case !table.Comparable:
-			p.unchecked = true
-		case !slices.Contains(table.Holders, epoll.Holder{PID: p.task}):
-			own = append(own, l.tableOf(p, table.Holders))
-		}
+		own = append(own, l.tableOf(p, table.Holders))
 	}
 	for _, tid := range p.tables {
 		if t := l.processes[tid]; t != nil && t.threadOf == p.pid && !slices.Contains(own, tid) && !p.unchecked {
