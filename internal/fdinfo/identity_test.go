@@ -176,3 +176,20 @@ func TestIdentityReadsFilesOnly(t *testing.T) {
 		t.Errorf("%+v, %v", id, err)
 	}
 }
+
+// FuzzIdentity: whatever the files of a process say, no number is negative.
+func FuzzIdentity(f *testing.F) {
+	f.Add("7 (a) S 1 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 3 0 4242", "Uid:\t5\t6\t7\t8\nFDSize:\t64\n", "Max open files  1024  4096  files\n")
+	f.Add("7 ()) Z 1 7 7 0 -1 -1 0 0 0 0 0 0 0 0 20 0 -3 0 4242", "Uid:\t-5\t6\t7\t8\nFDSize:\t-64\n", "Max open files  -1  4096  files\n")
+	f.Fuzz(func(t *testing.T, stat, status, limits string) {
+		var id Identity
+		if err := id.parseStat([]byte(stat)); err != nil && !errors.Is(err, ErrMalformed) {
+			t.Error(err)
+		}
+		id.parseStatus([]byte(status))
+		id.Nofile = parseNofile([]byte(limits))
+		if id.Threads < 0 || id.UID.Value < 0 || id.RealUID.Value < 0 || id.FDSize.Value < 0 || id.Nofile.Value < 0 {
+			t.Errorf("%+v", id)
+		}
+	})
+}
