@@ -23,10 +23,11 @@ import (
 func TestMain(m *testing.M) {
 	loadgen.RunIfWorker()
 	testscript.Main(m, map[string]func(){
-		"eptop":    main,
-		"hold23":   hold23,
-		"idle":     idle,
-		"asnobody": asNobody,
+		"eptop":      main,
+		"hold23":     hold23,
+		"idle":       idle,
+		"asnobody":   asNobody,
+		"manyepolls": manyEpolls,
 	})
 }
 
