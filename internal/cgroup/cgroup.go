@@ -10,13 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -67,14 +65,11 @@ func ReadMemory(proc string, pid int) (Memory, error) {
 
 // find returns the directory of a process's memory cgroup.
 func find(proc string, pid int) (version int, dir string, err error) {
-	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
-	if errors.Is(err, unix.ESRCH) { // the process ended between open and read
-		err = fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
-	}
+	cgroups, err := kernfile.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
 	if err != nil {
 		return 0, "", err
 	}
-	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	mounts, err := kernfile.ReadFile(proc + "/self/mountinfo")
 	if err != nil {
 		return 0, "", err
 	}
@@ -141,7 +136,7 @@ func (f files) readUsed(dir string) (uint64, error) {
 		return 0, err
 	}
 	used := current.Value
-	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
+	stat, err := kernfile.ReadFile(path.Join(dir, "memory.stat"))
 	if err != nil {
 		return 0, err
 	}
@@ -159,7 +154,7 @@ func (f files) readUsed(dir string) (uint64, error) {
 
 // readAmount reads a file with one number, absent where it says "max".
 func readAmount(name string) (n maybe.Of[uint64], err error) {
-	b, err := os.ReadFile(name)
+	b, err := kernfile.ReadFile(name)
 	if err != nil {
 		return n, err
 	}
@@ -200,7 +195,7 @@ func (m *Memory) readV1() error {
 
 func (m *Memory) readV2() error {
 	name := path.Join(m.Dir, "memory.stat")
-	b, err := os.ReadFile(name)
+	b, err := kernfile.ReadFile(name)
 	if err != nil {
 		return err
 	}

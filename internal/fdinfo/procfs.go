@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -69,7 +70,7 @@ func ownNamespace(root string) bool {
 	if err != nil || self != strconv.Itoa(os.Getpid()) {
 		return false
 	}
-	status, err := os.ReadFile(root + "/self/status")
+	status, err := kernfile.ReadFile(root + "/self/status")
 	if err != nil {
 		return false
 	}

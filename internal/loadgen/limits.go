@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -80,7 +81,7 @@ func ReadLimits(procRoot string) (Limits, error) {
 
 // readTasks is how many there are: the second number of loadavg's fourth field, 1/234.
 func readTasks(procRoot string) maybe.Of[int64] {
-	b, err := os.ReadFile(filepath.Join(procRoot, "loadavg"))
+	b, err := kernfile.ReadFile(filepath.Join(procRoot, "loadavg"))
 	fields := strings.Fields(string(b))
 	if err != nil || len(fields) < 4 {
 		return maybe.Of[int64]{}
@@ -165,7 +166,7 @@ func PortsOfPair(ports, perPair int64, family Family) int64 {
 
 // readNumbers reads a file of n numbers.
 func readNumbers(path string, n int) ([]int64, error) {
-	text, err := os.ReadFile(path)
+	text, err := kernfile.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

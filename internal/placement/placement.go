@@ -24,13 +24,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -108,7 +108,7 @@ func (f *FS) Threads(pid, most int, allowed Allowed) (Threads, error) {
 
 // threads lists at most that many threads.
 func (f *FS) threads(pid, most int) (_ []string, err error) {
-	dir, err := os.Open(filepath.Join(f.root, strconv.Itoa(pid), "task"))
+	dir, err := kernfile.OpenDir(filepath.Join(f.root, strconv.Itoa(pid), "task"))
 	if err != nil {
 		return nil, err
 	}
@@ -212,24 +212,6 @@ func malformed(why string, line []byte) error {
 
 // read returns the whole content of a file, valid until the next read.
 func (f *FS) read(name string) (_ []byte, err error) {
-	file, err := os.Open(filepath.Join(f.root, name))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	b := f.buf[:0]
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, 4096)
-		}
-		n, err := file.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		f.buf = b
-		switch {
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
-	}
+	f.buf, err = kernfile.Read(filepath.Join(f.root, name), f.buf)
+	return f.buf, err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -176,17 +177,17 @@ func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 // readNumber reads a file that holds one number and a newline.
 func (f *FS) readNumber(path string, limit uint64) (uint64, error) {
 	var err error
-	f.small, err = readAll(path, f.small)
+	f.small, err = kernfile.Read(path, f.small)
 	if err != nil {
 		return 0, err
 	}
-	b := f.small
-	if len(b) == 0 || b[len(b)-1] != '\n' {
-		return 0, fmt.Errorf("%w: %s: cut before its newline: %q", ErrMalformed, path, b[:min(len(b), maxQuote)])
+	line, whole := kernfile.Line(f.small)
+	n, why := parseUint(line, limit)
+	if !whole {
+		why = "cut before its newline"
 	}
-	n, why := parseUint(b[:len(b)-1], limit)
 	if why != "" {
-		return 0, fmt.Errorf("%w: %s: %s: %q", ErrMalformed, path, why, b[:min(len(b), maxQuote)])
+		return 0, fmt.Errorf("%w: %s: %s: %q", ErrMalformed, path, why, f.small[:min(len(f.small), maxQuote)])
 	}
 	return n, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // /proc/net/{tcp,tcp6,udp,udp6,unix} for kernels without sock_diag. The lines are
@@ -57,13 +59,9 @@ func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
 		return fmt.Errorf("%v is in no file of %s: %w", f, dir, fs.ErrNotExist)
 	}
 	path := dir + "/" + procNetFiles[f]
-	var fd int
-	err := ignoringEINTR(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		return err
-	})
+	fd, err := kernfile.Open(path)
 	if err != nil {
-		return pathError("open", path, err)
+		return err
 	}
 	defer unix.Close(fd)
 	p := procNetParser{table: t, family: f}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -39,7 +39,7 @@ type Protocol struct {
 // sizes and counts. dir is "/proc", or "/proc/PID" for the namespace of a process. The
 // error says what is malformed; the protocols of all other lines are returned with it.
 func ReadProtocols(dir string) ([]Protocol, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "net", "protocols"))
+	b, err := kernfile.ReadFile(filepath.Join(dir, "net", "protocols"))
 	if err != nil {
 		return nil, kindOf(err)
 	}
