@@ -101,6 +101,9 @@ func sizes(spec *btf.Spec, path string) (out Sizes, err error) {
 	return out, nil
 }
 
+// maxStruct is far above any struct that is asked for.
+const maxStruct = 1 << 20
+
 // oneSize returns the size of the structs among types if they agree.
 func oneSize(types []btf.Type) (size uint32, ok bool) {
 	for _, t := range types {
@@ -108,7 +111,7 @@ func oneSize(types []btf.Type) (size uint32, ok bool) {
 		if !isStruct {
 			continue
 		}
-		if ok && s.Size != size {
+		if ok && s.Size != size || s.Size > maxStruct {
 			return 0, false
 		}
 		size, ok = s.Size, true

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +47,7 @@ func parseLinkName(id string) (Attr, bool) {
 	if !dash {
 		flags, size = "", rest
 	}
-	n, why := parseUint([]byte(size), math.MaxUint32)
+	n, why := parseUint([]byte(size), maxObject)
 	if why != "" || n == 0 {
 		return Attr{}, false
 	}
@@ -147,10 +146,10 @@ func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 		to    *uint32
 		in    attrSet
 	}{
-		{"object_size", math.MaxUint32, &requested, basicAttrs},
-		{"slab_size", math.MaxUint32, &a.ObjectBytes, basicAttrs},
+		{"object_size", maxObject, &requested, basicAttrs},
+		{"slab_size", maxObject, &a.ObjectBytes, basicAttrs},
 		{"reclaim_account", 1, &reclaim, basicAttrs},
-		{"objs_per_slab", math.MaxUint32, &objs, allAttrs},
+		{"objs_per_slab", maxSize, &objs, allAttrs},
 		{"order", maxOrder, &order, allAttrs},
 	}
 	link, linked := parseLinkName(id)
