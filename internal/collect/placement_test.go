@@ -176,7 +176,6 @@ func TestPlacementOnlyWhenAsked(t *testing.T) {
 // TestPlacementWithoutMemory: what could not be read is absent, with the reason.
 func TestPlacementWithoutMemory(t *testing.T) {
 	for why, damage := range map[string]func(root string){
-		"MiB are resident":      func(root string) { write(t, root, "proc/4242/statm", "9000000 8000000 300 1 0 500 0\n") },
 		"has no numa_maps":      func(root string) { _ = os.Remove(filepath.Join(root, "proc/4242/numa_maps")) },
 		"7f00 default anon=900": func(root string) { write(t, root, "proc/4242/numa_maps", "7f00 default anon=900 N0=60") },
 	} {
@@ -186,6 +185,17 @@ func TestPlacementWithoutMemory(t *testing.T) {
 		if p == nil || !strings.Contains(p.MemoryProblem, why) || p.Nodes[0].MemoryBytes.Known || p.Nodes[3].Threads != 2 {
 			t.Errorf("%s: %+v", why, p)
 		}
+	}
+	// In a captured tree nobody waits for the lock that bounds the size.
+	root := fourNodes(t)
+	write(t, root, "proc/4242/statm", "9000000 8000000 300 1 0 500 0\n")
+	c := collectorOf(t, root)
+	if p := snapshotOf(t, c, 4242).Process(4242).Placement; p == nil || !p.Nodes[0].MemoryBytes.Known {
+		t.Errorf("much memory, captured: %+v", p)
+	}
+	c.live = true
+	if p, err := (&look{Collector: c}).readPlacement(4242); err != nil || p.Memory.Known || !strings.Contains(p.MemoryProblem, "MiB are resident") {
+		t.Errorf("much memory, live: %+v, %v", p, err)
 	}
 }
 

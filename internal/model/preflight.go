@@ -259,7 +259,7 @@ func (f *preflight) tcpMem() {
 	}
 	f.wall(Wall{
 		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / f.buffer(), Scope: "host",
-		RaiseWith: raiseTCPMem(marks.High, f.snap.Host.PageBytes), Origin: Estimated,
+		RaiseWith: raiseTCPMem(marks.High / max(1, f.snap.Host.PageBytes.Value)), Origin: Estimated,
 	})
 }
 

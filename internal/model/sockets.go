@@ -190,8 +190,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		Age: b.age(s.SocketsAt), NextRead: max(0, s.SocketsNext.Sub(s.Time)), Cgroup: s.Cgroup, Origin: Derived,
 		TCP: tcpTotals(s), Namespaces: []NetworkNamespace{}, ByState: []SocketGroup{}, ByPort: []SocketGroup{}, ByRemote: []SocketGroup{}, ByUser: []SocketGroup{},
 	}
-	if m, ok := s.TCPMem.Get(); ok {
-		page := s.Host.PageBytes
+	page, pageKnown := s.Host.PageBytes.Get()
+	if m, ok := s.TCPMem.Get(); ok && pageKnown {
 		out.TCPMem = maybe.Some(TCPMem{int64(m.LowPages) * page, int64(m.PressurePages) * page, int64(m.HighPages) * page})
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
@@ -259,7 +259,7 @@ func tcpTotals(s *Sample) TCPTotals {
 		// Without IPv6 its sum is absent, and adds nothing.
 		out.InUse = maybe.When(st.TCP.InUse.Value+st.TCP6InUse.Value, st.TCP.InUse.Known)
 		out.Orphan, out.TimeWait, out.Alloc = st.TCP.Orphan, st.TCP.TimeWait, st.TCP.Alloc
-		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes, st.TCP.MemPages.Known)
+		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes.Value, st.TCP.MemPages.Known && s.Host.PageBytes.Known)
 	}
 	for i := range s.Networks {
 		if t := s.Networks[i].Table; t != nil {

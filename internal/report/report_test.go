@@ -53,7 +53,7 @@ func snapshot() *model.Snapshot {
 	}
 	return &model.Snapshot{
 		Schema: model.Schema, Time: now, Took: 3 * time.Millisecond,
-		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: maybe.Some[int64](25_276_510_208)},
+		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: maybe.Some[int64](4096), CPUs: 2, MemTotalBytes: maybe.Some[int64](25_276_510_208)},
 		Guest: model.Guest{CPU: 4 * time.Millisecond, Stall: time.Millisecond, FDsListed: 1234},
 		Sources: []model.Source{
 			{Name: "fdinfo", State: model.OK},

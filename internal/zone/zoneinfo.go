@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/eptop/eptop/internal/maybe"
 )
@@ -82,7 +81,7 @@ func (z Zoneinfo) ManagedPages(node int) uint64 {
 	var sum uint64
 	for _, zone := range z.Zones {
 		if zone.Node == node {
-			sum += zone.ManagedPages
+			sum = min(sum+zone.ManagedPages, maxPages)
 		}
 	}
 	return sum
@@ -310,8 +309,9 @@ func (p *zoneinfoParser) page(key, rest []byte) error {
 	return nil
 }
 
-// maxPages is more pages than any machine can have: their bytes fit an int64.
-const maxPages = math.MaxInt64 >> 16
+// maxPages is as many pages as 52 bits of addresses have, the most of all architectures:
+// their bytes fit an int64 whatever the size of a page.
+const maxPages = 1 << 40
 
 func (p *zoneinfoParser) set(key zoneKey, to *uint64, rest []byte) error {
 	if p.seen&key != 0 {

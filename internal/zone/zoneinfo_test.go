@@ -95,7 +95,7 @@ func TestParseZoneinfo(t *testing.T) {
 			}}},
 		},
 		"the largest number": {
-			strings.Replace(shortest, "managed  7", "managed  140737488355327", 1),
+			strings.Replace(shortest, "managed  7", "managed  1099511627776", 1),
 			Zoneinfo{Zones: []Zone{{
 				Name: "Normal", FreePages: 1, MinPages: 2, LowPages: 3, HighPages: 4, SpannedPages: 5, PresentPages: 6, ManagedPages: maxPages,
 			}}},
