@@ -86,12 +86,13 @@ type TCPMem struct {
 
 // NetworkNamespace is one namespace, and whether its sockets are in the sums.
 type NetworkNamespace struct {
-	ID      string `json:"id"`
-	Own     bool   `json:"own"`
-	PID     int    `json:"pid,omitempty"` // a process in it
-	Sockets int64  `json:"sockets"`
-	State   State  `json:"state"`
-	Detail  string `json:"detail,omitempty"`
+	ID  string `json:"id"`
+	Own bool   `json:"own"`
+	PID int    `json:"pid,omitempty"` // a process in it
+	// Sockets is absent where none of its sockets could be read.
+	Sockets maybe.Of[int64] `json:"sockets,omitzero"`
+	State   State           `json:"state"`
+	Detail  string          `json:"detail,omitempty"`
 }
 
 // SocketGroup is sockets that have something in common.
@@ -202,7 +203,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
 		if v := b.surveys[n.Table]; v != nil {
 			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
-			ns.Sockets = v.All.Sockets
+			ns.Sockets = maybe.Some(v.All.Sockets)
 			out.Queued += v.Queued
 			merge(&all, &v.All)
 			for name, t := range v.States {
