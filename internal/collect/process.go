@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
@@ -102,6 +105,13 @@ func (l procLook) identify(p *process) error {
 	proc, err := l.proc.Proc(p.pid)
 	if err != nil {
 		return err
+	}
+	// The library opens whatever has the name, and would wait for a pipe.
+	for _, name := range []string{"stat", "status", "limits"} {
+		err := kernfile.Check(filepath.Join(l.opts.ProcRoot, strconv.Itoa(p.pid), name))
+		if errors.Is(err, kernfile.ErrNotRegular) {
+			return err
+		}
 	}
 	stat, err := proc.Stat()
 	if err != nil {
