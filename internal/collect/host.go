@@ -132,10 +132,15 @@ func (l *look) hostMemory() {
 		if m.MemTotalBytes == 0 {
 			return
 		}
-		for name, to := range map[string]*maybe.Of[int64]{
+		amounts := map[string]*maybe.Of[int64]{
 			"MemTotal": &host.MemTotalBytes, "MemAvailable": &host.MemAvailableBytes,
 			"SReclaimable": &host.SReclaimableBytes, "SUnreclaim": &host.SUnreclaimBytes,
-		} {
+		}
+		if available := m.Get("MemAvailable"); available.Value > m.MemTotalBytes {
+			l.memoryErr = joined(l.memoryErr, fmt.Errorf("meminfo: more MemAvailable than MemTotal: %w", zone.ErrMalformed))
+			delete(amounts, "MemAvailable")
+		}
+		for name, to := range amounts {
 			n := m.Get(name)
 			*to = maybe.When(int64(n.Value), n.Known && n.Value <= math.MaxInt64)
 		}

@@ -39,6 +39,7 @@ func (l *look) findPage(total maybe.Of[int64]) (maybe.Of[int64], error) {
 		{"the nodes' memory", pageOfNodes(&l.sample.Nodes, &l.sample.Zones)},
 		{"MemTotal", pageOfMemory(total, &l.sample.Zones)},
 		{"an auxiliary vector", l.pageOfProcesses()},
+		{"the kernel's name", pageOfKernel(l.facts().kernel)},
 	} {
 		n, ok := e.page.Get()
 		if !ok {
@@ -55,6 +56,17 @@ func (l *look) findPage(total maybe.Of[int64]) (maybe.Of[int64], error) {
 		return page, errNoPage
 	}
 	return page, nil
+}
+
+// pageOfKernel returns the one size of a page that an architecture has, if the kernel's
+// release names one that has no other.
+func pageOfKernel(release string) maybe.Of[int64] {
+	for _, arch := range []string{"x86_64", "amd64", "i686", "s390x", "riscv64"} {
+		if strings.Contains(release, arch) {
+			return maybe.Some[int64](minPage)
+		}
+	}
+	return maybe.Of[int64]{}
 }
 
 // pageOfSlabs returns the least size of a page whose slabs hold their objects, if they would
@@ -103,11 +115,12 @@ func pageOfMemory(total maybe.Of[int64], zones *zone.Zoneinfo) maybe.Of[int64] {
 	return pageBySum(uint64(total.Value), pages)
 }
 
-// pageBySum returns the size of a page of which so many are so many bytes, give or take the
-// memory that was added or taken away between the two readings.
+// pageBySum returns the size of a page of which so many are so many bytes. The kernel counts
+// both alike, so that little may have been given back between two readings; with more leeway
+// the memory of a container would fit now and then.
 func pageBySum(bytes, pages uint64) maybe.Of[int64] {
 	for page := uint64(minPage); page <= maxPage && pages > 0 && pages < 1<<44; page *= 2 {
-		if all := pages * page; max(all, bytes)-min(all, bytes) <= bytes/32 {
+		if all := pages * page; max(all, bytes)-min(all, bytes) <= bytes/512 {
 			return maybe.Some(int64(page))
 		}
 	}
