@@ -17,7 +17,7 @@ import (
 
 // fourNodes is the captured machine of four nodes with a CPU each, with a process
 // added: 4242 holds 20 of the 26 TCP sockets and one of them by two fds.
-func fourNodes(t *testing.T) (root string) {
+func fourNodes(t testing.TB) (root string) {
 	t.Helper()
 	root = t.TempDir()
 	for _, tree := range []string{"../zone/testdata/6.12-4", "../dmi/testdata/6.12-4"} {
@@ -86,7 +86,7 @@ func copyTree(to, from string) error {
 	})
 }
 
-func write(t *testing.T, root, name, text string) {
+func write(t testing.TB, root, name, text string) {
 	t.Helper()
 	path := filepath.Join(root, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -124,16 +125,40 @@ func (l procLook) identify(p *process) error {
 		const userHZ = 100 // what the kernel reports to user space on every architecture Go runs on
 		p.started = boot.Add(time.Duration(stat.Starttime) * time.Second / userHZ)
 	}
-	status, err := proc.NewStatus()
+	status, err := kernfile.ReadFile(filepath.Join(l.opts.ProcRoot, strconv.Itoa(p.pid), "status"))
 	if err != nil {
 		return err
 	}
-	p.realUID, p.uid = int(status.UIDs[0]), int(status.UIDs[1])
+	if p.realUID, p.uid, err = usersOf(status); err != nil {
+		return err
+	}
 	p.nofile = maybe.Of[int64]{}
 	if limits, err := proc.Limits(); err == nil && !p.kernel && limits.OpenFiles <= math.MaxInt64 {
 		p.nofile = maybe.Some(int64(limits.OpenFiles))
 	}
 	return nil
+}
+
+// usersOf returns the real and the effective user in /proc/PID/status. procfs.NewStatus
+// would count out what the list of allowed CPUs says, however many.
+func usersOf(status []byte) (real, effective int, err error) {
+	for line := range bytes.Lines(status) {
+		ids, ok := bytes.CutPrefix(line, []byte("Uid:"))
+		if !ok {
+			continue
+		}
+		fields := bytes.Fields(ids)
+		if len(fields) != 4 || !bytes.HasSuffix(line, []byte{'\n'}) {
+			return 0, 0, fmt.Errorf("status: malformed: %.100q", line)
+		}
+		first, err := strconv.ParseUint(string(fields[0]), 10, 32)
+		second, err2 := strconv.ParseUint(string(fields[1]), 10, 32)
+		if err := errors.Join(err, err2); err != nil {
+			return 0, 0, fmt.Errorf("status: malformed: %.100q: %w", line, err)
+		}
+		return int(first), int(second), nil
+	}
+	return 0, 0, errors.New("status: malformed: no line Uid")
 }
 
 // isDue reports whether a process's fds should be listed in this look.
