@@ -210,7 +210,8 @@ func (e *networkError) add(o *sock.Outcome) (state model.State, lost bool) {
 	}
 	e.state = worse(e.state, state)
 	family := o.Family.String()
-	words = strings.ReplaceAll(words, "sock_diag "+family+": ", "sock_diag: ") // alike for many
+	// Alike for many families, and one line of joined errors.
+	words = strings.NewReplacer("sock_diag "+family+": ", "sock_diag: ", "\n", "; ").Replace(words)
 	for i := range e.problems {
 		if p := &e.problems[i]; p.words == words {
 			p.families += ", " + family
