@@ -150,7 +150,7 @@ func (l *look) hostMemory() {
 // hostFacts fills in the machine and its limits.
 func (l *look) hostFacts() {
 	h, host := l.facts(), &l.sample.Host
-	host.Hostname, host.Kernel, host.CPUs = h.hostname, h.kernel, h.cpus
+	host.Hostname, host.Kernel, host.CPUs, host.Captured = h.hostname, h.kernel, h.cpus, !l.live
 	l.source("meminfo", l.memoryTook, l.memoryErr)
 
 	start := l.now()

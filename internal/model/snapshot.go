@@ -70,6 +70,8 @@ type Snapshot struct {
 // Host is the machine.
 type Host struct {
 	Hostname string `json:"hostname,omitempty"`
+	// Captured: it is known from files that were copied from it some time.
+	Captured bool   `json:"captured,omitempty"`
 	Kernel   string `json:"kernel,omitempty"`
 	// PageBytes is absent for a captured tree in which nothing gives it away.
 	PageBytes         maybe.Of[int64] `json:"page_bytes,omitzero"`

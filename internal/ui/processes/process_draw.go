@@ -156,7 +156,7 @@ func (v *process) cardLines(w int) []string {
 	who := p.Muted.Ink("user ") + p.Strong.Ink(cell.Clean(d.User)) + p.Muted.Ink(" (uid "+strconv.Itoa(d.UID)+")")
 	if !d.Started.IsZero() {
 		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05"))
-		if !v.over() {
+		if !v.over() && !s.Host.Captured {
 			who += p.Muted.Ink(", " + units.Duration(s.Time.Sub(d.Started).Round(time.Second)) + " ago")
 		}
 	}
