@@ -260,6 +260,12 @@ func (l procLook) fdinfoSource(took time.Duration) {
 		src.Detail = fmt.Sprintf("the fds of %d of %d processes may not be listed by this user", denied, listed)
 		src.Remedy = remedy()
 	}
+	for _, p := range l.processes {
+		if p.state() == model.Failed {
+			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, p.problem), ""
+			break
+		}
+	}
 	for _, in := range l.instances {
 		if in.state == model.Failed {
 			src.State, src.Detail, src.Remedy = model.Failed, in.problem, ""
