@@ -40,9 +40,13 @@ func (m Meminfo) Get(name string) maybe.Of[uint64] {
 	return maybe.Of[uint64]{}
 }
 
-// maxMemory is what five-level page tables can address, the most of all
-// architectures.
-const maxMemory = 1 << 57
+// maxMemory is as many bytes as 52 bits address, the most of all architectures: sums over
+// all nodes fit an int64. maxVirtual is what five-level page tables can address, for
+// VmallocTotal.
+const (
+	maxMemory  = 1 << 52
+	maxVirtual = 1 << 57
+)
 
 // Meminfo reads /proc/meminfo (meminfo_proc_show() in fs/proc/meminfo.c): "MemTotal:
 // 24683116 kB". What could be read is returned beside an error about other lines than
@@ -60,7 +64,7 @@ func parseHostMeminfo(b []byte, names names) (Meminfo, error) {
 	l := newLines("meminfo", b)
 	var spoilt error
 	for l.next() {
-		line, why := parseAmount(l.line, names)
+		line, why := parseAmount(l.line, maxVirtual, names)
 		if !l.whole {
 			why = "cut short"
 		}
@@ -128,11 +132,11 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 	if n != node {
 		return out, "another node's line"
 	}
-	return parseAmount(rest, names)
+	return parseAmount(rest, maxMemory, names)
 }
 
 // parseAmount parses "MemTotal:  24683116 kB" or "HugePages_Total:     5".
-func parseAmount(line []byte, names names) (out MeminfoLine, why string) {
+func parseAmount(line []byte, most uint64, names names) (out MeminfoLine, why string) {
 	key, rest := field(line)
 	value, rest := field(rest)
 	unit, _ := field(rest)
@@ -144,10 +148,10 @@ func parseAmount(line []byte, names names) (out MeminfoLine, why string) {
 	if why != "" {
 		return out, why
 	}
+	if v > most>>10 {
+		return out, "more than a machine can have"
+	}
 	if string(unit) == "kB" {
-		if v > maxMemory>>10 {
-			return out, "more than a machine can have"
-		}
 		return MeminfoLine{Name: names.of(name), Value: v << 10, Bytes: true}, ""
 	}
 	return MeminfoLine{Name: names.of(name), Value: v}, ""

@@ -109,7 +109,7 @@ func FuzzMeminfo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, node uint16, total, free, reclaimable, huge uint64) {
 		const most = maxMemory >> 10
 		node %= maxNode + 1
-		total, reclaimable = total%(most+1), reclaimable%(most+1)
+		total, reclaimable, huge = total%(most+1), reclaimable%(most+1), huge%(most+1)
 		free %= total + 1
 		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
 			node, total, node, free, node, reclaimable, node, huge)
