@@ -232,18 +232,24 @@ func (l *look) source(name string, took time.Duration, err error) {
 // screen, however many files were bad.
 const maxDetail = 400
 
+// errorList is the errors of several files of a source, whose state is the worst of theirs.
+type errorList []error
+
+func (l errorList) Error() string   { return errors.Join(l...).Error() }
+func (l errorList) Unwrap() []error { return l }
+
 // joined returns one error made of several, each once; nil where there is none.
 func joined(errs ...error) error {
-	var out []error
+	var out errorList
 	for _, err := range errs {
 		if err != nil && !slices.ContainsFunc(out, func(other error) bool { return other.Error() == err.Error() }) {
 			out = append(out, err)
 		}
 	}
-	if len(out) == 1 {
-		return out[0]
+	if len(out) == 0 {
+		return nil
 	}
-	return errors.Join(out...)
+	return out
 }
 
 // addSource adds a source with its detail as one line of bounded length.
@@ -267,6 +273,13 @@ func remedy() string {
 
 // stateOf says whether an error means that a source is absent, denied or failed.
 func stateOf(err error) model.State {
+	if list, ok := errors.AsType[errorList](err); ok {
+		state := model.OK
+		for _, err := range list {
+			state = worse(state, stateOf(err))
+		}
+		return state
+	}
 	switch {
 	case err == nil:
 		return model.OK

@@ -32,5 +32,5 @@ func (l *look) loadLimits() {
 	if errors.Is(errCgroup, fs.ErrNotExist) {
 		errCgroup = nil
 	}
-	l.source("load_limits", took, errors.Join(err, errCgroup))
+	l.source("load_limits", took, joined(err, errCgroup))
 }

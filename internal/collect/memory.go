@@ -95,7 +95,7 @@ func (l *look) memory() {
 		nodesErr = fmt.Errorf("this kernel shows no NUMA nodes: %w", nodesErr)
 	}
 	if len(l.sample.Nodes.Gone) > 0 {
-		nodesErr = errors.Join(goneError(l.sample.Nodes.Gone), nodesErr)
+		nodesErr = joined(goneError(l.sample.Nodes.Gone), nodesErr)
 	}
 	l.source("nodes", nodesTook, nodesErr)
 	if nodesErr == nil && l.sample.Nodes.Unlisted {

@@ -197,6 +197,8 @@ func (e *networkError) add(o *sock.Outcome) (state model.State, lost bool) {
 	switch {
 	case o.State != sock.OK && o.Err == nil:
 		state, lost, words = model.Failed, true, "not read"
+	case o.State != sock.OK && o.Via == sock.ProcNet && errors.Is(o.Err, fs.ErrNotExist):
+		state, lost, words = model.Absent, true, "no file in net/"
 	case o.State != sock.OK:
 		state, lost, words = stateOf(o.Err), true, o.Err.Error()
 	case o.Torn:

@@ -79,7 +79,7 @@ func wholeTree(t testing.TB) (root string) {
 var sourceOf = map[string]string{
 	"proc/meminfo": "meminfo", "proc/slabinfo": "slabinfo", "proc/zoneinfo": "zoneinfo", "proc/net/sockstat": "sockstat", "proc/net/protocols": "protocols",
 	"proc/net/tcp": "sock_diag", "proc/net/unix": "sock_diag", "proc/sys/fs/file-nr": "limits", "proc/sys/fs/epoll/max_user_watches": "limits",
-	"proc/sys/net/ipv4/tcp_mem": "sockstat", "proc/4242/fdinfo/3": "fdinfo", "sys/devices/system/node/online": "nodes",
+	"proc/sys/net/ipv4/tcp_mem": "sockstat", "proc/4242/stat": "fdinfo", "proc/4242/status": "fdinfo", "proc/net/sockstat6": "sockstat", "proc/4242/fdinfo/3": "fdinfo", "sys/devices/system/node/online": "nodes",
 	"sys/devices/system/node/node2/meminfo": "nodes", "sys/firmware/dmi/tables/DMI": "dmi", "sys/kernel/slab/TCP/objs_per_slab": "slab_sysfs",
 }
 
@@ -138,28 +138,16 @@ var others = []func(path string) error{
 	func(path string) error { return os.Symlink("/proc/self/status", path) },
 }
 
-// FuzzTree damages files of a captured tree and looks at it: nothing waits, nothing panics,
+// FuzzTree damages files and directories of a captured tree and looks at it: nothing waits, nothing panics,
 // no number is below 0, nothing is written that a terminal would act upon, and a file that
 // is none is said. Each damage is four bytes: which file, how, and two where.
 func FuzzTree(f *testing.F) {
 	root := wholeTree(f)
-	var files []string
-	whole := map[string][]byte{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		name, _ := filepath.Rel(root, path)
-		files = append(files, name)
-		whole[name], err = os.ReadFile(path)
-		return err
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
+	files, whole := filesOf(f, root)
 	f.Add([]byte{})
 	for i, name := range files {
 		f.Add([]byte{byte(i), byte(i % len(damages)), byte(i * 37), byte(i * 3)})
+		f.Add([]byte{byte(i), byte(len(damages)), 0, 0}) // a pipe
 		if sourceOf[name] == "" {
 			continue
 		}
@@ -170,14 +158,29 @@ func FuzzTree(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		want := map[string]bool{} // sources that are not ok
 		var damaged []string
+		beside := filepath.Join(t.TempDir(), "beside")
 		for len(steps) >= 4 && len(damaged) < 8 {
 			name, how, at := files[int(steps[0])%len(files)], int(steps[1])%(len(damages)+len(others)), int(steps[2])<<8|int(steps[3])
 			steps = steps[4:]
 			path := filepath.Join(root, name)
-			if slices.Contains(damaged, name) {
+			within := func(other string) bool {
+				return strings.HasPrefix(name+"/", other+"/") || strings.HasPrefix(other+"/", name+"/")
+			}
+			if slices.ContainsFunc(damaged, within) {
 				continue
 			}
 			damaged = append(damaged, name)
+			if whole[name] == nil { // a directory
+				if err := os.Rename(path, fmt.Sprint(beside, len(damaged)-1)); err != nil {
+					t.Fatal(err)
+				}
+				if how < len(others) {
+					if err := others[how](path); err != nil {
+						t.Fatal(err)
+					}
+				}
+				continue
+			}
 			if how < len(damages) {
 				write(t, root, name, string(damages[how](bytes.Clone(whole[name]), at)))
 				continue
@@ -193,15 +196,44 @@ func FuzzTree(f *testing.F) {
 			}
 		}
 		defer func() {
-			for _, name := range damaged {
+			for i, name := range damaged {
 				if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
 					t.Fatal(err)
 				}
-				write(t, root, name, string(whole[name]))
+				if whole[name] != nil {
+					write(t, root, name, string(whole[name]))
+				} else if err := os.Rename(fmt.Sprint(beside, i), filepath.Join(root, name)); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}()
 		lookAt(t, root, want)
 	})
+}
+
+// filesOf returns the names of all files and directories below a tree, without those that no
+// look can do without, and what is in the files; nil for a directory.
+func filesOf(t testing.TB, root string) (names []string, whole map[string][]byte) {
+	whole = map[string][]byte{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(root, path)
+		switch {
+		case err != nil || name == "." || name == "proc" || name == "proc/4242":
+			return err
+		case d.IsDir():
+			names = append(names, name)
+		case d.Type().IsRegular():
+			names = append(names, name)
+			b, err := os.ReadFile(path)
+			whole[name] = append([]byte{}, b...)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names, whole
 }
 
 // lookAt looks at a tree and checks what holds whatever is in it.

@@ -161,9 +161,10 @@ func ParseAllowed(b []byte) Allowed {
 	return out
 }
 
+// parseShortList returns a list of numbers and ranges, absent where it is something else.
 func parseShortList(b []byte) maybe.Of[string] {
 	list := string(bytes.TrimSpace(b))
-	return maybe.When(list, list != "")
+	return maybe.When(list, list != "" && strings.Trim(list, "0123456789,-") == "")
 }
 
 // mayRun tells whether a CPU is in a short list; one that says nothing allows all.
