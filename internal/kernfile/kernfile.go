@@ -53,9 +53,9 @@ var kinds = map[uint32]string{
 	unix.S_IFDIR: "a directory", unix.S_IFIFO: "a pipe", unix.S_IFCHR: "a device", unix.S_IFBLK: "a block device", unix.S_IFSOCK: "a socket",
 }
 
-// OpenDir opens a directory to be listed. Whatever else has the name is ENOTDIR.
+// OpenDir opens a directory to be listed. Whatever else has the name, a link too, is ENOTDIR.
 func OpenDir(path string) (*os.File, error) {
-	fd, err := open(path, unix.O_DIRECTORY)
+	fd, err := open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func TestOnlyRegularFiles(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", path, len(b), err)
 		}
 	}
-	for _, path := range []string{at("pipe"), at("socket"), "/proc/meminfo"} {
+	for _, path := range []string{at("pipe"), at("socket"), "/proc/meminfo", make("link", os.Symlink("dir", at("link")))} {
 		if d, err := OpenDir(path); !errors.Is(err, unix.ENOTDIR) {
 			t.Errorf("list %s: %v, %v", path, d, err)
 		}
