@@ -339,7 +339,7 @@ func (p *problems) add(err error) {
 func (p problems) join() error {
 	const most = 3
 	if len(p) <= most {
-		return errors.Join(p...)
+		return joined(p...)
 	}
-	return errors.Join(append(slices.Clone(p[:most]), fmt.Errorf("and %d more", len(p)-most))...)
+	return joined(append(slices.Clone(p[:most]), fmt.Errorf("and %d more", len(p)-most))...)
 }
