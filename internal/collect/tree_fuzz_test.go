@@ -148,11 +148,10 @@ func FuzzTree(f *testing.F) {
 	for i, name := range files {
 		f.Add([]byte{byte(i), byte(i % len(damages)), byte(i * 37), byte(i * 3)})
 		f.Add([]byte{byte(i), byte(len(damages)), 0, 0}) // a pipe
-		if sourceOf[name] == "" {
-			continue
-		}
-		for how := range len(damages) + len(others) {
-			f.Add([]byte{byte(i), byte(how), byte(i * 37), byte(how * 3)})
+		for how := range len(others) {
+			if sourceOf[name] != "" {
+				f.Add([]byte{byte(i), byte(len(damages) + how), 0, 0})
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, steps []byte) {

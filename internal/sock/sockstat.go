@@ -59,7 +59,11 @@ type ProtoStat struct {
 }
 
 // maxPages bounds a number of pages: their bytes fit an int64 whatever the size of a page.
-const maxPages = math.MaxInt64 >> 18
+// maxNumber bounds bytes and sockets.
+const (
+	maxPages  = math.MaxInt64 >> 18
+	maxNumber = 1 << 52
+)
 
 // ReadSockstat reads the sums for a namespace: dir is "/proc" for this program's
 // own, "/proc/PID" for that of a process. No privilege is needed. What could be read is
@@ -122,7 +126,7 @@ func (s *Sockstat) parseLine(line []byte) (why string) {
 			continue
 		}
 		n, err := strconv.ParseUint(string(digits), 10, 63)
-		if err != nil || fields[at].pages && n > maxPages {
+		if err != nil || n > maxNumber || fields[at].pages && n > maxPages {
 			return "not a number that can be"
 		}
 		read[at] = maybe.Some(int64(n))
