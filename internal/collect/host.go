@@ -108,7 +108,7 @@ func (c *Collector) limit(name string, field int) (maybe.Of[int64], error) {
 // count does the same for a number of things, of which there are never that many.
 func (c *Collector) count(name string, field int) (maybe.Of[int64], error) {
 	n, err := c.limit(name, field)
-	if n.Value > 1<<40 {
+	if n.Value > 1<<32 {
 		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %d is more than there can be", name, n.Value)
 	}
 	return n, err

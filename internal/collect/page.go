@@ -15,8 +15,8 @@ import (
 	"github.com/eptop/eptop/internal/zone"
 )
 
-// The sizes of a page are powers of two, from 4 KiB to 256 KiB (PowerPC 44x, Hexagon).
-const minPage, maxPage = 4 << 10, 256 << 10
+// The sizes of a page are powers of two.
+const minPage, maxPage = 4 << 10, 64 << 10
 
 // errNoPage says why nothing of a captured tree that is counted in pages is known in bytes.
 var errNoPage = errors.New("the size of a page of that machine cannot be found in the tree")

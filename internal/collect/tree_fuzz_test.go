@@ -206,6 +206,9 @@ func FuzzTree(f *testing.F) {
 				}
 			}
 		}()
+		if slices.Contains(damaged, "proc/4242/fd") { // as of a process that ended
+			delete(want, "fdinfo")
+		}
 		lookAt(t, root, want)
 	})
 }

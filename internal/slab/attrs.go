@@ -135,8 +135,8 @@ func (f *FS) attr(id string, set attrSet) (Attr, error) {
 	return a, err
 }
 
-// maxOrder is more than any slab's: a page order is 10 or so at most.
-const maxOrder = 20
+// maxOrder is that of maxSlab pages: a page order is 10 or so at most.
+const maxOrder = 14
 
 func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 	var requested, objs, reclaim, order uint32

@@ -38,7 +38,7 @@ func FuzzSlabinfo(f *testing.F) {
 			return
 		}
 		objs, activeSlabs, slabs = objs%maxCount, activeSlabs%maxCount, slabs%maxCount
-		objectBytes, objsPerSlab, pages = objectBytes%maxObject, objsPerSlab%maxSize, pages%maxSize
+		objectBytes, objsPerSlab, pages = objectBytes%maxObject, objsPerSlab%maxSize, pages%maxSlab
 		if slabs*uint64(pages) > maxPages/2 || objs*uint64(objectBytes) > maxBytes/2 {
 			return
 		}

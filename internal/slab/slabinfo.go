@@ -96,7 +96,8 @@ func (p *Parser) intern(name []byte) string {
 const (
 	maxCount  = 1 << 36
 	maxObject = 1 << 26 // the SLAB allocator had caches up to kmalloc-33554432
-	maxSize   = 1 << 20
+	maxSize   = 1 << 20 // objects in a slab
+	maxSlab   = 1 << 14 // pages of a slab
 	maxPages  = 1 << 38
 	maxBytes  = 1 << 54
 )
@@ -137,6 +138,8 @@ func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
 			limit = maxCount
 		case 2:
 			limit = maxObject
+		case 4:
+			limit = maxSlab
 		}
 		if small[i], why = parseUint(field, limit); why != "" {
 			return nil, why

@@ -95,7 +95,7 @@ func TestParseSlabinfo(t *testing.T) {
 			want: []Cache{{Name: "kmalloc-4194304", ActiveObjs: 3, Objs: 3, ObjectBytes: 4 << 20, ObjsPerSlab: 1, PagesPerSlab: 1024, ActiveSlabs: 3, Slabs: 3}},
 		},
 		{name: "together more memory than there can be", in: huge + huge, want: []Cache{hugeCache}, err: "line 2: more memory than there can be"},
-		{name: "slabs of more memory than there can be", in: strings.NewReplacer("   13    8 ", "   13 1048575 ", "      3 ", " 68719476735 ").Replace(tcpLine), err: "more memory than there can be"},
+		{name: "slabs of more memory than there can be", in: strings.NewReplacer("   13    8 ", "   13 16384 ", "      3 ", " 68719476735 ").Replace(tcpLine), err: "more memory than there can be"},
 		{name: "objects of more memory than there can be", in: strings.NewReplacer("  26 ", " 68719476735 ", "2368", "1048575").Replace(tcpLine), err: "more memory than there can be"},
 		{name: "an object of 64 MiB", in: strings.Replace(tcpLine, "2368", "67108865", 1), err: "number too large"},
 		{name: "a negative number", in: strings.Replace(tcpLine, "    8 :", "   -8 :", 1), err: "not a number"},
