@@ -205,13 +205,14 @@ func ReadMarks(proc, name string) (Marks, error) {
 // fs.ErrNotExist: the kernel, or a namespace that is not the first one, does not have it.
 func ReadLimit(proc, name string) (int64, error) {
 	path := proc + "/sys/net/" + name
-	b, err := readRegular(path, 64)
+	b, err := kernfile.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil || n < 0 || !strings.HasSuffix(string(b), "\n") {
+	line, whole := kernfile.Line(b)
+	n, err := strconv.ParseUint(string(line), 10, 63)
+	if err != nil || !whole {
 		return 0, fmt.Errorf("%w: %s: %.40q", ErrMalformed, path, b)
 	}
-	return n, nil
+	return int64(n), nil
 }
