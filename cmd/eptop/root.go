@@ -84,7 +84,7 @@ func newRoot() *cobra.Command {
 	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
 	f.StringVar(&s.source, "source", "auto", "where epolls are read from: `auto|proc|bpf`")
 	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
-	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or a captured tree")
+	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or that of a captured tree")
 	f.StringVarP(&s.user, "user", "u", "", "show only processes of this `USER` (name or number)")
 	f.BoolVar(&s.noColor, "no-color", false, "no colours (also: NO_COLOR)")
 	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")

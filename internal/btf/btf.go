@@ -16,6 +16,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/object"
 )
 
@@ -56,17 +57,21 @@ func Load(sysRoot string) (Sizes, error) {
 }
 
 func loadSpec(sysRoot, path string) (spec *btf.Spec, err error) {
-	f, err := os.Open(path)
+	fd, err := kernfile.Open(path)
+	if errors.Is(err, kernfile.ErrNotRegular) {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%w: %s: %s of %d bytes", ErrMalformed, path, info.Mode(), info.Size())
+	if info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("%w: %s: %d bytes", ErrMalformed, path, info.Size())
 	}
 	defer recoverPanic(path, &err)
 	if filepath.Clean(sysRoot) == systemRoot {
@@ -96,6 +101,9 @@ func sizes(spec *btf.Spec, path string) (out Sizes, err error) {
 	return out, nil
 }
 
+// maxStruct is far above any struct that is asked for.
+const maxStruct = 1 << 20
+
 // oneSize returns the size of the structs among types if they agree.
 func oneSize(types []btf.Type) (size uint32, ok bool) {
 	for _, t := range types {
@@ -103,7 +111,7 @@ func oneSize(types []btf.Type) (size uint32, ok bool) {
 		if !isStruct {
 			continue
 		}
-		if ok && s.Size != size {
+		if ok && s.Size != size || s.Size > maxStruct {
 			return 0, false
 		}
 		size, ok = s.Size, true

@@ -6,17 +6,14 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -36,7 +33,8 @@ type Memory struct {
 	Dir string
 
 	// KernelBytes is all kernel memory: kernel in memory.stat (v2, since Linux 5.18),
-	// memory.kmem.usage_in_bytes (v1).
+	// memory.kmem.usage_in_bytes (v1, where 0 is absent: the root cgroup and a kernel
+	// started with cgroup.memory=nokmem count none, and a process always takes some).
 	KernelBytes maybe.Of[uint64]
 	// SlabBytes is slab in memory.stat (v2). SlabReclaimableBytes is the part of it
 	// whose caches are marked reclaimable: inodes and dentries, those of live sockets
@@ -67,14 +65,11 @@ func ReadMemory(proc string, pid int) (Memory, error) {
 
 // find returns the directory of a process's cgroup that a controller is in.
 func find(proc string, pid int, controller string) (version int, dir string, err error) {
-	cgroups, err := os.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
-	if errors.Is(err, unix.ESRCH) { // the process ended between open and read
-		err = fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
-	}
+	cgroups, err := kernfile.ReadFile(proc + "/" + strconv.Itoa(pid) + "/cgroup")
 	if err != nil {
 		return 0, "", err
 	}
-	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	mounts, err := kernfile.ReadFile(proc + "/self/mountinfo")
 	if err != nil {
 		return 0, "", err
 	}
@@ -165,15 +160,15 @@ func (f files) readUsed(dir string) (uint64, error) {
 	if f.inactive == "" {
 		return used, nil
 	}
-	stat, err := os.ReadFile(path.Join(dir, "memory.stat"))
+	stat, err := kernfile.ReadFile(path.Join(dir, "memory.stat"))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(stat)) {
 		if key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); key == f.inactive {
-			n, err := strconv.ParseUint(value, 10, 64)
+			n, err := parseAmount(path.Join(dir, "memory.stat")+": "+key, value)
 			if err != nil {
-				return 0, fmt.Errorf("%w: %s: %q: %w", ErrMalformed, path.Join(dir, "memory.stat"), line, err)
+				return 0, err
 			}
 			return used - min(n, used), nil
 		}
@@ -181,25 +176,37 @@ func (f files) readUsed(dir string) (uint64, error) {
 	return used, nil
 }
 
-// readAmount reads a file with one number, absent where it says "max".
+// noLimitV1 is what version 1 printed for no limit before Linux 3.19.
+const noLimitV1 = "18446744073709551615"
+
+// readAmount reads a file with one number, absent where it stands for no limit.
 func readAmount(name string) (n maybe.Of[uint64], err error) {
-	b, err := os.ReadFile(name)
+	b, err := kernfile.ReadFile(name)
 	if err != nil {
 		return n, err
 	}
-	text := string(bytes.TrimSpace(b))
-	if text == "max" {
+	line, whole := kernfile.Line(b)
+	text := string(line)
+	switch {
+	case !whole:
+		return n, fmt.Errorf("%w: %s: cut before its newline: %.100q", ErrMalformed, name, b)
+	case text == "max", text == noLimitV1:
 		return n, nil
 	}
-	number, err := strconv.ParseUint(text, 10, 64)
+	number, err := parseAmount(name, text)
+	return maybe.When(number, err == nil), err
+}
+
+// parseAmount parses a number of bytes, which fits an int64.
+func parseAmount(name, text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return n, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
+		return 0, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
 	}
-	return maybe.Some(number), nil
+	return n, nil
 }
 
 func (m *Memory) readV1() error {
-	found := false
 	for name, to := range map[string]*maybe.Of[uint64]{
 		"memory.kmem.usage_in_bytes":     &m.KernelBytes,
 		"memory.kmem.tcp.usage_in_bytes": &m.SockBytes,
@@ -211,12 +218,9 @@ func (m *Memory) readV1() error {
 		if err != nil {
 			return err
 		}
-		*to, found = n, true
+		*to = maybe.When(n.Value, n.Value > 0)
 	}
-	if m.SockBytes.Value == 0 {
-		m.SockBytes = maybe.Of[uint64]{}
-	}
-	if !found {
+	if !m.KernelBytes.Known && !m.SockBytes.Known {
 		return &fs.PathError{Op: "open", Path: path.Join(m.Dir, "memory.kmem.usage_in_bytes"), Err: fs.ErrNotExist}
 	}
 	return nil
@@ -224,7 +228,7 @@ func (m *Memory) readV1() error {
 
 func (m *Memory) readV2() error {
 	name := path.Join(m.Dir, "memory.stat")
-	b, err := os.ReadFile(name)
+	b, err := kernfile.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -243,9 +247,9 @@ func (m *Memory) readV2() error {
 		default:
 			continue
 		}
-		n, err := strconv.ParseUint(value, 10, 64)
+		n, err := parseAmount(name+": "+key, value)
 		if err != nil {
-			return fmt.Errorf("%w: %s: %q: %w", ErrMalformed, name, line, err)
+			return err
 		}
 		*to = maybe.Some(n)
 	}

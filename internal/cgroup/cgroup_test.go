@@ -63,6 +63,11 @@ func TestReadMemory(t *testing.T) {
 			files: map[string]string{"memory/x/memory.kmem.usage_in_bytes": "174194688\n", "memory/x/memory.kmem.tcp.usage_in_bytes": "4096\n"},
 			want:  Memory{Version: 1, KernelBytes: known(174194688), SockBytes: known(4096)}, dir: "memory/x",
 		},
+		"v1 that counts no kernel memory": {
+			cgroup: "4:memory:/x\n", mountRoot: "/",
+			files: map[string]string{"memory/x/memory.kmem.usage_in_bytes": "0\n", "memory/x/memory.kmem.tcp.usage_in_bytes": "0\n"},
+			err:   fs.ErrNotExist,
+		},
 		"v1 that counts no TCP": {
 			cgroup: "4:memory:/x\n", mountRoot: "/",
 			files: map[string]string{"memory/x/memory.kmem.usage_in_bytes": "1\n", "memory/x/memory.kmem.tcp.usage_in_bytes": "0\n"},
@@ -79,6 +84,9 @@ func TestReadMemory(t *testing.T) {
 		"v1 without kmem":      {cgroup: "4:memory:/x\n", mountRoot: "/", err: fs.ErrNotExist},
 		"malformed cgroup":     {cgroup: "what\n", mountRoot: "/", err: ErrMalformed},
 		"malformed number":     {cgroup: "0::/\n", mountRoot: "/", files: map[string]string{"unified/memory.stat": "sock -7\n"}, err: ErrMalformed},
+		"above 2^63":           {cgroup: "0::/\n", mountRoot: "/", files: map[string]string{"unified/memory.stat": "sock 9223372036854775808\n"}, err: ErrMalformed},
+		"cut v1": {cgroup: "4:memory:/\n", mountRoot: "/",
+			files: map[string]string{"memory/memory.kmem.usage_in_bytes": "123"}, err: ErrMalformed},
 		"malformed v1": {cgroup: "4:memory:/\n", mountRoot: "/",
 			files: map[string]string{"memory/memory.kmem.usage_in_bytes": "\n"}, err: ErrMalformed},
 	} {
@@ -168,6 +176,13 @@ func TestReadMemoryLimit(t *testing.T) {
 				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
 			},
 			want: maybe.Some(Limit{Used: 70, Most: 4096, Version: 1}),
+		},
+		"v1 before 3.19, none": {
+			cgroup: "4:memory:/x\n",
+			files: map[string]string{
+				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
+				"memory/x/memory.limit_in_bytes": "18446744073709551615\n",
+			},
 		},
 		"malformed": {
 			cgroup: "0::/a\n",

@@ -84,11 +84,15 @@ func New(opts Options) (*Collector, error) {
 	if opts.MaxStall <= 0 || opts.MaxStall > 1 {
 		return nil, fmt.Errorf("max stall %g is not above 0 and up to 1", opts.MaxStall)
 	}
-	source, err := newSource(opts)
+	proc, err := procfs.NewFS(opts.ProcRoot)
 	if err != nil {
 		return nil, err
 	}
-	proc, err := procfs.NewFS(opts.ProcRoot)
+	live := isOn(opts.ProcRoot, unix.PROC_SUPER_MAGIC)
+	if !live && isOn(opts.SysRoot, unix.SYSFS_MAGIC) {
+		return nil, fmt.Errorf("%s is a captured tree and %s this machine's own sysfs: name the tree's with --path.sysfs, even where it has none", opts.ProcRoot, opts.SysRoot)
+	}
+	source, err := newSource(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func New(opts Options) (*Collector, error) {
 		opts: opts, now: time.Now, source: source, proc: proc,
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
 		place: placement.NewFS(opts.ProcRoot),
-		live:  isProcfs(opts.ProcRoot),
+		live:  live,
 		users: map[int]string{},
 	}
 	c.structs.load(opts.SysRoot)
@@ -122,9 +126,10 @@ func (c *Collector) Attach(pid int) error {
 // tree.
 func (c *Collector) Live() bool { return c.live }
 
-func isProcfs(root string) bool {
+// isOn reports whether a directory is on a file system of the kernel's.
+func isOn(root string, magic int64) bool {
 	var st unix.Statfs_t
-	return unix.Statfs(root, &st) == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC
+	return unix.Statfs(root, &st) == nil && int64(st.Type) == magic
 }
 
 // Look reads the machine once. It fails where the processes themselves cannot be
@@ -132,7 +137,10 @@ func isProcfs(root string) bool {
 // source that fails is named in Sample.Sources.
 func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample, error) {
 	start := c.now()
-	s := &model.Sample{Time: start, UserNames: map[int]string{}, Asked: focus.PIDs, Self: os.Getpid()}
+	s := &model.Sample{Time: start, UserNames: map[int]string{}, Asked: focus.PIDs}
+	if c.live {
+		s.Self = os.Getpid()
+	}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
 	if err := c.source.look(ctx, &l); err != nil {
@@ -166,6 +174,9 @@ type look struct {
 	focus  model.Focus
 	start  time.Time
 	budget time.Duration // 0: no bound
+
+	memoryTook time.Duration // of reading /proc/meminfo
+	memoryErr  error
 }
 
 // budget returns how long a look may spend on listing and reading.
@@ -221,6 +232,26 @@ func (l *look) source(name string, took time.Duration, err error) {
 // screen, however many files were bad.
 const maxDetail = 400
 
+// errorList is the errors of several files of a source, whose state is the worst of theirs.
+type errorList []error
+
+func (l errorList) Error() string   { return errors.Join(l...).Error() }
+func (l errorList) Unwrap() []error { return l }
+
+// joined returns one error made of several, each once; nil where there is none.
+func joined(errs ...error) error {
+	var out errorList
+	for _, err := range errs {
+		if err != nil && !slices.ContainsFunc(out, func(other error) bool { return other.Error() == err.Error() }) {
+			out = append(out, err)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
 // addSource adds a source with its detail as one line of bounded length.
 func (l *look) addSource(src model.Source) {
 	src.Detail = strings.ReplaceAll(src.Detail, "\n", "; ") // between joined errors
@@ -242,6 +273,13 @@ func remedy() string {
 
 // stateOf says whether an error means that a source is absent, denied or failed.
 func stateOf(err error) model.State {
+	if list, ok := errors.AsType[errorList](err); ok {
+		state := model.OK
+		for _, err := range list {
+			state = worse(state, stateOf(err))
+		}
+		return state
+	}
 	switch {
 	case err == nil:
 		return model.OK
@@ -253,12 +291,13 @@ func stateOf(err error) model.State {
 	return model.Failed
 }
 
-// userName looks a user up once; the number stands in for a name that cannot be found.
+// userName looks a user up once; the number stands in for a name that cannot be found, and
+// for those of a captured tree, whose users this machine does not know.
 func (c *Collector) userName(uid int) string {
 	name, ok := c.users[uid]
 	if !ok {
 		name = strconv.Itoa(uid)
-		if u, err := user.LookupId(name); err == nil {
+		if u, err := user.LookupId(name); c.live && err == nil {
 			name = u.Username
 		}
 		c.users[uid] = name

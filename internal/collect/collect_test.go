@@ -282,6 +282,9 @@ func TestOptions(t *testing.T) {
 	if _, err := New(Options{ProcRoot: "/nowhere", SysRoot: "/sys", MaxStall: 1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing procfs = %v", err)
 	}
+	if _, err := New(Options{ProcRoot: t.TempDir(), SysRoot: "/sys", MaxStall: 1}); err == nil || !strings.Contains(err.Error(), "--path.sysfs") {
+		t.Errorf("a captured tree beside this machine's sysfs: %v", err)
+	}
 }
 
 // TestTreeWithoutEverything looks at a procfs and sysfs that have nothing but one

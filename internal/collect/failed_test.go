@@ -53,7 +53,7 @@ func TestAProcessThatFailedStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, root, "7/fd", "no directory") // ENOTDIR
-	s := sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot = root }), model.Focus{})
+	s := sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot, o.SysRoot = root, root }), model.Focus{})
 	p := processOf(t, s, 7)
 	if p.State != model.Failed || p.Problem == "" || p.Files.Known || p.Comm != "server" {
 		t.Errorf("%+v", p)
@@ -85,7 +85,7 @@ func TestWhoItIsMayBeUnknown(t *testing.T) {
 	} {
 		root := tree(t, 1, 7)
 		put(t, root, tt.file, tt.text)
-		s := sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot = root }), model.Focus{})
+		s := sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot, o.SysRoot = root, root }), model.Focus{})
 		p := processOf(t, s, 7)
 		if !tt.check(p) || p.State != model.OK || len(p.Files.Value) != 2 {
 			t.Errorf("%s: %+v", name, p)

@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/maybe"
-	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/zone"
 )
 
@@ -36,10 +36,26 @@ func (c *Collector) facts() *hostInfo {
 	h.hostname = c.line("sys/kernel/hostname")
 	h.kernel = c.line("sys/kernel/osrelease")
 	h.cpus = c.onlineCPUs()
-	if stat, err := c.proc.Stat(); err == nil && stat.BootTime > 0 {
-		h.boot = time.Unix(int64(stat.BootTime), 0)
-	}
+	h.boot = c.readBoot()
 	return h
+}
+
+// readBoot returns when the machine was started; the zero time where /proc/stat does not
+// say.
+func (c *Collector) readBoot() time.Time {
+	b, err := kernfile.ReadFile(filepath.Join(c.opts.ProcRoot, "stat"))
+	if err != nil {
+		return time.Time{}
+	}
+	for line := range bytes.Lines(b) {
+		if digits, ok := bytes.CutPrefix(line, []byte("btime ")); ok {
+			text, whole := kernfile.Line(digits)
+			if n, err := strconv.ParseUint(string(text), 10, 40); err == nil && whole && n > 0 {
+				return time.Unix(int64(n), 0)
+			}
+		}
+	}
+	return time.Time{}
 }
 
 func (c *Collector) bootTime() (time.Time, bool) {
@@ -49,7 +65,7 @@ func (c *Collector) bootTime() (time.Time, bool) {
 
 // onlineCPUs counts the machine's CPUs, not those eptop may run on.
 func (c *Collector) onlineCPUs() int {
-	b, err := os.ReadFile(filepath.Join(c.opts.SysRoot, "devices/system/cpu/online"))
+	b, err := kernfile.ReadFile(filepath.Join(c.opts.SysRoot, "devices/system/cpu/online"))
 	if err == nil {
 		if cpus, err := zone.ParseList(b); err == nil {
 			return len(cpus)
@@ -63,70 +79,91 @@ func (c *Collector) onlineCPUs() int {
 
 // line returns the text of a one-line file below procfs; "" where it cannot be read.
 func (c *Collector) line(name string) string {
-	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
+	b, err := kernfile.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
 		return ""
 	}
-	return string(bytes.TrimSpace(b))
+	line, _ := kernfile.Line(b)
+	return string(line)
 }
 
-// number returns a field of a one-line file of numbers below procfs.
-func (c *Collector) number(name string, field int) (maybe.Of[int64], error) {
-	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
+// limit returns a field of a one-line file of numbers below procfs. One that is larger than
+// any number eptop reckons with is the largest of these.
+func (c *Collector) limit(name string, field int) (maybe.Of[int64], error) {
+	b, err := kernfile.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
 		return maybe.Of[int64]{}, err
 	}
-	fields := bytes.Fields(b)
-	if field >= len(fields) {
-		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %q", name, b)
+	line, whole := kernfile.Line(b)
+	fields := bytes.Fields(line)
+	if !whole || field >= len(fields) {
+		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %.100q", name, b)
 	}
-	n, err := strconv.ParseInt(string(fields[field]), 10, 64)
+	n, err := strconv.ParseUint(string(fields[field]), 10, 64)
 	if err != nil {
 		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %w", name, err)
 	}
-	return maybe.Some(n), nil
+	return maybe.Some(int64(min(n, math.MaxInt64))), nil
 }
 
-// optionalNumber does the same; a missing file is no error.
-func (c *Collector) optionalNumber(name string, field int) (maybe.Of[int64], error) {
-	n, err := c.number(name, field)
+// count does the same for a number of things, of which there are never that many.
+func (c *Collector) count(name string, field int) (maybe.Of[int64], error) {
+	n, err := c.limit(name, field)
+	if n.Value > 1<<32 {
+		return maybe.Of[int64]{}, fmt.Errorf("%s: malformed: %d is more than there can be", name, n.Value)
+	}
+	return n, err
+}
+
+// optionalCount does the same; a missing file is no error.
+func (c *Collector) optionalCount(name string, field int) (maybe.Of[int64], error) {
+	n, err := c.count(name, field)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	return n, err
 }
 
+// hostMemory reads /proc/meminfo.
+func (l *look) hostMemory() {
+	host := &l.sample.Host
+	l.memoryTook = l.timed(func() {
+		m, err := l.zone.Meminfo()
+		l.memoryErr = err
+		if m.MemTotalBytes == 0 {
+			return
+		}
+		amounts := map[string]*maybe.Of[int64]{
+			"MemTotal": &host.MemTotalBytes, "MemAvailable": &host.MemAvailableBytes,
+			"SReclaimable": &host.SReclaimableBytes, "SUnreclaim": &host.SUnreclaimBytes,
+		}
+		if available := m.Get("MemAvailable"); available.Value > m.MemTotalBytes {
+			l.memoryErr = joined(l.memoryErr, fmt.Errorf("meminfo: more MemAvailable than MemTotal: %w", zone.ErrMalformed))
+			delete(amounts, "MemAvailable")
+		}
+		for name, to := range amounts {
+			n := m.Get(name)
+			*to = maybe.When(int64(n.Value), n.Known && n.Value <= math.MaxInt64)
+		}
+	})
+}
+
 // hostFacts fills in the machine and its limits.
 func (l *look) hostFacts() {
-	h := l.facts()
-	host := model.Host{Hostname: h.hostname, Kernel: h.kernel, CPUs: h.cpus, PageBytes: int64(os.Getpagesize())}
-	start := l.now()
-	info, err := l.proc.Meminfo()
-	if err == nil {
-		host.MemTotalBytes = bytesOf(info.MemTotalBytes)
-		host.MemAvailableBytes = bytesOf(info.MemAvailableBytes)
-		host.SReclaimableBytes = bytesOf(info.SReclaimableBytes)
-		host.SUnreclaimBytes = bytesOf(info.SUnreclaimBytes)
-	}
-	l.source("meminfo", l.now().Sub(start), err)
-	l.sample.Host = host
+	h, host := l.facts(), &l.sample.Host
+	host.Hostname, host.Kernel, host.CPUs, host.Captured = h.hostname, h.kernel, h.cpus, !l.live
+	l.source("meminfo", l.memoryTook, l.memoryErr)
 
-	start = l.now()
-	var err2, err3 error
-	l.sample.MaxUserWatches, err = l.number("sys/fs/epoll/max_user_watches", 0)
-	l.sample.OpenFiles, err2 = l.number("sys/fs/file-nr", 0)
-	l.sample.MaxFiles, err3 = l.number("sys/fs/file-nr", 2)
-	var err4, err5, err6 error
-	l.sample.UnusedDentries, err4 = l.optionalNumber("sys/fs/dentry-state", 1)
-	l.sample.AllInodes, err5 = l.optionalNumber("sys/fs/inode-nr", 0)
-	l.sample.NrOpen, err6 = l.optionalNumber("sys/fs/nr_open", 0)
+	start := l.now()
+	var errs [6]error
+	l.sample.MaxUserWatches, errs[0] = l.limit("sys/fs/epoll/max_user_watches", 0)
+	l.sample.OpenFiles, errs[1] = l.count("sys/fs/file-nr", 0)
+	l.sample.MaxFiles, errs[2] = l.limit("sys/fs/file-nr", 2)
+	l.sample.UnusedDentries, errs[3] = l.optionalCount("sys/fs/dentry-state", 1)
+	l.sample.AllInodes, errs[4] = l.optionalCount("sys/fs/inode-nr", 0)
+	l.sample.NrOpen, errs[5] = l.optionalCount("sys/fs/nr_open", 0)
 	l.sample.NoRaise = l.live && loadgen.CannotRaise()
-	for _, other := range []error{err2, err3, err4, err5, err6} {
-		if err == nil {
-			err = other
-		}
-	}
-	l.source("limits", l.now().Sub(start), err)
+	l.source("limits", l.now().Sub(start), joined(errs[:]...))
 	l.source("bpf", 0, noBPF{})
 }
 
@@ -136,16 +173,9 @@ type noBPF struct{}
 func (noBPF) Error() string        { return "this version of eptop looks through /proc alone" }
 func (noBPF) Is(target error) bool { return target == errors.ErrUnsupported }
 
-func bytesOf(n *uint64) maybe.Of[int64] {
-	if n == nil || *n > math.MaxInt64 {
-		return maybe.Of[int64]{}
-	}
-	return maybe.Some(int64(*n))
-}
-
 // ownRSS returns eptop's own resident memory in bytes.
 func ownRSS() maybe.Of[int64] {
-	b, err := os.ReadFile("/proc/self/statm")
+	b, err := kernfile.ReadFile("/proc/self/statm")
 	if err != nil {
 		return maybe.Of[int64]{}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +66,14 @@ func (l *look) memory() {
 		l.sample.Caches, err = l.Collector.slab.Caches()
 		l.objectsByNode(nodesErr == nil)
 	})
+	var zonesErr error
+	zonesTook := l.timed(func() { l.sample.Zones, zonesErr = l.zone.Zoneinfo() })
+	l.hostMemory()
+	page, pageErr := l.findPage(l.sample.Host.MemTotalBytes)
+	l.sample.Host.PageBytes = page
+	if pageErr != nil && len(l.sample.Caches) > 0 {
+		l.sample.Caches, err = nil, joined(err, pageErr)
+	}
 	l.source("slabinfo", took, err)
 	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
@@ -83,15 +90,17 @@ func (l *look) memory() {
 	l.sample.ProtocolBytes = l.layouts.protocols
 	l.source("protocols", l.layouts.protocolsTook, l.layouts.protocolsErr)
 
-	took = l.timed(func() { l.sample.Zones, err = l.zone.Zoneinfo() })
-	l.source("zoneinfo", took, err)
+	l.source("zoneinfo", zonesTook, zonesErr)
 	if errors.Is(nodesErr, fs.ErrNotExist) {
 		nodesErr = fmt.Errorf("this kernel shows no NUMA nodes: %w", nodesErr)
 	}
 	if len(l.sample.Nodes.Gone) > 0 {
-		nodesErr = errors.Join(goneError(l.sample.Nodes.Gone), nodesErr)
+		nodesErr = joined(goneError(l.sample.Nodes.Gone), nodesErr)
 	}
 	l.source("nodes", nodesTook, nodesErr)
+	if nodesErr == nil && l.sample.Nodes.Unlisted {
+		l.sample.Sources[len(l.sample.Sources)-1].Detail = "there is no list of those online: these are the nodes that have a directory"
+	}
 	l.memoryModules()
 }
 
@@ -253,7 +262,7 @@ func (l *look) readLayouts() {
 	var problems problems
 	defer func() { l.layouts.err = problems.join() }()
 	byName := map[string]model.Layout{}
-	page := os.Getpagesize()
+	page, pageKnown := l.sample.Host.PageBytes.Get()
 	names, err := l.Collector.slab.Names()
 	if err != nil {
 		problems = append(problems, err)
@@ -269,7 +278,7 @@ func (l *look) readLayouts() {
 		}
 		layout := model.Layout{
 			RequestedBytes: maybe.When(int64(a.RequestedBytes.Value), a.RequestedBytes.Known), SlotBytes: int64(a.ObjectBytes),
-			SlabBytes:   maybe.When(int64(a.PagesPerSlab.Value)*int64(page), a.PagesPerSlab.Known),
+			SlabBytes:   maybe.When(int64(a.PagesPerSlab.Value)*page, a.PagesPerSlab.Known && pageKnown),
 			ObjsPerSlab: maybe.When(int64(a.ObjsPerSlab.Value), a.ObjsPerSlab.Known), Reclaimable: a.Reclaimable,
 		}
 		if shown, ok := names.ShownAs(name); ok {
@@ -282,7 +291,7 @@ func (l *look) readLayouts() {
 		if _, ok := byName[c.Name]; !ok && slices.Contains(object.CostCaches(), c.Name) {
 			byName[c.Name] = model.Layout{
 				ShownAs: c.Name, SlotBytes: int64(c.ObjectBytes),
-				SlabBytes: maybe.Some(int64(c.SlabBytes(page))), ObjsPerSlab: maybe.Some(int64(c.ObjsPerSlab)),
+				SlabBytes: maybe.Some(int64(c.SlabBytes(int(page)))), ObjsPerSlab: maybe.Some(int64(c.ObjsPerSlab)),
 			}
 		}
 	}
@@ -330,7 +339,7 @@ func (p *problems) add(err error) {
 func (p problems) join() error {
 	const most = 3
 	if len(p) <= most {
-		return errors.Join(p...)
+		return joined(p...)
 	}
-	return errors.Join(append(slices.Clone(p[:most]), fmt.Errorf("and %d more", len(p)-most))...)
+	return joined(append(slices.Clone(p[:most]), fmt.Errorf("and %d more", len(p)-most))...)
 }

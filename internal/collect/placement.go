@@ -3,6 +3,7 @@ package collect
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/eptop/eptop/internal/maybe"
@@ -72,7 +73,11 @@ func (l *look) readPlacement(pid int) (s model.PlacementSample, err error) {
 	if s.Threads, err = l.place.Threads(pid, maxThreads, s.Allowed); err != nil {
 		return s, err
 	}
-	memory, err := l.place.Memory(pid, maxResident)
+	most := uint64(maxResident)
+	if !l.live { // nobody waits for a file
+		most = math.MaxUint64
+	}
+	memory, err := l.place.Memory(pid, most)
 	s.Memory = maybe.When(memory, err == nil)
 	switch {
 	case err == nil:

@@ -17,7 +17,7 @@ import (
 
 // fourNodes is the captured machine of four nodes with a CPU each, with a process
 // added: 4242 holds 20 of the 26 TCP sockets and one of them by two fds.
-func fourNodes(t *testing.T) (root string) {
+func fourNodes(t testing.TB) (root string) {
 	t.Helper()
 	root = t.TempDir()
 	for _, tree := range []string{"../zone/testdata/6.12-4", "../dmi/testdata/6.12-4"} {
@@ -86,7 +86,7 @@ func copyTree(to, from string) error {
 	})
 }
 
-func write(t *testing.T, root, name, text string) {
+func write(t testing.TB, root, name, text string) {
 	t.Helper()
 	path := filepath.Join(root, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -176,7 +176,6 @@ func TestPlacementOnlyWhenAsked(t *testing.T) {
 // TestPlacementWithoutMemory: what could not be read is absent, with the reason.
 func TestPlacementWithoutMemory(t *testing.T) {
 	for why, damage := range map[string]func(root string){
-		"MiB are resident":      func(root string) { write(t, root, "proc/4242/statm", "9000000 8000000 300 1 0 500 0\n") },
 		"has no numa_maps":      func(root string) { _ = os.Remove(filepath.Join(root, "proc/4242/numa_maps")) },
 		"7f00 default anon=900": func(root string) { write(t, root, "proc/4242/numa_maps", "7f00 default anon=900 N0=60") },
 	} {
@@ -186,6 +185,17 @@ func TestPlacementWithoutMemory(t *testing.T) {
 		if p == nil || !strings.Contains(p.MemoryProblem, why) || p.Nodes[0].MemoryBytes.Known || p.Nodes[3].Threads != 2 {
 			t.Errorf("%s: %+v", why, p)
 		}
+	}
+	// In a captured tree nobody waits for the lock that bounds the size.
+	root := fourNodes(t)
+	write(t, root, "proc/4242/statm", "9000000 8000000 300 1 0 500 0\n")
+	c := collectorOf(t, root)
+	if p := snapshotOf(t, c, 4242).Process(4242).Placement; p == nil || !p.Nodes[0].MemoryBytes.Known {
+		t.Errorf("much memory, captured: %+v", p)
+	}
+	c.live = true
+	if p, err := (&look{Collector: c}).readPlacement(4242); err != nil || p.Memory.Known || !strings.Contains(p.MemoryProblem, "MiB are resident") {
+		t.Errorf("much memory, live: %+v, %v", p, err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
 )
@@ -43,7 +45,7 @@ func newProcSource(procRoot string) (*procSource, error) {
 	}
 	s := &procSource{fds: fds, processes: map[int]*process{}, members: map[epoll.Holder]member{}, manySockets: manySockets}
 	s.groups = fdinfo.NewInstances(func(a, b epoll.Holder) (fdinfo.Order, error) { return fds.Compare(s.at(a), s.at(b)) })
-	if isProcfs(procRoot) {
+	if isOn(procRoot, unix.PROC_SUPER_MAGIC) {
 		s.hidden = hiddenBy(fds, procRoot)
 	}
 	return s, nil

@@ -38,7 +38,8 @@ type process struct {
 
 	count    maybe.Of[int64] // open fds as of this look
 	state    model.State     // of listing its fds: absent is not yet
-	problem  string
+	problem  string          // why they could not be listed
+	nameless string          // why nobody knows who it is
 	listing  fdinfo.Listing
 	countAt  int64 // what count was when the fds were listed
 	listedAt time.Time
@@ -142,7 +143,11 @@ func (l procLook) identify(p *process) error {
 
 func (l procLook) identifyIn(p *process, dir *fdinfo.Process) error {
 	who, err := dir.Identity()
+	p.nameless = ""
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) { // it ended
+			p.nameless = err.Error()
+		}
 		return err
 	}
 	if p.identified && who.StartTicks != p.StartTicks {
@@ -185,8 +190,8 @@ func (l procLook) fdinfoSource(took time.Duration) {
 		src.Remedy = remedy()
 	}
 	for _, p := range l.processes {
-		if p.state == model.Failed {
-			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, p.problem), ""
+		if p.state == model.Failed || p.nameless != "" {
+			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, cmp.Or(p.problem, p.nameless)), ""
 			break
 		}
 	}
@@ -270,18 +275,13 @@ func (l procLook) fillProcesses() {
 }
 
 func (l procLook) addProcess(p *process, asked bool) {
-	problem := p.problem
-	if !p.identified {
-		if err := l.identify(p); errors.Is(err, fs.ErrNotExist) {
-			return // it has ended
-		} else if err != nil {
-			problem = cmp.Or(problem, err.Error())
-		}
+	if !p.identified && errors.Is(l.identify(p), fs.ErrNotExist) {
+		return // it has ended
 	}
 	s := model.ProcessSample{
 		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,
 		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
-		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: problem,
+		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: cmp.Or(p.problem, p.nameless),
 	}
 	for _, uid := range []maybe.Of[int]{p.UID, p.RealUID} {
 		if uid.Known {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/eptop/eptop/internal/model"
@@ -153,30 +154,20 @@ func (l procLook) describeNetwork(conn *sock.Conn, dir string) {
 func (l procLook) addNetwork(id string, pid int, own bool, t *sock.Table) {
 	s := &l.sockets
 	n := model.NetworkSample{ID: id, Own: own, PID: pid, Table: t, State: model.OK}
-	for _, o := range t.Outcomes {
-		var problem string
-		switch {
-		case o.Family&sock.FamilyMPTCP != 0: // see describeNetwork
-			continue
-		case o.State != sock.OK:
-			problem = fmt.Sprintf("%s: %v", o.Family, o.Err)
-			n.State = stateOf(o.Err)
-		case o.Torn:
-			problem = fmt.Sprintf("%s: the dump changed while it was read, some sockets may be missing", o.Family)
-			n.State = model.Failed
-		case o.Via != sock.SockDiag:
-			problem = fmt.Sprintf("%s: read from /proc/net without memory: %v", o.Family, o.Err)
-		default:
+	problems := networkError{state: model.OK}
+	for i := range t.Outcomes {
+		if t.Outcomes[i].Family&sock.FamilyMPTCP != 0 { // see describeNetwork
 			continue
 		}
+		state, lost := problems.add(&t.Outcomes[i])
+		if lost {
+			n.State = worse(n.State, state)
+		}
+	}
+	if problems.state != model.OK {
+		n.Detail = problems.Error()
 		if own && s.err == nil {
-			s.err = errors.New(problem)
-			if o.Err != nil {
-				s.err = fmt.Errorf("%s: %w", o.Family, o.Err)
-			}
-		}
-		if n.Detail == "" {
-			n.Detail = problem
+			s.err = &problems
 		}
 	}
 	if n.State != model.OK && t.Len() == 0 {
@@ -188,4 +179,70 @@ func (l procLook) addNetwork(id string, pid int, own bool, t *sock.Table) {
 		}
 	}
 	s.networks = append(s.networks, n)
+}
+
+// networkError is what is wrong with the sockets of a namespace, family by family.
+type networkError struct {
+	state    model.State // the worst
+	problems []familyProblem
+}
+
+// familyProblem is what is wrong with some families.
+type familyProblem struct{ families, words string }
+
+// add adds what became of a family. lost says that the table has not all of its sockets, and
+// not only less about each.
+func (e *networkError) add(o *sock.Outcome) (state model.State, lost bool) {
+	var words string
+	switch {
+	case o.State != sock.OK && o.Err == nil:
+		state, lost, words = model.Failed, true, "not read"
+	case o.State != sock.OK && o.Via == sock.ProcNet && errors.Is(o.Err, fs.ErrNotExist):
+		state, lost, words = model.Absent, true, "no file in net/"
+	case o.State != sock.OK:
+		state, lost, words = stateOf(o.Err), true, o.Err.Error()
+	case o.Torn:
+		state, lost, words = model.Failed, true, "the dump changed while it was read, some sockets may be missing"
+	case o.Via != sock.SockDiag && o.Err == nil:
+		state, words = model.Absent, "read from net/, which has no memory: a captured tree has no sock_diag"
+	case o.Via != sock.SockDiag:
+		state, words = stateOf(o.Err), fmt.Sprintf("read from /proc/net without memory: %v", o.Err)
+	default:
+		return model.OK, false
+	}
+	e.state = worse(e.state, state)
+	family := o.Family.String()
+	// Alike for many families, and one line of joined errors.
+	words = strings.NewReplacer("sock_diag "+family+": ", "sock_diag: ", "\n", "; ").Replace(words)
+	for i := range e.problems {
+		if p := &e.problems[i]; p.words == words {
+			p.families += ", " + family
+			return state, lost
+		}
+	}
+	e.problems = append(e.problems, familyProblem{family, words})
+	return state, lost
+}
+
+// Error names all families.
+func (e *networkError) Error() string {
+	var words []string
+	for _, p := range e.problems {
+		words = append(words, p.families+": "+p.words)
+	}
+	return strings.Join(words, "; ")
+}
+
+// Is makes stateOf return the worst state of a family.
+func (e *networkError) Is(target error) bool {
+	return e.state == model.Denied && target == fs.ErrPermission || e.state == model.Absent && target == fs.ErrNotExist
+}
+
+// worse returns the state that asks for more: what failed, then what a command unlocks.
+func worse(a, b model.State) model.State {
+	order := []model.State{model.OK, model.Absent, model.Denied, model.Failed}
+	if slices.Index(order, a) >= slices.Index(order, b) {
+		return a
+	}
+	return b
 }

@@ -227,7 +227,7 @@ func TestAnotherNamespace(t *testing.T) {
 	mustDo(t, err)
 	for _, n := range s.Sockets.Namespaces {
 		if n.ID == id {
-			if n.State != model.OK || n.Sockets != 7 || n.Own {
+			if n.State != model.OK || n.Sockets.Value != 7 || n.Own {
 				t.Errorf("namespace = %+v", n)
 			}
 			if p := s.Process(w.pids[0]); p.KernelBytes.Sockets.Value < 7*1000 || len(p.KernelBytes.LeavesOut) != 0 {

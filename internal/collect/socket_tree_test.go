@@ -1,32 +1,16 @@
 package collect
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 )
 
-// socketTree looks at a captured tree, whose fds links.tsv names.
+// socketTree looks at a captured tree of testdata/cases.
 func socketTree(t *testing.T, name string) *model.Snapshot {
 	t.Helper()
-	root := t.TempDir()
-	mustDo(t, os.CopyFS(root, os.DirFS(filepath.Join("testdata", name))))
-	links, err := os.ReadFile(filepath.Join(root, "links.tsv"))
-	mustDo(t, err)
-	for _, dir := range []string{"proc/4242/fd", "proc/4242/fdinfo", "sys"} {
-		mustDo(t, os.MkdirAll(filepath.Join(root, dir), 0o755))
-	}
-	for line := range strings.Lines(string(links)) {
-		path, target, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		mustDo(t, os.Symlink(target, filepath.Join(root, path)))
-	}
-	return snapshotOf(t, newCollector(t, func(o *Options) {
-		o.ProcRoot, o.SysRoot = filepath.Join(root, "proc"), filepath.Join(root, "sys")
-	}))
+	return snapshotOf(t, collectorOf(t, layOut(t, name)))
 }
 
 // TestUnixStreamsBefore514: the cache UNIX has stream sockets too, of 2,337 bytes with

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/eptop/eptop/internal/cgroup"
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
@@ -18,11 +18,11 @@ import (
 func (l *look) sockstat() {
 	start := l.now()
 	st, err := sock.ReadSockstat(l.opts.ProcRoot)
-	if err == nil {
-		l.sample.Sockstat = maybe.Some(st)
-		if marks, err := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem"); err == nil {
-			l.sample.TCPMem = maybe.Some(marks)
-		}
+	l.sample.Sockstat = maybe.When(st, err == nil || st.TCP.InUse.Known)
+	marks, errMarks := sock.ReadMarks(l.opts.ProcRoot, "tcp_mem")
+	l.sample.TCPMem = maybe.When(marks, errMarks == nil)
+	if errors.Is(errMarks, fs.ErrNotExist) { // in all namespaces but the first
+		errMarks = nil
 	}
 	number := func(name string) maybe.Of[int64] {
 		n, err := sock.ReadLimit(l.opts.ProcRoot, name)
@@ -32,17 +32,18 @@ func (l *look) sockstat() {
 		Conntrack: number("netfilter/nf_conntrack_count"), MostConntrack: number("netfilter/nf_conntrack_max"), MostOrphans: number("ipv4/tcp_max_orphans"),
 		Ports: l.localPorts(),
 	}
-	l.source("sockstat", l.now().Sub(start), err)
+	l.source("sockstat", l.now().Sub(start), joined(err, errMarks))
 }
 
 // localPorts reads those that connect(2) chooses from in this network namespace.
 func (l *look) localPorts() maybe.Of[model.LocalPorts] {
 	read := func(name string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(l.opts.ProcRoot, "sys/net/ipv4", name))
+		return kernfile.ReadFile(filepath.Join(l.opts.ProcRoot, "sys/net/ipv4", name))
 	}
 	var out model.LocalPorts
 	b, err := read("ip_local_port_range")
-	if n, errScan := fmt.Sscan(string(b), &out.Low, &out.High); err != nil || errScan != nil || n != 2 || out.Low < 1 || out.High > 65535 || out.Low > out.High {
+	line, whole := kernfile.Line(b)
+	if n, errScan := fmt.Sscan(string(line), &out.Low, &out.High); !whole || err != nil || errScan != nil || n != 2 || out.Low < 1 || out.High > 65535 || out.Low > out.High {
 		return maybe.Of[model.LocalPorts]{}
 	}
 	if b, err = read("ip_local_reserved_ports"); err == nil {
@@ -51,9 +52,10 @@ func (l *look) localPorts() maybe.Of[model.LocalPorts] {
 	return maybe.When(out, err == nil || errors.Is(err, fs.ErrNotExist))
 }
 
-// cgroup reads how much is charged to the memory cgroup of the attached process.
+// cgroup reads how much is charged to the memory cgroup of the attached process. That of a
+// captured tree is not in the tree: its path is one of this machine's files.
 func (l *look) cgroup() {
-	if len(l.focus.PIDs) != 1 {
+	if len(l.focus.PIDs) != 1 || !l.live {
 		return
 	}
 	pid := l.focus.PIDs[0]

@@ -74,7 +74,7 @@ func TestStates(t *testing.T) {
 
 func TestDenied(t *testing.T) {
 	f := NewFS(t.TempDir())
-	f.open = func(path string) (*os.File, error) {
+	f.open = func(path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
 	}
 	if _, err := f.Modules(); !errors.Is(err, fs.ErrPermission) {

@@ -19,11 +19,10 @@ package dmi
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -67,13 +66,13 @@ type Module struct {
 // FS reads the table below a sysfs.
 type FS struct {
 	tables string
-	open   func(path string) (*os.File, error) // os.Open, except in tests
+	open   func(path string) ([]byte, error) // kernfile.ReadFile, except in tests
 }
 
 // NewFS returns a reader for a mount point of sysfs, or for a captured tree. It opens
 // nothing before the first read.
 func NewFS(sysRoot string) *FS {
-	return &FS{tables: filepath.Join(sysRoot, "firmware/dmi/tables"), open: os.Open}
+	return &FS{tables: filepath.Join(sysRoot, "firmware/dmi/tables"), open: kernfile.ReadFile}
 }
 
 // maxTable is more than any firmware writes: a server with 128 slots has some 30 KB.
@@ -103,16 +102,11 @@ func (f *FS) Modules() ([]Module, error) {
 }
 
 // read returns the whole content of one of the two files.
-func (f *FS) read(name string) (_ []byte, err error) {
-	file, err := f.open(filepath.Join(f.tables, name))
+func (f *FS) read(name string) ([]byte, error) {
+	b, err := f.open(filepath.Join(f.tables, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoTable
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	b, err := io.ReadAll(io.LimitReader(file, maxTable+1))
 	if err == nil && len(b) > maxTable {
 		err = fmt.Errorf("%s is larger than %d bytes: %w", name, maxTable, ErrMalformed)
 	}

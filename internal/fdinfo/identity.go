@@ -150,7 +150,7 @@ func parseNofile(text []byte) maybe.Of[int64] {
 // of somebody in thousands of groups, it returns the lines that buf has room for.
 func (p *Process) read(name string, buf []byte) ([]byte, error) {
 	path := p.fs.path(p.pid, name)
-	fd, err := openRelative(p.dir, name, unix.O_NONBLOCK)
+	fd, err := openRelative(p.dir, name, unix.O_NONBLOCK|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, pathError("open", path, err)
 	}

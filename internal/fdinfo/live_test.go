@@ -101,6 +101,20 @@ func lookWith(t testing.TB, f *FS, epfd int, l *Listing) ([]epoll.Watch, JudgeSt
 	return watches, stats
 }
 
+// TestNoWatches: this kernel shows watches, so an epoll without watch lines has none.
+func TestNoWatches(t *testing.T) {
+	f := live(t)
+	if n, err := ownWatches("/proc"); n != 1 || err != nil {
+		t.Errorf("%d watches of one, %v", n, err)
+	}
+	var r Reader
+	for range 2 { // the second answer is remembered
+		if watches, _, err := readEpoll(&r, f, os.Getpid(), newEpoll(t), nil); err != nil || len(watches) != 0 {
+			t.Errorf("an empty epoll: %d watches, %v", len(watches), err)
+		}
+	}
+}
+
 // TestTwentyThreeWatches builds a known epoll and finds exactly what it built.
 func TestTwentyThreeWatches(t *testing.T) {
 	f := live(t)

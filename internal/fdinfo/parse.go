@@ -32,17 +32,17 @@ func (e *LineError) Error() string {
 func (e *LineError) Is(target error) bool { return target == ErrMalformed }
 
 // AppendWatches parses the tfd: lines in b, a part of the fdinfo file of an epoll, and
-// appends one [Watch] for each to dst. It skips other lines (pos:, flags:, mnt_id:,
-// ino:, keys of newer kernels), and columns after sdev. It allocates nothing beyond
-// the growth of dst.
+// appends one [Watch] for each to dst. It skips other lines that begin with a key (pos:,
+// flags:, mnt_id:, ino:, keys of newer kernels), and columns after sdev. It allocates
+// nothing beyond the growth of dst.
 //
 // The text can come in parts cut anywhere: rest is the incomplete last line of b, and
 // belongs before the next part. The file is whole when rest is empty at its end;
 // [CheckRest] judges a rest that is left there.
 //
-// A watch line that does not parse ends the parsing with a [*LineError] (an
-// [ErrMalformed]) that counts lines from the start of b; the watches before that
-// line are returned, and rest starts with it.
+// A watch line that does not parse, and a line without a key, end the parsing with a
+// [*LineError] (an [ErrMalformed]) that counts lines from the start of b; the watches
+// before that line are returned, and rest starts with it.
 func AppendWatches(dst []epoll.Watch, b []byte) (watches []epoll.Watch, rest []byte, err error) {
 	i := 0
 	for i < len(b) {
@@ -62,28 +62,42 @@ func AppendWatches(dst []epoll.Watch, b []byte) (watches []epoll.Watch, rest []b
 			break
 		}
 		line := b[i : i+end]
+		w, reason := epoll.Watch{}, ""
 		if bytes.HasPrefix(line, tfdKey) {
-			w, reason := parseLine(line)
-			if reason != "" {
-				return dst, b[i:], newLineError(1+bytes.Count(b[:i], newline), line, reason)
-			}
+			w, reason = parseLine(line)
 			dst = append(dst, w)
+		} else if key := bytes.IndexByte(line, ':'); key < 1 || bytes.Contains(line, eventsKey) {
+			reason = "not a line of fdinfo"
+			dst = append(dst, w)
+		}
+		if reason != "" {
+			return dst[:len(dst)-1], b[i:], newLineError(1+bytes.Count(b[:i], newline), line, reason)
 		}
 		i += end + 1
 	}
 	return dst, b[i:], nil
 }
 
-// CheckRest judges the rest that [AppendWatches] left at the end of a file. It returns
-// nil when nothing is lost, and an [ErrMalformed] when the rest is the beginning of a
-// watch line, whose last number may have been cut in the middle. line is the number of
-// that line.
+// CheckRest judges the rest that [AppendWatches] left at the end of a file: an
+// [ErrMalformed] where there is one, because the kernel ends every line, so that the file
+// was cut there and watches may be missing. line is the number of that line.
 func CheckRest(rest []byte, line int) error {
-	n := min(len(rest), len(tfdKey))
-	if n == 0 || !bytes.Equal(rest[:n], tfdKey[:n]) {
+	if len(rest) == 0 {
 		return nil
 	}
 	return newLineError(line, rest, "file ends inside the line")
+}
+
+// checkHeader judges the beginning of a file: seq_show() in fs/proc/fd.c begins every fdinfo
+// with the position and the flags of the file, on all kernels. Text without them is not that
+// of an epoll without watches.
+func checkHeader(b []byte) error {
+	first, rest, _ := bytes.Cut(b, newline)
+	second, _, whole := bytes.Cut(rest, newline)
+	if whole && bytes.HasPrefix(first, posKey) && bytes.HasPrefix(second, flagsKey) {
+		return nil
+	}
+	return newLineError(1, first, "not the beginning of an fdinfo")
 }
 
 func newLineError(number int, line []byte, reason string) *LineError {
@@ -96,6 +110,7 @@ var (
 	eventsKey = []byte("events:")
 	dataKey   = []byte("data:")
 	posKey    = []byte("pos:")
+	flagsKey  = []byte("flags:")
 	inoKey    = []byte("ino:")
 	sdevKey   = []byte("sdev:")
 )

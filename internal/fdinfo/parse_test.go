@@ -85,6 +85,8 @@ func TestAppendWatchesMalformed(t *testing.T) {
 		{"no digits", "tfd:          events:       19 data:                b  pos:0 ino:2864 sdev:8", "number missing"},
 		{"upper case", "tfd:       11 events:       1F data:                b  pos:0 ino:2864 sdev:8", "column not followed by a space"},
 		{"carriage return", "tfd:       11 events:       19 data:                b  pos:0 ino:2864 sdev:8\r", "column not followed by a space"},
+		{"another key", "tfe:       11 events:       19 data:                b  pos:0 ino:2864 sdev:8", "not a line of fdinfo"},
+		{"no key", "11 events", "not a line of fdinfo"}, {"empty", "", "not a line of fdinfo"}, {"zero bytes", "\x00\x00", "not a line of fdinfo"},
 		{"long", "tfd:" + strings.Repeat("9", 4000), "number too large"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,8 +109,7 @@ func TestAppendWatchesMalformed(t *testing.T) {
 
 func TestCheckRest(t *testing.T) {
 	for rest, bad := range map[string]bool{
-		"": false, "pos:\t0": false, "x": false, "tfe": false,
-		"t": true, "tfd": true, "tfd:": true, "tfd:       11 events:       19 data:                b  pos:0 ino:2864 sdev:8": true,
+		"": false, "pos:\t0": true, "x": true, "t": true, "tfd": true, "tfd:": true, "tfd:       11 events:       19 data:                b  pos:0 ino:2864 sdev:8": true,
 	} {
 		err := CheckRest([]byte(rest), 7)
 		if errors.Is(err, ErrMalformed) != bad || (err != nil) != bad {
@@ -291,6 +292,8 @@ func parseSimply(text []byte) (watches []epoll.Watch, rest string, line int) {
 				return watches, rest, line
 			}
 			watches = append(watches, w)
+		} else if key, _, found := strings.Cut(before, ":"); !found || key == "" || strings.Contains(before, "events:") {
+			return watches, rest, line
 		}
 		rest = after
 	}

@@ -37,7 +37,7 @@ func (p *Process) List(limit int, reuse Listing) (Listing, error) {
 	start := time.Now()
 	l := Listing{FDs: reuse.FDs[:0], Epolls: reuse.Epolls[:0]}
 	path := p.fs.path(p.pid, "fd")
-	dir, err := openRelative(p.dir, "fd", unix.O_DIRECTORY)
+	dir, err := openRelative(p.dir, "fd", unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return l, pathError("open", path, err)
 	}
@@ -61,7 +61,7 @@ func (p *Process) List(limit int, reuse Listing) (Listing, error) {
 // makes a proc inode and a dentry for each, as for descriptors.
 func (p *Process) Threads(dst []int) ([]int, error) {
 	path := p.fs.path(p.pid, "task")
-	dir, err := openRelative(p.dir, "task", unix.O_DIRECTORY)
+	dir, err := openRelative(p.dir, "task", unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return dst, pathError("open", path, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -21,11 +22,14 @@ import (
 // captured into files.
 type FS struct {
 	root string
+	// live: root is the procfs of this kernel.
+	live bool
 	// countsFDs: st_size of /proc/PID/fd is the number of descriptors.
 	countsFDs bool
 	// samePIDs: the numbers in root are those that system calls take.
 	samePIDs bool
 	devs     devices
+	shown    shown
 	buffers  sync.Pool // of *[]byte, direntBytes long
 }
 
@@ -49,8 +53,10 @@ func NewFS(root string) (*FS, error) {
 		return nil, pathError("statfs", root, err)
 	}
 	if int64(st.Type) != unix.PROC_SUPER_MAGIC {
+		f.shown.set(shownBy(root))
 		return f, nil
 	}
+	f.live = true
 	f.devs = ownDevices()
 	var dir unix.Stat_t
 	if err := unix.Stat(root+"/self/fd", &dir); err == nil {
@@ -69,7 +75,7 @@ func ownNamespace(root string) bool {
 	if err != nil || self != strconv.Itoa(os.Getpid()) {
 		return false
 	}
-	status, err := os.ReadFile(root + "/self/status")
+	status, err := kernfile.ReadFile(root + "/self/status")
 	if err != nil {
 		return false
 	}

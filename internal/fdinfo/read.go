@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // Reader reads the fdinfo files of epolls through one buffer that it keeps, so that a
@@ -32,6 +33,7 @@ const readBytes = 256 << 10
 // An open file pins neither the process nor the epoll. Each read looks the descriptor
 // up again and prints what has that number at that time.
 type EpollFile struct {
+	fs   *FS
 	fd   int
 	path string
 	size int
@@ -41,11 +43,11 @@ type EpollFile struct {
 // process needs root or CAP_SYS_PTRACE.
 func (f *FS) OpenEpoll(pid, fd int) (*EpollFile, error) {
 	path := f.path(pid, "fdinfo/"+strconv.Itoa(fd))
-	file, err := openat(path, 0)
+	file, err := kernfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return &EpollFile{fd: file, path: path}, nil
+	return &EpollFile{fs: f, fd: file, path: path}, nil
 }
 
 // Close closes the file and frees the kernel's buffer.
@@ -62,7 +64,8 @@ func (e *EpollFile) KernelBytes() int {
 }
 
 // ReadFile appends the watches of an epoll to dst. A descriptor that is no epoll
-// has none. Reading is not capped.
+// has none. Reading is not capped. Where it finds none, the error is ErrNotShown if the
+// kernel shows none of any epoll.
 //
 // took is the time spent in read(2), an upper bound of how long the kernel held
 // the target's ep->mtx: ep_show_fdinfo() prints everything during the first
@@ -83,7 +86,12 @@ func (r *Reader) ReadFile(e *EpollFile, dst []epoll.Watch) (watches []epoll.Watc
 	if err != nil {
 		return watches, took, pathError("read", e.path, err)
 	}
-	return watches, took, nil
+	if len(watches) == len(dst) {
+		err = e.fs.shown.check(e.fs.root)
+	} else {
+		e.fs.shown.set(nil)
+	}
+	return watches, took, err
 }
 
 // readAll reads from the beginning to the end of the file. A short read is not the
@@ -100,11 +108,19 @@ func (r *Reader) readAll(file int, dst []epoll.Watch) (watches []epoll.Watch, si
 		if err != nil {
 			return dst, size, took, err
 		}
+		if n == 0 && size == 0 {
+			return dst, size, took, checkHeader(nil)
+		}
 		if n == 0 {
 			return dst, size, took, CheckRest(r.buf[:kept], lines+1)
 		}
-		size += n
 		text := r.buf[:kept+n]
+		if size == 0 {
+			if err := checkHeader(text); err != nil {
+				return dst, size, took, err
+			}
+		}
+		size += n
 		var rest []byte
 		dst, rest, err = AppendWatches(dst, text)
 		if line, ok := errors.AsType[*LineError](err); ok {

@@ -3,6 +3,7 @@ package fdinfo
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,14 +131,18 @@ func TestCapturedWithoutDescriptors(t *testing.T) {
 
 func TestReadErrors(t *testing.T) {
 	long := strings.Repeat("x", 300)
+	const head = "pos:\t0\nflags:\t02\n"
 	f := tree(t, map[string]string{
-		"1/fdinfo/3": strings.Repeat("mnt_id:\t16\n", 100) + "tfd: x\n",
-		"1/fdinfo/4": "tfd:        3 events:       19 data:                3  pos:0 ino:67 sdev:8\ntfd:        4 eve",
-		"1/fdinfo/5": long,
+		"1/fdinfo/3": head + strings.Repeat("mnt_id:\t16\n", 99) + "tfd: x\n",
+		"1/fdinfo/4": head + "tfd:        3 events:       19 data:                3  pos:0 ino:67 sdev:8\ntfd:        4 eve",
+		"1/fdinfo/5": head + long,
 		"1/fdinfo/6": "",
+		"1/fdinfo/8": "garbage\n",
+		"1/fdinfo/9": strings.TrimPrefix(head, "pos:\t0\n"),
 	})
 	r := Reader{buf: make([]byte, 256)}
-	for fd, want := range map[int]string{3: "line 101: ", 4: "line 2: file ends inside the line", 5: "line 1: line without an end"} {
+	for fd, want := range map[int]string{3: "line 102: ", 4: "line 4: file ends inside the line", 5: "line 3: line without an end",
+		6: "not the beginning", 8: "not the beginning", 9: "not the beginning"} {
 		watches, _, err := readEpoll(&r, f, 1, fd, nil)
 		if !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
 			t.Errorf("descriptor %d: %v", fd, err)
@@ -146,14 +151,35 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("%d watches before the cut", len(watches))
 		}
 	}
-	if watches, _, err := readEpoll(&r, f, 1, 6, nil); err != nil || len(watches) != 0 {
-		t.Errorf("empty file: %d watches, %v", len(watches), err)
-	}
 	if _, _, err := readEpoll(&r, f, 1, 7, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
 	if _, err := NewFS(t.TempDir() + "/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing root: %v", err)
+	}
+}
+
+// TestWatchesThatAreNotShown: an epoll without watch lines has no watches, unless the kernel
+// prints such lines for no epoll.
+func TestWatchesThatAreNotShown(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files map[string]string
+		known bool
+	}{
+		"Linux":       {map[string]string{"version": "Linux version 6.12.1 (x) #1 SMP\n", "sys/kernel/osrelease": "6.12.1\n"}, true},
+		"no name":     {nil, true},
+		"gVisor":      {map[string]string{"version": "Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016\n"}, false},
+		"before 3.8":  {map[string]string{"sys/kernel/osrelease": "2.6.32-754.el6.x86_64\n"}, false},
+		"since 3.8":   {map[string]string{"sys/kernel/osrelease": "3.10.0-1160.el7.x86_64\n"}, true},
+		"a real 4.4":  {map[string]string{"version": "Linux version 4.4.0-210-generic (x) #242-Ubuntu SMP\n", "sys/kernel/osrelease": "4.4.0\n"}, true},
+		"odd release": {map[string]string{"sys/kernel/osrelease": "x\n"}, true},
+	} {
+		files := map[string]string{"1/fdinfo/3": "pos:\t0\nflags:\t02\nmnt_id:\t15\n"}
+		maps.Copy(files, tt.files)
+		watches, _, err := readEpoll(new(Reader), tree(t, files), 1, 3, nil)
+		if (err == nil) != tt.known || len(watches) != 0 || err != nil && !errors.Is(err, ErrNotShown) {
+			t.Errorf("%s: %d watches, %v", name, len(watches), err)
+		}
 	}
 }
 

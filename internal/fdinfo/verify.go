@@ -254,8 +254,9 @@ func (j *judge) askLink(v *viewState, s suspect) answer {
 	case different:
 		return isNot
 	}
+	// The link of a captured tree leads to a file of the reader's own machine.
 	var st unix.Stat_t
-	if w.HasInode && unix.Stat(j.link(v.PID, w.TFD), &st) == nil && st.Ino != w.Ino {
+	if w.HasInode && j.fs.live && unix.Stat(j.link(v.PID, w.TFD), &st) == nil && st.Ino != w.Ino {
 		return isNot
 	}
 	return noAnswer

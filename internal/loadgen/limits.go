@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/cgroup"
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -115,7 +116,7 @@ func ReadLimits(procRoot string) (Limits, error) {
 		l.PortLow, l.PortHigh = maybe.Some(ports[0]), maybe.Some(ports[1])
 		l.PortRanges = takesRange(portRange{ports[0], ports[1]})
 	}
-	reserved, err := os.ReadFile(filepath.Join(procRoot, "sys/net/ipv4/ip_local_reserved_ports"))
+	reserved, err := kernfile.ReadFile(filepath.Join(procRoot, "sys/net/ipv4/ip_local_reserved_ports"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
 	}
@@ -209,7 +210,7 @@ func (l Limits) workerRoom(c Config) int64 {
 
 // readNumbers reads a file of n numbers.
 func readNumbers(path string, n int) ([]int64, error) {
-	text, err := os.ReadFile(path)
+	text, err := kernfile.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -124,7 +125,7 @@ func (l *Limits) readTasks(procRoot string) error {
 // readAllTasks is how many there are: the second number of loadavg's fourth field,
 // 1/234.
 func readAllTasks(procRoot string) maybe.Of[int64] {
-	b, err := os.ReadFile(filepath.Join(procRoot, "loadavg"))
+	b, err := kernfile.ReadFile(filepath.Join(procRoot, "loadavg"))
 	fields := strings.Fields(string(b))
 	if err != nil || len(fields) < 4 {
 		return maybe.Of[int64]{}
@@ -146,7 +147,7 @@ func countTasks(procRoot string, uid int) (n int64) {
 		return 0
 	}
 	for _, p := range all {
-		text, err := os.ReadFile(filepath.Join(procRoot, strconv.Itoa(p.PID), "status"))
+		text, err := kernfile.ReadFile(filepath.Join(procRoot, strconv.Itoa(p.PID), "status"))
 		if err != nil {
 			continue // it has ended
 		}

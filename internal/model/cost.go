@@ -45,7 +45,7 @@ func (s sizes) part(k object.Kind) (Part, bool) {
 		}
 	}
 	switch n, ok := l.bytes().Get(); {
-	case ok:
+	case ok && n > 0:
 		out.Bytes, out.Origin = n, Measured
 	case l.SlotBytes > 0:
 		out.Bytes = l.SlotBytes

@@ -29,8 +29,8 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	snap := &Snapshot{
 		Schema: Schema, Time: s.Time, Took: s.Took, Host: s.Host, Guest: s.Guest, Sources: s.Sources,
 		ConnectionCost: costs.connections(), InstanceCost: b.instance, Coverage: s.Coverage, Hidden: s.Coverage.Denied,
-		Slab:  caches(s.Caches, int(s.Host.PageBytes)),
-		Nodes: nodes(s.Nodes, s.Zones, int(s.Host.PageBytes)), NodesGone: s.Nodes.Gone, Zones: zones(s.Zones),
+		Slab:  caches(s.Caches, int(s.Host.PageBytes.Value)),
+		Nodes: nodes(s.Nodes, s.Zones, s.Host.PageBytes), NodesGone: s.Nodes.Gone, Zones: zones(s.Zones),
 		MemoryModules: modules(s.Modules),
 	}
 	if snap.Sources == nil {

@@ -14,7 +14,7 @@ import (
 // stays what it was.
 func TestHistory(t *testing.T) {
 	var d Deriver
-	s := &Sample{Host: Host{PageBytes: 4096, SReclaimableBytes: maybe.Some[int64](1), SUnreclaimBytes: maybe.Some[int64](2)}}
+	s := &Sample{Host: Host{PageBytes: maybe.Some[int64](4096), SReclaimableBytes: maybe.Some[int64](1), SUnreclaimBytes: maybe.Some[int64](2)}}
 	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	var first *Snapshot
 	var kept History

@@ -29,9 +29,9 @@ func zones(in zone.Zoneinfo) []Zone {
 // nodes joins sysfs's nodes with zoneinfo's per-node statistics. Without sysfs
 // (no CONFIG_NUMA), or with every node's directory gone, zoneinfo still names the
 // nodes that have memory.
-func nodes(in zone.Nodes, info zone.Zoneinfo, pageBytes int) []Node {
+func nodes(in zone.Nodes, info zone.Zoneinfo, page maybe.Of[int64]) []Node {
 	if len(in.Nodes) == 0 {
-		return zoneinfoNodes(info, int64(pageBytes))
+		return zoneinfoNodes(info, page)
 	}
 	out := make([]Node, 0, len(in.Nodes))
 	for i := range in.Nodes {
@@ -96,7 +96,8 @@ var zoneinfoMeminfo = []struct {
 }
 
 // zoneinfoNodes makes nodes of zoneinfo alone.
-func zoneinfoNodes(info zone.Zoneinfo, page int64) []Node {
+func zoneinfoNodes(info zone.Zoneinfo, size maybe.Of[int64]) []Node {
+	page := size.Value
 	var out []Node
 	for _, z := range info.Zones {
 		if len(out) > 0 && out[len(out)-1].ID == z.Node {
@@ -105,12 +106,14 @@ func zoneinfoNodes(info zone.Zoneinfo, page int64) []Node {
 		total, free := int64(info.ManagedPages(z.Node))*page, int64(0)
 		for _, other := range info.Zones {
 			if other.Node == z.Node {
-				free += int64(other.FreePages) * page
+				free = min(free+int64(other.FreePages)*page, math.MaxInt64/2)
 			}
 		}
 		node := Node{
-			ID: z.Node, MemTotalBytes: maybe.Some(total), MemFreeBytes: maybe.Some(free),
-			Meminfo: map[string]int64{"MemTotal": total, "MemFree": free, "MemUsed": total - free},
+			ID: z.Node, MemTotalBytes: maybe.When(total, size.Known), MemFreeBytes: maybe.When(free, size.Known && free <= total), Meminfo: map[string]int64{},
+		}
+		if node.MemFreeBytes.Known {
+			node.Meminfo["MemTotal"], node.Meminfo["MemFree"], node.Meminfo["MemUsed"] = total, free, total-free
 		}
 		stats := info.Node(z.Node)
 		for _, l := range zoneinfoMeminfo {

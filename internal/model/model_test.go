@@ -137,7 +137,7 @@ func sample() *Sample {
 		return InstanceSample{Holders: holders, SharingKnown: true, State: OK, List: w, ReadAt: now.Add(-time.Second)}
 	}
 	return &Sample{
-		Time: now, Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
+		Time: now, Host: Host{PageBytes: maybe.Some[int64](4096), MemTotalBytes: maybe.Some[int64](1 << 30), MemAvailableBytes: maybe.Some[int64](1 << 29)},
 		MaxUserWatches: maybe.Some[int64](1000), OpenFiles: maybe.Some[int64](100), MaxFiles: maybe.Some[int64](100_000),
 		Processes: []ProcessSample{
 			{PID: 10, Comm: "server", User: "www", UID: maybe.Some(33), RealUID: maybe.Some(33), FDs: maybe.Some[int64](120), Nofile: maybe.Some[int64](1024), State: OK, ListedAt: now},
@@ -239,7 +239,7 @@ func TestNodesWithoutSysfs(t *testing.T) {
 		Zones: []zone.Zone{{Node: 0, Name: "DMA", FreePages: 1, ManagedPages: 3}, {Node: 0, Name: "Normal", FreePages: 2, ManagedPages: 4}},
 		Nodes: []zone.NodeStats{{Node: 0, Stats: []zone.Stat{{Name: "nr_slab_reclaimable", Value: 5}, {Name: "nr_kernel_stack", Value: 3}}}},
 	}
-	got := nodes(zone.Nodes{}, info, 4096)
+	got := nodes(zone.Nodes{}, info, maybe.Some[int64](4096))
 	want := []Node{{
 		ID: 0, MemTotalBytes: maybe.Some[int64](7 * 4096), MemFreeBytes: maybe.Some[int64](3 * 4096), SlabReclaimableBytes: maybe.Some[int64](5 * 4096),
 		Stats:   map[string]int64{"nr_slab_reclaimable": 5, "nr_kernel_stack": 3},
@@ -349,7 +349,7 @@ func TestManyHoldersAreBounded(t *testing.T) {
 // TestNodesAllGone: where every node's directory is gone zoneinfo has what is left.
 func TestNodesAllGone(t *testing.T) {
 	info := zone.Zoneinfo{Zones: []zone.Zone{{Node: 0, Name: "Normal", FreePages: 1, ManagedPages: 3}, {Node: 1, Name: "Normal", FreePages: 2, ManagedPages: 4}}}
-	snap := New(&Sample{Host: Host{PageBytes: 4096}, Nodes: zone.Nodes{Online: []int{0, 1}, Nodes: []zone.Node{}, Gone: []int{0, 1}}, Zones: info})
+	snap := New(&Sample{Host: Host{PageBytes: maybe.Some[int64](4096)}, Nodes: zone.Nodes{Online: []int{0, 1}, Nodes: []zone.Node{}, Gone: []int{0, 1}}, Zones: info})
 	if len(snap.Nodes) != 2 || snap.Nodes[1].MemTotalBytes != maybe.Some[int64](4*4096) || len(snap.NodesGone) != 2 {
 		t.Errorf("%+v", snap.Nodes)
 	}

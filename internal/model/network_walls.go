@@ -33,13 +33,18 @@ func (b *builder) networkWalls(snap *Snapshot) {
 	}
 	inUse := func(used, limit int64) bool { return limit > 0 && used > limit/2 }
 	if k := snap.Sockets; k != nil {
-		used, ok := k.TCP.MemBytes.Get()
-		if high := k.TCPMem.Value.High; ok && inUse(used, high) {
-			add(Wall{
-				Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: high, Scope: "host", RaiseWith: raiseTCPMem(high, s.Host.PageBytes),
+		// The kernel counts pages, whose size is not known of every captured tree.
+		used, ok := s.Sockstat.Value.TCP.MemPages.Get()
+		if high := int64(s.TCPMem.Value.HighPages); ok && inUse(used, high) {
+			w := Wall{
+				Name: WallTCPMem, Unit: UnitPages, Used: used, Limit: high, Scope: "host", RaiseWith: raiseTCPMem(high),
 				// As many as there are take on average.
-				ConnectionsLeft: (high - used) / max(1, used/max(1, k.TCP.Alloc.Value)), Origin: Estimated,
-			})
+				ConnectionsLeft: int64(float64(high-used) / float64(used) * float64(max(1, k.TCP.Alloc.Value))), Origin: Estimated,
+			}
+			if page, ok := s.Host.PageBytes.Get(); ok {
+				w.Unit, w.Used, w.Limit = UnitBytes, used*page, high*page
+			}
+			add(w)
 		}
 		orphans, ok := k.TCP.Orphan.Get()
 		if most := s.NetworkLimits.MostOrphans.Value; ok && inUse(orphans, most) {
@@ -62,8 +67,7 @@ func (b *builder) networkWalls(snap *Snapshot) {
 	slices.SortStableFunc(snap.Walls, func(a, b Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
 }
 
-// raiseTCPMem doubles the marks of tcp_mem, whose last is high.
-func raiseTCPMem(high, pageBytes int64) string {
-	pages := high / max(1, pageBytes)
+// raiseTCPMem doubles the marks of tcp_mem, whose last is that many pages.
+func raiseTCPMem(pages int64) string {
 	return fmt.Sprintf(`sysctl net.ipv4.tcp_mem="%d %d %d"`, pages, pages*3/2, pages*2)
 }

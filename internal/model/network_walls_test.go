@@ -15,7 +15,7 @@ import (
 func TestNetworkWalls(t *testing.T) {
 	look := func(memPages, orphans, tracked int64) *Snapshot {
 		s := sample()
-		s.Host.PageBytes = 4096
+		s.Host.PageBytes = maybe.Some[int64](4096)
 		s.Networks = []NetworkSample{{Own: true, State: OK, Table: tableOf(tcp(1, sock.StateEstablished, "10.0.0.1:80", "10.0.0.2:1"))}}
 		s.Sockstat = maybe.Some(sock.Sockstat{TCP: sock.TCPStat{MemPages: maybe.Some(memPages), Orphan: maybe.Some(orphans), Alloc: maybe.Some[int64](40_002)}})
 		s.TCPMem = maybe.Some(sock.Marks{LowPages: 88_000, PressurePages: 117_333, HighPages: 176_000})

@@ -18,11 +18,28 @@ func nodeNotes(s *Snapshot) []string {
 			words = append(words, w)
 		}
 	}
+	add(containerWords(s))
 	add(distanceWords(s.Nodes))
 	words = append(words, nodeWords(s.Nodes, s.NodesGone)...)
 	add(socketWords(s))
 	words = append(words, missWords(s.Nodes)...)
 	return append(words, pressureWords(s.Zones)...)
+}
+
+// containerWords says where /proc/meminfo is a container's own, as lxcfs makes it, beside the
+// nodes and zones of the host. Their managed pages are never more than MemTotal; a quarter is
+// more than memory that was taken away between two readings.
+func containerWords(s *Snapshot) string {
+	nodes := int64(0)
+	for i := range s.Nodes {
+		nodes += s.Nodes[i].MemTotalBytes.Value
+	}
+	total, ok := s.Host.MemTotalBytes.Get()
+	if !ok || total >= nodes-nodes/4 {
+		return ""
+	}
+	return "/proc/meminfo has " + units.Bytes(total) + ", the nodes have " + units.Bytes(nodes) +
+		": the former is a container's share (lxcfs), nodes, zones and slab caches are the whole host's."
 }
 
 // distanceWords says how far the nodes are apart.

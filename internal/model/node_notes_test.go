@@ -95,3 +95,17 @@ func TestNodeWords(t *testing.T) {
 		}
 	}
 }
+
+// TestContainerWords: a meminfo that has much less than the nodes is a container's.
+func TestContainerWords(t *testing.T) {
+	nodes := []Node{{MemTotalBytes: maybe.Some[int64](32 << 30)}, {ID: 1, MemTotalBytes: maybe.Some[int64](32 << 30)}, {ID: 2}}
+	for total, want := range map[maybe.Of[int64]]string{
+		maybe.Some[int64](2 << 30):  "/proc/meminfo has 2.1 GB, the nodes have 68.7 GB: the former is a container's share",
+		maybe.Some[int64](60 << 30): "", maybe.Some[int64](65 << 30): "", {}: "",
+	} {
+		s := &Snapshot{Host: Host{MemTotalBytes: total}, Nodes: nodes}
+		if got := containerWords(s); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%v: %q, want %q", total, got, want)
+		}
+	}
+}

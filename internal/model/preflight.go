@@ -135,7 +135,7 @@ func (f *preflight) buffer() int64 {
 
 // bufferPages is the same in whole pages, as the kernel accounts for buffers.
 func (f *preflight) bufferPages() int64 {
-	page := max(1, f.snap.Host.PageBytes)
+	page := max(1, f.snap.Host.PageBytes.Value)
 	return (f.buffer() + page - 1) / page * page
 }
 
@@ -320,14 +320,14 @@ func (f *preflight) tcpMem() {
 	if n, ok := f.snap.Sockets.TCP.MemBytes.Get(); ok {
 		used = n
 	}
-	page := f.snap.Host.PageBytes
+	page := f.snap.Host.PageBytes.Value
 	if page <= 0 {
 		return
 	}
 	each := f.bufferPages()
 	f.wall(Wall{
 		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / each, Scope: "host",
-		RaiseWith: raiseTCPMem(marks.High, page), Origin: Estimated,
+		RaiseWith: raiseTCPMem(marks.High / page), Origin: Estimated,
 	})
 }
 

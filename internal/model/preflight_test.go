@@ -12,7 +12,7 @@ import (
 func ready() *Snapshot {
 	cost := func(n int64) maybe.Of[Cost] { return maybe.Some(Cost{Bytes: n, Origin: Derived}) }
 	return &Snapshot{
-		Host: Host{PageBytes: 4096, MemTotalBytes: maybe.Some[int64](10e9), MemAvailableBytes: maybe.Some[int64](9e9)},
+		Host: Host{PageBytes: maybe.Some[int64](4096), MemTotalBytes: maybe.Some[int64](10e9), MemAvailableBytes: maybe.Some[int64](9e9)},
 		Epoll: EpollTotals{
 			MaxUserWatches: maybe.Some[int64](500_000), Cost: maybe.Some(WatchCost{Bytes: 208, Origin: Derived}),
 			Users: []User{{UID: 33, User: "www", Watches: maybe.Some[int64](7)}, {UID: 0, User: "root", Watches: maybe.Some[int64](1000)}},

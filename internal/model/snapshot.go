@@ -69,9 +69,12 @@ type Snapshot struct {
 
 // Host is the machine.
 type Host struct {
-	Hostname          string          `json:"hostname,omitempty"`
-	Kernel            string          `json:"kernel,omitempty"`
-	PageBytes         int64           `json:"page_bytes"`
+	Hostname string `json:"hostname,omitempty"`
+	// Captured: it is known from files that were copied from it some time.
+	Captured bool   `json:"captured,omitempty"`
+	Kernel   string `json:"kernel,omitempty"`
+	// PageBytes is absent for a captured tree in which nothing gives it away.
+	PageBytes         maybe.Of[int64] `json:"page_bytes,omitzero"`
 	CPUs              int             `json:"cpus,omitempty"`
 	MemTotalBytes     maybe.Of[int64] `json:"mem_total_bytes,omitzero"`
 	MemAvailableBytes maybe.Of[int64] `json:"mem_available_bytes,omitzero"`

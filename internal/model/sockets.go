@@ -86,12 +86,13 @@ type TCPMem struct {
 
 // NetworkNamespace is one namespace, and whether its sockets are in the sums.
 type NetworkNamespace struct {
-	ID      string `json:"id"`
-	Own     bool   `json:"own"`
-	PID     int    `json:"pid,omitempty"` // a process in it
-	Sockets int64  `json:"sockets"`
-	State   State  `json:"state"`
-	Detail  string `json:"detail,omitempty"`
+	ID  string `json:"id"`
+	Own bool   `json:"own"`
+	PID int    `json:"pid,omitempty"` // a process in it
+	// Sockets is absent where none of its sockets could be read.
+	Sockets maybe.Of[int64] `json:"sockets,omitzero"`
+	State   State           `json:"state"`
+	Detail  string          `json:"detail,omitempty"`
 }
 
 // SocketGroup is sockets that have something in common.
@@ -190,8 +191,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		Age: b.age(s.SocketsAt), NextRead: max(0, s.SocketsNext.Sub(s.Time)), Cgroup: s.Cgroup, Origin: Derived,
 		TCP: tcpTotals(s), Namespaces: []NetworkNamespace{}, ByState: []SocketGroup{}, ByPort: []SocketGroup{}, ByRemote: []SocketGroup{}, ByUser: []SocketGroup{},
 	}
-	if m, ok := s.TCPMem.Get(); ok {
-		page := s.Host.PageBytes
+	page, pageKnown := s.Host.PageBytes.Get()
+	if m, ok := s.TCPMem.Get(); ok && pageKnown {
 		out.TCPMem = maybe.Some(TCPMem{int64(m.LowPages) * page, int64(m.PressurePages) * page, int64(m.HighPages) * page})
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
@@ -202,7 +203,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
 		if v := b.surveys[n.Table]; v != nil {
 			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
-			ns.Sockets = v.All.Sockets
+			ns.Sockets = maybe.Some(v.All.Sockets)
 			out.Queued += v.Queued
 			merge(&all, &v.All)
 			for name, t := range v.States {
@@ -259,7 +260,7 @@ func tcpTotals(s *Sample) TCPTotals {
 		// Without IPv6 its sum is absent, and adds nothing.
 		out.InUse = maybe.When(st.TCP.InUse.Value+st.TCP6InUse.Value, st.TCP.InUse.Known)
 		out.Orphan, out.TimeWait, out.Alloc = st.TCP.Orphan, st.TCP.TimeWait, st.TCP.Alloc
-		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes, st.TCP.MemPages.Known)
+		out.MemBytes = maybe.When(st.TCP.MemPages.Value*s.Host.PageBytes.Value, st.TCP.MemPages.Known && s.Host.PageBytes.Known)
 	}
 	for i := range s.Networks {
 		if t := s.Networks[i].Table; t != nil {

@@ -64,7 +64,7 @@ func (c *Cache) sumUses() {
 	pinned, pins := int64(0), false
 	for i := range c.ExplainedBy {
 		if u := &c.ExplainedBy[i]; u.Pins {
-			pinned, pins = pinned+u.Bytes, true
+			pinned, pins = min(pinned+u.Bytes, c.Bytes), true
 		}
 	}
 	if pins {

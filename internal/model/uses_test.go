@@ -18,7 +18,7 @@ func explained(t testing.TB) *Sample {
 	s := sample()
 	s.Networks = []NetworkSample{{Own: true, Table: mixed(t), State: OK}}
 	s.Layouts, s.StructBytes = layouts618(), structs618()
-	s.Host.PageBytes = 4096
+	s.Host.PageBytes = maybe.Some[int64](4096)
 	cache := func(name string, object, perSlab, pages uint32, reclaimable bool, aliases ...string) {
 		s.Caches = append(s.Caches, slab.Cache{
 			Name: name, Aliases: aliases, ActiveObjs: 200, Objs: 210, ObjectBytes: object, ObjsPerSlab: perSlab, PagesPerSlab: pages,

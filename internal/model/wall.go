@@ -70,6 +70,7 @@ const (
 	UnitFiles       Unit = "files"
 	UnitWatches     Unit = "watches"
 	UnitBytes       Unit = "bytes"
+	UnitPages       Unit = "pages" // of a captured tree whose page size is not known
 	UnitPorts       Unit = "ports"
 	UnitTasks       Unit = "tasks"
 	UnitConnections Unit = "connections"

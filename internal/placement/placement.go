@@ -24,13 +24,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -108,7 +108,7 @@ func (f *FS) Threads(pid, most int, allowed Allowed) (Threads, error) {
 
 // threads lists at most that many threads.
 func (f *FS) threads(pid, most int) (_ []string, err error) {
-	dir, err := os.Open(filepath.Join(f.root, strconv.Itoa(pid), "task"))
+	dir, err := kernfile.OpenDir(filepath.Join(f.root, strconv.Itoa(pid), "task"))
 	if err != nil {
 		return nil, err
 	}
@@ -161,9 +161,10 @@ func ParseAllowed(b []byte) Allowed {
 	return out
 }
 
+// parseShortList returns a list of numbers and ranges, absent where it is something else.
 func parseShortList(b []byte) maybe.Of[string] {
 	list := string(bytes.TrimSpace(b))
-	return maybe.When(list, list != "")
+	return maybe.When(list, list != "" && strings.Trim(list, "0123456789,-") == "")
 }
 
 // mayRun tells whether a CPU is in a short list; one that says nothing allows all.
@@ -212,24 +213,6 @@ func malformed(why string, line []byte) error {
 
 // read returns the whole content of a file, valid until the next read.
 func (f *FS) read(name string) (_ []byte, err error) {
-	file, err := os.Open(filepath.Join(f.root, name))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	b := f.buf[:0]
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, 4096)
-		}
-		n, err := file.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		f.buf = b
-		switch {
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
-	}
+	f.buf, err = kernfile.Read(filepath.Join(f.root, name), f.buf)
+	return f.buf, err
 }

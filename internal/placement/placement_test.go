@@ -55,6 +55,7 @@ func TestParseAllowed(t *testing.T) {
 		"Name:\tx\n":                {},
 		"Cpus_allowed_list:\t0-3,8": {}, // cut: 8 may have been 80
 		"Mems_allowed_list:\t\n":    {},
+		"Cpus_allowed_list:\t0-3\ttfd: 1\nMems_allowed_list:\t0\x1b[2J\n": {},
 	} {
 		if got := ParseAllowed([]byte(in)); got != want {
 			t.Errorf("%q: %+v, want %+v", in, got, want)

@@ -17,7 +17,7 @@ import (
 // million of them are never in memory together.
 func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
 	if !watches {
-		return json.NewEncoder(w).Encode(s)
+		return json.NewEncoder(escaper{w}).Encode(s)
 	}
 	out := &jsonWriter{snap: s, w: bufio.NewWriterSize(w, 64<<10)}
 	out.snapshot(s)
@@ -36,7 +36,7 @@ type jsonWriter struct {
 
 func (j *jsonWriter) raw(b []byte) {
 	if j.err == nil {
-		_, j.err = j.w.Write(b)
+		_, j.err = escaper{j.w}.Write(b)
 	}
 }
 

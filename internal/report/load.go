@@ -17,7 +17,7 @@ import (
 )
 
 // Result writes a result as one line of JSON.
-func Result(w io.Writer, result any) error { return json.NewEncoder(w).Encode(result) }
+func Result(w io.Writer, result any) error { return json.NewEncoder(escaper{w}).Encode(result) }
 
 // PreflightText says in a line or two what a load will open, and how many connections
 // this machine can hold.

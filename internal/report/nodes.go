@@ -34,7 +34,11 @@ func (t *text) nodes(s *model.Snapshot) {
 		t.table(rows)
 	}
 	if len(s.Zones) > 0 {
-		t.title("Zones, in pages of %s B", units.Count(s.Host.PageBytes))
+		size := "unknown size"
+		if n, ok := s.Host.PageBytes.Get(); ok {
+			size = units.Count(n) + " B"
+		}
+		t.title("Zones, in pages of %s", size)
 		rows := []string{row("NODE", "FREE", "BOOST", "MIN", "LOW", "HIGH", "PROMO", "SPANNED", "PRESENT", "MANAGED", "ZONE")}
 		for _, z := range s.Zones {
 			rows = append(rows, row(z.Node, z.Free, z.Boost, z.Min, z.Low, z.High, z.Promo, z.Spanned, z.Present, z.Managed, z.Name))

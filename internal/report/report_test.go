@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,7 +54,7 @@ func snapshot() *model.Snapshot {
 	}
 	return &model.Snapshot{
 		Schema: model.Schema, Time: now, Took: 3 * time.Millisecond,
-		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2, MemTotalBytes: maybe.Some[int64](25_276_510_208)},
+		Host:  model.Host{Hostname: "web-1", Kernel: "6.18.44", PageBytes: maybe.Some[int64](4096), CPUs: 2, MemTotalBytes: maybe.Some[int64](25_276_510_208)},
 		Guest: model.Guest{CPU: 4 * time.Millisecond, Stall: time.Millisecond, FDsListed: 1234},
 		Sources: []model.Source{
 			{Name: "fdinfo", State: model.OK},
@@ -235,5 +236,28 @@ func TestModuleNames(t *testing.T) {
 	if !strings.Contains(text, "DIMM?A1??[2J?\n") || !strings.Contains(text, strings.Repeat("ß", 39)+"…") ||
 		strings.Contains(text, strings.Repeat("ß", 40)) || strings.Contains(text, strings.Repeat("D", 40)) {
 		t.Errorf("%q", text)
+	}
+}
+
+// TestJSONIsSafeForATerminal: names that would act on a terminal are escaped, and mean the
+// same.
+func TestJSONIsSafeForATerminal(t *testing.T) {
+	for _, name := range []string{"\x1b[2J", "\u009b2J", "\u202eab", "\u200b\u200fx", "a\u2028b", "\ufeffx", "\U000e0061tag", "\x7f", "\xff\x80", "漢😀é", ""} {
+		s := &model.Snapshot{Processes: []model.Process{{Comm: name, Epolls: []model.Epoll{}}}, Sources: []model.Source{}}
+		for _, watches := range []bool{false, true} {
+			var b strings.Builder
+			if err := JSON(&b, s, watches); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range strings.TrimSuffix(b.String(), "\n") {
+				if !unicode.IsPrint(r) {
+					t.Errorf("%q: %U is written as it is", name, r)
+				}
+			}
+			var back model.Snapshot
+			if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back.Processes[0].Comm != strings.ToValidUTF8(name, "\ufffd\ufffd") && name != "\xff\x80" {
+				t.Errorf("%q comes back as %q: %v", name, back.Processes[0].Comm, err)
+			}
+		}
 	}
 }

@@ -520,7 +520,7 @@ func (t *text) uses(s *model.Snapshot) {
 func (t *text) sources(s *model.Snapshot) {
 	first := true
 	for _, src := range s.Sources {
-		if src.State == model.OK {
+		if src.State == model.OK && src.Detail == "" {
 			continue
 		}
 		if first {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -47,7 +47,7 @@ func parseLinkName(id string) (Attr, bool) {
 	if !dash {
 		flags, size = "", rest
 	}
-	n, why := parseUint([]byte(size), math.MaxUint32)
+	n, why := parseUint([]byte(size), maxObject)
 	if why != "" || n == 0 {
 		return Attr{}, false
 	}
@@ -135,8 +135,8 @@ func (f *FS) attr(id string, set attrSet) (Attr, error) {
 	return a, err
 }
 
-// maxOrder is more than any slab's: a page order is 10 or so at most.
-const maxOrder = 20
+// maxOrder is that of maxSlab pages: a page order is 10 or so at most.
+const maxOrder = 14
 
 func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 	var requested, objs, reclaim, order uint32
@@ -146,10 +146,10 @@ func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 		to    *uint32
 		in    attrSet
 	}{
-		{"object_size", math.MaxUint32, &requested, basicAttrs},
-		{"slab_size", math.MaxUint32, &a.ObjectBytes, basicAttrs},
+		{"object_size", maxObject, &requested, basicAttrs},
+		{"slab_size", maxObject, &a.ObjectBytes, basicAttrs},
 		{"reclaim_account", 1, &reclaim, basicAttrs},
-		{"objs_per_slab", math.MaxUint32, &objs, allAttrs},
+		{"objs_per_slab", maxSize, &objs, allAttrs},
 		{"order", maxOrder, &order, allAttrs},
 	}
 	link, linked := parseLinkName(id)
@@ -176,17 +176,17 @@ func (f *FS) readAttr(id string, set attrSet) (a Attr, err error) {
 // readNumber reads a file that holds one number and a newline.
 func (f *FS) readNumber(path string, limit uint64) (uint64, error) {
 	var err error
-	f.small, err = readAll(path, f.small)
+	f.small, err = kernfile.Read(path, f.small)
 	if err != nil {
 		return 0, err
 	}
-	b := f.small
-	if len(b) == 0 || b[len(b)-1] != '\n' {
-		return 0, fmt.Errorf("%w: %s: cut before its newline: %q", ErrMalformed, path, b[:min(len(b), maxQuote)])
+	line, whole := kernfile.Line(f.small)
+	n, why := parseUint(line, limit)
+	if !whole {
+		why = "cut before its newline"
 	}
-	n, why := parseUint(b[:len(b)-1], limit)
 	if why != "" {
-		return 0, fmt.Errorf("%w: %s: %s: %q", ErrMalformed, path, why, b[:min(len(b), maxQuote)])
+		return 0, fmt.Errorf("%w: %s: %s: %q", ErrMalformed, path, why, f.small[:min(len(f.small), maxQuote)])
 	}
 	return n, nil
 }

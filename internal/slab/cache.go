@@ -19,7 +19,8 @@ type Cache struct {
 	// the slabs on the nodes' partial lists. Free objects on per-CPU slabs (and
 	// in per-CPU sheaves, since Linux 6.18) count as active. Since Linux 6.10
 	// the free ones are estimated where a node has more than 10,000 partial
-	// slabs (commit 046f4c69090c). It is computed without a common lock.
+	// slabs (commit 046f4c69090c). It is computed without a common lock, and is 0 where
+	// that took it below.
 	ActiveObjs uint64
 	// Objs is <num_objs>: objects that all slabs together have room for.
 	Objs uint64

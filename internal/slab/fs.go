@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // FS reads the slab allocator of the system whose procfs and sysfs are
@@ -54,7 +56,7 @@ func (f *FS) Caches() ([]Cache, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var err error
-	f.table, err = readAll(filepath.Join(f.proc, "slabinfo"), f.table)
+	f.table, err = kernfile.Read(filepath.Join(f.proc, "slabinfo"), f.table)
 	if err != nil {
 		return nil, err
 	}

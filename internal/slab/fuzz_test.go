@@ -38,9 +38,12 @@ func FuzzSlabinfo(f *testing.F) {
 			return
 		}
 		objs, activeSlabs, slabs = objs%maxCount, activeSlabs%maxCount, slabs%maxCount
-		objectBytes, objsPerSlab, pages = objectBytes%maxSize, objsPerSlab%maxSize, pages%maxSize
-		if slabs*uint64(pages) > maxPages || objs*uint64(objectBytes) > maxBytes {
+		objectBytes, objsPerSlab, pages = objectBytes%maxObject, objsPerSlab%maxSize, pages%maxSlab
+		if slabs*uint64(pages) > maxPages/2 || objs*uint64(objectBytes) > maxBytes/2 {
 			return
+		}
+		if active %= maxCount; active > objs {
+			active = objs
 		}
 		want := Cache{
 			Name: name, ActiveObjs: active, Objs: objs, ObjectBytes: objectBytes,

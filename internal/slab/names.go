@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // NamesMaxAge is how long FS trusts the names it has read. They only change
@@ -87,7 +89,7 @@ func (n *Names) Caches() int { return len(n.members) }
 // flags and size (create_unique_id()) with a link for each name, the first one
 // included.
 func readNames(dir string) (*Names, error) {
-	d, err := os.Open(dir)
+	d, err := kernfile.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // NodeObjects is the part of a cache that lies in the memory of one NUMA node.
@@ -76,7 +78,7 @@ func (f *FS) readNodes(id string) ([]NodeObjects, error) {
 	} {
 		path := filepath.Join(f.slab, id, w.file)
 		var err error
-		f.small, err = readAll(path, f.small)
+		f.small, err = kernfile.Read(path, f.small)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +122,8 @@ func parseNodeCounts(b []byte) ([]nodeCount, error) {
 	bad := func(why string) error {
 		return fmt.Errorf("%w: %s: %q", ErrMalformed, why, b[:min(len(b), maxQuote)])
 	}
-	line, found := bytes.CutSuffix(b, []byte{'\n'})
-	if !found {
+	line, whole := kernfile.Line(b)
+	if !whole {
 		return nil, bad("cut before its newline")
 	}
 	first, rest := cutField(line)

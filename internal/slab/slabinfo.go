@@ -41,6 +41,7 @@ type Parser struct {
 // three regular expressions a line.
 func (p *Parser) AppendCaches(dst []Cache, b []byte) ([]Cache, error) {
 	var bad badLines
+	var sum totals
 	version, columns := "", tableColumns
 	first := len(dst)
 	for number := 1; len(b) > 0; number++ {
@@ -59,6 +60,9 @@ func (p *Parser) AppendCaches(dst []Cache, b []byte) ([]Cache, error) {
 		}
 		var c Cache
 		name, why := parseCache(line, columns, &c)
+		if why == "" {
+			why = sum.add(&c)
+		}
 		if why != "" {
 			bad.add(number, line, why)
 			continue
@@ -87,13 +91,15 @@ func (p *Parser) intern(name []byte) string {
 	return s
 }
 
-// More objects, larger slabs and more memory in one cache than there can be: sums of
-// bytes over all caches fit an int64.
+// More objects and more memory than there can be. The last two are of all caches together:
+// their bytes fit an int64 whatever the size of a page.
 const (
-	maxCount = 1 << 36
-	maxSize  = 1 << 20
-	maxPages = 1 << 38
-	maxBytes = 1 << 54
+	maxCount  = 1 << 36
+	maxObject = 1 << 26 // the SLAB allocator had caches up to kmalloc-33554432
+	maxSize   = 1 << 20 // objects in a slab
+	maxSlab   = 1 << 14 // pages of a slab
+	maxPages  = 1 << 38
+	maxBytes  = 1 << 54
 )
 
 // parseCache parses one line without its newline. columns is how many numbers
@@ -124,13 +130,16 @@ func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
 	}
 	var small [tableColumns]uint64
 	for i, field := range fields {
-		limit := uint64(math.MaxUint64) // active_objs, which a race can take below 0
+		limit := uint64(maxSize)
 		switch i {
 		case 0:
+			limit = math.MaxUint64 // active_objs, which a race can take below 0
 		case 1:
 			limit = maxCount
-		default:
-			limit = maxSize
+		case 2:
+			limit = maxObject
+		case 4:
+			limit = maxSlab
 		}
 		if small[i], why = parseUint(field, limit); why != "" {
 			return nil, why
@@ -141,10 +150,27 @@ func parseCache(line []byte, columns int, c *Cache) (name []byte, why string) {
 	if why = parseSections(sections, c); why != "" {
 		return name, why
 	}
-	if c.Slabs*uint64(c.PagesPerSlab) > maxPages || c.Objs*uint64(c.ObjectBytes) > maxBytes {
-		return name, "more memory than there can be"
+	if c.ActiveObjs > c.Objs {
+		// The kernel subtracts counts of different moments, in an unsigned long of 64 or 32
+		// bits: a little below 0 is none.
+		if below := int64(c.ActiveObjs); below > 0 && (below > math.MaxUint32 || int32(below) >= 0) {
+			return name, "more active objects than objects"
+		}
+		c.ActiveObjs = 0
 	}
 	return name, ""
+}
+
+// totals are over all lines.
+type totals struct{ pages, bytes uint64 }
+
+func (t *totals) add(c *Cache) (why string) {
+	pages, bytes := t.pages+c.Slabs*uint64(c.PagesPerSlab), t.bytes+c.Objs*uint64(c.ObjectBytes)
+	if pages > maxPages || bytes > maxBytes {
+		return "more memory than there can be"
+	}
+	t.pages, t.bytes = pages, bytes
+	return ""
 }
 
 // parseSections parses what follows the first colon: "tunables" is of no use

@@ -26,6 +26,10 @@ func named(c Cache, name string) Cache { c.Name = name; return c }
 func parseSlabinfo(b []byte) ([]Cache, error) { return new(Parser).AppendCaches([]Cache{}, b) }
 
 func TestParseSlabinfo(t *testing.T) {
+	idle := tcp
+	idle.ActiveObjs = 0
+	const huge = "huge 0 268435456 67108864 1 1 : tunables 0 0 0 : slabdata 0 34359738368 0\n"
+	hugeCache := Cache{Name: "huge", Objs: 1 << 28, ObjectBytes: 1 << 26, ObjsPerSlab: 1, PagesPerSlab: 1, Slabs: 1 << 35}
 	for _, tc := range []struct {
 		name, in string
 		want     []Cache
@@ -83,10 +87,17 @@ func TestParseSlabinfo(t *testing.T) {
 		{name: "no slabdata", in: strings.Replace(tcpLine, "slabdata", "slabbata", 1), err: "no slabdata section"},
 		{name: "slabdata without numbers", in: tcpLine[:strings.Index(tcpLine, "slabdata")+8] + "\n", err: "a column is missing after slabdata"},
 		{name: "a number above 64 bits", in: strings.Replace(tcpLine, "    24 ", " 18446744073709551616 ", 1), err: "number too large"},
-		{name: "the largest number", in: strings.Replace(tcpLine, "    24 ", " 18446744073709551615 ", 1), want: []Cache{func() Cache { c := tcp; c.ActiveObjs = 1<<64 - 1; return c }()}},
-		{name: "slabs of more memory than there can be", in: strings.NewReplacer("   13    8 ", "   13 1048575 ", "      3 ", " 68719476735 ").Replace(tcpLine), err: "more memory than there can be"},
+		{name: "below 0", in: strings.Replace(tcpLine, "    24 ", " 18446744073709551615 ", 1), want: []Cache{idle}},
+		{name: "below 0 with 32 bits", in: strings.Replace(tcpLine, "    24 ", " 4294967290 ", 1), want: []Cache{idle}},
+		{name: "more active than there are", in: strings.Replace(tcpLine, "    24 ", " 27 ", 1), err: "more active objects than objects"},
+		{
+			name: "an object of 4 MiB", in: "kmalloc-4194304 3 3 4194304 1 1024 : tunables 1 1 0 : slabdata 3 3 0\n",
+			want: []Cache{{Name: "kmalloc-4194304", ActiveObjs: 3, Objs: 3, ObjectBytes: 4 << 20, ObjsPerSlab: 1, PagesPerSlab: 1024, ActiveSlabs: 3, Slabs: 3}},
+		},
+		{name: "together more memory than there can be", in: huge + huge, want: []Cache{hugeCache}, err: "line 2: more memory than there can be"},
+		{name: "slabs of more memory than there can be", in: strings.NewReplacer("   13    8 ", "   13 16384 ", "      3 ", " 68719476735 ").Replace(tcpLine), err: "more memory than there can be"},
 		{name: "objects of more memory than there can be", in: strings.NewReplacer("  26 ", " 68719476735 ", "2368", "1048575").Replace(tcpLine), err: "more memory than there can be"},
-		{name: "an object of 4 GiB", in: strings.Replace(tcpLine, "2368", "4294967296", 1), err: "number too large"},
+		{name: "an object of 64 MiB", in: strings.Replace(tcpLine, "2368", "67108865", 1), err: "number too large"},
 		{name: "a negative number", in: strings.Replace(tcpLine, "    8 :", "   -8 :", 1), err: "not a number"},
 		{name: "no name", in: strings.Replace(tcpLine, "TCP", "   ", 1), err: "a column is missing"},
 		{name: "an empty line", in: "\n" + tcpLine, want: []Cache{tcp}, err: "line 1"},

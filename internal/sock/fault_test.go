@@ -3,9 +3,12 @@ package sock
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -261,7 +264,7 @@ func TestFallBack(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "tcp"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "udp"), []byte("header\n 7: nonsense\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "udp"), []byte("  sl  local_address\n 7: nonsense\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f := &fake{t: t, answers: repeat(3, refused(unix.NLMSG_DONE, unix.ENOENT))}
@@ -286,6 +289,48 @@ func TestFallBack(t *testing.T) {
 	}
 	if s := table.At(1); s.Body != BodyTimeWait || s.State != StateFinWait2 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestProcNetIsNotForged: a name with the line of a socket in it makes no socket, and what is
+// not the kernel's text is no empty list.
+func TestProcNetIsNotForged(t *testing.T) {
+	const header = "Num       RefCount Protocol Flags    Type St Inode Path\n"
+	line := func(ino int, name string) string {
+		return fmt.Sprintf("%016x: %08X %08X %08X %04X %02X %5d%s\n", 0xb09, 2, 0, 1<<16, 1, 1, ino, name)
+	}
+	counted := func(n int) string {
+		return fmt.Sprintf("protocol  size sockets  memory press maxhdr  slab module\nUNIX-STREAM 1152 %d -1 NI 0 yes kernel\nUNIX 1088 0 -1 NI 0 yes kernel\n", n)
+	}
+	forged := line(7, " @x\n"+strings.TrimSuffix(line(4242, " /forged"), "\n"))
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  []string // names; nil for a failure
+	}{
+		"honest":                {map[string]string{"unix": header + line(7, " @x") + line(8, "") + line(0, ""), "protocols": counted(3)}, []string{"@x", ""}},
+		"a forged line":         {map[string]string{"unix": header + forged, "protocols": counted(1)}, nil},
+		"a shape that is not":   {map[string]string{"unix": header + line(7, " @y\n0: 2 0 0 1 3 777 @forged"), "protocols": counted(1)}, []string{"@y\n0: 2 0 0 1 3 777 @forged"}},
+		"a name of two lines":   {map[string]string{"unix": header + line(7, " /run/a\n\nb"), "protocols": counted(1)}, []string{"/run/a\n\nb"}},
+		"nothing to count with": {map[string]string{"unix": header + line(7, " @x")}, []string{"@x"}},
+		"empty":                 {map[string]string{"unix": ""}, nil},
+		"another file":          {map[string]string{"unix": "x\n"}, nil},
+		"cut":                   {map[string]string{"unix": header + line(7, " @x")[:50]}, nil},
+	} {
+		table := ReadProcNet(writeTree(t, tt.files), nil, FamilyUnix)
+		o := table.Outcomes[0]
+		if tt.want == nil {
+			if o.State != Failed || !errors.Is(o.Err, ErrMalformed) || table.Len() != 0 {
+				t.Errorf("%s: %d sockets, %v %v", name, table.Len(), o.State, o.Err)
+			}
+			continue
+		}
+		var got []string
+		for _, s := range table.All() {
+			got = append(got, s.Name)
+		}
+		if o.State != OK || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, %v; want %q", name, got, o.Err, tt.want)
+		}
 	}
 }
 

@@ -180,7 +180,7 @@ func FuzzProcInet(f *testing.F) {
 		want := NewTable()
 		want.addInet(family.kind(), &m)
 		p := procNetParser{table: NewTable(), family: family}
-		rest, err := p.lines([]byte("header\n" + renderInet(family, m) + "   8: cut"))
+		rest, err := p.lines([]byte("  sl  x\n" + renderInet(family, m) + "   8: cut"))
 		if err != nil || string(rest) != "   8: cut" || p.table.Len() != 1 {
 			t.Fatalf("%v, %d sockets, rest %q", err, p.table.Len(), rest)
 		}
@@ -192,7 +192,7 @@ func FuzzProcInet(f *testing.F) {
 
 // FuzzProcNetBytes feeds any bytes to both parsers of lines.
 func FuzzProcNetBytes(f *testing.F) {
-	f.Add([]byte("Num RefCount\n0000000026b60fd1: 00000003 00000000 00010000 0001 01   148 /run/a b\nc d\n"), true)
+	f.Add([]byte("Num       RefCount\n0000000026b60fd1: 00000003 00000000 00010000 0001 01   148 /run/a b\nc d\n"), true)
 	f.Add([]byte("sl\n"+renderInet(FamilyTCP4, tcpMsg(5))), false)
 	f.Fuzz(func(t *testing.T, b []byte, isUnix bool) {
 		p := procNetParser{table: NewTable(), family: FamilyTCP4}

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // otherFamilies are the files of /proc/net that list sockets which no dump has, with the
@@ -33,9 +33,6 @@ var otherFamilies = [...]struct {
 	{"icmp6", "icmp", 9},
 }
 
-// mostOthers bounds what is read of one of these files, in bytes: some 40,000 sockets.
-const mostOthers = 4 << 20
-
 // ReadOtherFamilies returns the families of sockets that no dump lists, by inode, from a
 // directory like /proc/net. A file that is not there has none. The error says what could
 // not be read; what others say is returned with it.
@@ -43,7 +40,7 @@ func ReadOtherFamilies(dir string) (map[uint64]string, error) {
 	out := map[uint64]string{}
 	var errs []error
 	for _, f := range otherFamilies {
-		b, err := readRegular(filepath.Join(dir, f.file), mostOthers)
+		b, err := kernfile.ReadFile(filepath.Join(dir, f.file))
 		if err == nil {
 			err = parseOthers(b, f.family, f.inode, out)
 		}
@@ -77,23 +74,6 @@ func parseOthers(b []byte, family string, column int, out map[uint64]string) err
 			out[ino] = family
 		}
 	}
-}
-
-// readRegular reads at most that many bytes of a file, which must be a regular one.
-func readRegular(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, kindOf(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: no regular file", ErrMalformed)
-	}
-	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // InterfaceName returns the name of a network interface of the namespace by its index;

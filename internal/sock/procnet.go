@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // /proc/net/{tcp,tcp6,udp,udp6,unix} for kernels without sock_diag. The lines are
@@ -50,32 +52,69 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 	return t
 }
 
-// readProcNet adds the sockets of one family. It reads line by line: the text of a
-// million sockets is 150 MB.
+// readProcNet adds the sockets of one family.
 func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
 	if procNetFiles[f] == "" {
 		return fmt.Errorf("%v is in no file of %s: %w", f, dir, fs.ErrNotExist)
 	}
-	path := dir + "/" + procNetFiles[f]
-	var fd int
-	err := ignoringEINTR(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if f != FamilyUnix {
+		_, err := t.readProcNetFile(dir, f, buf)
 		return err
-	})
+	}
+	// Anybody may bind a UNIX socket to a name with a newline and the line of a socket in
+	// it, and the kernel prints that as it is (unix_seq_show()). It counts its sockets too,
+	// and more lines than sockets are a forgery, if no socket was opened and closed
+	// meanwhile.
+	before := t.Len()
+	for try := 1; ; try++ {
+		most, known := countUnix(dir)
+		lines, err := t.readProcNetFile(dir, f, buf)
+		after, knownAfter := countUnix(dir)
+		if most = max(most, after); err != nil || !known || !knownAfter || int64(lines) <= most {
+			return err
+		}
+		if try == 3 {
+			return fmt.Errorf("%w: %s/unix has %d lines for %d sockets: a name in it pretends to be sockets", ErrMalformed, dir, lines, most)
+		}
+		t.cut(before)
+	}
+}
+
+// countUnix returns how many UNIX sockets the kernel counts in a namespace, those in accept
+// queues too. False where it does not say.
+func countUnix(dir string) (n int64, known bool) {
+	b, err := kernfile.ReadFile(dir + "/protocols")
 	if err != nil {
-		return pathError("open", path, err)
+		return 0, false
+	}
+	protocols, err := ParseProtocols(b)
+	for _, p := range protocols {
+		if p.Name == "UNIX" || p.Name == "UNIX-STREAM" { // one until Linux 5.14
+			n, known = n+p.Sockets, true
+		}
+	}
+	return n, known && err == nil
+}
+
+// readProcNetFile adds the sockets of one file and returns how many it has, those in accept
+// queues too. It reads line by line: the text of a million sockets is 150 MB.
+func (t *Table) readProcNetFile(dir string, f Family, buf []byte) (sockets int, err error) {
+	path := dir + "/" + procNetFiles[f]
+	fd, err := kernfile.Open(path)
+	if err != nil {
+		return 0, err
 	}
 	defer unix.Close(fd)
 	p := procNetParser{table: t, family: f}
 	kept := 0
 	for {
 		if kept == len(buf) {
-			return fmt.Errorf("%w: %s: a line of more than %d bytes", ErrMalformed, path, len(buf))
+			return 0, fmt.Errorf("%w: %s: a line of more than %d bytes", ErrMalformed, path, len(buf))
 		}
 		var n int
 		err := ignoringEINTR(func() (err error) { n, err = unix.Read(fd, buf[kept:]); return err })
 		if err != nil {
-			return pathError("read", path, err)
+			return 0, pathError("read", path, err)
 		}
 		if n == 0 {
 			break
@@ -83,15 +122,22 @@ func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
 		kept += n
 		rest, err := p.lines(buf[:kept])
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return 0, fmt.Errorf("%s: %w", path, err)
 		}
 		kept = copy(buf, rest)
 	}
 	if kept > 0 {
-		return fmt.Errorf("%s: %w: cut before its newline: %q", path, ErrMalformed, buf[:kept])
+		return 0, fmt.Errorf("%s: %w: cut before its newline: %q", path, ErrMalformed, buf[:min(kept, maxQuote)])
 	}
-	return nil
+	if p.lineNumber == 0 {
+		return 0, fmt.Errorf("%s: %w: empty, without its header", path, ErrMalformed)
+	}
+	p.flush()
+	return p.sockets, nil
 }
+
+// maxQuote bounds how much of a bad line an error repeats.
+const maxQuote = 240
 
 // procNetParser parses the lines of one file.
 type procNetParser struct {
@@ -99,8 +145,15 @@ type procNetParser struct {
 	family Family
 	// lineNumber counts from 1, which is the header.
 	lineNumber int
-	// named is set after a UNIX socket whose name may go on after a newline.
-	named bool
+	// sockets counts the lines of sockets.
+	sockets int
+	// last is a UNIX socket with a name, which may go on after a newline.
+	last struct {
+		kind  Kind
+		state State
+		ino   uint32
+		name  []byte
+	}
 }
 
 // lines parses all whole lines and returns the rest.
@@ -111,17 +164,20 @@ func (p *procNetParser) lines(b []byte) (rest []byte, err error) {
 			return b, nil
 		}
 		b = after
-		if p.lineNumber++; p.lineNumber == 1 {
-			continue
-		}
 		var why string
-		if p.family == FamilyUnix {
+		switch p.lineNumber++; {
+		case p.lineNumber == 1:
+			// "  sl  local_address …", or "Num       RefCount …".
+			if first, _ := cutField(line); string(first) != "sl" && string(first) != "Num" {
+				why = "not the header"
+			}
+		case p.family == FamilyUnix:
 			why = p.unixLine(line)
-		} else {
+		default:
 			why = p.inetLine(line)
 		}
 		if why != "" {
-			return nil, fmt.Errorf("%w: line %d: %s: %q", ErrMalformed, p.lineNumber, why, line)
+			return nil, fmt.Errorf("%w: line %d: %s: %q", ErrMalformed, p.lineNumber, why, line[:min(len(line), maxQuote)])
 		}
 	}
 }
@@ -156,6 +212,7 @@ func (p *procNetParser) inetLine(line []byte) (why string) {
 		}
 	}
 	m.fromProc = true
+	p.sockets++
 	p.table.addInet(p.family.kind(), &m)
 	return ""
 }
@@ -183,8 +240,12 @@ func procAddr(b []byte, f Family, ip *[16]byte, port *uint16) bool {
 	return ok
 }
 
+// unixWidths are those of the columns that the kernel prints with leading zeros
+// ("%pK: %08X %08X %08X %04X %02X %5lu").
+var unixWidths = [...]int{1: 8, 8, 8, 4, 2}
+
 // unixLine parses a line of /proc/net/unix. A name may hold newlines, and goes on in
-// lines that do not parse then.
+// lines that are no lines of sockets then.
 func (p *procNetParser) unixLine(line []byte) (why string) {
 	rest := line
 	var f [7][]byte // Num RefCount Protocol Flags Type St Inode
@@ -196,24 +257,48 @@ func (p *procNetParser) unixLine(line []byte) (why string) {
 	state, ok3 := hex(f[5], math.MaxUint8)
 	ino, ok4 := decimal(f[6])
 	kind, ok5 := unixKind(uint8(sort))
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || sort > math.MaxUint8 {
-		if p.named {
-			return ""
-		}
-		return "a column does not parse"
+	widths := bytes.HasSuffix(f[0], []byte{':'})
+	for i, n := range unixWidths {
+		widths = widths && (n == 0 || len(f[i]) == n)
 	}
-	name := bytes.TrimPrefix(rest, []byte{' '})
-	p.named = len(name) > 0
-	if ino == 0 {
-		return "" // in an accept queue: unix_diag leaves it out too
+	last := &p.last
+	if !widths || !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || sort > math.MaxUint8 {
+		if len(last.name) == 0 || len(last.name) > maxUnixName {
+			return "a column does not parse"
+		}
+		last.name = append(append(last.name, '\n'), line...)
+		return ""
+	}
+	p.flush()
+	p.sockets++
+	last.kind, last.state, last.ino = kind, procUnixState(flags, state), ino
+	if last.name = append(last.name[:0], bytes.TrimPrefix(rest, []byte{' '})...); len(last.name) == 0 {
+		p.addUnix()
+	}
+	return ""
+}
+
+// maxUnixName is the size of sun_path.
+const maxUnixName = 108
+
+// flush adds the last socket, whose name is whole.
+func (p *procNetParser) flush() {
+	if len(p.last.name) > 0 {
+		p.addUnix()
+	}
+	p.last.name = p.last.name[:0]
+}
+
+func (p *procNetParser) addUnix() {
+	l := &p.last
+	if l.ino == 0 {
+		return // in an accept queue: unix_diag leaves it out too
 	}
 	// The kernel prints '@' for every zero byte of an abstract name.
-	raw := name
-	if p.named && name[0] == '@' {
-		raw = append([]byte{0}, name[1:]...)
+	if len(l.name) > 0 && l.name[0] == '@' {
+		l.name[0] = 0
 	}
-	p.table.addProcUnix(kind, procUnixState(flags, state), ino, raw)
-	return ""
+	p.table.addProcUnix(l.kind, l.state, l.ino, l.name)
 }
 
 // procUnixState maps SS_CONNECTED and the flag of a listener, <linux/net.h>.

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -39,7 +39,7 @@ type Protocol struct {
 // sizes and counts. dir is "/proc", or "/proc/PID" for the namespace of a process. The
 // error says what is malformed; the protocols of all other lines are returned with it.
 func ReadProtocols(dir string) ([]Protocol, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "net", "protocols"))
+	b, err := kernfile.ReadFile(filepath.Join(dir, "net", "protocols"))
 	if err != nil {
 		return nil, kindOf(err)
 	}
@@ -86,6 +86,9 @@ func ParseProtocols(b []byte) ([]Protocol, error) {
 	return out, nil
 }
 
+// maxSockBytes is far above any socket, of 1 to 4 KB.
+const maxSockBytes = 1 << 20
+
 func parseProtocol(line []byte) (Protocol, error) {
 	fields := bytes.FieldsFunc(line, func(r rune) bool { return r == ' ' })
 	if len(fields) < 7 {
@@ -97,6 +100,9 @@ func parseProtocol(line []byte) (Protocol, error) {
 	pages, errPages := strconv.ParseInt(string(fields[3]), 10, 64)
 	if err := errors.Join(err, errSockets, errPages); err != nil {
 		return Protocol{}, err
+	}
+	if size > maxSockBytes || sockets < 0 || pages < -1 {
+		return Protocol{}, errors.New("a number that cannot be")
 	}
 	if slab != "yes" && slab != "no" {
 		return Protocol{}, errors.New("slab is neither yes nor no")

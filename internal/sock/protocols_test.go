@@ -72,9 +72,9 @@ func TestCapturedProtocols(t *testing.T) {
 // parses it and compares.
 func FuzzProtocols(f *testing.F) {
 	f.Add("TCP", uint32(2304), int32(202), int64(5), true, true)
-	f.Add("UNIX-STREAM", uint32(1<<32-1), int32(-1<<31), int64(-1<<63+1), false, false)
+	f.Add("UNIX-STREAM", uint32(maxSockBytes), int32(1<<31-1), int64(-1), false, false)
 	f.Fuzz(func(t *testing.T, name string, size uint32, sockets int32, memory int64, press, slab bool) {
-		if name == "" || strings.Contains(name, " ") || memory == -1<<63 || strings.ContainsFunc(name, unicode.IsControl) {
+		if name == "" || strings.Contains(name, " ") || memory < -1 || sockets < 0 || size > maxSockBytes || strings.ContainsFunc(name, unicode.IsControl) {
 			return
 		}
 		want := Protocol{Name: name, SockBytes: size, Sockets: int64(sockets), MemoryPages: maybe.When(memory, memory != -1), Slab: slab}

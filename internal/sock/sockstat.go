@@ -1,15 +1,17 @@
 package sock
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"math"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/procfs"
-
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -56,71 +58,117 @@ type ProtoStat struct {
 	MemPages maybe.Of[int64] // buffers charged to udp_mem, in pages (of all namespaces)
 }
 
+// maxPages bounds a number of pages: their bytes fit an int64 whatever the size of a page.
+// maxNumber bounds bytes and sockets.
+const (
+	maxPages  = math.MaxInt64 >> 18
+	maxNumber = 1 << 52
+)
+
 // ReadSockstat reads the sums for a namespace: dir is "/proc" for this program's
-// own, "/proc/PID" for that of a process. No privilege is needed.
+// own, "/proc/PID" for that of a process. No privilege is needed. What could be read is
+// returned beside an error about a line.
 func ReadSockstat(dir string) (Sockstat, error) {
 	var s Sockstat
-	f, err := procfs.NewFS(dir)
+	b, err := kernfile.ReadFile(filepath.Join(dir, "net/sockstat"))
 	if err != nil {
 		return s, fmt.Errorf("sockstat: %w", err)
 	}
-	v4, err := f.NetSockstat()
-	if err != nil {
-		return s, sockstatError(err)
+	err = s.parse("sockstat", b)
+	if !s.TCP.InUse.Known && err == nil {
+		err = fmt.Errorf("%w: sockstat: no line of TCP", ErrMalformed)
 	}
-	s.add(v4)
-	v6, err := f.NetSockstat6()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, sockstatError(err)
+	b, err6 := kernfile.ReadFile(filepath.Join(dir, "net/sockstat6"))
+	switch {
+	case err6 == nil:
+		err = errors.Join(err, s.parse("sockstat6", b))
+	case !errors.Is(err6, fs.ErrNotExist):
+		err = errors.Join(err, fmt.Errorf("sockstat6: %w", err6))
 	}
-	if err == nil {
-		s.add(v6)
-	}
-	if !s.TCP.InUse.Known {
-		return s, fmt.Errorf("%w: sockstat: no line of TCP", ErrMalformed)
-	}
-	return s, nil
+	return s, err
 }
 
-func sockstatError(err error) error {
-	if AvailabilityOf(kindOf(err)) == Failed {
-		return fmt.Errorf("%w: sockstat: %w", ErrMalformed, err)
+// parse adds the numbers of a file. A line that does not parse is left out, and the first of
+// them is the error. Lines and names that are not known are passed over.
+func (s *Sockstat) parse(file string, b []byte) (err error) {
+	for number := 1; len(b) > 0; number++ {
+		line, rest, whole := bytes.Cut(b, []byte{'\n'})
+		b = rest
+		why := "cut before its newline"
+		if whole {
+			why = s.parseLine(line)
+		}
+		if why != "" && err == nil {
+			err = fmt.Errorf("%w: %s line %d: %s: %q", ErrMalformed, file, number, why, line[:min(len(line), maxQuote)])
+		}
 	}
-	return fmt.Errorf("sockstat: %w", kindOf(err))
+	return err
 }
 
-func (s *Sockstat) add(n *procfs.NetSockstat) {
-	set := func(to *maybe.Of[int64], from *int) {
-		if from != nil {
-			*to = maybe.Some(int64(*from))
+// parseLine parses "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 91".
+func (s *Sockstat) parseLine(line []byte) (why string) {
+	key, rest := cutField(line)
+	fields := s.fields(string(key))
+	var read [5]maybe.Of[int64]
+	for i := 0; ; {
+		name, after := cutField(rest)
+		if len(name) == 0 && i == 0 && fields != nil {
+			return "number missing"
 		}
-	}
-	set(&s.Used, n.Used)
-	for _, p := range n.Protocols {
-		switch p.Protocol {
-		case "TCP":
-			set(&s.TCP.InUse, &p.InUse)
-			set(&s.TCP.TimeWait, p.TW)
-			set(&s.TCP.Orphan, p.Orphan)
-			set(&s.TCP.Alloc, p.Alloc)
-			set(&s.TCP.MemPages, p.Mem)
-		case "UDP":
-			set(&s.UDP.InUse, &p.InUse)
-			set(&s.UDP.MemPages, p.Mem)
-		case "TCP6":
-			set(&s.TCP6InUse, &p.InUse)
-		case "UDP6":
-			set(&s.UDP6InUse, &p.InUse)
-		case "RAW":
-			set(&s.RawInUse, &p.InUse)
-		case "RAW6":
-			set(&s.Raw6InUse, &p.InUse)
-		case "FRAG":
-			set(&s.FragBytes, p.Memory)
-		case "FRAG6":
-			set(&s.Frag6Bytes, p.Memory)
+		if len(name) == 0 {
+			break
 		}
+		i++
+		var digits []byte
+		digits, rest = cutField(after)
+		at := slices.IndexFunc(fields, func(f sockstatField) bool { return f.name == string(name) })
+		if at < 0 {
+			continue
+		}
+		n, err := strconv.ParseUint(string(digits), 10, 63)
+		if err != nil || n > maxNumber || fields[at].pages && n > maxPages {
+			return "not a number that can be"
+		}
+		read[at] = maybe.Some(int64(n))
 	}
+	for i, f := range fields {
+		*f.to = read[i]
+	}
+	return ""
+}
+
+// sockstatField is a number of a line.
+type sockstatField struct {
+	name  string
+	to    *maybe.Of[int64]
+	pages bool
+}
+
+// fields returns those of the line that begins with a key; nil for one that is not known.
+func (s *Sockstat) fields(key string) []sockstatField {
+	inUse := func(to *maybe.Of[int64]) []sockstatField { return []sockstatField{{"inuse", to, false}} }
+	switch key {
+	case "sockets:":
+		return []sockstatField{{"used", &s.Used, false}}
+	case "TCP:":
+		t := &s.TCP
+		return []sockstatField{{"inuse", &t.InUse, false}, {"orphan", &t.Orphan, false}, {"tw", &t.TimeWait, false}, {"alloc", &t.Alloc, false}, {"mem", &t.MemPages, true}}
+	case "UDP:":
+		return []sockstatField{{"inuse", &s.UDP.InUse, false}, {"mem", &s.UDP.MemPages, true}}
+	case "TCP6:":
+		return inUse(&s.TCP6InUse)
+	case "UDP6:":
+		return inUse(&s.UDP6InUse)
+	case "RAW:":
+		return inUse(&s.RawInUse)
+	case "RAW6:":
+		return inUse(&s.Raw6InUse)
+	case "FRAG:":
+		return []sockstatField{{"memory", &s.FragBytes, false}}
+	case "FRAG6:":
+		return []sockstatField{{"memory", &s.Frag6Bytes, false}}
+	}
+	return nil
 }
 
 // Marks are the three marks of tcp_mem or udp_mem, in pages, over all namespaces:
@@ -132,19 +180,22 @@ type Marks struct{ LowPages, PressurePages, HighPages uint64 }
 // The files are only in the first network namespace, and absent in others.
 func ReadMarks(proc, name string) (Marks, error) {
 	path := proc + "/sys/net/ipv4/" + name
-	b, err := os.ReadFile(path)
+	b, err := kernfile.ReadFile(path)
 	if err != nil {
 		return Marks{}, err
 	}
-	fields := strings.Fields(string(b))
+	line, whole := kernfile.Line(b)
+	fields := strings.Fields(string(line))
 	var m Marks
-	if len(fields) != 3 {
-		return m, fmt.Errorf("%w: %s: %q has not three numbers", ErrMalformed, path, b)
+	if len(fields) != 3 || !whole {
+		return m, fmt.Errorf("%w: %s: %q is not a line of three numbers", ErrMalformed, path, b[:min(len(b), maxQuote)])
 	}
 	for i, to := range [...]*uint64{&m.LowPages, &m.PressurePages, &m.HighPages} {
-		if *to, err = strconv.ParseUint(fields[i], 10, 64); err != nil {
+		n, err := strconv.ParseUint(fields[i], 10, 64)
+		if err != nil {
 			return Marks{}, fmt.Errorf("%w: %s: %w", ErrMalformed, path, err)
 		}
+		*to = min(n, maxPages) // more than any memory: no limit
 	}
 	return m, nil
 }
@@ -154,13 +205,14 @@ func ReadMarks(proc, name string) (Marks, error) {
 // fs.ErrNotExist: the kernel, or a namespace that is not the first one, does not have it.
 func ReadLimit(proc, name string) (int64, error) {
 	path := proc + "/sys/net/" + name
-	b, err := readRegular(path, 64)
+	b, err := kernfile.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil || n < 0 || !strings.HasSuffix(string(b), "\n") {
+	line, whole := kernfile.Line(b)
+	n, err := strconv.ParseUint(string(line), 10, 63)
+	if err != nil || !whole {
 		return 0, fmt.Errorf("%w: %s: %.40q", ErrMalformed, path, b)
 	}
-	return n, nil
+	return int64(n), nil
 }

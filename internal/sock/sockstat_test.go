@@ -53,11 +53,16 @@ func TestSockstat(t *testing.T) {
 
 func TestSockstatRefused(t *testing.T) {
 	for text, want := range map[string]error{
-		"":                              ErrMalformed,
-		"sockets: used 1\n":             ErrMalformed,
-		"TCP: inuse x orphan 0\n":       ErrMalformed,
-		"TCP: inuse\n":                  ErrMalformed,
-		"sockets: used\nTCP: inuse 1\n": ErrMalformed,
+		"":                                          ErrMalformed,
+		"sockets: used 1\n":                         ErrMalformed,
+		"TCP: inuse x orphan 0\n":                   ErrMalformed,
+		"TCP: inuse\n":                              ErrMalformed,
+		"TCP: inuse -1 orphan 0\n":                  ErrMalformed,
+		"TCP: inuse 1 orphan 12":                    ErrMalformed,
+		"TCP: inuse 9223372036854775807\n":          ErrMalformed,
+		"TCP: inuse 1 mem 100000000000000\n":        ErrMalformed,
+		"TCP: inuse 1 alloc 18446744073709551615\n": ErrMalformed,
+		"sockets: used\nTCP: inuse 1\n":             ErrMalformed,
 	} {
 		if s, err := ReadSockstat(writeTree(t, map[string]string{"net/sockstat": text})); !errors.Is(err, want) {
 			t.Errorf("%q: %+v, %v", text, s, err)

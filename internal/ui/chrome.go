@@ -108,7 +108,10 @@ func (m *Model) drawHead(w int) string {
 
 // machineWords describe the machine, the most important first.
 func machineWords(s *model.Snapshot) []string {
-	words := []string{cell.Clean(s.Host.Hostname), "Linux " + cell.Clean(s.Host.Kernel), strconv.Itoa(s.Host.CPUs) + " CPU"}
+	words := []string{cell.Clean(s.Host.Hostname), "Linux " + cell.Clean(s.Host.Kernel)}
+	if s.Host.CPUs > 0 {
+		words = append(words, strconv.Itoa(s.Host.CPUs)+" CPU")
+	}
 	if total, ok := s.Host.MemTotalBytes.Get(); ok {
 		words = append(words, units.Bytes(total))
 	}

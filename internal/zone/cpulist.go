@@ -1,6 +1,10 @@
 package zone
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/eptop/eptop/internal/kernfile"
+)
 
 // ParseList parses a list of CPUs or nodes as the kernel's "%*pbl" prints it,
 // ascending and ended by a newline: "0-3,8,10-11\n", or "\n" for none.
@@ -76,13 +80,13 @@ func parseDistances(file string, b []byte) ([]int, error) {
 
 // oneLine returns the content of a file of exactly one line, without its end.
 func oneLine(file string, b []byte) ([]byte, error) {
-	l := newLines(file, b)
-	l.next()
+	line, whole := kernfile.Line(b)
+	l := lines{file: file, line: line, number: 1}
 	switch {
-	case !l.whole:
+	case !whole:
 		return nil, l.cut()
-	case len(l.rest) != 0:
+	case bytes.IndexByte(line, '\n') >= 0:
 		return nil, l.malformed("more than one line")
 	}
-	return l.line, nil
+	return line, nil
 }

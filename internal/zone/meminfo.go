@@ -2,11 +2,14 @@ package zone
 
 import (
 	"bytes"
+	"errors"
+	"path/filepath"
 
 	"github.com/eptop/eptop/internal/maybe"
 )
 
-// Meminfo is a node's memory, from nodeN/meminfo.
+// Meminfo is a node's memory, from nodeN/meminfo, or that of the machine, from
+// /proc/meminfo.
 type Meminfo struct {
 	MemTotalBytes uint64 // <MemTotal>: what the buddy allocator got; 0 on a node without memory
 	MemFreeBytes  uint64 // <MemFree>
@@ -37,9 +40,49 @@ func (m Meminfo) Get(name string) maybe.Of[uint64] {
 	return maybe.Of[uint64]{}
 }
 
-// maxMemory is what five-level page tables can address, the most of all
-// architectures. VmallocTotal, which may be more, is in no node's file.
-const maxMemory = 1 << 57
+// maxMemory is as many bytes as 52 bits address, the most of all architectures: sums over
+// all nodes fit an int64. maxVirtual is what five-level page tables can address, for
+// VmallocTotal.
+const (
+	maxMemory  = 1 << 52
+	maxVirtual = 1 << 57
+)
+
+// Meminfo reads /proc/meminfo (meminfo_proc_show() in fs/proc/meminfo.c): "MemTotal:
+// 24683116 kB". What could be read is returned beside an error about other lines than
+// MemTotal's.
+func (f *FS) Meminfo() (Meminfo, error) {
+	b, err := f.read(filepath.Join(f.procRoot, "meminfo"))
+	if err != nil {
+		return Meminfo{}, err
+	}
+	return parseHostMeminfo(b, f.names)
+}
+
+func parseHostMeminfo(b []byte, names names) (Meminfo, error) {
+	out := Meminfo{Lines: make([]MeminfoLine, 0, 64)}
+	l := newLines("meminfo", b)
+	var spoilt error
+	for l.next() {
+		line, why := parseAmount(l.line, maxVirtual, names)
+		if !l.whole {
+			why = "cut short"
+		}
+		if why == "" {
+			out.Lines = append(out.Lines, line)
+		} else if spoilt == nil {
+			spoilt = l.malformed(why)
+		}
+	}
+	total := out.Get("MemTotal")
+	if !total.Known {
+		l.line = nil
+		return Meminfo{}, errors.Join(l.malformed("MemTotal missing"), spoilt)
+	}
+	out.MemTotalBytes, out.MemFreeBytes = total.Value, out.Get("MemFree").Value
+	out.SReclaimableBytes, out.SUnreclaimBytes = out.Get("SReclaimable"), out.Get("SUnreclaim")
+	return out, spoilt
+}
 
 // parseMeminfo parses nodeN/meminfo of the given node:
 //
@@ -78,9 +121,6 @@ func parseMeminfo(file string, b []byte, node int, names names) (Meminfo, error)
 func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why string) {
 	word, rest := field(line)
 	number1, rest := field(rest)
-	key, rest := field(rest)
-	value, rest := field(rest)
-	unit, _ := field(rest)
 
 	if string(word) != "Node" {
 		return out, "not a line of a node"
@@ -92,6 +132,14 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 	if n != node {
 		return out, "another node's line"
 	}
+	return parseAmount(rest, maxMemory, names)
+}
+
+// parseAmount parses "MemTotal:  24683116 kB" or "HugePages_Total:     5".
+func parseAmount(line []byte, most uint64, names names) (out MeminfoLine, why string) {
+	key, rest := field(line)
+	value, rest := field(rest)
+	unit, _ := field(rest)
 	name, colon := bytes.CutSuffix(key, []byte{':'})
 	if !colon || len(name) == 0 {
 		return out, "name without colon"
@@ -100,10 +148,10 @@ func parseMeminfoLine(line []byte, node int, names names) (out MeminfoLine, why 
 	if why != "" {
 		return out, why
 	}
+	if v > most>>10 {
+		return out, "more than a machine can have"
+	}
 	if string(unit) == "kB" {
-		if v > maxMemory>>10 {
-			return out, "more than a machine can have"
-		}
 		return MeminfoLine{Name: names.of(name), Value: v << 10, Bytes: true}, ""
 	}
 	return MeminfoLine{Name: names.of(name), Value: v}, ""

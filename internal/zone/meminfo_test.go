@@ -59,6 +59,29 @@ func TestParseMeminfoMalformed(t *testing.T) {
 	}
 }
 
+func TestParseHostMeminfo(t *testing.T) {
+	const whole = "MemTotal:       24683116 kB\nMemFree:         9000000 kB\nActive(anon):       1528 kB\nHugePages_Total:       5\nVmallocTotal:   34359738367 kB\n"
+	for in, want := range map[string]string{
+		whole:                           "",
+		whole + "Foo\n":                 `line 6 "Foo": name without colon`,
+		whole + "Foo: 1_000 kB\n":       "not a number",
+		whole + "Foo: -1 kB\n":          "not a number",
+		whole + "Foo: 0x10 kB\n":        "not a number",
+		whole + "Foo: 12":               "cut short",
+		"Foo: 9007199254740993 kB\n":    "MemTotal missing",
+		"MemTotal: 18014398509481984 k": "MemTotal missing",
+		"":                              "MemTotal missing",
+	} {
+		got, err := parseHostMeminfo([]byte(in), nil)
+		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: error %v, want %q", in, err, want)
+		}
+		if strings.HasPrefix(in, whole) && (got.MemTotalBytes != 24683116<<10 || got.MemFreeBytes != 9000000<<10 || len(got.Lines) != 5) {
+			t.Errorf("%q: %+v", in, got)
+		}
+	}
+}
+
 func TestParseNumastat(t *testing.T) {
 	const whole = "numa_hit 1\nnuma_miss 2\nnuma_foreign 3\ninterleave_hit 4\nlocal_node 5\nother_node 6\nnuma_new 7\n"
 	got, err := parseNumastat("numastat", []byte(whole))
@@ -86,7 +109,7 @@ func FuzzMeminfo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, node uint16, total, free, reclaimable, huge uint64) {
 		const most = maxMemory >> 10
 		node %= maxNode + 1
-		total, reclaimable = total%(most+1), reclaimable%(most+1)
+		total, reclaimable, huge = total%(most+1), reclaimable%(most+1), huge%(most+1)
 		free %= total + 1
 		text := fmt.Sprintf("Node %d MemTotal:       %8d kB\nNode %d MemFree:        %8d kB\nNode %d SReclaimable:   %8d kB\nNode %d HugePages_Free:  %5d\n",
 			node, total, node, free, node, reclaimable, node, huge)

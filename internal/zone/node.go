@@ -1,10 +1,8 @@
 package zone
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -43,6 +42,9 @@ type Node struct {
 type Nodes struct {
 	Online   []int // nodes that exist now, ascending, perhaps with gaps
 	Possible []int // nodes that could be plugged in; empty where not known
+	// Unlisted: there is no list of the nodes that are online, as in captured trees that
+	// have only the nodes' own directories. Online are these then.
+	Unlisted bool
 
 	// Nodes are those of Online, without Gone.
 	Nodes []Node
@@ -65,8 +67,7 @@ func (n Nodes) Node(id int) (Node, bool) {
 var errGone = errors.New("node gone")
 
 // Nodes reads every online node. Where /sys/devices/system/node is absent (no
-// CONFIG_NUMA, or a sysfs that is not mounted) the error is fs.ErrNotExist; where
-// only its list of online nodes is, which no kernel leaves out, ErrMalformed.
+// CONFIG_NUMA, or a sysfs that is not mounted) the error is fs.ErrNotExist.
 //
 // A file of one node that is denied or malformed does not take the rest along:
 // the result has all that could be read, and the error, joined from the
@@ -79,13 +80,17 @@ func (f *FS) Nodes() (Nodes, error) {
 	var gone []int
 	for attempt := 1; ; attempt++ {
 		online, err := f.list("online")
-		if errors.Is(err, fs.ErrNotExist) && f.anyNode() {
-			err = fmt.Errorf("%s: online is missing beside the nodes: %w", filepath.Join(f.sysRoot, "devices/system/node"), ErrMalformed)
+		unlisted := false
+		if isAbsent(err) {
+			if online = f.dirs(); len(online) > 0 {
+				unlisted, err = true, nil
+			}
 		}
 		if err != nil {
 			return Nodes{}, err
 		}
 		out, err := f.nodes(online)
+		out.Unlisted = unlisted
 		gone = merge(gone, out.Gone)
 
 		// A node that came or went while it was read leaves distances that
@@ -162,7 +167,8 @@ func (f *FS) node(id, online int) (Node, error) {
 	})
 	errs = append(errs, err)
 	if err == nil && cpus != nil {
-		out.CPUList = maybe.Some(f.names.of(bytes.TrimSuffix(cpus, []byte{'\n'})))
+		line, _ := kernfile.Line(cpus)
+		out.CPUList = maybe.Some(f.names.of(line))
 	}
 
 	_, err = f.nodeFile(id, "meminfo", func(file string, b []byte) error {
@@ -223,14 +229,23 @@ func (f *FS) list(name string) ([]int, error) {
 	return parseList("node/"+name, b, maxNode)
 }
 
-// anyNode reports whether a node has a directory.
-func (f *FS) anyNode() bool {
-	entries, err := os.ReadDir(filepath.Join(f.sysRoot, "devices/system/node"))
-	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		digits, ok := strings.CutPrefix(e.Name(), "node")
-		_, why := small([]byte(digits), maxNode)
-		return ok && why == ""
-	})
+// dirs returns the numbers of the nodes that have a directory, ascending.
+func (f *FS) dirs() (ids []int) {
+	dir, err := kernfile.OpenDir(filepath.Join(f.sysRoot, "devices/system/node"))
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if digits, ok := strings.CutPrefix(name, "node"); ok {
+			if id, why := small([]byte(digits), maxNode); why == "" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (f *FS) nodePath(id int, name string) string {

@@ -12,6 +12,9 @@ type Numastat struct {
 	OtherNode     uint64 // <other_node>: got here by a process running elsewhere
 }
 
+// maxEvents is more than a counter reaches: sums over all nodes fit an int64.
+const maxEvents = 1 << 52
+
 // parseNumastat parses nodeN/numastat, six lines such as "numa_hit 924109".
 func parseNumastat(file string, b []byte) (Numastat, error) {
 	var out Numastat
@@ -36,6 +39,9 @@ func parseNumastat(file string, b []byte) (Numastat, error) {
 		for i, c := range counters {
 			if string(name) != c.name {
 				continue
+			}
+			if why == "" && v > maxEvents {
+				why = "number too large"
 			}
 			if why != "" {
 				return Numastat{}, l.malformed(why)

@@ -20,10 +20,10 @@ package zone
 
 import (
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+
+	"github.com/eptop/eptop/internal/kernfile"
 )
 
 // ErrMalformed is wrapped by every error about a file's content, as opposed to
@@ -44,16 +44,17 @@ type FS struct {
 
 	buf   []byte
 	names names
-	open  func(path string) (*os.File, error) // os.Open, except in tests
+	open  func(path string, buf []byte) ([]byte, error) // kernfile.Read, except in tests
 }
 
 // NewFS returns a reader for the given mount points of procfs and sysfs,
 // which may as well be captured trees. Nothing is opened before the first read.
 func NewFS(procRoot, sysRoot string) *FS {
-	return &FS{procRoot: procRoot, sysRoot: sysRoot, names: make(names), open: os.Open}
+	return &FS{procRoot: procRoot, sysRoot: sysRoot, names: make(names), open: kernfile.Read}
 }
 
-// Zoneinfo reads /proc/zoneinfo: every zone of every online node.
+// Zoneinfo reads /proc/zoneinfo: every zone of every online node. What could be read is
+// returned beside an error about a line that no zone needs.
 func (f *FS) Zoneinfo() (Zoneinfo, error) {
 	b, err := f.read(filepath.Join(f.procRoot, "zoneinfo"))
 	if err != nil {
@@ -62,38 +63,10 @@ func (f *FS) Zoneinfo() (Zoneinfo, error) {
 	return parseZoneinfo(b, f.names)
 }
 
-// read returns the whole content of a file, valid until the next read. procfs
-// and sysfs hand out what they like, so only the end of the file ends the read.
+// read returns the whole content of a file, valid until the next read.
 func (f *FS) read(path string) (_ []byte, err error) {
-	file, err := f.open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-
-	b, err := readAll(file, f.buf[:0])
-	f.buf = b
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-// readAll appends everything r has to b, growing it as needed.
-func readAll(r io.Reader, b []byte) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = append(b, make([]byte, max(16<<10, len(b)))...)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return b, err
-		}
-	}
+	f.buf, err = f.open(path, f.buf)
+	return f.buf, err
 }
 
 // isAbsent tells a file that is not there from one that cannot be read.

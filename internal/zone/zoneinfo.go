@@ -2,7 +2,6 @@ package zone
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/eptop/eptop/internal/maybe"
 )
@@ -82,7 +81,7 @@ func (z Zoneinfo) ManagedPages(node int) uint64 {
 	var sum uint64
 	for _, zone := range z.Zones {
 		if zone.Node == node {
-			sum += zone.ManagedPages
+			sum = min(sum+zone.ManagedPages, maxPages)
 		}
 	}
 	return sum
@@ -111,6 +110,7 @@ type zoneinfoParser struct {
 	seen    zoneKey
 	header  []byte // the zone's first line, for the error about a missing key
 	at      int    // and its number
+	spoilt  error  // about the first line that is wrong and that no zone needs
 }
 
 // zoneKey is a set of keys of a zone.
@@ -148,9 +148,11 @@ const (
 //	        cma      0
 //	        protection: (0, 3019, 3787, 3787, 3787)
 //
-// Keys that it does not know are skipped. A zone without one of the keys that
-// all kernels since 3.10 print, a number that does not fit and a line without
-// its end are errors that wrap [ErrMalformed].
+// Keys that it does not know are skipped, and so is a statistic without a name: Linux 4.17
+// to 4.19 print one (NR_INDIRECTLY_RECLAIMABLE_BYTES, "" in vmstat_text). A zone without
+// one of the keys that all kernels since 3.10 print, a number of these that does not fit
+// and a line without its end are errors that wrap [ErrMalformed]. So is a statistic or an
+// optional key that does not parse, but then all else is returned beside the error.
 func parseZoneinfo(b []byte, names names) (Zoneinfo, error) {
 	p := zoneinfoParser{lines: newLines("zoneinfo", b), names: names}
 	for p.next() {
@@ -168,7 +170,7 @@ func parseZoneinfo(b []byte, names names) (Zoneinfo, error) {
 	if err := p.endZone(); err != nil {
 		return Zoneinfo{}, err
 	}
-	return p.out, nil
+	return p.out, p.spoilt
 }
 
 func (p *zoneinfoParser) parseLine() error {
@@ -257,8 +259,12 @@ func (p *zoneinfoParser) beginNodeStats() error {
 
 func (p *zoneinfoParser) nodeStat() error {
 	name, v, why := nameAndNumber(p.line)
+	if _, nameless := number(name); nameless == "" {
+		return nil
+	}
 	if why != "" {
-		return p.malformed(why)
+		p.skip(p.malformed(why))
+		return nil
 	}
 	last := &p.out.Nodes[len(p.out.Nodes)-1]
 	last.Stats = append(last.Stats, Stat{Name: p.names.of(name), Value: v})
@@ -303,8 +309,9 @@ func (p *zoneinfoParser) page(key, rest []byte) error {
 	return nil
 }
 
-// maxPages is more pages than any machine can have: their bytes fit an int64.
-const maxPages = math.MaxInt64 >> 16
+// maxPages is as many pages as 52 bits of addresses have, the most of all architectures:
+// their bytes fit an int64 whatever the size of a page.
+const maxPages = 1 << 40
 
 func (p *zoneinfoParser) set(key zoneKey, to *uint64, rest []byte) error {
 	if p.seen&key != 0 {
@@ -324,6 +331,15 @@ func (p *zoneinfoParser) set(key zoneKey, to *uint64, rest []byte) error {
 }
 
 func (p *zoneinfoParser) setOptional(key zoneKey, to *maybe.Of[uint64], rest []byte) error {
-	to.Known = true
-	return p.set(key, &to.Value, rest)
+	err := p.set(key, &to.Value, rest)
+	to.Known = err == nil
+	p.skip(err)
+	return nil
+}
+
+// skip notes what is wrong with a line that no zone needs.
+func (p *zoneinfoParser) skip(err error) {
+	if p.spoilt == nil {
+		p.spoilt = err
+	}
 }

@@ -154,8 +154,9 @@ func (v *View) marksText(z model.Zone, w int) string {
 // pages writes a number of pages in bytes, or in pages where the size of a
 // page is not known.
 func (v *View) pages(n int64) string {
-	if v.snap.Host.PageBytes <= 0 {
+	page, ok := v.snap.Host.PageBytes.Get()
+	if !ok {
 		return units.Many(n, "page")
 	}
-	return units.Bytes(n * v.snap.Host.PageBytes)
+	return units.Bytes(n * page)
 }

@@ -159,7 +159,7 @@ func (v *process) cardLines(w int) []string {
 	}
 	if !d.Started.IsZero() {
 		who += p.Muted.Ink(" · started ") + p.Text.Ink(d.Started.Format("2006-01-02 15:04:05"))
-		if !v.over() {
+		if !v.over() && !s.Host.Captured {
 			who += p.Muted.Ink(", " + units.Duration(s.Time.Sub(d.Started).Round(time.Second)) + " ago")
 		}
 	}

@@ -184,7 +184,7 @@ func (d *cacheDetail) history() {
 // layout tells how a slab is cut up, and what of all of them is used.
 func (d *cacheDetail) layout() {
 	c, p := d.c, d.p
-	slab := c.PagesPerSlab * d.snap.Host.PageBytes
+	slab := c.PagesPerSlab * d.snap.Host.PageBytes.Value
 	end := max(0, slab-c.ObjsPerSlab*c.SlotBytes)
 	d.title("Layout")
 	text := units.Many(c.ObjsPerSlab, "object") + " in a slab of " + units.Many(c.PagesPerSlab, "page") + " (order " + strconv.Itoa(order(c.PagesPerSlab)) + ", " + units.Count(slab) + " B), "

@@ -126,8 +126,8 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 	lines := []draw.Line{{Text: pen.Ink(draw.Fit(fresh, w))}}
 	var covered []string
 	for _, ns := range s.Namespaces {
-		if ns.State == model.OK || ns.Sockets > 0 {
-			covered = append(covered, namespaceName(ns)+" "+units.Count(ns.Sockets))
+		if n, ok := ns.Sockets.Get(); ok {
+			covered = append(covered, namespaceName(ns)+" "+units.Count(n))
 		}
 	}
 	for i, gap := range s.LeavesOut {
@@ -158,7 +158,10 @@ const shownGaps = 2
 func coverage(s *model.Sockets) string {
 	var b strings.Builder
 	for _, ns := range s.Namespaces {
-		b.WriteString("\n\n" + draw.Clean(ns.ID) + " (" + namespaceName(ns) + "): " + string(ns.State) + ", " + units.Many(ns.Sockets, "socket"))
+		b.WriteString("\n\n" + draw.Clean(ns.ID) + " (" + namespaceName(ns) + "): " + string(ns.State))
+		if n, ok := ns.Sockets.Get(); ok {
+			b.WriteString(", " + units.Many(n, "socket"))
+		}
 		if ns.Detail != "" {
 			b.WriteString("; " + draw.Clean(ns.Detail))
 		}

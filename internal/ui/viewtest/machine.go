@@ -35,7 +35,7 @@ func Rich() *model.Snapshot {
 		Time:   Time,
 		Took:   400 * time.Microsecond,
 		Host: model.Host{
-			Hostname: "web-1", Kernel: "6.18.44", PageBytes: 4096, CPUs: 2,
+			Hostname: "web-1", Kernel: "6.18.44", PageBytes: maybe.Some[int64](4096), CPUs: 2,
 			MemTotalBytes:     maybe.Some[int64](25_276_510_208),
 			MemAvailableBytes: maybe.Some[int64](22_761_193_472),
 			SReclaimableBytes: maybe.Some[int64](318_418_944),

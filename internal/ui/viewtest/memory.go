@@ -122,6 +122,7 @@ func nodeStats(node int64) map[string]int64 {
 func Nodes8() *model.Snapshot {
 	s := Rich()
 	s.Nodes, s.Zones = nil, nil
+	s.Host.MemTotalBytes, s.Host.MemAvailableBytes = maybe.Some[int64](512<<30), maybe.Some[int64](460<<30)
 	cpus := []string{"0-7,64-71", "8-15,72-79", "16-23,80-87", "24-31,88-95", "32-39,96-103", "40-47,104-111", "48-55,112-119", "56-63,120-127"}
 	for i := range 8 {
 		dist := make([]int, 8)

@@ -54,8 +54,8 @@ func richSockets() *model.Sockets {
 		Total:  152_407, EndsHere: 152_072, StructBytes: maybe.Some[int64](582_274_816), BufferBytes: maybe.Some[int64](1_523_712),
 		PinnedReclaimableBytes: maybe.Some[int64](160_832_768), Origin: model.Derived, Age: 400 * time.Millisecond, NextRead: 4400 * time.Millisecond,
 		Namespaces: []model.NetworkNamespace{
-			{ID: "net:[4026531840]", Own: true, Sockets: 152_403, State: model.OK},
-			{ID: "net:[4026532281]", PID: 812, Sockets: 4, State: model.OK},
+			{ID: "net:[4026531840]", Own: true, Sockets: maybe.Some[int64](152_403), State: model.OK},
+			{ID: "net:[4026532281]", PID: 812, Sockets: maybe.Some[int64](4), State: model.OK},
 		},
 		ByState: []model.SocketGroup{
 			socketGroup("tcp ESTABLISHED", "", 152_004, 152_000, 3829), waiting, socketGroup("unix ESTABLISHED", "", 61, 60, 2478),
@@ -97,7 +97,7 @@ func noSockets() *model.Sockets {
 	return &model.Sockets{
 		TCP:    model.TCPTotals{InUse: zero, Orphan: zero, TimeWait: zero, Alloc: zero, MemBytes: zero, States: map[string]int64{}},
 		TCPMem: richSockets().TCPMem, StructBytes: zero, BufferBytes: zero, PinnedReclaimableBytes: zero, Origin: model.Derived,
-		Namespaces: []model.NetworkNamespace{{ID: "net:[4026531840]", Own: true, State: model.OK}},
+		Namespaces: []model.NetworkNamespace{{ID: "net:[4026531840]", Own: true, Sockets: maybe.Some[int64](0), State: model.OK}},
 	}
 }
 
