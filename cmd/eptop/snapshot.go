@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +31,7 @@ func newSnapshot(s *settings) *cobra.Command {
 }
 
 func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
+	defer endSoon(cmd.Context())()
 	e, err := engine.New(engine.Options{Options: s.collect(0), PIDs: s.pids, User: s.uid, Once: true})
 	if err != nil {
 		return err
@@ -49,4 +53,15 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return report.JSON(cmd.OutOrStdout(), snap, f.watches)
 	}
 	return report.Text(cmd.OutOrStdout(), snap, len(s.pids) > 0, f.watches)
+}
+
+// endSoon ends eptop a moment after ctx has ended, should it still be at work then: in a
+// system call that nothing interrupts, or printing to somebody who does not read. It is
+// for commands that leave nothing behind.
+func endSoon(ctx context.Context) (stop func() bool) {
+	const moment = 200 * time.Millisecond
+	return context.AfterFunc(ctx, func() {
+		time.Sleep(moment)
+		os.Exit(exitInterrupted)
+	})
 }
