@@ -123,7 +123,7 @@ func (m *Model) drawHead(w int) string {
 		case gap >= 1 || len(left) <= 1 && len(right) <= 1:
 			line := p.Title.Ink(brand) + "  " + draw.Fit(l, max(0, w-len(brand)-3-draw.Width(r))) + " "
 			pen := p.Muted
-			if m.look.frozen {
+			if m.look.frozen || m.isLate() {
 				pen = p.Warn
 			}
 			return draw.Fit(line+pen.Ink(r), w)
@@ -161,6 +161,9 @@ func (m *Model) lookWords() []string {
 	if m.snap == nil {
 		return []string{rhythm}
 	}
+	if m.isLate() {
+		rhythm = "NO LOOK FOR " + units.Duration(m.age().Truncate(time.Second))
+	}
 	source := "proc"
 	if src, ok := view.SourceOf(m.snap, "bpf"); ok && src.State == model.OK {
 		source = "bpf"
@@ -177,6 +180,13 @@ func (m *Model) lookWords() []string {
 		words = append([]string{"stall " + units.Duration(g.Stall)}, words...)
 	}
 	return words
+}
+
+// isLate reports whether the numbers on screen are older than the interval explains, since
+// looks fail or do not end.
+func (m *Model) isLate() bool {
+	const grace = 3 * time.Second
+	return !m.look.frozen && m.snap != nil && m.age() > grace && (m.look.failing || m.age() > m.look.delay+grace)
 }
 
 func seconds(d time.Duration) string {

@@ -52,6 +52,7 @@ type driver struct {
 	w, h   int
 	snap   *model.Snapshot
 	err    error
+	now    time.Time
 }
 
 func newDriver(t *testing.T) *driver {
@@ -66,6 +67,8 @@ func newDriver(t *testing.T) *driver {
 		end <- time.Time{}
 		return end, func() bool { return true }
 	}
+	d.m.ages.after = d.m.look.after
+	d.m.ages.now = func() time.Time { return d.now }
 	d.queue = append(d.queue, d.m.Init())
 	return d
 }
@@ -168,6 +171,7 @@ func (d *driver) step() {
 	case 13:
 		d.send(tea.PasteMsg{Content: []string{"42", "\x1b[31mred\n\x00", "nginx", strings.Repeat("世", 300), "-1", "\xff"}[d.next()%6]})
 	case 14:
+		d.now = d.now.Add(time.Duration(n) * time.Second)
 		d.send([]tea.Msg{
 			tea.ColorProfileMsg{Profile: colorprofile.ASCII}, tea.ColorProfileMsg{Profile: colorprofile.ANSI}, tea.ColorProfileMsg{Profile: colorprofile.TrueColor},
 			tea.FocusMsg{}, tea.BlurMsg{}, tea.ResumeMsg{}, nil,

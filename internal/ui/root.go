@@ -65,6 +65,7 @@ type Model struct {
 
 	snap   *model.Snapshot
 	look   lookCycle
+	ages   ageClock
 	status view.StatusMsg
 	modal  view.Modal // it lies over the view; nil when nothing does
 
@@ -80,6 +81,7 @@ type Model struct {
 func New(opts Options) *Model {
 	m := &Model{opts: opts, ctx: context.Background(), keys: view.NewKeyMap(), dark: true, profile: colorprofile.TrueColor}
 	m.look.after = timer
+	m.ages.now, m.ages.after = time.Now, timer
 	m.look.delay = min(max(opts.Delay, intervals[0]), intervals[len(intervals)-1])
 	m.makeViews()
 	if opts.PID != 0 {
@@ -143,6 +145,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		cmd = m.finishLook(msg)
 	case dueMsg:
 		cmd = m.takeDueLook(msg)
+	case ageMsg:
+		cmd = m.drawAges(msg)
 	case *fault:
 		m.fail(msg)
 	case view.StatusMsg:
