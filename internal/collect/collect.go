@@ -66,6 +66,7 @@ type Collector struct {
 	layouts    layouts
 	perNode    map[string]cacheNodes // by name in slabinfo
 	users      map[int]string
+	lookUpUser func(uid string) (*user.User, error)
 	placements map[int]location // by PID, of the processes of the last Focus
 	lastCPU    time.Duration
 	lastLook   time.Time
@@ -100,7 +101,7 @@ func New(opts Options) (*Collector, error) {
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
 		place: placement.NewFS(opts.ProcRoot),
 		live:  isProcfs(opts.ProcRoot),
-		users: map[int]string{},
+		users: map[int]string{}, lookUpUser: user.LookupId,
 	}
 	c.structs.load(opts.SysRoot)
 	return c, nil
@@ -253,14 +254,19 @@ func stateOf(err error) model.State {
 	return model.Failed
 }
 
-// userName looks a user up once; the number stands in for a name that cannot be found.
+// userName looks a user up once; the number stands in for a name that cannot be found. It
+// looks again where files were too short to look.
 func (c *Collector) userName(uid int) string {
 	name, ok := c.users[uid]
-	if !ok {
-		name = strconv.Itoa(uid)
-		if u, err := user.LookupId(name); err == nil {
-			name = u.Username
-		}
+	if ok {
+		return name
+	}
+	name = strconv.Itoa(uid)
+	u, err := c.lookUpUser(name)
+	if err == nil {
+		name = u.Username
+	}
+	if !isShort(err) {
 		c.users[uid] = name
 	}
 	return name

@@ -31,13 +31,15 @@ func (c *Collector) facts() *hostInfo {
 	if h.known {
 		return h
 	}
-	h.known = true
-	h.hostname = c.line("sys/kernel/hostname")
-	h.kernel = c.line("sys/kernel/osrelease")
+	var err1, err2 error
+	h.hostname, err1 = c.line("sys/kernel/hostname")
+	h.kernel, err2 = c.line("sys/kernel/osrelease")
 	h.cpus = c.onlineCPUs()
-	if stat, err := c.proc.Stat(); err == nil && stat.BootTime > 0 {
+	stat, err := c.proc.Stat()
+	if err == nil && stat.BootTime > 0 {
 		h.boot = time.Unix(int64(stat.BootTime), 0)
 	}
+	h.known = !isShort(errors.Join(err, err1, err2))
 	return h
 }
 
@@ -61,12 +63,12 @@ func (c *Collector) onlineCPUs() int {
 }
 
 // line returns the text of a one-line file below procfs; "" where it cannot be read.
-func (c *Collector) line(name string) string {
+func (c *Collector) line(name string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return string(bytes.TrimSpace(b))
+	return string(bytes.TrimSpace(b)), nil
 }
 
 // number returns a field of a one-line file of numbers below procfs.

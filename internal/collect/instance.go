@@ -270,7 +270,7 @@ func (l procLook) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watc
 		return nil, 0, err
 	}
 	watches, took, err = l.reader.ReadFile(file, l.scratch[:0])
-	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes {
+	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes && hasRoom() {
 		l.openBytes += file.KernelBytes()
 		in.file, in.via = file, h
 		return watches, took, nil

@@ -49,6 +49,7 @@ type procLook struct {
 
 func (s *procSource) look(ctx context.Context, outer *look) error {
 	l := procLook{outer, s}
+	s.makeRoom()
 	if err := l.processTable(); err != nil {
 		return err
 	}

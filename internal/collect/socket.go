@@ -103,6 +103,9 @@ func (l procLook) dumpNamespaces() {
 			seen[conn] = true
 			l.addNetwork(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
 			l.describeNetwork(conn, filepath.Join(l.opts.ProcRoot, strconv.Itoa(pid)))
+			if !hasRoom() {
+				conn.Close() // the next dump opens it again
+			}
 		}
 	}
 	s.namespaces.Sweep()
