@@ -116,7 +116,7 @@ func (c *Collector) Close() {
 // Attach checks that a process can be looked into, before anybody waits for it.
 // The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
 func (c *Collector) Attach(pid int) error {
-	return c.source.attach(&look{Collector: c, start: c.now()}, pid)
+	return c.source.attach(&look{ctx: context.Background(), Collector: c, start: c.now()}, pid)
 }
 
 // Live reports whether the collector looks at this machine, and not at a captured
@@ -135,7 +135,7 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	start := c.now()
 	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
-	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
+	l := look{ctx: ctx, Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
 	if err := c.source.look(ctx, &l); err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	return s, nil
 }
 
-// inTurn runs the steps of a look, and stops between two of them once ctx has ended.
+// inTurn runs the steps of a look, and stops once ctx has ended.
 func inTurn(ctx context.Context, steps ...func()) error {
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
@@ -157,11 +157,13 @@ func inTurn(ctx context.Context, steps ...func()) error {
 		}
 		step()
 	}
-	return nil
+	return ctx.Err()
 }
 
-// look is one look under way.
+// look is one look under way. Once ctx has ended, its steps return as soon as they can, and
+// what they have done is not used.
 type look struct {
+	ctx context.Context
 	*Collector
 	sample *model.Sample
 	focus  model.Focus
@@ -178,9 +180,9 @@ func (c *Collector) budget(start time.Time) time.Duration {
 	return min(max(share, minLookTime), c.opts.LookTime)
 }
 
-// outOfTime reports whether the look has used up a share of its budget.
+// outOfTime reports whether the look has used up a share of its budget, or is cut off.
 func (l *look) outOfTime(share float64) bool {
-	return l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
+	return l.ctx.Err() != nil || l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
 }
 
 func (l *look) isFocused(pid int) bool {

@@ -69,6 +69,9 @@ func (l *look) memory() {
 		l.objectsByNode(nodesErr == nil)
 	})
 	l.source("slabinfo", took, err)
+	if l.ctx.Err() != nil {
+		return
+	}
 	short := isShort(l.layouts.err) || isShort(l.layouts.protocolsErr)
 	if l.layouts.byName == nil || short || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
@@ -78,7 +81,11 @@ func (l *look) memory() {
 	l.sample.Layouts = l.layouts.byName
 	l.source("slab_sysfs", l.layouts.took, l.slabProblem())
 
-	<-l.structs.done
+	select {
+	case <-l.structs.done:
+	case <-l.ctx.Done():
+		return
+	}
 	if isShort(l.structs.err) {
 		l.structs.load(l.opts.SysRoot)
 		<-l.structs.done

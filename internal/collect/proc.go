@@ -20,7 +20,7 @@ type procSource struct {
 	instances []*instance
 	byHolder  map[holderKey]*instance
 	nextGroup time.Time
-	regroup   bool // an instance was found to be two, or a look was cut off
+	regroup   bool // an instance was found to be two
 	openBytes int  // kernel memory behind the files that are kept open
 	sockets   sockets
 	// manySockets is manySockets, but in tests.
@@ -48,6 +48,24 @@ type procLook struct {
 }
 
 func (s *procSource) look(ctx context.Context, outer *look) error {
+	s.fds.SetContext(ctx)
+	err := s.read(ctx, outer)
+	s.fds.SetContext(nil)
+	if ctx.Err() != nil {
+		// What a look that was cut off has done by halves is known by halves.
+		s.forget()
+		return ctx.Err()
+	}
+	return err
+}
+
+// forget begins anew.
+func (s *procSource) forget() {
+	s.close()
+	*s = procSource{fds: s.fds, processes: map[int]*process{}, byHolder: map[holderKey]*instance{}, manySockets: s.manySockets}
+}
+
+func (s *procSource) read(ctx context.Context, outer *look) error {
 	l := procLook{outer, s}
 	s.makeRoom()
 	if err := l.processTable(); err != nil {
@@ -57,7 +75,6 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 	var err error
 	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
 	if err != nil {
-		s.regroup = true // fds may have been listed and not grouped
 		return err
 	}
 	l.fdinfoSource(took)

@@ -136,7 +136,7 @@ func TestShortIsAskedAgain(t *testing.T) {
 
 	// The machine, the sizes of structures and the caches: not known while no file can be
 	// opened, and known afterwards.
-	l := look{Collector: c, sample: &model.Sample{}, start: c.now()}
+	l := look{ctx: t.Context(), Collector: c, sample: &model.Sample{}, start: c.now()}
 	<-c.structs.done
 	func() {
 		limitFiles(t, 0)

@@ -49,6 +49,9 @@ func (f *FS) Compare(a, b epoll.Holder) (Order, error) {
 	if !f.samePIDs {
 		return Unordered, errForeignPIDs
 	}
+	if err := f.ended(); err != nil {
+		return Unordered, fmt.Errorf("kcmp: %w", err)
+	}
 	order, errno := compareFiles(a, b)
 	if errno != 0 {
 		return Unordered, fmt.Errorf("kcmp of %d/%d and %d/%d: %w", a.PID, a.FD, b.PID, b.FD, kindOf(errno))

@@ -58,7 +58,7 @@ func (f *FS) List(pid, limit int, reuse Listing) (Listing, error) {
 	if err := f.appendNumbers(&l, dir, path, limit); err != nil {
 		return l, err
 	}
-	if err := l.readLinks(dir, path); err != nil {
+	if err := f.readLinks(&l, dir, path); err != nil {
 		return l, err
 	}
 	l.Took = time.Since(start)
@@ -81,6 +81,9 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 	pooled := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(pooled)
 	for {
+		if err := f.ended(); err != nil {
+			return pathError("getdents", path, err)
+		}
 		buf := *pooled
 		if limit > 0 {
 			// The buffer fits only the wanted entries and one more, which shows whether
@@ -111,10 +114,13 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 }
 
 // readLinks fills in what the links say, and drops descriptors that were closed since.
-func (l *Listing) readLinks(dir int, path string) error {
+func (f *FS) readLinks(l *Listing, dir int, path string) error {
 	var buf [maxLink]byte
 	kept := l.FDs[:0]
 	for _, fd := range l.FDs {
+		if err := f.ended(); err != nil {
+			return pathError("readlink", path, err)
+		}
 		link, err := readLink(dir, strconv.Itoa(int(fd.Num)), buf[:])
 		if errors.Is(err, unix.ENOENT) {
 			continue

@@ -2,6 +2,7 @@ package fdinfo
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,6 +28,20 @@ type FS struct {
 	samePIDs bool
 	devs     devices
 	buffers  sync.Pool // of *[]byte, direntBytes long
+	ctx      context.Context
+}
+
+// SetContext sets the context of the calls to come, nil for none: once it ends, listing,
+// comparing, opening and judging return its error at their next step. The context is that
+// of a look, of which all of them are steps; two looks at a time need an FS each.
+func (f *FS) SetContext(ctx context.Context) { f.ctx = ctx }
+
+// ended returns the error of the context once it has ended.
+func (f *FS) ended() error {
+	if f.ctx == nil {
+		return nil
+	}
+	return f.ctx.Err()
 }
 
 // direntBytes is the size of the buffer for directory entries, enough for some
@@ -125,6 +140,9 @@ type DirStat struct {
 // inode beyond the one of the directory.
 func (f *FS) StatFDs(pid int) (DirStat, error) {
 	path := f.path(pid, "fd")
+	if err := f.ended(); err != nil {
+		return DirStat{}, pathError("stat", path, err)
+	}
 	var st unix.Stat_t
 	if err := retryEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
 		return DirStat{}, pathError("stat", path, err)

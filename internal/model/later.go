@@ -13,34 +13,38 @@ func (s *Snapshot) Later(d time.Duration) *Snapshot {
 	}
 	out := *s
 	out.Time, out.Stale = s.Time.Add(d), s.Stale+d
+	grow(&out.Epoll.Age, d)
 	if s.Sockets != nil {
 		sockets := *s.Sockets
 		out.Sockets = &sockets
-		older(&sockets.Age, &sockets.NextRead, d)
+		grow(&sockets.Age, d)
+		shrink(&sockets.NextRead, d)
 	}
 	out.Processes = slices.Clone(s.Processes)
 	for i := range out.Processes {
 		p := &out.Processes[i]
-		older(&p.ListedAge, new(time.Duration), d)
+		grow(&p.ListedAge, d)
 		if p.Placement != nil {
 			at := *p.Placement
 			p.Placement = &at
-			older(&at.Age, new(time.Duration), d)
+			grow(&at.Age, d)
 		}
 		p.Epolls = slices.Clone(p.Epolls)
 		for j := range p.Epolls {
 			e := &p.Epolls[j]
-			older(&e.Age, &e.NextRead, d)
+			grow(&e.Age, d)
+			shrink(&e.NextRead, d)
 		}
 	}
 	return &out
 }
 
-// older moves an age and the time left until the next read by d. An age of 0 of what was
-// never read stays 0, since it is none.
-func older(age, left *time.Duration, d time.Duration) {
+// grow adds to an age. That of what was never read stays 0, since it is none.
+func grow(age *time.Duration, d time.Duration) {
 	if *age > 0 {
 		*age += d
 	}
-	*left = max(0, *left-d)
 }
+
+// shrink takes from the time that is left until the next read.
+func shrink(left *time.Duration, d time.Duration) { *left = max(0, *left-d) }

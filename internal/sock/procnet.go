@@ -2,6 +2,7 @@ package sock
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"math"
@@ -30,7 +31,7 @@ var procNetFiles = map[Family]string{
 // /proc/PID/net, of a process or of a captured tree: it needs neither sock_diag nor
 // the right to enter the namespace, and costs the kernel several times as much.
 // Memory, owner and so on are absent as [ProcNet] says. reuse is as in [Conn.Dump].
-func ReadProcNet(dir string, reuse *Table, want Family) *Table {
+func ReadProcNet(ctx context.Context, dir string, reuse *Table, want Family) *Table {
 	t := emptied(reuse)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -39,7 +40,7 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 			continue
 		}
 		start, before := time.Now(), t.Len()
-		o := Outcome{Family: f, Via: ProcNet, Tries: 1, Err: t.readProcNet(dir, f, *buf)}
+		o := Outcome{Family: f, Via: ProcNet, Tries: 1, Err: t.readProcNet(ctx, dir, f, *buf)}
 		if o.Err != nil {
 			t.cut(before)
 		}
@@ -52,7 +53,7 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 
 // readProcNet adds the sockets of one family. It reads line by line: the text of a
 // million sockets is 150 MB.
-func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
+func (t *Table) readProcNet(ctx context.Context, dir string, f Family, buf []byte) error {
 	if procNetFiles[f] == "" {
 		return fmt.Errorf("%v is in no file of %s: %w", f, dir, fs.ErrNotExist)
 	}
@@ -69,6 +70,9 @@ func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
 	p := procNetParser{table: t, family: f}
 	kept := 0
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if kept == len(buf) {
 			return fmt.Errorf("%w: %s: a line of more than %d bytes", ErrMalformed, path, len(buf))
 		}

@@ -17,7 +17,7 @@ func TestOverlayOfAnySize(t *testing.T) {
 		o := NewOverlay("Title \x1b[2J", Paragraphs(text))
 		for w := -2; w < 110; w++ {
 			for h := range 9 {
-				under := draw.Exact(nil, w, h)
+				under := draw.Exact([]string{"世界👩‍👩‍👧e\u0301世界" + strings.Repeat("世", 60), " " + strings.Repeat("界", 60)}, w, h)
 				over := o.Over(p, under, w)
 				if len(over) != h {
 					t.Fatalf("%d lines over %d", len(over), h)
