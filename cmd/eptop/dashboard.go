@@ -27,7 +27,7 @@ func (s *settings) dashboard(ctx context.Context) error {
 	}
 	defer closeEngine(e)
 	opts := ui.Options{
-		Look: e.Look, Delay: time.Duration(s.delay * float64(time.Second)),
+		Look: e.Look, Progress: e.Progress, Delay: time.Duration(s.delay * float64(time.Second)),
 		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: report.Save, Version: version,
 	}
 	if len(s.pids) == 1 {

@@ -37,7 +37,9 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return err
 	}
 	defer func() { _ = e.Close() }() // there is no load that Close could fail to close
+	shown := showLooking(cmd, e)
 	snap, err := e.Look(cmd.Context(), model.Focus{AllCaches: true})
+	shown()
 	if err != nil {
 		return err
 	}
@@ -64,4 +66,38 @@ func endSoon(ctx context.Context) (stop func() bool) {
 		time.Sleep(moment)
 		os.Exit(exitInterrupted)
 	})
+}
+
+// showLooking shows on a terminal how far a slow look is. The function it returns ends that.
+func showLooking(cmd *cobra.Command, e *engine.Engine) (end func()) {
+	p := newProgress(cmd, 0)
+	if t := os.Getenv("TERM"); !p.terminal || t == "dumb" || t == "" {
+		return func() {}
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(p.every())
+		defer tick.Stop()
+		slow := time.After(time.Second)
+		for written := false; ; {
+			select {
+			case <-slow:
+				slow, written = nil, true
+			case <-tick.C:
+			case <-over:
+				if written {
+					fmt.Fprint(p.out, "\r\x1b[K")
+				}
+				return
+			}
+			if written {
+				fmt.Fprint(p.out, "\r\x1b[Klooking… ", e.Progress())
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }

@@ -68,6 +68,7 @@ type Collector struct {
 	users      map[int]string
 	lookUpUser func(uid string) (*user.User, error)
 	placements map[int]location // by PID, of the processes of the last Focus
+	progress   progress
 	lastCPU    time.Duration
 	lastLook   time.Time
 }
@@ -136,10 +137,14 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	s := &model.Sample{Time: start, UserNames: map[int]string{}, Self: os.Getpid()}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
 	l := look{ctx: ctx, Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
+	defer l.doing("")
 	if err := c.source.look(ctx, &l); err != nil {
+		if ctx.Err() != nil {
+			c.beginAnew()
+		}
 		return nil, err
 	}
-	if err := inTurn(ctx, l.sockstat, l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
+	if err := inTurn(ctx, l.step("kernel memory", l.sockstat), l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
 		return nil, err
 	}
 	c.lastLook = start
@@ -147,6 +152,15 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	s.Took = s.Time.Sub(start)
 	c.cost(s)
 	return s, nil
+}
+
+// beginAnew takes a new source: what a look that was cut off has done by halves the old one
+// knows by halves.
+func (c *Collector) beginAnew() {
+	if fresh, err := newSource(c.opts); err == nil {
+		c.source.close()
+		c.source = fresh
+	}
 }
 
 // inTurn runs the steps of a look, and stops once ctx has ended.

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -48,37 +49,25 @@ type procLook struct {
 }
 
 func (s *procSource) look(ctx context.Context, outer *look) error {
-	s.fds.SetContext(ctx)
-	err := s.read(ctx, outer)
-	s.fds.SetContext(nil)
-	if ctx.Err() != nil {
-		// What a look that was cut off has done by halves is known by halves.
-		s.forget()
-		return ctx.Err()
-	}
-	return err
-}
-
-// forget begins anew.
-func (s *procSource) forget() {
-	s.close()
-	*s = procSource{fds: s.fds, processes: map[int]*process{}, byHolder: map[holderKey]*instance{}, manySockets: s.manySockets}
-}
-
-func (s *procSource) read(ctx context.Context, outer *look) error {
+	s.fds.Begin(ctx, &outer.progress.listed)
+	defer s.fds.End()
 	l := procLook{outer, s}
 	s.makeRoom()
+	l.doing("files")
 	if err := l.processTable(); err != nil {
-		return err
+		return cmp.Or(ctx.Err(), err)
 	}
+	l.progress.all.Store(int64(len(l.pids)))
 	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
 	var err error
-	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.groupInstances, l.readInstances) })
+	took := l.timed(func() {
+		err = inTurn(ctx, l.listFDs, l.step("epoll instances", l.groupInstances), l.step("watches", l.readInstances))
+	})
 	if err != nil {
 		return err
 	}
 	l.fdinfoSource(took)
-	return inTurn(ctx, l.dumpSockets, l.fillProcesses)
+	return inTurn(ctx, l.step("sockets", l.dumpSockets), l.fillProcesses)
 }
 
 func (s *procSource) attach(l *look, pid int) error { return procLook{l, s}.attach(pid) }

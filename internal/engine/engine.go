@@ -145,6 +145,9 @@ func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, 
 	return e.restrict(snap, focus), err
 }
 
+// Progress returns how far the look under way is. It does not wait for it.
+func (e *Engine) Progress() model.Progress { return e.collector.Progress() }
+
 // restrict removes the processes that are not wanted.
 func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapshot {
 	user, one := e.opts.User.Get()

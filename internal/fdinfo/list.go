@@ -136,6 +136,12 @@ func (f *FS) readLinks(l *Listing, dir int, path string) error {
 			l.Sockets++
 		}
 		kept = append(kept, fd)
+		if f.count != nil {
+			f.count.Files.Add(1)
+		}
+	}
+	if f.count != nil {
+		f.count.Processes.Add(1)
 	}
 	l.FDs = kept
 	return nil

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -28,17 +29,28 @@ type FS struct {
 	samePIDs bool
 	devs     devices
 	buffers  sync.Pool // of *[]byte, direntBytes long
-	ctx      context.Context
+	// ctx and count are those of the look under way.
+	ctx   context.Context
+	count *Count
 }
 
-// SetContext sets the context of the calls to come, nil for none: once it ends, listing,
-// comparing, opening and judging return its error at their next step. The context is that
-// of a look, of which all of them are steps; two looks at a time need an FS each.
-func (f *FS) SetContext(ctx context.Context) { f.ctx = ctx }
+// Count is how much was listed. It may be read meanwhile.
+type Count struct{ Processes, Files atomic.Int64 }
+
+// Begin begins a look: once ctx ends, listing, comparing, opening and judging return its
+// error at their next step, until End. What is listed is counted in count, from 0.
+func (f *FS) Begin(ctx context.Context, count *Count) {
+	count.Processes.Store(0)
+	count.Files.Store(0)
+	f.ctx, f.count = ctx, count
+}
+
+// End ends the look.
+func (f *FS) End() { f.ctx, f.count = nil, nil }
 
 // ended returns the error of the context once it has ended.
 func (f *FS) ended() error {
-	if f.ctx == nil {
+	if f == nil || f.ctx == nil { // tests judge without a tree
 		return nil
 	}
 	return f.ctx.Err()

@@ -14,6 +14,9 @@ const (
 	ageEvery = time.Second     // from then on
 )
 
+// progressEvery is how often the progress of the first look is drawn.
+const progressEvery = 200 * time.Millisecond
+
 // ageMsg says that the ages on screen are to be drawn anew.
 type ageMsg struct{ turn int }
 
@@ -34,7 +37,7 @@ func (m *Model) armAges(wait time.Duration) tea.Cmd {
 		a.cancel()
 		a.cancel = nil
 	}
-	if m.snap == nil || m.look.frozen {
+	if m.look.frozen || m.snap == nil && (m.opts.Progress == nil || m.opts.Look == nil) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
@@ -54,8 +57,12 @@ func (m *Model) armAges(wait time.Duration) tea.Cmd {
 
 // drawAges shows the snapshot as it is now.
 func (m *Model) drawAges(msg ageMsg) tea.Cmd {
-	if msg.turn != m.ages.turn || m.look.frozen || m.snap == nil {
+	if msg.turn != m.ages.turn || m.look.frozen {
 		return nil
+	}
+	if m.snap == nil {
+		m.looking = m.opts.Progress().String()
+		return m.armAges(progressEvery)
 	}
 	later := m.snap.Later(m.age())
 	for _, v := range m.views {

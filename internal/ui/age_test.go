@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
@@ -56,4 +58,32 @@ func TestAgesGrowWithoutLooks(t *testing.T) {
 	if got := viewtest.LineWith(r.screen(), "▸"); !strings.Contains(got, " 2.0 s ") || strings.Contains(r.screen(), "NO LOOK") {
 		t.Errorf("after a look that works the first row is %q:\n%s", got, r.screen())
 	}
+}
+
+// TestProgressOfTheFirstLook: until there is something to show, the screen says how far the
+// look is.
+func TestProgressOfTheFirstLook(t *testing.T) {
+	now := model.Progress{Doing: "files", Listed: 57, Processes: 366, Files: 1_234_567}
+	hold := make(chan struct{})
+	r := newRig(t, nil, func(o *Options) {
+		o.Version = "no wait"
+		o.Progress = func() model.Progress { return now }
+		o.Look = func(context.Context, Focus) (*model.Snapshot, error) {
+			<-hold
+			return viewtest.WithHistory(viewtest.Rich()), nil
+		}
+	})
+	r.sees("looking…")
+	turn := r.m.ages.turn
+	r.aged <- time.Time{}
+	r.until("the progress", func() bool { return r.m.ages.turn != turn })
+	r.sees("looking… listed 57 of 366 processes, 1 234 567 files")
+	now = model.Progress{Doing: "sockets"}
+	turn = r.m.ages.turn
+	r.aged <- time.Time{}
+	r.until("the progress", func() bool { return r.m.ages.turn != turn })
+	r.sees("looking… reading sockets")
+	close(hold)
+	r.until("the look", func() bool { return r.m.snap != nil })
+	r.sees("An idle connection on this kernel")
 }

@@ -86,7 +86,7 @@ func (m *Model) draw() string {
 		return m.drawText(fmt.Sprintf("eptop needs a terminal of at least %dx%d; this one has %dx%d. q quits.", leastWidth, leastHeight, m.w, m.h))
 	}
 	head, tabs, body, status := layout(m.w, m.h)
-	shown := strings.Join(draw.Exact([]string{"", "  " + lookingText}, body.W, body.H), "\n")
+	shown := strings.Join(draw.Exact([]string{"", "  " + lookingText + " " + m.looking}, body.W, body.H), "\n")
 	if m.snap != nil {
 		shown = m.current().View()
 	}

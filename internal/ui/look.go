@@ -106,7 +106,10 @@ func (m *Model) finishLook(msg lookedMsg) tea.Cmd {
 
 // untilAges returns how long the ages on screen may stay as they are.
 func (m *Model) untilAges() time.Duration {
-	if m.snap == nil || m.age() < ageAfter {
+	switch {
+	case m.snap == nil:
+		return progressEvery
+	case m.age() < ageAfter:
 		return ageAfter
 	}
 	return ageEvery

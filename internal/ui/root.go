@@ -28,6 +28,8 @@ type Options struct {
 	// Look looks at the machine once. It runs in a goroutine of its own, and never
 	// twice at the same time. If it returns a Snapshot and an error, both are shown.
 	Look func(ctx context.Context, focus Focus) (*model.Snapshot, error)
+	// Progress returns how far the look under way is, at once; nil where nobody knows.
+	Progress func() model.Progress
 	// Delay is the time between the end of a look and the next one.
 	Delay time.Duration
 	// PID is the process to show at first, or 0 for none.
@@ -63,11 +65,13 @@ type Model struct {
 	dark    bool
 	profile colorprofile.Profile
 
-	snap   *model.Snapshot
-	look   lookCycle
-	ages   ageClock
-	status view.StatusMsg
-	modal  view.Modal // it lies over the view; nil when nothing does
+	snap *model.Snapshot
+	// looking is the progress of the first look.
+	looking string
+	look    lookCycle
+	ages    ageClock
+	status  view.StatusMsg
+	modal   view.Modal // it lies over the view; nil when nothing does
 
 	pace *pace // nil outside Run
 
@@ -108,9 +112,9 @@ func (m *Model) makeViews() {
 // look. Nothing waits for the answer.
 func (m *Model) Init() tea.Cmd {
 	if m.opts.NoColor {
-		return guard(m.startLook(false))
+		return guard(tea.Batch(m.startLook(false), m.armAges(progressEvery)))
 	}
-	return guard(tea.Batch(tea.RequestBackgroundColor, m.startLook(false)))
+	return guard(tea.Batch(tea.RequestBackgroundColor, m.startLook(false), m.armAges(progressEvery)))
 }
 
 // Update routes one message. After a panic it handles only what leads out of that.
