@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -37,6 +38,9 @@ func run() int {
 	// The first signal asks, the second one ends eptop wherever it is.
 	context.AfterFunc(ctx, stop)
 	out := &output{w: os.Stdout}
+	if stdoutFlags < 0 {
+		out.w = closed{}
+	}
 	root := newRoot()
 	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
@@ -52,6 +56,13 @@ func run() int {
 type output struct {
 	w   io.Writer
 	err error
+}
+
+// closed is a standard output that is none.
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: fs.ErrClosed}
 }
 
 func (o *output) Write(b []byte) (int, error) {
