@@ -57,7 +57,7 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 	if err := l.processTable(); err != nil {
 		return cmp.Or(ctx.Err(), err)
 	}
-	l.progress.all.Store(int64(len(l.pids)))
+	l.progress.all.Store(l.withFiles())
 	l.sample.AllProcesses = maybe.Some(int64(len(l.pids)))
 	var err error
 	took := l.timed(func() {
@@ -71,6 +71,17 @@ func (s *procSource) look(ctx context.Context, outer *look) error {
 }
 
 func (s *procSource) attach(l *look, pid int) error { return procLook{l, s}.attach(pid) }
+
+// withFiles counts the processes that hold files, as far as is known: kernel threads have
+// none.
+func (s *procSource) withFiles() (n int64) {
+	for _, p := range s.processes {
+		if p.count != maybe.Some[int64](0) {
+			n++
+		}
+	}
+	return n
+}
 
 func (s *procSource) close() {
 	for _, in := range s.instances {
