@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/eptop/eptop/internal/engine"
@@ -49,8 +51,10 @@ func (s *settings) dashboard(ctx context.Context) error {
 }
 
 // closeEngine closes the engine of a dashboard. The screen is gone by then, and a
-// million connections take a while.
+// million connections take a while: a signal ends eptop on the spot, and its workers with
+// it.
 func closeEngine(e *engine.Engine) {
+	signal.Reset(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	if load := e.Load(); load != nil && load.Open >= manyConnections {
 		fmt.Fprintf(os.Stderr, "eptop: closing %s\n", units.Many(load.Open, "connection"))
 	}
