@@ -25,7 +25,11 @@ func FuzzDashboard(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"))
 	f.Add([]byte("resize to nothing and back while a load runs"))
 	f.Add([]byte(strings.Repeat("\x02\x00\x00\x02\x01\x28\x02\x50\x18\x00\x35", 20)))
-	for seed := range byte(40) {
+	seeds := byte(40)
+	if viewtest.RaceEnabled {
+		seeds = 4
+	}
+	for seed := range seeds {
 		script := make([]byte, 600)
 		x := uint32(seed)*2654435761 + 1
 		for i := range script {
