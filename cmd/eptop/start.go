@@ -13,6 +13,4 @@ package main
 var stdoutFlags int64
 
 // start is the entry of the program.
-//
-//nolint:unused // the linker uses it
 func start()

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -141,29 +139,5 @@ func TestTerminalFuzz(t *testing.T) {
 		if !strings.Contains(printed, off) {
 			t.Errorf("%q was not written at the end", off)
 		}
-	}
-}
-
-// TestClosedOutput: what is printed to a standard output that is closed is an error, and
-// what is printed to /dev/null is not, however that was opened.
-func TestClosedOutput(t *testing.T) {
-	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
-		t.Skip("start.go has no entry for " + runtime.GOARCH)
-	}
-	eptop := buildEptop(t, "-ldflags", "-E main.start")
-	for redirect, want := range map[string]int{">&-": 1, ">/dev/null": 0, "1<>/dev/null": 0, "<&- 2>&-": 0, "<&- >&- 2>&-": 1} {
-		for _, args := range []string{"-V", "--help", "snapshot", "completion bash"} {
-			cmd := exec.Command("/bin/sh", "-c", `exec "$0" `+args+" "+redirect, eptop)
-			var stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = io.Discard, &stderr
-			_ = cmd.Run()
-			if code := cmd.ProcessState.ExitCode(); code != want {
-				t.Errorf("eptop %s %s: exit status %d, want %d: %s", args, redirect, code, want, &stderr)
-			}
-		}
-	}
-	makefile, err := os.ReadFile("../../Makefile")
-	if err != nil || !strings.Contains(string(makefile), "-E main.start") {
-		t.Errorf("the Makefile does not link with the entry: %v", err)
 	}
 }
