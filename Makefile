@@ -9,7 +9,9 @@ PKG      ?= ./...
 
 # The version comes from git; a tree without .git is called dev.
 VERSION  ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS   = -s -w -X main.version=$(VERSION)
+# The entry of the program is its own on the architectures that have one (cmd/eptop/start.go).
+START     = $(if $(filter amd64 arm64,$(shell $(GO) env GOARCH)),-E main.start)
+LDFLAGS   = -s -w -X main.version=$(VERSION) $(START)
 
 # The tools are pinned in a module of their own, to keep their dependencies
 # out of go.mod.

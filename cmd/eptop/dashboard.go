@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/eptop/eptop/internal/engine"
@@ -27,7 +29,7 @@ func (s *settings) dashboard(ctx context.Context) error {
 	}
 	defer closeEngine(e)
 	opts := ui.Options{
-		Look: e.Look, Delay: time.Duration(s.delay * float64(time.Second)),
+		Look: e.Look, Progress: e.Progress, Delay: time.Duration(s.delay * float64(time.Second)),
 		NoColor: s.noColor || os.Getenv("NO_COLOR") != "", NoMouse: s.noMouse, Save: report.Save, Version: version,
 	}
 	if len(s.pids) == 1 {
@@ -49,8 +51,10 @@ func (s *settings) dashboard(ctx context.Context) error {
 }
 
 // closeEngine closes the engine of a dashboard. The screen is gone by then, and a
-// million connections take a while.
+// million connections take a while: a signal ends eptop on the spot, and its workers with
+// it.
 func closeEngine(e *engine.Engine) {
+	signal.Reset(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	if load := e.Load(); load != nil && load.Open >= manyConnections {
 		fmt.Fprintf(os.Stderr, "eptop: closing %s\n", units.Many(load.Open, "connection"))
 	}

@@ -50,7 +50,7 @@ func TestNoFrameIsWrongWithoutItsMark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, load)
+	launchQuietly(t, load)
 	readUntil(t, stderr, "holding")
 	known := workersOf(load.Process.Pid)
 	for _, program := range []string{"manyepolls", "hold23", "hold23"} {
@@ -114,13 +114,13 @@ func ready(t *testing.T, program string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, cmd)
+	launchQuietly(t, cmd)
 	readUntil(t, stdout, "ready")
 	return cmd.Process.Pid
 }
 
-// start starts a program whose output the test reads, and ends it with the test.
-func start(t *testing.T, cmd *exec.Cmd) {
+// launchQuietly starts a program whose output the test reads, and ends it with the test.
+func launchQuietly(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func (f *loadFlags) add(cmd *cobra.Command, hold string) {
 	flags.Var((*number)(&f.plan.UnreadBytes), "unread", "leave `BYTES` unread in the receive buffer of each idle server end")
 	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop while this share of the memory, in `PERCENT`, is still available")
 	flags.BoolVar(&f.json, "json", false, "print the result as one JSON object")
-	flags.Lookup("hold").DefValue = ""
+	flags.Lookup("hold").DefValue = "0s" // the help shows none
 }
 
 // check makes the plan that the flags describe.

@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"charm.land/fang/v2"
 
 	"github.com/eptop/eptop/internal/collect"
 	"github.com/eptop/eptop/internal/loadgen"
@@ -36,16 +35,51 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	err := fang.Execute(ctx, newRoot(), fang.WithoutVersion(), fang.WithErrorHandler(printError))
+	// The first signal asks, the second one ends eptop wherever it is.
+	context.AfterFunc(ctx, stop)
+	out := &output{w: os.Stdout}
+	if stdoutFlags < 0 {
+		out.w = closed{}
+	}
+	root := newRoot()
+	root.SetOut(out)
+	err := root.ExecuteContext(ctx)
+	if out.err != nil {
+		err = out.err
+	}
+	printError(os.Stderr, err)
 	return exitCode(ctx, err)
 }
 
-// printError writes one plain line: scripts and logs read it too.
-func printError(w io.Writer, _ fang.Styles, err error) {
-	if errors.Is(err, context.Canceled) {
+// output is standard output. It remembers the first error, since cobra drops what
+// writing a help, a version or a completion script returned.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// closed is a standard output that is none.
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: fs.ErrClosed}
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// printError writes one plain line: scripts and logs read it too. Whoever stopped
+// eptop, or stopped reading it, knows.
+func printError(w io.Writer, err error) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, syscall.EPIPE) {
 		return
 	}
-	_, _ = fmt.Fprintf(w, "eptop: %v\n", err)
+	fmt.Fprintf(w, "eptop: %v\n", err)
 }
 
 // usageError marks an error in how eptop was called.

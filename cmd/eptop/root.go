@@ -60,6 +60,8 @@ func newRoot() *cobra.Command {
 		Example: "  sudo eptop\n  sudo eptop --pid $(pgrep -o nginx)\n  sudo eptop snapshot --json | jq .epoll",
 		Args:    noArgs,
 		Version: version,
+		// run prints errors, without the usage.
+		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return s.check()
 		},
@@ -77,6 +79,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetHelpFunc(printHelp)
 	root.SetVersionTemplate("eptop {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.BoolP("version", "V", false, "print the version")
@@ -91,7 +94,7 @@ func newRoot() *cobra.Command {
 	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
 	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
 	root.Flags().Var((*number)(&s.loadNow), "load", "open `N` idle connections at once, in the Load view (10k and 2M are understood)")
-	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s))
+	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newMan())
 	for _, cmd := range root.Commands() {
 		cmd.Version = version
 		cmd.SetVersionTemplate("eptop {{.Version}}\n")

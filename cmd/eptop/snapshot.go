@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,12 +31,15 @@ func newSnapshot(s *settings) *cobra.Command {
 }
 
 func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
+	defer endSoon(cmd.Context())()
 	e, err := engine.New(engine.Options{Options: s.collect(0), PIDs: s.pids, User: s.uid, Once: true})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = e.Close() }() // there is no load that Close could fail to close
+	shown := showLooking(cmd, e)
 	snap, err := e.Look(cmd.Context(), model.Focus{AllCaches: true})
+	shown()
 	if err != nil {
 		return err
 	}
@@ -49,4 +55,49 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return report.JSON(cmd.OutOrStdout(), snap, f.watches)
 	}
 	return report.Text(cmd.OutOrStdout(), snap, len(s.pids) > 0, f.watches)
+}
+
+// endSoon ends eptop a moment after ctx has ended, should it still be at work then: in a
+// system call that nothing interrupts, or printing to somebody who does not read. It is
+// for commands that leave nothing behind.
+func endSoon(ctx context.Context) (stop func() bool) {
+	const moment = 200 * time.Millisecond
+	return context.AfterFunc(ctx, func() {
+		time.Sleep(moment)
+		os.Exit(exitInterrupted)
+	})
+}
+
+// showLooking shows on a terminal how far a slow look is. The function it returns ends that.
+func showLooking(cmd *cobra.Command, e *engine.Engine) (end func()) {
+	p := newProgress(cmd, 0)
+	if t := os.Getenv("TERM"); !p.terminal || t == "dumb" || t == "" {
+		return func() {}
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(p.every())
+		defer tick.Stop()
+		slow := time.After(time.Second)
+		for written := false; ; {
+			select {
+			case <-slow:
+				slow, written = nil, true
+			case <-tick.C:
+			case <-over:
+				if written {
+					fmt.Fprint(p.out, "\r\x1b[K")
+				}
+				return
+			}
+			if written {
+				fmt.Fprint(p.out, "\r\x1b[Klooking… ", e.Progress())
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }

@@ -66,7 +66,9 @@ type Collector struct {
 	layouts    layouts
 	perNode    map[string]cacheNodes // by name in slabinfo
 	users      map[int]string
+	lookUpUser func(uid string) (*user.User, error)
 	placements map[int]location // by PID, of the processes of the last Focus
+	progress   progress
 	lastCPU    time.Duration
 	lastLook   time.Time
 }
@@ -104,7 +106,7 @@ func New(opts Options) (*Collector, error) {
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
 		place: placement.NewFS(opts.ProcRoot),
 		live:  live,
-		users: map[int]string{},
+		users: map[int]string{}, lookUpUser: user.LookupId,
 	}
 	c.structs.load(opts.SysRoot)
 	return c, nil
@@ -119,7 +121,7 @@ func (c *Collector) Close() {
 // Attach checks that a process can be looked into, before anybody waits for it.
 // The errors are ErrGone, ErrKernelThread and ErrDenied, wrapped with the PID.
 func (c *Collector) Attach(pid int) error {
-	return c.source.attach(&look{Collector: c, start: c.now()}, pid)
+	return c.source.attach(&look{ctx: context.Background(), Collector: c, start: c.now()}, pid)
 }
 
 // Live reports whether the collector looks at this machine, and not at a captured
@@ -142,11 +144,15 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 		s.Self = os.Getpid()
 	}
 	focus.Quiet = focus.Quiet && !c.lastLook.IsZero()
-	l := look{Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
+	l := look{ctx: ctx, Collector: c, sample: s, focus: focus, start: start, budget: c.budget(start)}
+	defer l.doing("")
 	if err := c.source.look(ctx, &l); err != nil {
+		if ctx.Err() != nil {
+			c.beginAnew()
+		}
 		return nil, err
 	}
-	if err := inTurn(ctx, l.sockstat, l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
+	if err := inTurn(ctx, l.step("kernel memory", l.sockstat), l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
 		return nil, err
 	}
 	c.lastLook = start
@@ -156,7 +162,16 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	return s, nil
 }
 
-// inTurn runs the steps of a look, and stops between two of them once ctx has ended.
+// beginAnew takes a new source: what a look that was cut off has done by halves the old one
+// knows by halves.
+func (c *Collector) beginAnew() {
+	if fresh, err := newSource(c.opts); err == nil {
+		c.source.close()
+		c.source = fresh
+	}
+}
+
+// inTurn runs the steps of a look, and stops once ctx has ended.
 func inTurn(ctx context.Context, steps ...func()) error {
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
@@ -164,11 +179,13 @@ func inTurn(ctx context.Context, steps ...func()) error {
 		}
 		step()
 	}
-	return nil
+	return ctx.Err()
 }
 
-// look is one look under way.
+// look is one look under way. Once ctx has ended, its steps return as soon as they can, and
+// what they have done is not used.
 type look struct {
+	ctx context.Context
 	*Collector
 	sample *model.Sample
 	focus  model.Focus
@@ -188,9 +205,9 @@ func (c *Collector) budget(start time.Time) time.Duration {
 	return min(max(share, minLookTime), c.opts.LookTime)
 }
 
-// outOfTime reports whether the look has used up a share of its budget.
+// outOfTime reports whether the look has used up a share of its budget, or is cut off.
 func (l *look) outOfTime(share float64) bool {
-	return l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
+	return l.ctx.Err() != nil || l.budget > 0 && l.now().Sub(l.start) > time.Duration(share*float64(l.budget))
 }
 
 func (l *look) isFocused(pid int) bool {
@@ -292,14 +309,22 @@ func stateOf(err error) model.State {
 }
 
 // userName looks a user up once; the number stands in for a name that cannot be found, and
-// for those of a captured tree, whose users this machine does not know.
+// for those of a captured tree, whose users this machine does not know. It looks again
+// where files were too short to look.
 func (c *Collector) userName(uid int) string {
 	name, ok := c.users[uid]
-	if !ok {
-		name = strconv.Itoa(uid)
-		if u, err := user.LookupId(name); c.live && err == nil {
-			name = u.Username
-		}
+	if ok {
+		return name
+	}
+	name = strconv.Itoa(uid)
+	if !c.live {
+		return name
+	}
+	u, err := c.lookUpUser(name)
+	if err == nil {
+		name = u.Username
+	}
+	if !isShort(err) {
 		c.users[uid] = name
 	}
 	return name

@@ -32,30 +32,32 @@ func (c *Collector) facts() *hostInfo {
 	if h.known {
 		return h
 	}
-	h.known = true
-	h.hostname = c.line("sys/kernel/hostname")
-	h.kernel = c.line("sys/kernel/osrelease")
+	var err1, err2 error
+	h.hostname, err1 = c.line("sys/kernel/hostname")
+	h.kernel, err2 = c.line("sys/kernel/osrelease")
 	h.cpus = c.onlineCPUs()
-	h.boot = c.readBoot()
+	var err3 error
+	h.boot, err3 = c.readBoot()
+	h.known = !isShort(errors.Join(err1, err2, err3))
 	return h
 }
 
 // readBoot returns when the machine was started; the zero time where /proc/stat does not
 // say.
-func (c *Collector) readBoot() time.Time {
+func (c *Collector) readBoot() (time.Time, error) {
 	b, err := kernfile.ReadFile(filepath.Join(c.opts.ProcRoot, "stat"))
 	if err != nil {
-		return time.Time{}
+		return time.Time{}, err
 	}
 	for line := range bytes.Lines(b) {
 		if digits, ok := bytes.CutPrefix(line, []byte("btime ")); ok {
 			text, whole := kernfile.Line(digits)
 			if n, err := strconv.ParseUint(string(text), 10, 40); err == nil && whole && n > 0 {
-				return time.Unix(int64(n), 0)
+				return time.Unix(int64(n), 0), nil
 			}
 		}
 	}
-	return time.Time{}
+	return time.Time{}, nil
 }
 
 func (c *Collector) bootTime() (time.Time, bool) {
@@ -78,13 +80,13 @@ func (c *Collector) onlineCPUs() int {
 }
 
 // line returns the text of a one-line file below procfs; "" where it cannot be read.
-func (c *Collector) line(name string) string {
+func (c *Collector) line(name string) (string, error) {
 	b, err := kernfile.ReadFile(filepath.Join(c.opts.ProcRoot, name))
 	if err != nil {
-		return ""
+		return "", err
 	}
 	line, _ := kernfile.Line(b)
-	return string(line)
+	return string(line), nil
 }
 
 // limit returns a field of a one-line file of numbers below procfs. One that is larger than

@@ -329,7 +329,7 @@ func (l procLook) readHolder(in *instance, h epoll.Holder) (watches []epoll.Watc
 	}
 	in.via = h
 	watches, took, err = l.reader.ReadFile(file, l.scratch[:0])
-	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes {
+	if err == nil && len(watches) >= keepOpenWatches && l.openBytes+file.KernelBytes() <= maxOpenBytes && hasRoom() {
 		l.openBytes += file.KernelBytes()
 		in.file = file
 		return watches, took, nil

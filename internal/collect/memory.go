@@ -32,6 +32,7 @@ type structSizes struct {
 
 func (s *structSizes) load(sysRoot string) {
 	s.done = make(chan struct{})
+	s.err = nil
 	go func() {
 		defer close(s.done)
 		start := time.Now()
@@ -75,7 +76,11 @@ func (l *look) memory() {
 		l.sample.Caches, err = nil, joined(err, pageErr)
 	}
 	l.source("slabinfo", took, err)
-	if l.layouts.byName == nil || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
+	if l.ctx.Err() != nil {
+		return
+	}
+	short := isShort(l.layouts.err) || isShort(l.layouts.protocolsErr)
+	if l.layouts.byName == nil || short || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
 		l.layouts.protocolsTook = l.timed(l.readProtocols)
 		l.layouts.readAt = l.start
@@ -83,7 +88,15 @@ func (l *look) memory() {
 	l.sample.Layouts = l.layouts.byName
 	l.source("slab_sysfs", l.layouts.took, l.slabProblem())
 
-	<-l.structs.done
+	select {
+	case <-l.structs.done:
+	case <-l.ctx.Done():
+		return
+	}
+	if isShort(l.structs.err) {
+		l.structs.load(l.opts.SysRoot)
+		<-l.structs.done
+	}
 	l.sample.StructBytes = l.structs.sizes
 	l.source("btf", l.structs.took, l.structs.err)
 
@@ -132,8 +145,8 @@ type modules struct {
 func (l *look) memoryModules() {
 	m := &l.modules
 	if !m.known {
-		m.known = true
 		m.took = l.timed(func() { m.list, m.err = dmi.NewFS(l.opts.SysRoot).Modules() })
+		m.known = !isShort(m.err)
 	}
 	l.sample.Modules = m.list
 	l.source("dmi", m.took, m.err)
@@ -172,7 +185,7 @@ func (l *look) objectsByNode(nodesKnown bool) {
 	wanted := l.wantedCaches()
 	var due []string
 	for name := range wanted {
-		if last, ok := l.perNode[name]; !ok || l.start.Sub(last.at) >= nodesEvery {
+		if last, ok := l.perNode[name]; !ok || isShort(last.err) || l.start.Sub(last.at) >= nodesEvery {
 			due = append(due, name)
 		}
 	}

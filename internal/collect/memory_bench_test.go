@@ -26,7 +26,7 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		runs++
 		c.perNode = nil
-		l := look{Collector: c, sample: &model.Sample{}, start: c.now()}
+		l := look{ctx: b.Context(), Collector: c, sample: &model.Sample{}, start: c.now()}
 		l.memory()
 		objects := int64(0)
 		for i := range l.sample.Caches {

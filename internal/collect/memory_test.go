@@ -336,7 +336,7 @@ func BenchmarkSlabAndZones(b *testing.B) {
 					c.slab, c.layouts, c.perNode = slab.NewFS("/proc", "/sys"), layouts{}, nil
 				}
 				clock = clock.Add(nodesEvery)
-				l := look{Collector: c, sample: &model.Sample{}, focus: model.Focus{AllCaches: first}, start: clock}
+				l := look{ctx: b.Context(), Collector: c, sample: &model.Sample{}, focus: model.Focus{AllCaches: first}, start: clock}
 				if err := unix.Getrusage(unix.RUSAGE_SELF, &before); err != nil {
 					b.Fatal(err)
 				}

@@ -41,7 +41,7 @@ func (l *look) fillPlacements() {
 	}
 	for i := range l.sample.Processes {
 		p := &l.sample.Processes[i]
-		if p.Kernel || !l.isFocused(p.PID) {
+		if p.Kernel || !l.isFocused(p.PID) || l.ctx.Err() != nil {
 			continue
 		}
 		at := before[p.PID]

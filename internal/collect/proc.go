@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/fdinfo"
+	"github.com/eptop/eptop/internal/maybe"
 )
 
 // procSource lists fds and reads watches below /proc, and dumps sockets through
@@ -58,21 +60,38 @@ type procLook struct {
 }
 
 func (s *procSource) look(ctx context.Context, outer *look) error {
+	s.fds.Begin(ctx, &outer.progress.listed)
+	defer s.fds.End()
 	l := procLook{outer, s}
+	s.makeRoom()
+	l.doing("files")
 	if err := l.processTable(); err != nil {
-		return err
+		return cmp.Or(ctx.Err(), err)
 	}
+	l.progress.all.Store(l.withFiles())
 	var err error
-	took := l.timed(func() { err = inTurn(ctx, l.listFDs, l.findTables, l.groupInstances, l.readInstances) })
+	took := l.timed(func() {
+		err = inTurn(ctx, l.listFDs, l.findTables, l.step("epoll instances", l.groupInstances), l.step("watches", l.readInstances))
+	})
 	if err != nil {
-		s.regroup = true // fds may have been listed and not grouped
 		return err
 	}
 	l.fdinfoSource(took)
-	return inTurn(ctx, l.dumpSockets, l.fillProcesses)
+	return inTurn(ctx, l.step("sockets", l.dumpSockets), l.fillProcesses)
 }
 
 func (s *procSource) attach(l *look, pid int) error { return procLook{l, s}.attach(pid) }
+
+// withFiles counts the processes that hold files, as far as is known: kernel threads have
+// none.
+func (s *procSource) withFiles() (n int64) {
+	for _, p := range s.processes {
+		if p.count != maybe.Some[int64](0) {
+			n++
+		}
+	}
+	return n
+}
 
 func (s *procSource) close() {
 	for _, in := range s.instances {

@@ -75,7 +75,7 @@ func (l procLook) dumpNamespaces() {
 	s := &l.sockets
 	s.networks, s.owners, s.err = []model.NetworkSample{}, map[int]bool{}, nil
 	if !l.live {
-		l.addNetwork("captured", 0, true, sock.ReadProcNet(filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
+		l.addNetwork("captured", 0, true, sock.ReadProcNet(l.ctx, filepath.Join(l.opts.ProcRoot, "net"), nil, sock.Families))
 		l.describeNetwork(nil, l.opts.ProcRoot)
 		return
 	}
@@ -86,11 +86,14 @@ func (l procLook) dumpNamespaces() {
 		}
 	}
 	own := s.namespaces.Own()
-	l.addNetwork(own.ID().String(), 0, true, own.Dump(nil, sock.Families))
+	l.addNetwork(own.ID().String(), 0, true, own.Dump(l.ctx, nil, sock.Families))
 	l.describeNetwork(own, l.opts.ProcRoot)
 	seen := map[*sock.Conn]bool{own: true}
 	left := map[string]bool{}
 	for _, pid := range l.pids {
+		if l.ctx.Err() != nil {
+			return
+		}
 		p := l.processes[pid]
 		if p == nil || p.listing.Sockets == 0 {
 			continue
@@ -102,8 +105,11 @@ func (l procLook) dumpNamespaces() {
 			l.noteLeftOut(pid, err, left)
 		case !seen[conn]:
 			seen[conn] = true
-			l.addNetwork(conn.ID().String(), pid, false, conn.Dump(nil, sock.Families))
+			l.addNetwork(conn.ID().String(), pid, false, conn.Dump(l.ctx, nil, sock.Families))
 			l.describeNetwork(conn, filepath.Join(l.opts.ProcRoot, strconv.Itoa(pid)))
+			if !hasRoom() {
+				conn.Close() // the next dump opens it again
+			}
 		}
 	}
 	s.namespaces.Sweep()

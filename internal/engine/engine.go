@@ -5,13 +5,11 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/eptop/eptop/internal/collect"
@@ -41,15 +39,37 @@ type Engine struct {
 	// life ends with Close and ends every look then.
 	life context.Context
 	end  context.CancelFunc
-	// load is the latest one, nil before the first. It is read without mu, so that its
+	// load is the latest one, nil before the first. It is read without a turn, so that its
 	// progress can be asked for while a slow look is under way.
 	load atomic.Pointer[load]
 
-	mu        sync.Mutex // held by one look, or by one start of a load
+	turn      turn // of one look, or of one start of a load
 	collector *collect.Collector
 	deriver   model.Deriver
 	looked    bool
 }
+
+// turn is a mutex that is waited for no longer than a context lasts.
+type turn chan struct{}
+
+// take waits for the turn. A context that has ended gets none.
+func (t turn) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		t.pass()
+		return err
+	}
+	return nil
+}
+
+func (t turn) pass() { <-t }
 
 // The reasons why no load is started.
 var (
@@ -63,7 +83,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, collector: c}
+	e := &Engine{opts: opts, collector: c, turn: make(turn, 1)}
 	e.life, e.end = context.WithCancel(context.Background())
 	for _, pid := range opts.PIDs {
 		if err := e.Attach(pid); err != nil {
@@ -76,8 +96,10 @@ func New(opts Options) (*Engine, error) {
 // Attach checks that a process can be looked at, before anybody waits for it. Its
 // errors are those of collect.Collector.Attach.
 func (e *Engine) Attach(pid int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	if err := e.turn.take(e.life); err != nil {
+		return err
+	}
+	defer e.turn.pass()
 	return e.collector.Attach(pid)
 }
 
@@ -94,11 +116,13 @@ func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := cmp.Or(ctx.Err(), e.life.Err()); err != nil {
-		return nil, err // the collector may be closed
+	if e.life.Err() != nil {
+		cancel() // the collector may be closed: at once, and not from another goroutine
 	}
+	if err := e.turn.take(ctx); err != nil {
+		return nil, err
+	}
+	defer e.turn.pass()
 	focus.PIDs = slices.Concat(e.opts.PIDs, focus.PIDs)
 	load := e.load.Load()
 	focus.Quiet = focus.Quiet || load != nil && isChanging(load.Status())
@@ -120,6 +144,9 @@ func (e *Engine) Look(ctx context.Context, focus model.Focus) (*model.Snapshot, 
 	}
 	return e.restrict(snap, focus), err
 }
+
+// Progress returns how far the look under way is. It does not wait for it.
+func (e *Engine) Progress() model.Progress { return e.collector.Progress() }
 
 // restrict removes the processes that are not wanted.
 func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapshot {
@@ -164,8 +191,10 @@ func (e *Engine) checkStart(plan model.LoadPlan) error {
 
 // begin calls open and makes the result the engine's load, in place of a drained one.
 func (e *Engine) begin(plan model.LoadPlan, open func() (opener, error)) (opener, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	if e.turn.take(e.life) != nil {
+		return nil, ErrClosed
+	}
+	defer e.turn.pass()
 	if err := e.checkStart(plan); err != nil {
 		return nil, err
 	}
@@ -206,9 +235,11 @@ func (e *Engine) Load() *model.Load {
 func (e *Engine) Close() error {
 	e.end()
 	err := e.closeLoad()
-	if e.mu.TryLock() {
-		defer e.mu.Unlock()
+	select {
+	case e.turn <- struct{}{}:
+		defer e.turn.pass()
 		e.collector.Close()
+	default:
 	}
 	if err != nil {
 		return fmt.Errorf("close connections: %w", err)

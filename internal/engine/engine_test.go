@@ -223,6 +223,30 @@ func TestLookEnds(t *testing.T) {
 	}
 }
 
+// TestLookWaitsNoLonger: a look whose turn does not come ends with its context, and a
+// start with the engine.
+func TestLookWaitsNoLonger(t *testing.T) {
+	e := newEngine(t, nil)
+	if err := e.turn.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, started := make(chan error), make(chan error)
+	go func() { _, err := e.Look(ctx, model.Focus{}); ended <- err }()
+	go func() { started <- e.Start(plan(1)) }()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-started; err == nil {
+		t.Error("a load was started in a closed engine")
+	}
+	e.turn.pass()
+}
+
 // TestRestrict checks which processes are kept, and that one of the focus stays
 // whoever runs it.
 func TestRestrict(t *testing.T) {

@@ -54,6 +54,9 @@ func (f *FS) kcmp(what uintptr, a, b epoll.Holder) (Order, error) {
 	if !f.samePIDs {
 		return Unordered, errForeignPIDs
 	}
+	if err := f.ended(); err != nil {
+		return Unordered, fmt.Errorf("kcmp: %w", err)
+	}
 	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a.PID), uintptr(b.PID), what, uintptr(a.FD), uintptr(b.FD), 0)
 	order := Order(r)
 	if errno != 0 {

@@ -73,6 +73,9 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 	pooled := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(pooled)
 	for {
+		if err := f.ended(); err != nil {
+			return pathError("getdents", path, err)
+		}
 		buf := *pooled
 		if limit > 0 {
 			// The buffer fits only the wanted entries and one more, which shows whether
@@ -103,10 +106,13 @@ func (f *FS) appendNumbers(l *Listing, dir int, path string, limit int) error {
 }
 
 // readLinks fills in what the links say, and drops descriptors that were closed since.
-func (l *Listing) readLinks(dir int, path string) error {
+func (f *FS) readLinks(l *Listing, dir int, path string) error {
 	var buf [maxLink]byte
 	kept := l.FDs[:0]
 	for _, fd := range l.FDs {
+		if err := f.ended(); err != nil {
+			return pathError("readlink", path, err)
+		}
 		link, err := readLink(dir, strconv.Itoa(int(fd.Num)), buf[:])
 		if errors.Is(err, unix.ENOENT) {
 			continue
@@ -122,6 +128,12 @@ func (l *Listing) readLinks(dir int, path string) error {
 			l.Sockets++
 		}
 		kept = append(kept, fd)
+		if f.count != nil {
+			f.count.Files.Add(1)
+		}
+	}
+	if f.count != nil {
+		f.count.Processes.Add(1)
 	}
 	l.FDs = kept
 	return nil

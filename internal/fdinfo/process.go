@@ -50,7 +50,7 @@ func (p *Process) List(limit int, reuse Listing) (Listing, error) {
 	if err := p.fs.appendNumbers(&l, dir, path, limit); err != nil {
 		return l, err
 	}
-	if err := l.readLinks(dir, path); err != nil {
+	if err := p.fs.readLinks(&l, dir, path); err != nil {
 		return l, err
 	}
 	l.Took = time.Since(start)

@@ -2,6 +2,7 @@ package fdinfo
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +33,31 @@ type FS struct {
 	devs     devices
 	shown    shown
 	buffers  sync.Pool // of *[]byte, direntBytes long
+	// ctx and count are those of the look under way.
+	ctx   context.Context
+	count *Count
+}
+
+// Count is how much was listed. It may be read meanwhile.
+type Count struct{ Processes, Files atomic.Int64 }
+
+// Begin begins a look: once ctx ends, listing, comparing, opening and judging return its
+// error at their next step, until End. What is listed is counted in count, from 0.
+func (f *FS) Begin(ctx context.Context, count *Count) {
+	count.Processes.Store(0)
+	count.Files.Store(0)
+	f.ctx, f.count = ctx, count
+}
+
+// End ends the look.
+func (f *FS) End() { f.ctx, f.count = nil, nil }
+
+// ended returns the error of the context once it has ended.
+func (f *FS) ended() error {
+	if f == nil || f.ctx == nil { // tests judge without a tree
+		return nil
+	}
+	return f.ctx.Err()
 }
 
 // direntBytes is the size of the buffer for directory entries, enough for some
@@ -136,6 +163,9 @@ type DirStat struct {
 // inode beyond the one of the directory.
 func (f *FS) StatFDs(pid int) (DirStat, error) {
 	path := f.path(pid, "fd")
+	if err := f.ended(); err != nil {
+		return DirStat{}, pathError("stat", path, err)
+	}
 	var st unix.Stat_t
 	if err := retryEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
 		return DirStat{}, pathError("stat", path, err)

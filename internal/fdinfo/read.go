@@ -43,6 +43,9 @@ type EpollFile struct {
 // process needs root or CAP_SYS_PTRACE.
 func (f *FS) OpenEpoll(pid, fd int) (*EpollFile, error) {
 	path := f.path(pid, "fdinfo/"+strconv.Itoa(fd))
+	if err := f.ended(); err != nil {
+		return nil, pathError("open", path, err)
+	}
 	file, err := kernfile.Open(path)
 	if err != nil {
 		return nil, err

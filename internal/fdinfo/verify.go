@@ -47,6 +47,9 @@ const alwaysWalked = 16 << 10
 // isExhausted reports whether no further answer can be had within the budget, or none at
 // all.
 func (j *judge) isExhausted() bool {
+	if j.fs.ended() != nil {
+		return true
+	}
 	asking, kcmps := false, false
 	for _, v := range j.views {
 		asking = asking || !v.gone

@@ -62,15 +62,6 @@ func OpenDir(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// Check returns the error that Open would, for libraries that open a file themselves.
-func Check(path string) error {
-	fd, err := Open(path)
-	if err == nil {
-		unix.Close(fd)
-	}
-	return err
-}
-
 // ReadFile returns the whole content of a file.
 func ReadFile(path string) ([]byte, error) { return Read(path, nil) }
 

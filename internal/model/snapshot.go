@@ -65,6 +65,8 @@ type Snapshot struct {
 
 	// History is what the looks before it and this one saw.
 	History History `json:"-"`
+	// Stale is how long before Time the look was, in a copy that Later made.
+	Stale time.Duration `json:"-"`
 }
 
 // Host is the machine.

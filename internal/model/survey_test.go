@@ -32,7 +32,7 @@ func tcpTable(t testing.TB, lines ...string) *sock.Table {
 	if err := os.WriteFile(filepath.Join(dir, "tcp"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	table := sock.ReadProcNet(dir, nil, sock.FamilyTCP4)
+	table := sock.ReadProcNet(t.Context(), dir, nil, sock.FamilyTCP4)
 	if o := table.Outcomes[0]; o.State != sock.OK || table.Len() != len(lines) {
 		t.Fatalf("%d sockets of %d: %+v", table.Len(), len(lines), o)
 	}

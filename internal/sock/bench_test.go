@@ -33,12 +33,12 @@ func BenchmarkDump(b *testing.B) {
 	defer c.Close()
 	ss, lookErr := exec.LookPath("ss")
 	var t *Table
-	t = c.Dump(t, Families)
+	t = c.Dump(b.Context(), t, Families)
 	var own, byNumber, byName time.Duration
 	b.ReportAllocs()
 	for b.Loop() {
 		start := time.Now()
-		t = c.Dump(t, Families)
+		t = c.Dump(b.Context(), t, Families)
 		own += time.Since(start)
 		b.StopTimer()
 		tcp := 0
@@ -95,7 +95,7 @@ func BenchmarkProcNet(b *testing.B) {
 	var t *Table
 	b.ReportAllocs()
 	for b.Loop() {
-		t = ReadProcNet("/proc/net", t, FamilyTCP4)
+		t = ReadProcNet(b.Context(), "/proc/net", t, FamilyTCP4)
 		if o := t.Outcomes[0]; o.State != OK || o.Sockets < made {
 			b.Fatalf("%+v, %d were made", o, made)
 		}
@@ -146,7 +146,7 @@ func BenchmarkEmptyNamespace(b *testing.B) {
 	made := benchSockets(b)
 	var t *Table
 	for b.Loop() {
-		if t = c.Dump(t, FamilyTCP); t.Len() != 1 {
+		if t = c.Dump(b.Context(), t, FamilyTCP); t.Len() != 1 {
 			b.Fatalf("%d sockets, want the listener alone", t.Len())
 		}
 	}

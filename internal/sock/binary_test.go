@@ -66,7 +66,7 @@ func TestBuilder(t *testing.T) {
 
 // TestBuilderAgreesWithDump: what a dump found, built again, is the same table.
 func TestBuilderAgreesWithDump(t *testing.T) {
-	dumped := ReadProcNet("/proc/net", nil, Families)
+	dumped := ReadProcNet(t.Context(), "/proc/net", nil, Families)
 	again := built(rowsOf(dumped), dumped.Outcomes...)
 	if diff := cmp.Diff(rowsOf(dumped), rowsOf(again), compareAddrs); diff != "" {
 		t.Errorf("(-dumped +built):\n%s", diff)

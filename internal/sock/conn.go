@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,14 +54,16 @@ func (c *Conn) Close() {
 // Dump reads all sockets of the families wanted into a table. reuse is a table that
 // nobody reads any more, whose memory is taken, or nil. A family that could not be
 // read has no sockets in the table and says why in Table.Outcomes.
-func (c *Conn) Dump(reuse *Table, want Family) *Table {
+//
+// Once ctx ends, Dump returns before the next part of an answer, and the family says so.
+func (c *Conn) Dump(ctx context.Context, reuse *Table, want Family) *Table {
 	t := emptied(reuse)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	c.mptcp = mptcpSockets{}
 	for _, f := range families {
 		if want&f != 0 {
-			t.Outcomes = append(t.Outcomes, c.family(t, f, *buf))
+			t.Outcomes = append(t.Outcomes, c.family(ctx, t, f, *buf))
 		}
 	}
 	t.joinMPTCP(&c.mptcp)
@@ -70,7 +73,7 @@ func (c *Conn) Dump(reuse *Table, want Family) *Table {
 }
 
 // family reads one family, repeating as long as it helps.
-func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
+func (c *Conn) family(ctx context.Context, t *Table, f Family, buf []byte) Outcome {
 	start, before := time.Now(), t.Len()
 	beforeMPTCP := len(c.mptcp.found)
 	cut := func() {
@@ -80,7 +83,7 @@ func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 	o := Outcome{Family: f}
 	for overruns := 0; ; {
 		o.Tries++
-		o.Torn, o.Err = c.once(t, f, buf)
+		o.Torn, o.Err = c.once(ctx, t, f, buf)
 		if o.Err == nil && (!o.Torn || o.Tries-overruns >= maxTorn) {
 			break
 		}
@@ -97,7 +100,7 @@ func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 	if o.Err != nil {
 		o.Torn = false
 		o.Err = fmt.Errorf("sock_diag %v: %w", f, o.Err)
-		c.fallBack(t, &o, buf)
+		c.fallBack(ctx, t, &o, buf)
 	}
 	o.Sockets = t.Len() - before + len(c.mptcp.found) - beforeMPTCP
 	o.Took = time.Since(start)
@@ -105,12 +108,12 @@ func (c *Conn) family(t *Table, f Family, buf []byte) Outcome {
 }
 
 // fallBack reads /proc/net where there is no sock_diag, or no right to use it.
-func (c *Conn) fallBack(t *Table, o *Outcome, buf []byte) {
+func (c *Conn) fallBack(ctx context.Context, t *Table, o *Outcome, buf []byte) {
 	if c.procNet == "" || o.State == Failed {
 		return
 	}
 	before := t.Len()
-	err := t.readProcNet(c.procNet, o.Family, buf)
+	err := t.readProcNet(ctx, c.procNet, o.Family, buf)
 	switch {
 	case err == nil:
 		o.State, o.Via = OK, ProcNet
@@ -124,7 +127,10 @@ func (c *Conn) fallBack(t *Table, o *Outcome, buf []byte) {
 }
 
 // once asks for one dump and reads all of the answer.
-func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
+func (c *Conn) once(ctx context.Context, t *Table, f Family, buf []byte) (torn bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	if c.socket == nil {
 		if c.socket, err = c.open(); err != nil {
 			c.socket = nil
@@ -140,6 +146,9 @@ func (c *Conn) once(t *Table, f Family, buf []byte) (torn bool, err error) {
 	d := dump{table: t, mptcp: &c.mptcp, family: f, seq: c.seq}
 	for overruns := 0; !d.done; {
 		n, err := c.socket.recv(buf)
+		if err == nil {
+			err = ctx.Err()
+		}
 		switch {
 		case errors.Is(err, unix.ENOBUFS) && overruns < maxOverrunsOfDump:
 			// Messages were lost. The rest of the answer has to be read before the

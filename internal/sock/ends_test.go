@@ -13,7 +13,7 @@ func TestEndsAreThoseOfPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	table := conn.Dump(nil, Families)
+	table := conn.Dump(t.Context(), nil, Families)
 	e := table.Ends()
 	for i, s := range table.All() {
 		if _, here := table.Peer(i); s.Body == BodyFull && here != e.Here(i) {

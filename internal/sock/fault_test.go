@@ -162,7 +162,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := &fake{t: t, answers: c.answers, canGrow: c.canGrow}
 			conn := &Conn{open: f.open}
-			table := conn.Dump(nil, FamilyTCP4)
+			table := conn.Dump(t.Context(), nil, FamilyTCP4)
 			o := table.Outcomes[0]
 			if o.State != c.state || o.Tries != c.tries || o.Torn != c.torn || o.Sockets != c.sockets || table.Len() != c.sockets {
 				t.Errorf("%+v and %d sockets, want %+v", o, table.Len(), c)
@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 			}
 			// Whatever happened, the next dump is right.
 			f.answers = append(f.answers, whole)
-			if table = conn.Dump(table, FamilyTCP4); table.Len() != 4 || table.Outcomes[0].State != OK {
+			if table = conn.Dump(t.Context(), table, FamilyTCP4); table.Len() != 4 || table.Outcomes[0].State != OK {
 				t.Errorf("next time: %+v", table.Outcomes)
 			}
 			conn.Close()
@@ -190,11 +190,11 @@ func TestFaults(t *testing.T) {
 func TestSendFails(t *testing.T) {
 	f := &fake{t: t, sendErr: unix.EBUSY, answers: repeat(1, sockets(0, 1))}
 	c := &Conn{open: f.open}
-	if o := c.Dump(nil, FamilyTCP4).Outcomes[0]; o.State != Failed || !errors.Is(o.Err, unix.EBUSY) {
+	if o := c.Dump(t.Context(), nil, FamilyTCP4).Outcomes[0]; o.State != Failed || !errors.Is(o.Err, unix.EBUSY) {
 		t.Errorf("%+v", o)
 	}
 	f.sendErr = nil
-	if o := c.Dump(nil, FamilyTCP4).Outcomes[0]; o.State != OK || f.opened != 2 || f.closed != 1 {
+	if o := c.Dump(t.Context(), nil, FamilyTCP4).Outcomes[0]; o.State != OK || f.opened != 2 || f.closed != 1 {
 		t.Errorf("%+v, opened %d times", o, f.opened)
 	}
 }
@@ -228,7 +228,7 @@ func TestUnixFaults(t *testing.T) {
 			return []step{{data: encodeMessage(unix.SOCK_DIAG_BY_FAMILY, 0, seq, c.payload)}, {data: encodeMessage(unix.NLMSG_DONE, 0, seq, nil)}}
 		}
 		conn := &Conn{open: (&fake{t: t, answers: repeat(1, answer)}).open}
-		table := conn.Dump(nil, c.family)
+		table := conn.Dump(t.Context(), nil, c.family)
 		o := table.Outcomes[0]
 		if c.ok && (o.State != OK || o.Sockets != 1 || table.At(0).HasMem) || !c.ok && (!errors.Is(o.Err, ErrMalformed) || table.Len() != 0) {
 			t.Errorf("%s: %+v", name, o)
@@ -243,7 +243,7 @@ func TestFamiliesApart(t *testing.T) {
 		sockets(0, 3), refused(unix.NLMSG_ERROR, unix.EPERM), refused(unix.NLMSG_ERROR, unix.ENOENT),
 	}}
 	c := &Conn{open: f.open}
-	table := c.Dump(nil, Families)
+	table := c.Dump(t.Context(), nil, Families)
 	want := []Availability{OK, Absent, Absent, OK, OK, Denied, Absent}
 	for i, o := range table.Outcomes {
 		if o.State != want[i] || o.Family != families[i] {
@@ -269,7 +269,7 @@ func TestFallBack(t *testing.T) {
 	}
 	f := &fake{t: t, answers: repeat(3, refused(unix.NLMSG_DONE, unix.ENOENT))}
 	c := &Conn{open: f.open, procNet: dir}
-	table := c.Dump(nil, FamilyTCP|FamilyUDP4)
+	table := c.Dump(t.Context(), nil, FamilyTCP|FamilyUDP4)
 	o := table.Outcomes
 	if o[0].State != OK || o[0].Via != ProcNet || !errors.Is(o[0].Err, fs.ErrNotExist) || o[0].Sockets != 2 {
 		t.Errorf("tcp: %+v", o[0])
@@ -316,7 +316,7 @@ func TestProcNetIsNotForged(t *testing.T) {
 		"another file":          {map[string]string{"unix": "x\n"}, nil},
 		"cut":                   {map[string]string{"unix": header + line(7, " @x")[:50]}, nil},
 	} {
-		table := ReadProcNet(writeTree(t, tt.files), nil, FamilyUnix)
+		table := ReadProcNet(t.Context(), writeTree(t, tt.files), nil, FamilyUnix)
 		o := table.Outcomes[0]
 		if tt.want == nil {
 			if o.State != Failed || !errors.Is(o.Err, ErrMalformed) || table.Len() != 0 {

@@ -26,7 +26,7 @@ func openOwn(t testing.TB) *Conn {
 // dumpOK dumps families that must all be there.
 func dumpOK(t testing.TB, c *Conn, want Family) *Table {
 	t.Helper()
-	table := c.Dump(nil, want)
+	table := c.Dump(t.Context(), nil, want)
 	for _, o := range table.Outcomes {
 		switch {
 		case o.State == Absent && o.Family&FamilyMPTCP != 0: // it marks sockets that others list

@@ -44,7 +44,7 @@ func TestMPTCPIsJoined(t *testing.T) {
 		refused(unix.NLMSG_DONE, unix.ENOENT),
 	}}
 	c := &Conn{open: f.open}
-	table := c.Dump(nil, FamilyTCP4|FamilyMPTCP)
+	table := c.Dump(t.Context(), nil, FamilyTCP4|FamilyMPTCP)
 	got := map[uint16]Socket{}
 	for _, s := range table.All() {
 		got[s.Local.Port()] = s
@@ -94,7 +94,7 @@ func TestLiveMPTCP(t *testing.T) {
 		t.Skipf("net.mptcp.enabled is not 1 (%q, %v): use a kernel with CONFIG_MPTCP", b, err)
 	}
 	c := openOwn(t)
-	if o := c.Dump(nil, FamilyMPTCP).Outcomes[0]; o.State != OK {
+	if o := c.Dump(t.Context(), nil, FamilyMPTCP).Outcomes[0]; o.State != OK {
 		t.Skipf("%v: use a kernel with CONFIG_INET_MPTCP_DIAG", o.Err)
 	}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
@@ -137,7 +137,7 @@ func TestLiveMPTCP(t *testing.T) {
 				want[inoOf(t, a)] = role
 			}
 		}
-		table := c.Dump(nil, Families)
+		table := c.Dump(t.Context(), nil, Families)
 		waiting := 0
 		for _, s := range table.All() {
 			if role, ours := want[uint64(s.Ino)]; ours && s.MPTCP == role {
@@ -164,12 +164,12 @@ func portOf(sa unix.Sockaddr) uint16 {
 func TestMPTCPHasNoFile(t *testing.T) {
 	f := &fake{t: t, answers: repeat(2, refused(unix.NLMSG_ERROR, unix.EPERM))}
 	c := &Conn{open: f.open, procNet: t.TempDir()}
-	for _, o := range c.Dump(nil, FamilyMPTCP).Outcomes {
+	for _, o := range c.Dump(t.Context(), nil, FamilyMPTCP).Outcomes {
 		if o.State != Denied || o.Via != SockDiag || !errors.Is(o.Err, fs.ErrPermission) {
 			t.Errorf("%+v", o)
 		}
 	}
-	if o := ReadProcNet(t.TempDir(), nil, Families).Outcomes; len(o) != 5 {
+	if o := ReadProcNet(t.Context(), t.TempDir(), nil, Families).Outcomes; len(o) != 5 {
 		t.Errorf("%d outcomes of /proc/net", len(o))
 	}
 }

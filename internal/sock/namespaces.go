@@ -100,6 +100,14 @@ func (n *Namespaces) Sweep() {
 	}
 }
 
+// CloseOthers closes the sockets in other namespaces than this program's own, and forgets
+// none of the namespaces: the next dump of each opens its socket again.
+func (n *Namespaces) CloseOthers() {
+	for _, h := range n.held {
+		h.conn.Close()
+	}
+}
+
 // Close closes all namespaces.
 func (n *Namespaces) Close() {
 	for id, h := range n.held {

@@ -211,7 +211,7 @@ func TestNamespaceDenied(t *testing.T) {
 	}
 	conn.Close()
 	conn.open = func() (transport, error) { return nil, pathError("setns", conn.nsPath, unix.EPERM) }
-	table := conn.Dump(nil, FamilyTCP4)
+	table := conn.Dump(t.Context(), nil, FamilyTCP4)
 	o := table.Outcomes[0]
 	if o.State != OK || o.Via != ProcNet || !errors.Is(o.Err, fs.ErrPermission) {
 		t.Errorf("%+v", o)

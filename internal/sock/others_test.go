@@ -78,7 +78,7 @@ func TestLiveOtherFamilies(t *testing.T) {
 // TestInterfaceName asks for the loopback's, which is the first of every namespace.
 func TestInterfaceName(t *testing.T) {
 	c := openOwn(t)
-	c.Dump(nil, FamilyTCP4)
+	c.Dump(t.Context(), nil, FamilyTCP4)
 	if name := c.InterfaceName(1); name != "lo" {
 		t.Errorf("interface 1 is %q", name)
 	}

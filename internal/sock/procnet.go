@@ -2,6 +2,7 @@ package sock
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"math"
@@ -32,7 +33,7 @@ var procNetFiles = map[Family]string{
 // /proc/PID/net, of a process or of a captured tree: it needs neither sock_diag nor
 // the right to enter the namespace, and costs the kernel several times as much.
 // Memory, owner and so on are absent as [ProcNet] says. reuse is as in [Conn.Dump].
-func ReadProcNet(dir string, reuse *Table, want Family) *Table {
+func ReadProcNet(ctx context.Context, dir string, reuse *Table, want Family) *Table {
 	t := emptied(reuse)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -41,7 +42,7 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 			continue
 		}
 		start, before := time.Now(), t.Len()
-		o := Outcome{Family: f, Via: ProcNet, Tries: 1, Err: t.readProcNet(dir, f, *buf)}
+		o := Outcome{Family: f, Via: ProcNet, Tries: 1, Err: t.readProcNet(ctx, dir, f, *buf)}
 		if o.Err != nil {
 			t.cut(before)
 		}
@@ -53,12 +54,12 @@ func ReadProcNet(dir string, reuse *Table, want Family) *Table {
 }
 
 // readProcNet adds the sockets of one family.
-func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
+func (t *Table) readProcNet(ctx context.Context, dir string, f Family, buf []byte) error {
 	if procNetFiles[f] == "" {
 		return fmt.Errorf("%v is in no file of %s: %w", f, dir, fs.ErrNotExist)
 	}
 	if f != FamilyUnix {
-		_, err := t.readProcNetFile(dir, f, buf)
+		_, err := t.readProcNetFile(ctx, dir, f, buf)
 		return err
 	}
 	// Anybody may bind a UNIX socket to a name with a newline and the line of a socket in
@@ -68,7 +69,7 @@ func (t *Table) readProcNet(dir string, f Family, buf []byte) error {
 	before := t.Len()
 	for try := 1; ; try++ {
 		most, known := countUnix(dir)
-		lines, err := t.readProcNetFile(dir, f, buf)
+		lines, err := t.readProcNetFile(ctx, dir, f, buf)
 		after, knownAfter := countUnix(dir)
 		if most = max(most, after); err != nil || !known || !knownAfter || int64(lines) <= most {
 			return err
@@ -98,7 +99,7 @@ func countUnix(dir string) (n int64, known bool) {
 
 // readProcNetFile adds the sockets of one file and returns how many it has, those in accept
 // queues too. It reads line by line: the text of a million sockets is 150 MB.
-func (t *Table) readProcNetFile(dir string, f Family, buf []byte) (sockets int, err error) {
+func (t *Table) readProcNetFile(ctx context.Context, dir string, f Family, buf []byte) (sockets int, err error) {
 	path := dir + "/" + procNetFiles[f]
 	fd, err := kernfile.Open(path)
 	if err != nil {
@@ -108,6 +109,9 @@ func (t *Table) readProcNetFile(dir string, f Family, buf []byte) (sockets int, 
 	p := procNetParser{table: t, family: f}
 	kept := 0
 	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		if kept == len(buf) {
 			return 0, fmt.Errorf("%w: %s: a line of more than %d bytes", ErrMalformed, path, len(buf))
 		}

@@ -70,7 +70,7 @@ func TestProcNetAsSockDiag(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := dumpOK(t, c, Families)
-	got := ReadProcNet(fmt.Sprintf("/proc/%d/net", pid), nil, Families)
+	got := ReadProcNet(t.Context(), fmt.Sprintf("/proc/%d/net", pid), nil, Families)
 	for _, o := range got.Outcomes {
 		i := slices.IndexFunc(want.Outcomes, func(w Outcome) bool { return w.Family == o.Family })
 		if o.State != OK || o.Via != ProcNet || o.Err != nil || o.Sockets != want.Outcomes[i].Sockets {

@@ -23,20 +23,29 @@ const (
 	leastHeight = 15
 )
 
-// layout divides the screen: the first line, the tabs, the view and the status line.
-func (m *Model) layout() (head, tabs, body, status view.Area) {
-	head = view.Area{X: 0, Y: 0, W: m.w, H: 1}
-	tabs = view.Area{X: 0, Y: 1, W: m.w, H: 1}
-	body = view.Area{X: 0, Y: 2, W: m.w, H: max(0, m.h-3)}
-	status = view.Area{X: 0, Y: m.h - 1, W: m.w, H: 1}
+// layout divides a screen of w by h cells: the first line, the tabs, the view and the status line.
+func layout(w, h int) (head, tabs, body, status view.Area) {
+	head = view.Area{X: 0, Y: 0, W: w, H: 1}
+	tabs = view.Area{X: 0, Y: 1, W: w, H: 1}
+	body = view.Area{X: 0, Y: 2, W: w, H: max(0, h-3)}
+	status = view.Area{X: 0, Y: h - 1, W: w, H: 1}
 	return head, tabs, body, status
 }
 
 func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
 
+// resize lays the views out anew, unless the terminal is too small for them: they keep
+// the size they had.
 func (m *Model) resize(w, h int) {
 	m.w, m.h = w, h
-	_, _, body, _ := m.layout()
+	if !m.tooSmall() {
+		m.layOut(w, h)
+	}
+}
+
+// layOut gives the views their room on a screen of w by h cells.
+func (m *Model) layOut(w, h int) {
+	_, _, body, _ := layout(w, h)
 	for _, v := range m.views {
 		v.SetSize(body.W, body.H)
 	}
@@ -45,7 +54,7 @@ func (m *Model) resize(w, h int) {
 // View draws the screen. The frame is kept until the next message.
 func (m *Model) View() tea.View {
 	if m.frame == "" {
-		m.frame = m.draw()
+		m.frame = m.drawOrFail()
 	}
 	v := tea.NewView(m.frame)
 	v.AltScreen = true
@@ -55,16 +64,29 @@ func (m *Model) View() tea.View {
 	return v
 }
 
+// drawOrFail draws the screen, after a panic that of the fault.
+func (m *Model) drawOrFail() (frame string) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.fail(newFault(r))
+			frame = m.drawFault()
+		}
+	}()
+	if m.fault != nil {
+		return m.drawFault()
+	}
+	return m.draw()
+}
+
 func (m *Model) draw() string {
 	if m.w <= 0 || m.h <= 0 {
 		return ""
 	}
 	if m.tooSmall() {
-		text := fmt.Sprintf("eptop needs a terminal of at least %dx%d; this one has %dx%d. q quits.", leastWidth, leastHeight, m.w, m.h)
-		return strings.Join(draw.Exact(draw.Wrap(text, m.w), m.w, m.h), "\n")
+		return m.drawText(fmt.Sprintf("eptop needs a terminal of at least %dx%d; this one has %dx%d. q quits.", leastWidth, leastHeight, m.w, m.h))
 	}
-	head, tabs, body, status := m.layout()
-	shown := strings.Join(draw.Exact([]string{"", "  " + lookingText}, body.W, body.H), "\n")
+	head, tabs, body, status := layout(m.w, m.h)
+	shown := strings.Join(draw.Exact([]string{"", "  " + lookingText + " " + m.looking}, body.W, body.H), "\n")
 	if m.snap != nil {
 		shown = m.current().View()
 	}
@@ -72,6 +94,15 @@ func (m *Model) draw() string {
 		shown = strings.Join(o.Box().Over(m.pens, strings.Split(shown, "\n"), body.W), "\n")
 	}
 	return strings.Join([]string{m.drawHead(head.W), m.drawTabs(tabs.W), shown, m.drawStatus(status.W)}, "\n")
+}
+
+// drawText fills the screen with a text.
+func (m *Model) drawText(text string) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, draw.Wrap(line, m.w)...)
+	}
+	return strings.Join(draw.Exact(lines, m.w, m.h), "\n")
 }
 
 // drawHead draws the first line: the machine on the left, how eptop looks at it on the
@@ -92,7 +123,7 @@ func (m *Model) drawHead(w int) string {
 		case gap >= 1 || len(left) <= 1 && len(right) <= 1:
 			line := p.Title.Ink(brand) + "  " + draw.Fit(l, max(0, w-len(brand)-3-draw.Width(r))) + " "
 			pen := p.Muted
-			if m.look.frozen {
+			if m.look.frozen || m.isLate() {
 				pen = p.Warn
 			}
 			return draw.Fit(line+pen.Ink(r), w)
@@ -133,6 +164,9 @@ func (m *Model) lookWords() []string {
 	if m.snap == nil {
 		return []string{rhythm}
 	}
+	if m.isLate() {
+		rhythm = "NO LOOK FOR " + units.Duration(m.age().Truncate(time.Second))
+	}
 	source := "proc"
 	if src, ok := view.SourceOf(m.snap, "bpf"); ok && src.State == model.OK {
 		source = "bpf"
@@ -149,6 +183,13 @@ func (m *Model) lookWords() []string {
 		words = append([]string{"stall " + units.Duration(g.Stall)}, words...)
 	}
 	return words
+}
+
+// isLate reports whether the numbers on screen are older than the interval explains, since
+// looks fail or do not end.
+func (m *Model) isLate() bool {
+	const grace = 3 * time.Second
+	return !m.look.frozen && m.snap != nil && m.age() > grace && (m.look.failing || m.age() > m.look.delay+grace)
 }
 
 func seconds(d time.Duration) string {
@@ -268,7 +309,7 @@ func (m *Model) handleMouse(msg tea.MouseMsg) tea.Cmd {
 		}
 		return nil
 	}
-	_, tabs, body, _ := m.layout()
+	_, tabs, body, _ := layout(m.w, m.h)
 	switch msg := msg.(type) {
 	case tea.MouseClickMsg:
 		if tabs.Holds(at.X, at.Y) && msg.Button == tea.MouseLeft {

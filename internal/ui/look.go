@@ -35,6 +35,8 @@ type lookCycle struct {
 	// after starts a timer; tests have one that never ends.
 	after func(time.Duration) (end <-chan time.Time, stop func() bool)
 	err   error // of the last look
+	// failing: the last look had no snapshot.
+	failing bool
 }
 
 // lookingText is shown before the first snapshot, and in the status line after the key r
@@ -99,10 +101,25 @@ func (m *Model) shownPID() int {
 
 // finishLook shows the result of a look and starts the timer for the next one.
 func (m *Model) finishLook(msg lookedMsg) tea.Cmd {
+	return tea.Batch(m.endLook(msg), m.armAges(m.untilAges()))
+}
+
+// untilAges returns how long the ages on screen may stay as they are.
+func (m *Model) untilAges() time.Duration {
+	switch {
+	case m.snap == nil:
+		return progressEvery
+	case m.age() < ageAfter:
+		return ageAfter
+	}
+	return ageEvery
+}
+
+func (m *Model) endLook(msg lookedMsg) tea.Cmd {
 	l := &m.look
 	l.underway = false
 	if !l.frozen || l.showOnce {
-		l.err = msg.err
+		l.err, l.failing = msg.err, msg.snap == nil && msg.err != nil
 		if msg.snap != nil {
 			m.apply(msg)
 		}
@@ -122,6 +139,7 @@ func (m *Model) finishLook(msg lookedMsg) tea.Cmd {
 // apply gives a snapshot to every view.
 func (m *Model) apply(msg lookedMsg) {
 	m.snap = msg.snap
+	m.ages.looked = m.ages.now()
 	for _, v := range m.views {
 		if a, ok := v.(view.ProcessShower); ok {
 			a.NoteLook(msg.pid)
@@ -185,6 +203,7 @@ func (m *Model) freeze() tea.Cmd {
 	m.look.frozen = !m.look.frozen
 	if m.look.frozen {
 		m.disarm()
+		m.armAges(0)
 		m.status = view.StatusMsg{Text: "frozen: nothing is read until Space; r takes one look"}
 		return nil
 	}

@@ -182,11 +182,16 @@ func TestLightBackground(t *testing.T) {
 func TestFramesFit(t *testing.T) {
 	machines := map[string]*model.Snapshot{
 		"shared": viewtest.Shared(), "denied": viewtest.LockedDown(), "empty": viewtest.Empty(), "million": viewtest.ListedWatches(3000), "joined": viewtest.SharedWithSockets(), "nothing yet": nil,
+		"loading": viewtest.RichWithLoad(viewtest.LoadHolding()),
 	}
 	for name, snap := range machines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, snap, func(o *Options) { o.Loader = &viewtest.Loader{} })
+			loader := &viewtest.Loader{}
+			if snap != nil && snap.Load != nil {
+				loader.SetAnswer(snap.Load)
+			}
+			r := newRig(t, snap, func(o *Options) { o.Loader = loader })
 			step := 9
 			switch {
 			case viewtest.RaceEnabled:
@@ -206,6 +211,26 @@ func TestFramesFit(t *testing.T) {
 						fills(t, fmt.Sprint(keys), r.m.View().Content, w, h)
 					}
 				}
+				// A terminal has any size, and changes it at once.
+				widths, heights := []int{0, 1, 2, 3, 5, 8, 13, 21, 34, 59, 200}, []int{0, 1, 2, 3, 5, 8, 14, 60}
+				if viewtest.RaceEnabled {
+					widths, heights = []int{0, 1, 2, 59}, []int{0, 2, 60}
+				}
+				for _, w := range widths {
+					for _, h := range heights {
+						for _, size := range [][2]int{{w, h}, {61, 16}, {h, w}} {
+							r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+							if size[0] > 0 && size[1] > 0 {
+								fills(t, fmt.Sprint(keys), r.m.View().Content, size[0], size[1])
+							} else if frame := r.m.View().Content; frame != "" {
+								t.Fatalf("%v at %v: %q", keys, size, frame)
+							}
+						}
+					}
+				}
+			}
+			if f := r.m.fault; f != nil {
+				t.Errorf("%s\n%s", f.text, f.stack)
 			}
 		})
 	}

@@ -35,11 +35,15 @@ func TestMain(m *testing.M) {
 // child runs a dashboard that shows a made-up machine, whose host name is the PID of the
 // child.
 func child(how string) int {
+	looks := 0
 	opts := Options{
 		Delay: 50 * time.Millisecond, Version: "test",
 		Look: func(context.Context, Focus) (*model.Snapshot, error) {
 			if how == "panic" {
 				panic("a collector's mistake")
+			}
+			if looks++; looks > 1 && how == "stuck" {
+				select {}
 			}
 			s := viewtest.Rich()
 			s.Host.Hostname = "pid-" + strconv.Itoa(os.Getpid()) + "-"
@@ -242,7 +246,9 @@ func TestTerminalIsRestored(t *testing.T) {
 		"SIGQUIT": {kill(syscall.SIGQUIT), "ENDED 130"},
 		"a panic while drawing": {func(x *terminal, _ int) {
 			x.press("2w")
-		}, `went wrong inside eptop.*ENDED \d+`},
+			x.expect(`eptop went wrong: runtime error`)
+			x.press("q")
+		}, `went wrong inside eptop.*ENDED 1`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,4 +286,42 @@ func TestTerminalSuspends(t *testing.T) {
 	x.expect(`known23`)
 	x.press("q")
 	x.over(modes, "ENDED 0")
+}
+
+// TestTerminalCloses: a dashboard does not outlive its terminal.
+func TestTerminalCloses(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"=look", "TERM=xterm-256color", "NO_COLOR=")
+	file, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []byte
+	for buf := make([]byte, 1<<16); !bytes.Contains(out, []byte("pid-")); {
+		n, err := file.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, buf[:n]...)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the test's own timeout ends a wait in vain
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit status %d, want 130", code)
+	}
+}
+
+// TestTerminalTwoSignals: where the first signal is not enough, since a look does not end,
+// the second one is, and leaves the terminal as it was.
+func TestTerminalTwoSignals(t *testing.T) {
+	x := open(t, "stuck", plain)
+	modes, pid := x.begun()
+	for range 2 {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+	}
+	x.over(modes, "ENDED 130")
 }

@@ -28,6 +28,8 @@ type Options struct {
 	// Look looks at the machine once. It runs in a goroutine of its own, and never
 	// twice at the same time. If it returns a Snapshot and an error, both are shown.
 	Look func(ctx context.Context, focus Focus) (*model.Snapshot, error)
+	// Progress returns how far the look under way is, at once; nil where nobody knows.
+	Progress func() model.Progress
 	// Delay is the time between the end of a look and the next one.
 	Delay time.Duration
 	// PID is the process to show at first, or 0 for none.
@@ -63,28 +65,29 @@ type Model struct {
 	dark    bool
 	profile colorprofile.Profile
 
-	snap   *model.Snapshot
-	look   lookCycle
-	status view.StatusMsg
-	modal  view.Modal // it lies over the view; nil when nothing does
+	snap *model.Snapshot
+	// looking is the progress of the first look.
+	looking string
+	look    lookCycle
+	ages    ageClock
+	status  view.StatusMsg
+	modal   view.Modal // it lies over the view; nil when nothing does
 
 	pace *pace // nil outside Run
 
 	frame string // the last frame; empty when something changed since
+
+	fault  *fault // while it is not nil, nothing but it is drawn
+	faults []*fault
 }
 
 // New returns the dashboard. Its Init takes the first look.
 func New(opts Options) *Model {
 	m := &Model{opts: opts, ctx: context.Background(), keys: view.NewKeyMap(), dark: true, profile: colorprofile.TrueColor}
 	m.look.after = timer
+	m.ages.now, m.ages.after = time.Now, timer
 	m.look.delay = min(max(opts.Delay, intervals[0]), intervals[len(intervals)-1])
-	for _, t := range tabs() {
-		if t.make != nil {
-			m.tabs = append(m.tabs, t)
-			m.views = append(m.views, t.make(m.keys))
-		}
-	}
-	m.repaint()
+	m.makeViews()
 	if opts.PID != 0 {
 		m.showProcess(opts.PID)
 	}
@@ -92,14 +95,46 @@ func New(opts Options) *Model {
 	return m
 }
 
-// Init asks for the terminal's background and takes the first look.
-func (m *Model) Init() tea.Cmd { return tea.Batch(tea.RequestBackgroundColor, m.startLook(false)) }
+// makeViews makes all views. They have the least size until a larger one is known.
+func (m *Model) makeViews() {
+	m.tabs, m.views = nil, nil
+	for _, t := range tabs() {
+		if t.make != nil {
+			m.tabs = append(m.tabs, t)
+			m.views = append(m.views, t.make(m.keys))
+		}
+	}
+	m.repaint()
+	m.layOut(max(m.w, leastWidth), max(m.h, leastHeight))
+}
 
-// Update routes one message. A key goes to what lies over the view, if anything does;
-// otherwise the root handles the global keys, and the view all others.
-func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+// Init asks for the terminal's background, if its colour matters, and takes the first
+// look. Nothing waits for the answer.
+func (m *Model) Init() tea.Cmd {
+	if m.opts.NoColor {
+		return guard(tea.Batch(m.startLook(false), m.armAges(progressEvery)))
+	}
+	return guard(tea.Batch(tea.RequestBackgroundColor, m.startLook(false), m.armAges(progressEvery)))
+}
+
+// Update routes one message. After a panic it handles only what leads out of that.
+func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.fail(newFault(r))
+		}
+	}()
 	m.frame = ""
 	m.pace.follow(msg)
+	if m.fault != nil {
+		return m, guard(m.updateFault(msg))
+	}
+	return m, guard(m.update(msg))
+}
+
+// update routes one message. A key goes to what lies over the view, if anything does;
+// otherwise the root handles the global keys, and the view all others.
+func (m *Model) update(msg tea.Msg) tea.Cmd {
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -114,6 +149,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.finishLook(msg)
 	case dueMsg:
 		cmd = m.takeDueLook(msg)
+	case ageMsg:
+		cmd = m.drawAges(msg)
+	case *fault:
+		m.fail(msg)
 	case view.StatusMsg:
 		m.status = msg
 	case view.OverlayMsg:
@@ -141,7 +180,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Batch(cmds...)
 	}
 	m.takeQuestion()
-	return m, tea.Batch(cmd, m.collectWork(), m.poll())
+	return tea.Batch(cmd, m.collectWork(), m.poll())
 }
 
 // collectWork collects the background work of all views.

@@ -123,7 +123,7 @@ func TestWatchOfALiveSocket(t *testing.T) {
 		t.Skipf("no network namespaces here: %v; run where /proc/self/ns/net is", err)
 	}
 	defer spaces.Close()
-	table := spaces.Own().Dump(nil, sock.FamilyTCP4)
+	table := spaces.Own().Dump(t.Context(), nil, sock.FamilyTCP4)
 	for i, s := range table.All() {
 		if s.Remote.String() != client.LocalAddr().String() || s.Local.String() != l.Addr().String() {
 			continue

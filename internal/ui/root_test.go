@@ -26,6 +26,8 @@ type rig struct {
 	stop context.CancelFunc
 	due  chan time.Time // ends the wait for the next look
 	poll chan time.Time // ends the wait for the next answer of a load
+	aged chan time.Time // ends the wait for the next ages
+	now  time.Time      // the clock of ages
 	// flying counts the commands under way, waiting those of them that wait for
 	// the next look or the next answer of a load; changed tells of a change.
 	flying, waiting atomic.Int32
@@ -41,7 +43,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
-	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time), poll: make(chan time.Time), changed: make(chan struct{}, 1)}
+	r := &rig{t: t, snap: snap, msgs: make(chan tea.Msg), focuses: make(chan Focus, 100), due: make(chan time.Time), poll: make(chan time.Time), aged: make(chan time.Time), changed: make(chan struct{}, 1)}
 	opts := Options{
 		Delay: time.Second, Version: "1.0",
 		Look: func(_ context.Context, f Focus) (*model.Snapshot, error) {
@@ -68,6 +70,12 @@ func newRig(t *testing.T, snap *model.Snapshot, change ...func(*Options)) *rig {
 			r.change()
 			return true
 		}
+	}
+	r.m.ages.now = func() time.Time { return r.now }
+	r.m.ages.after = func(time.Duration) (<-chan time.Time, func() bool) {
+		r.waiting.Add(1)
+		r.change()
+		return r.aged, func() bool { r.waiting.Add(-1); return true }
 	}
 	r.m.ctx, r.stop = context.WithCancel(context.Background())
 	t.Cleanup(r.stop)

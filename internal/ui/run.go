@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall" //nolint:depguard // the names of signals, nothing of the kernel
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/term"
 )
 
 // ErrInterrupted is what Run returns when a signal ended it.
@@ -32,34 +35,68 @@ func Run(ctx context.Context, opts Options) error {
 	p := tea.NewProgram(m, settings...)
 	m.pace = &pace{program: p}
 
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	done, watched := make(chan struct{}), make(chan struct{})
-	interrupted := false
+	terminal := findTerminal()
+	var interrupted atomic.Bool
+	over, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
-		select {
-		case <-signals:
-			interrupted = true
-			p.Quit()
-		case <-done:
+		for {
+			select {
+			case <-signals:
+				if interrupted.Swap(true) {
+					terminal.restore() // the first signal was not enough
+					os.Exit(exitInterrupted)
+				}
+				p.Quit()
+			case <-over:
+				return
+			}
 		}
 	}()
 	_, err := p.Run()
-	close(done)
-	<-watched
 	cancel()
 	m.awaitLook()
+	close(over)
+	<-watched
 	switch {
-	case interrupted:
+	case interrupted.Load():
 		return ErrInterrupted
 	case errors.Is(err, tea.ErrProgramPanic):
 		return fmt.Errorf("the dashboard went wrong inside eptop: %w", err)
 	case outer.Err() != nil:
 		return context.Cause(outer)
+	case err != nil:
+		return err
 	}
-	return err
+	return m.report()
+}
+
+// exitInterrupted is the exit status of a program that a signal has ended.
+const exitInterrupted = 130
+
+// found is the terminal as the dashboard found it.
+type found struct {
+	fd    uintptr
+	state *term.State
+}
+
+func findTerminal() found {
+	t := found{fd: os.Stdin.Fd()}
+	t.state, _ = term.GetState(t.fd) // without one there are no modes to restore
+	return t
+}
+
+// restore does what Bubble Tea does at the end, for when it does not come to its end.
+func (t found) restore() {
+	const off = ansi.ResetModifyOtherKeys + "\x1b[<1u" + ansi.ResetModeAltScreenSaveCursor + ansi.ResetModeMouseButtonEvent + ansi.ResetModeMouseExtSgr +
+		ansi.ResetModeBracketedPaste + ansi.SetModeTextCursorEnable + ansi.ResetStyle
+	_, _ = os.Stdout.WriteString(off)
+	if t.state != nil {
+		_ = term.Restore(t.fd, t.state)
+	}
 }
 
 // awaitLook waits for the look under way, so that the caller of Run can close what the

@@ -75,10 +75,11 @@ func Spread(left, right string, w int) string {
 	return Fit(left, w-r) + right
 }
 
-// Wrap breaks text into lines of at most w cells, at blanks where it can.
+// Wrap breaks text into lines of at most w cells, at blanks where it can. It returns at
+// least one line, which is empty where w has no room for text.
 func Wrap(text string, w int) []string {
 	if w <= 0 {
-		return nil
+		return []string{""}
 	}
 	return strings.Split(ansi.Wrap(text, w, " "), "\n")
 }
@@ -101,7 +102,7 @@ type Cell struct {
 func Columns(w int, cells ...Cell) string {
 	rest, flex := w-(len(cells)-1), 0
 	for _, c := range cells {
-		rest -= c.W
+		rest -= max(0, c.W)
 		if c.W == 0 {
 			flex++
 		}
@@ -110,7 +111,7 @@ func Columns(w int, cells ...Cell) string {
 	left := w
 	for i, c := range cells {
 		if i > 0 {
-			if left == 0 {
+			if left <= 0 {
 				break
 			}
 			b.WriteByte(' ')
@@ -123,7 +124,7 @@ func Columns(w int, cells ...Cell) string {
 			rest -= cw
 			flex--
 		}
-		cw = min(cw, left)
+		cw = max(0, min(cw, left))
 		b.WriteString(c.Pen.Ink(fit(c.Text, cw, c.Right)))
 		left -= cw
 	}

@@ -217,7 +217,8 @@ func (v *process) freshLine() string {
 		return p.Warn.Ink("! " + cell.Clean(d.Problem))
 	}
 	if v.over() {
-		return p.Warn.Ink("last seen " + v.seen.Time.Format("15:04:05") + ", " + units.Duration(v.snap.Time.Sub(v.seen.Time).Round(time.Second)) + " ago")
+		seen := v.seen.Time.Add(-v.seen.Stale)
+		return p.Warn.Ink("last seen " + seen.Format("15:04:05") + ", " + units.Duration(v.snap.Time.Sub(seen).Round(time.Second)) + " ago")
 	}
 	line := p.Muted.Ink("fds listed " + units.Duration(d.ListedAge.Round(time.Millisecond)) + " ago")
 	var wait time.Duration

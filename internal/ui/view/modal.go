@@ -101,9 +101,19 @@ func (o *Overlay) Over(p *draw.Pens, lines []string, w int) []string {
 	out := append([]string(nil), lines...)
 	for i, b := range box {
 		under := draw.Fit(out[y+i], w)
-		out[y+i] = ansi.Cut(under, 0, x) + "\x1b[m" + b + "\x1b[m" + ansi.Cut(under, x+boxW, w)
+		out[y+i] = draw.Fit(ansi.Cut(under, 0, x), x) + "\x1b[m" + b + "\x1b[m" + rightOf(under, x+boxW, w)
 	}
 	return out
+}
+
+// rightOf returns the cells of a line from x to w. A wide character that begins before x
+// leaves a blank.
+func rightOf(line string, x, w int) string {
+	rest := ansi.Cut(line, x, w)
+	for from := x + 1; draw.Width(rest) > w-x && from <= w; from++ {
+		rest = ansi.Cut(line, from, w)
+	}
+	return draw.FitRight(rest, w-x)
 }
 
 // Question is a box with a question that is answered with yes or no.

@@ -97,6 +97,13 @@ func (newView Maker) checkSizes(t *testing.T) {
 			step = 1
 		}
 		drawExactly(t, step, v)
+		// Below the least size nothing is drawn that is right, and nothing fails.
+		for w := -2; w < 26; w++ {
+			for h := -2; h < 12; h++ {
+				v.SetSize(w, h)
+				v.View()
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package viewtest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -161,7 +162,7 @@ var knownTable = sync.OnceValue(func() *sock.Table {
 			panic(err)
 		}
 	}
-	table := sock.ReadProcNet(dir, nil, sock.Families)
+	table := sock.ReadProcNet(context.Background(), dir, nil, sock.Families)
 	if table.Len() != n+2 {
 		panic(fmt.Sprintf("%d sockets of %d: %v", table.Len(), n+2, table.Outcomes))
 	}
@@ -196,5 +197,5 @@ func ReadTable(t testing.TB, tcp string) *sock.Table {
 	if err := os.WriteFile(filepath.Join(dir, "tcp"), []byte(tcp), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return sock.ReadProcNet(dir, nil, sock.FamilyTCP4)
+	return sock.ReadProcNet(context.Background(), dir, nil, sock.FamilyTCP4)
 }
