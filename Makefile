@@ -21,7 +21,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := all
-.PHONY: all build test test-deps test-vm vet fmt lint vulncheck bench bench-million fuzz cover golden man install clean help
+.PHONY: all build test test-deps test-vm vet fmt lint generate check-generated vulncheck bench bench-million fuzz cover golden man install clean help
 
 all: build lint test ## what CI does, except test-vm (the default)
 
@@ -59,7 +59,7 @@ test-vm: ## eptop on other kernels and topologies, in QEMU guests of 4 GiB (VM_K
 	@tools/test-deps vm
 	@tools/vm-kernels '$(VM_CACHE)' $(VM_KERNELS)
 	EPTOP_VM_CACHE='$(VM_CACHE)' EPTOP_VM_KERNELS='$(VM_KERNELS)' EPTOP_VM_GO='$(GO)' \
-		$(GO) test -tags vm -count 1 -timeout 9m -v -run '^TestGuests$$' $(TESTFLAGS) ./test/vm
+		$(GO) test -tags vm -count 1 -timeout 12m -v -run '^Test(Guests|BPF)$$' $(TESTFLAGS) ./test/vm
 else
 test-vm:
 	@echo '--- SKIP: test-vm (the kernels are for x86-64: run it on such a machine)'
@@ -74,6 +74,18 @@ fmt: ## format the code
 lint: ## gofmt, vet, staticcheck and the import rules (.golangci.yml), and dead code
 	$(TOOL) golangci-lint run ./...
 	tools/deadcode tools/deadcode-allowed ./...
+
+generate: ## compile internal/bpf's kernel program anew (clang-14 and llvm-14)
+	@tools/test-deps generate
+	$(GO) generate ./internal/bpf
+
+check-generated: ## is the program that is checked in what its source makes?
+	@tools/test-deps generate
+	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null || { echo '--- SKIP: check-generated (clang-14 and llvm-14 are missing)'; exit 0; }; \
+	was=$$(mktemp -d) && trap 'rm -rf "$$was"' EXIT && cp internal/bpf/scan_bpfel.* "$$was" && $(GO) generate ./internal/bpf || exit; \
+	for f in scan_bpfel.go scan_bpfel.o; do \
+		cmp "$$was/$$f" "internal/bpf/$$f" || { echo 'internal/bpf: commit what make generate makes' >&2; exit 1; }; \
+	done
 
 vulncheck: ## look for known vulnerabilities in the dependencies (needs https://vuln.go.dev)
 	$(TOOL) govulncheck ./...
@@ -111,4 +123,4 @@ clean: ## remove what the targets above have made
 	rm -rf eptop dist
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -32,8 +32,8 @@ func buildBase(t *testing.T) *base {
 	t.Helper()
 	dir := t.TempDir()
 	b := &base{eptop: filepath.Join(dir, "eptop")}
-	build(t, b.eptop, "../../cmd/eptop")
-	build(t, filepath.Join(dir, "guest"), "./guest")
+	build(t, "build", b.eptop, "../../cmd/eptop")
+	build(t, "build", filepath.Join(dir, "guest"), "./guest")
 	files := map[string]string{"init": filepath.Join(dir, "guest"), "bin/eptop": b.eptop}
 	for _, program := range toolPrograms {
 		path, err := exec.LookPath(program)
@@ -45,6 +45,13 @@ func buildBase(t *testing.T) *base {
 			files[strings.TrimPrefix(library, "/")] = library
 		}
 	}
+	b.image = image(t, files)
+	return b
+}
+
+// image makes an archive of files of this machine, by their names in the guest.
+func image(t *testing.T, files map[string]string) []byte {
+	t.Helper()
 	w := &cpioWriter{}
 	w.file("dev/console", fs.ModeDevice|fs.ModeCharDevice|0o600, nil)
 	w.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/:/bin/sh\n"))
@@ -55,14 +62,14 @@ func buildBase(t *testing.T) *base {
 		}
 		w.file(name, 0o755, content)
 	}
-	b.image = w.out.Bytes()
-	return b
+	return w.out.Bytes()
 }
 
-func build(t *testing.T, to, pkg string) {
+// build makes a program of a package: how is "build", or "test -c" for its tests.
+func build(t *testing.T, how, to, pkg string) {
 	t.Helper()
 	tool := strings.Fields(cmp.Or(os.Getenv("EPTOP_VM_GO"), "go"))
-	args := append(tool[1:], "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", to, pkg)
+	args := append(append(tool[1:], strings.Fields(how)...), "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", to, pkg)
 	cmd := exec.Command(tool[0], args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

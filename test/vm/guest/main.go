@@ -71,8 +71,12 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	step := observe
+	if os.Getenv("ONLY") == "bpf" {
+		step = testBPF
+	}
 	// The results so far are sent even where a step failed, to show why.
-	if err := observe(out); err != nil {
+	if err := step(out); err != nil {
 		out.add("error", []byte(err.Error()))
 	}
 	return out.send("/dev/ttyS1")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,18 @@ func observe(out *results) error {
 		return err
 	}
 	return observeLoad(out)
+}
+
+// testBPF runs the tests of internal/bpf on this kernel. The console shows how far they
+// came.
+func testBPF(out *results) error {
+	cmd := exec.Command("bpf.test", "-test.v")
+	var said bytes.Buffer
+	cmd.Stdout = io.MultiWriter(&said, os.Stdout)
+	cmd.Stderr = cmd.Stdout
+	err := cmd.Run()
+	out.add("bpf", said.Bytes())
+	return err
 }
 
 // observeLoad has eptop measure a connection, and open more connections than a sysctl
