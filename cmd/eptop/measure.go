@@ -16,11 +16,12 @@ func newMeasure(s *settings) *cobra.Command {
 		Use:   "measure",
 		Short: "Measure what an idle connection and a watch cost in kernel memory",
 		Long: strings.Join([]string{
-			"eptop measure opens connections in steps, as eptop load does, counts the objects of every slab cache after each, " +
-				"and fits lines through the counts: what a connection costs is their slope, with a 95 % interval. " +
+			"eptop measure opens connections in steps, as eptop load does, and counts the objects of every slab cache after each: " +
+				"what a connection costs is by how much they grow, with a 95 % interval. " +
 				"It measures socket(), connect(), accept() and epoll_ctl() separately, closes all connections, and checks whether the memory comes back.",
-			"What other programs allocate is recognised by growing with time rather than with connections, and what looking into /proc grows is left out. " +
-				"It needs root, for /proc/slabinfo.",
+			"What other programs allocate is recognised by growing with time or with their sockets, and what looking into /proc grows is left out. " +
+				"Where the counts leave no doubt, an object is counted whole. It needs root, for /proc/slabinfo. " +
+				"Where nothing could be measured the exit code is 1, and the report says why.",
 		}, "\n\n"),
 		Example: "  sudo eptop measure -c 10000\n  sudo eptop measure --family unix --watch none --json",
 		Args:    noArgs,
@@ -49,7 +50,7 @@ func (s *settings) measure(cmd *cobra.Command, f *loadFlags) error {
 		return err
 	}
 	if f.json {
-		return errors.Join(err, report.Result(cmd.OutOrStdout(), m))
+		return errors.Join(err, report.Result(cmd.OutOrStdout(), m), report.Unmeasured(m))
 	}
-	return errors.Join(err, report.MeasureText(cmd.OutOrStdout(), m))
+	return errors.Join(err, report.MeasureText(cmd.OutOrStdout(), m), report.Unmeasured(m))
 }

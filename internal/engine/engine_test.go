@@ -118,10 +118,10 @@ func TestLoad(t *testing.T) {
 			t.Error("a look reads no limits")
 		}
 		e.Set(0)
-		// Whether the memory came back is known at once; that it did is not waited for.
+		// What is left is known at once; that the memory came back is not waited for.
 		waitFor(t, "the drain", func() bool {
 			l := e.Load()
-			return l.Phase == model.LoadDrained && (l.Found.DrainedToBaseline.Known || l.Problem != "")
+			return l.Phase == model.LoadDrained && (l.Found.MayParkBytes.Known || l.Problem != "")
 		})
 	}
 	if err := e.Start(plan); err != nil {

@@ -135,7 +135,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Schema != model.MeasureSchema || got.Opened != 2000 || got.Readings == 0 || !got.DrainedToBaseline.Known || got.Kernel == "" {
+	if got.Schema != model.MeasureSchema || got.Opened != 2000 || got.Readings == 0 || !got.MayParkBytes.Known || got.Kernel == "" {
 		t.Errorf("%+v", got)
 	}
 	if want := []string{"planned", "opened", "closing"}; !slices.Equal(r.calls, want) {

@@ -19,8 +19,9 @@ type client struct {
 	pending  []unix.PollFd
 	path     int // which source address or listener is in use
 	onPath   int64
-	barren   int // paths in a row that had no port
-	refused  int // failures in a row
+	barren   int   // paths in a row that had no port
+	port     int64 // the next one to connect from, where ports are chosen
+	refused  int   // failures in a row
 	dropped  int64
 	opened   int64 // connections ever, to spread the active ones
 	beats    []beat
@@ -175,7 +176,7 @@ func (c *client) connect() bool {
 		}
 	}
 	if c.order.Ports.Own && c.order.Config.Family != UNIX {
-		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, c.order.Ports.Client.option()); err != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, c.choose().option()); err != nil {
 			c.me.stop(callBind, c.me.count(err))
 			return false
 		}
@@ -185,10 +186,14 @@ func (c *client) connect() bool {
 	case err == nil, errors.Is(err, unix.EINPROGRESS):
 		c.onPath++
 		c.barren = 0
+		c.passPort()
 		c.pending = append(c.pending, unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT})
 		return true
 	case errors.Is(err, unix.EAGAIN) && c.order.Config.Family == UNIX:
 		return false // the backlog is full until the server accepts
+	case errors.Is(err, unix.EADDRNOTAVAIL) && c.passPort():
+		c.replace(at) // somebody has bound the port meanwhile
+		return false
 	case errors.Is(err, unix.EADDRNOTAVAIL) && c.nextPath():
 		// All ports of this path are taken, which is no failure.
 		c.replace(at)

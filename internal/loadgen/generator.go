@@ -18,7 +18,8 @@ import (
 type Generator struct {
 	config Config
 	bounds bounds
-	log    *os.File // what workers write when they fail
+	taken  *[1 << 16]bool // ports that workers avoid; nil where they choose none
+	log    *os.File       // what workers write when they fail
 
 	wake  chan struct{}
 	exits chan exit

@@ -19,6 +19,9 @@ type page struct {
 	// abstract UNIX namespace. ready is how many there are, and is written after them.
 	ready     atomic.Int64
 	addresses [maxListeners]atomic.Int64
+	// taken are ports that the client avoids, while choosing is not 0.
+	choosing atomic.Int64
+	taken    portSet
 }
 
 // maxListeners is enough for 50 000 connections to ::1 with 4 000 ports to connect

@@ -82,6 +82,7 @@ func (g *Generator) hire() {
 	}
 	p, err := newPair(g.order(), g.log, g.exits)
 	if p != nil {
+		p.page.avoid(g.taken)
 		g.started++
 		g.pairs = append(g.pairs, p)
 	}

@@ -2,9 +2,10 @@ package measure
 
 import (
 	"math"
+	"slices"
 )
 
-// analysis fits readings.
+// analysis finds in readings what a connection is made of.
 type analysis struct {
 	caches cacheList
 	parts  []known
@@ -12,217 +13,188 @@ type analysis struct {
 	// buffers are the caches that hold bytes left unread, by slabinfo's names.
 	buffers map[string]bool
 
-	design *design
-	// moves are the pairs of readings between which one stage alone moved: their
-	// difference is what the stage allocates, undisturbed by anything before.
-	moves [stages][]move
-	// staged: every stage has such pairs, and each stage is a regressor. timed: time is
-	// a regressor too.
-	staged, timed bool
-	// disturbances is how many of them are regressors: not all where they move alike.
-	disturbances int
-	fitted       map[int]growth // by cache
-}
-
-// move is the readings before and after n connections passed one stage.
-type move struct {
-	before, after int
-	n             float64
-}
-
-// sharp is half of an interval, as a share of the slope, up to which the time is kept
-// as a regressor. Where connections came at an even rate their growth cannot be
-// distinguished from growth in time; the time is left out then, and what others
-// allocate counts as what connections do.
-const sharp = 0.05
-
-// newAnalysis prepares fits. It returns false where there are too few readings.
-func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
-	if len(rows) == 0 {
-		return nil, false
-	}
-	var best *analysis
-	least := math.Inf(1)
-	for _, timed := range []bool{true, false} {
-		a := &analysis{caches: caches, parts: parts, rows: rows, timed: timed, fitted: map[int]growth{}}
-		a.findMoves()
-		if !a.makeDesign() {
-			continue
-		}
-		slope, half := a.bytes().along(a.all()...)
-		if width := half / math.Abs(slope); best == nil || width < least {
-			best, least = a, width
-		}
-		if least < sharp {
-			break
-		}
-	}
-	return best, best != nil
-}
-
-func (a *analysis) makeDesign() bool {
-	for a.disturbances = len(disturbances); a.disturbances >= 0; a.disturbances-- {
-		var err error
-		if a.design, err = newDesign(a.regressors()); err == nil {
-			return true
-		}
-	}
-	return false
+	moves []move
+	// stageBlocks and bulkBlocks are the blocks with moves of single stages, and of all
+	// together. passed is how many connections passed in the moves of each kind.
+	stageBlocks, bulkBlocks []int
+	passed                  [stages + 1]float64
+	// staged: each stage was measured alone. mostlyTogether: more connections were opened
+	// without stages, so that the sum is theirs.
+	staged, mostlyTogether bool
+	disturbed              []int // indices of the disturbances that came or went
+	fitted                 map[int]growth
 }
 
 // fewestMoves is how many moves of a stage are needed to know what it allocates.
 const fewestMoves = 5
 
-func (a *analysis) findMoves() {
-	for i := 1; i < len(a.rows); i++ {
-		was, is := each(a.rows[i-1].have), each(a.rows[i].have)
-		moved := stages
-		for s := range stages {
-			if is[s] == was[s] {
-				continue
-			}
-			if moved != stages || is[s] < was[s] {
-				moved = -1
-				break
-			}
-			moved = s
+// newAnalysis prepares an analysis. It returns false where there are too few readings.
+func newAnalysis(caches cacheList, parts []known, rows []reading) (*analysis, bool) {
+	a := &analysis{caches: caches, parts: parts, rows: rows, fitted: map[int]growth{}}
+	a.moves = findMoves(rows)
+	var count [stages + 1]int
+	for _, m := range a.moves {
+		blocks := &a.stageBlocks
+		switch m.kind {
+		case atRest:
+			continue
+		case together:
+			blocks = &a.bulkBlocks
 		}
-		if moved >= 0 && moved < stages {
-			a.moves[moved] = append(a.moves[moved], move{i - 1, i, float64(is[moved] - was[moved])})
+		count[m.kind]++
+		a.passed[m.kind] += m.n
+		if !slices.Contains(*blocks, m.block) {
+			*blocks = append(*blocks, m.block)
 		}
 	}
 	a.staged = true
 	for s := range stages {
-		if len(a.moves[s]) < fewestMoves && (s != stageWatch || a.watched()) {
-			a.staged = false
+		a.staged = a.staged && (count[s] >= fewestMoves || !a.has(s))
+	}
+	a.mostlyTogether = !a.staged || a.passed[together] > a.passed[stageSocket]
+	if !a.staged && count[together] < fewestMoves {
+		return nil, false
+	}
+	if a.mostlyTogether && count[together] < fewestMoves {
+		a.mostlyTogether = false
+	}
+	for i, f := range disturbances {
+		if a.varies(f) {
+			a.disturbed = append(a.disturbed, i)
 		}
 	}
+	return a, true
 }
 
-func (a *analysis) regressors() [][]float64 {
-	x := make([][]float64, len(a.rows))
-	for i, r := range a.rows {
-		x[i] = []float64{float64(r.have.Accepts)}
-		if a.staged {
-			x[i] = []float64{float64(r.have.Sockets), float64(r.have.Connects), float64(r.have.Accepts), float64(r.have.Watches)}
-			if !a.watched() {
-				x[i] = x[i][:stageWatch]
-			}
-		}
-		if a.timed {
-			x[i] = append(x[i], r.at.Seconds())
-		}
-	}
-	for _, others := range disturbances[:a.disturbances] {
-		if a.varies(others) {
-			for i, r := range a.rows {
-				x[i] = append(x[i], others(r))
-			}
-		}
-	}
-	return x
+// has reports whether connections pass a stage: not all are watched.
+func (a *analysis) has(s stage) bool {
+	return s != stageWatch || len(a.rows) > 0 && a.rows[len(a.rows)-1].have.Watches > 0
 }
 
-// disturbances are those doings of other programs that allocate what connections
-// allocate.
-var disturbances = []func(reading) float64{
-	func(r reading) float64 { return r.waiting },
-	func(r reading) float64 { return r.any },
-	func(r reading) float64 { return r.foreign },
-}
-
-// stir is how many sockets of others must come or go to be worth a regressor.
-const stir = 20
-
-func (a *analysis) varies(f func(reading) float64) bool {
-	least, most := math.Inf(1), math.Inf(-1)
-	for _, r := range a.rows {
-		least, most = min(least, f(r)), max(most, f(r))
-	}
-	return most-least > stir
-}
-
-func (a *analysis) watched() bool { return a.rows[len(a.rows)-1].have.Watches > 0 }
-
-// growth is how a cache, or a sum of caches, grew: by its line through all readings,
-// and by the moves of each stage.
-type growth struct {
-	line
-	stage [stages]amount
-}
-
-// amount is a number with half of its 95 % interval.
-type amount struct{ n, half float64 }
-
-func (x amount) add(y amount) amount { return amount{x.n + y.n, math.Hypot(x.half, y.half)} }
-
-func (x amount) times(f float64) amount { return amount{x.n * f, x.half * math.Abs(f)} }
-
-// fitObjects fits a cache's objects, once.
-func (a *analysis) fitObjects(cache int) growth {
+// objects returns the growth of a cache, by slabinfo's order.
+func (a *analysis) objects(cache int) growth {
 	if g, ok := a.fitted[cache]; ok {
 		return g
 	}
-	y := make([]float64, len(a.rows))
-	for i, r := range a.rows {
-		y[i] = r.objects[cache]
-	}
-	g := a.fit(y)
+	others := slices.DeleteFunc(slices.Clone(a.disturbed), func(i int) bool { return i == waits && a.shareable(cache, stageConnect) == 0 })
+	g := a.grow(cache, others)
 	a.fitted[cache] = g
 	return g
 }
 
-func (a *analysis) fit(y []float64) growth {
-	g := growth{line: a.design.fit(y)}
-	if !a.staged {
-		return g
-	}
-	for s := range stages {
-		var shares []float64
-		for _, m := range a.moves[s] {
-			grown := y[m.after] - y[m.before]
-			// The part of the growth that others allocated in that time.
-			for j := a.ownRegressors(); j < len(g.slopes); j++ {
-				grown -= g.slopes[j] * (a.design.rows[m.after][j] - a.design.rows[m.before][j])
-			}
-			shares = append(shares, grown/m.n)
-		}
-		if len(shares) > 0 {
-			g.stage[s].n, g.stage[s].half = center(shares)
-		}
-	}
-	return g
+// figure is a number of objects for a connection. What is known to be a whole number
+// of objects is exact; the rest is vague, and may also be off by what the CPUs park.
+type figure struct {
+	exact  float64
+	vague  jack
+	parked float64
 }
 
-// ownRegressors returns how many regressors are connections; the others follow them.
-func (a *analysis) ownRegressors() int {
-	switch {
-	case !a.staged:
-		return 1
-	case a.watched():
-		return int(stages)
-	}
-	return int(stages) - 1
+func (f *figure) add(g figure) {
+	f.exact += g.exact
+	f.vague.add(g.vague, 1)
+	f.parked += g.parked
 }
 
-// all returns the direction of one more connection, through all its stages.
-func (a *analysis) all() []float64 {
-	w := make([]float64, len(a.design.rows[0]))
-	for i := range a.ownRegressors() {
-		w[i] = 1
+func (f figure) n() float64 { return f.exact + f.vague.n }
+
+// half returns half of the 95 % interval.
+func (f figure) half() float64 {
+	if f.vague.left == nil {
+		return f.parked
 	}
-	return w
+	return f.vague.half() + f.parked
 }
 
-// bytes returns the growth of the memory of all that a connection is made of.
-func (a *analysis) bytes() growth {
-	var sum growth
-	for _, c := range a.caches.of(a.parts) {
-		g := a.fitObjects(c)
-		sum.add(g.line, a.caches.bytes[c])
+// settle returns the growth of a cache at a stage, or over all (kind together), as a whole
+// number of objects where that leaves no doubt.
+func (a *analysis) settle(cache int, kind stage) figure {
+	f := a.measured(cache, kind)
+	if n, ok := wholeObjects(f.n(), f.half()); ok && a.shareable(cache, kind) == 0 {
+		return figure{exact: n}
+	}
+	return f
+}
+
+// measured returns the growth of a cache as it was counted.
+func (a *analysis) measured(cache int, kind stage) figure {
+	g := a.objects(cache)
+	j, passed := g.all, a.passed[stageSocket]
+	if a.mostlyTogether {
+		passed = a.passed[together]
+	}
+	if kind < stages {
+		j, passed = g.stage[kind], a.passed[kind]
+	}
+	// A count is off by what the CPUs park, and by a slab.
+	return figure{vague: j, parked: (a.caches.parked[cache] + a.caches.perSlab[cache]) / passed}
+}
+
+// shareable returns how many objects of a cache a connection makes at a stage, or in all (kind
+// together), where connections may share some: the bind buckets of a port. Otherwise it is 0.
+func (a *analysis) shareable(cache int, kind stage) float64 {
+	all, shared := 0.0, false
+	for _, k := range a.parts {
 		for s := range stages {
-			sum.stage[s] = sum.stage[s].add(g.stage[s].times(a.caches.bytes[c]))
+			if k.shownAs == a.caches.names[cache] && k.stages[s] && (kind == s || kind == together) {
+				all += float64(len(k.names))
+				shared = shared || k.shared
+			}
 		}
 	}
-	return sum
+	if !shared {
+		return 0
+	}
+	return all
+}
+
+// nearWhole is how far a growth may be from a whole number of objects to be taken for
+// it, whatever its interval.
+const nearWhole = 0.1
+
+// wholeObjects returns the whole number that a growth of objects is. It returns false unless
+// every other whole number is further away than the interval reaches, by half of the interval
+// again: an object is made whole or not at all, so a growth of 0.9 ± 0.15 objects is one.
+func wholeObjects(objects, half float64) (n float64, ok bool) {
+	n = math.Round(objects)
+	off := math.Abs(objects - n)
+	return n, off <= max(half, nearWhole) && off+2*half < 0.5
+}
+
+// sum is a number of bytes with half of its 95 % interval, and what of that is due to parked
+// objects.
+type sum struct{ n, half, parked float64 }
+
+// add adds objects of a cache. Others' doings move several caches alike, in a way that so few
+// blocks do not show well, so the intervals are added up.
+func (s *sum) add(objects figure, bytes float64) {
+	s.n += objects.n() * bytes
+	s.half += objects.half() * bytes
+	s.parked += objects.parked * bytes
+}
+
+// stageBytes returns the memory that a stage allocates of all that a connection is made of.
+func (a *analysis) stageBytes(s stage) (total sum) {
+	for _, c := range a.caches.of(a.parts) {
+		total.add(a.settle(c, s), a.caches.bytes[c])
+	}
+	return total
+}
+
+// bytes returns the memory of a connection.
+func (a *analysis) bytes() (total sum) {
+	for _, c := range a.caches.of(a.parts) {
+		if a.mostlyTogether {
+			total.add(a.settle(c, together), a.caches.bytes[c])
+			continue
+		}
+		var objects figure
+		for s := range stages {
+			if a.has(s) {
+				objects.add(a.settle(c, s))
+			}
+		}
+		total.add(objects, a.caches.bytes[c])
+	}
+	return total
 }

@@ -3,6 +3,7 @@ package measure
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,33 +18,33 @@ func roundOff(x float64) maybe.Of[int64] {
 	return maybe.Some(int64(math.Round(x)))
 }
 
-// vague is the half interval, as a share of the slope, beyond which a number says
+// vague is the half interval, as a share of the number, beyond which a number says
 // nothing and is left absent.
 const vague = 0.2
 
-// reportSlope returns the slope and half its interval, both absent where the slope is
-// vague.
-func reportSlope(slope, half float64) (bytes, ci maybe.Of[int64]) {
-	// A slope without any spread comes from counts that did not move.
-	if !(half > 0 && half <= vague*slope) {
-		return bytes, ci
+// reportBytes returns a number of bytes and half its interval, both absent where the number
+// is vague.
+func reportBytes(bytes, half float64) (n, ci maybe.Of[int64]) {
+	if !(bytes > 0 && half <= vague*bytes) {
+		return n, ci
 	}
-	return roundOff(slope), roundOff(half)
+	return roundOff(bytes), maybe.Some(interval(half))
 }
 
-// into writes what the fits have found into m.
+// interval returns half an interval in whole bytes, and no less than one: bytes are rounded.
+func interval(half float64) int64 { return max(1, int64(math.Ceil(half-0.05))) }
+
+// into writes what the analysis has found into m.
 func (a *analysis) into(m *model.Measurement) {
 	known := a.caches.of(a.parts)
 	if len(known) == 0 {
 		return
 	}
+	a.expect(m)
 	total := a.bytes()
-	slope, half := total.along(a.all()...)
-	m.BytesPerConnection, m.CI95Bytes = reportSlope(slope, half)
+	m.BytesPerConnection, m.CI95Bytes = reportBytes(total.n, total.half)
 	if !m.BytesPerConnection.Known {
-		if len(a.rows) >= cycles && half > 0 {
-			m.Doubt = fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %.0f B", half)
-		}
+		m.Doubt = a.explainVague(total)
 		return
 	}
 	if m.Doubt = a.contradiction(); m.Doubt != "" {
@@ -52,23 +53,23 @@ func (a *analysis) into(m *model.Measurement) {
 		return
 	}
 	for _, n := range []int64{100_000, 1_000_000, 10_000_000} {
-		m.Projection = append(m.Projection, model.Projection{Connections: n, Bytes: int64(slope * float64(n))})
+		m.Projection = append(m.Projection, model.Projection{Connections: n, Bytes: int64(total.n * float64(n))})
 	}
 	if a.staged {
 		for s := range stages {
-			if s == stageWatch && !a.watched() {
+			if !a.has(s) {
 				continue
 			}
-			x := total.stage[s]
-			m.Stages = append(m.Stages, model.StageCost{
-				Stage: stageNames[s], Bytes: int64(math.Round(x.n)), CI95Bytes: int64(math.Round(x.half)),
-			})
+			x := a.stageBytes(s)
+			bytes, half := reportBytes(x.n, x.half)
+			if bytes.Known {
+				m.Stages = append(m.Stages, model.StageCost{Stage: stageNames[s], Bytes: bytes.Value, CI95Bytes: half.Value})
+			}
 			if s == stageSocket {
-				m.BytesPerEnd, m.EndCI95Bytes = reportSlope(x.n, x.half)
+				m.BytesPerEnd, m.EndCI95Bytes = bytes, half
 			}
 		}
 	}
-	a.checkStages(m, slope, half)
 	a.watchBytes(m)
 	for _, k := range a.parts {
 		if p, ok := a.part(k); ok {
@@ -79,30 +80,56 @@ func (a *analysis) into(m *model.Measurement) {
 	a.cgroup(m)
 }
 
-// nearWhole is how far a growth may be from a whole number of objects to be taken for
-// it, whatever its interval.
-const nearWhole = 0.15
-
-// wholeObjects returns the whole number that a growth of objects is; false where its
-// interval leaves a doubt. An object is made whole or not at all: a growth of 0.9 ±
-// 0.2 objects is one.
-func wholeObjects(objects, half float64) (n float64, ok bool) {
-	n = math.Round(objects)
-	off := math.Abs(objects - n)
-	return n, off <= max(half, nearWhole) && off+half < 0.5
+// expect adds up what was expected of the same caches, to the byte: sums of rounded parts
+// differ by some.
+func (a *analysis) expect(m *model.Measurement) {
+	var all, end, watch float64
+	for _, k := range a.parts {
+		i, ok := a.caches.index[k.shownAs]
+		if !ok {
+			return
+		}
+		all += k.objects() * a.caches.bytes[i]
+		if k.stages[stageSocket] {
+			end += float64(len(k.names)) * a.caches.bytes[i]
+		}
+		if k.stages[stageWatch] {
+			watch += k.objects() * a.caches.bytes[i]
+		}
+	}
+	if m.ExpectedBytes.Known {
+		m.ExpectedBytes = roundOff(all)
+	}
+	if m.ExpectedEnd.Known {
+		m.ExpectedEnd = roundOff(end)
+	}
+	if m.ExpectedWatch.Known {
+		m.ExpectedWatch = roundOff(watch)
+	}
 }
 
-// checkStages leaves out the stages where they do not add up to the whole.
-func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
-	sum, variance := 0.0, half*half
-	for _, s := range m.Stages {
-		sum += float64(s.Bytes)
-		variance += float64(s.CI95Bytes) * float64(s.CI95Bytes)
+// explainVague returns why the bytes of a connection are no answer, "" where there are too
+// few readings for one.
+func (a *analysis) explainVague(total sum) string {
+	if !(total.parked <= vague*total.n) {
+		most, name := 0.0, ""
+		for _, c := range a.caches.of(a.parts) {
+			if a.caches.parked[c] > most {
+				most, name = a.caches.parked[c], a.caches.names[c]
+			}
+		}
+		if most == 0 {
+			return ""
+		}
+		return fmt.Sprintf("the CPUs may park %.0f free objects of %s, which count as used: some %.0f connections are needed to see what one costs",
+			most, name, fewestPerParked*most)
 	}
-	if off := math.Abs(sum - slope); len(m.Stages) > 0 && off > 2*math.Sqrt(variance) && off > 0.03*slope {
-		m.Stages, m.BytesPerEnd, m.EndCI95Bytes = nil, maybe.Of[int64]{}, maybe.Of[int64]{}
-	}
+	return fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %.0f B", total.half)
 }
+
+// fewestPerParked is how many connections for each object that may be parked make the error
+// of a count small enough to see a whole number of objects through.
+const fewestPerParked = 10
 
 // contradiction returns what cannot be true, in words. A connection has a known number
 // of sockets, inodes, files and watches; where their caches grew by another number
@@ -111,13 +138,13 @@ func (a *analysis) checkStages(m *model.Measurement, slope, half float64) {
 func (a *analysis) contradiction() string {
 	for _, k := range a.parts {
 		i, ok := a.caches.index[k.shownAs]
-		if !ok || sharesCache(a.parts, k) || k.stages == setOf(stageConnect) || a.caches.bytes[i] < substantial {
+		if !ok || sharesCache(a.parts, k) || k.shared || a.caches.bytes[i] < substantial {
 			continue
 		}
 		want := k.objects()
-		got := a.whole(a.fitObjects(i))
-		if off := math.Abs(got.n - want); off > 3*got.half && off > believable*want {
-			return fmt.Sprintf("other programs made and closed sockets or files at the same time: %.2f objects of %s for each connection, which has %.0f", got.n, k.name(), want)
+		got := a.measured(i, together)
+		if off := math.Abs(got.n() - want); off > 3*got.half() && off > believable*want {
+			return fmt.Sprintf("other programs made and closed sockets or files at the same time: %.2f objects of %s for each connection, which has %.0f", got.n(), k.name(), want)
 		}
 	}
 	return ""
@@ -131,11 +158,10 @@ const (
 	believable = 0.1
 )
 
-// watchBytes adds up the parts of a watch. Where such a part has a cache for itself
-// the whole growth of the cache counts, which is steadier than that of one stage.
+// watchBytes adds up the parts of a watch, in whole objects and as counted. Where such a part
+// has a cache for itself the growth over all stages counts, which is steadier than that of one.
 func (a *analysis) watchBytes(m *model.Measurement) {
-	fitted, bytes, variance := 0.0, 0.0, 0.0
-	whole, found := true, false
+	var settled, counted sum
 	for _, k := range a.parts {
 		if k.stages != setOf(stageWatch) {
 			continue
@@ -144,20 +170,11 @@ func (a *analysis) watchBytes(m *model.Measurement) {
 		if !ok || !a.staged && sharesCache(a.parts, k) {
 			return
 		}
-		found = true
-		fitted += p.Bytes
-		variance += p.CI95Bytes * p.CI95Bytes
-		n, ok := wholeObjects(p.Objects, p.CI95)
-		bytes += n * p.BytesPerObject
-		whole = whole && ok && n > 0
+		settled.n, settled.half = settled.n+p.Bytes, settled.half+p.CI95Bytes
+		counted.n, counted.half = counted.n+p.Fitted*p.BytesPerObject, counted.half+p.CI95*p.BytesPerObject
 	}
-	if !found {
-		return
-	}
-	m.FittedWatch, m.WatchCI95Bytes = reportSlope(fitted, math.Sqrt(variance))
-	if m.BytesPerWatch = m.FittedWatch; whole {
-		m.BytesPerWatch = roundOff(bytes)
-	}
+	m.BytesPerWatch, m.WatchCI95Bytes = reportBytes(settled.n, settled.half)
+	m.FittedWatch, _ = reportBytes(counted.n, counted.half)
 }
 
 // part returns how a known cache grew. Where several parts share a cache each gets the
@@ -168,47 +185,45 @@ func (a *analysis) part(k known) (model.MeasuredPart, bool) {
 	if !ok {
 		return model.MeasuredPart{}, false
 	}
-	p := model.MeasuredPart{Cache: k.name(), ShownAs: k.shownAs, Kind: model.PartKnown}
-	g := a.fitObjects(i)
-	objects := a.whole(g)
-	if sharesCache(a.parts, k) {
-		if a.staged {
-			objects = amount{}
-			for s := range stages {
-				if k.stages[s] {
-					objects = objects.add(g.stage[s])
-				}
-			}
-		} else {
-			first := slices.IndexFunc(a.parts, func(o known) bool { return o.shownAs == k.shownAs })
-			if a.parts[first].name() != k.name() {
-				return model.MeasuredPart{}, false
-			}
-			for _, o := range a.parts[first+1:] {
-				if o.shownAs == k.shownAs {
-					p.Cache += " + " + o.name()
-				}
+	p := model.MeasuredPart{Cache: k.name(), ShownAs: k.shownAs, Kind: model.PartKnown, BytesPerObject: a.caches.bytes[i]}
+	p.ExpectedObjects = k.objects()
+	kinds := []stage{together}
+	switch shared := sharesCache(a.parts, k); {
+	case a.staged && (shared || !a.mostlyTogether):
+		kinds = nil
+		for s := range stages {
+			if a.has(s) && (k.stages[s] || !shared) {
+				kinds = append(kinds, s)
 			}
 		}
+	case shared:
+		var names []string
+		p.ExpectedObjects = 0
+		for _, o := range a.parts {
+			if o.shownAs == k.shownAs {
+				names = append(names, o.name())
+				p.ExpectedObjects += o.objects()
+			}
+		}
+		if names[0] != k.name() {
+			return model.MeasuredPart{}, false
+		}
+		p.Cache = strings.Join(names, " + ")
 	}
-	// A watch's parts grow at one stage alone, where the growth is often sharper.
-	if at := g.stage[stageWatch]; a.staged && k.stages == setOf(stageWatch) && at.half < objects.half {
-		objects = at
+	var settled, counted figure
+	for _, kind := range kinds {
+		settled.add(a.settle(i, kind))
+		counted.add(a.measured(i, kind))
 	}
-	a.grow(&p, i, g, objects)
+	p.Objects, p.Fitted, p.CI95 = settled.n(), counted.n(), counted.half()
+	p.Bytes, p.CI95Bytes = settled.n()*p.BytesPerObject, settled.half()*p.BytesPerObject
+	p.ExpectedBytes = p.ExpectedObjects * p.BytesPerObject
+	p.Difference = explainDifference(&p, settled.half(), k.shared)
+	a.byStage(&p, a.objects(i))
 	return p, true
 }
 
-// whole returns the growth over all stages.
-func (a *analysis) whole(g growth) (x amount) {
-	x.n, x.half = g.along(a.all()...)
-	return x
-}
-
-func (a *analysis) grow(p *model.MeasuredPart, cache int, g growth, objects amount) {
-	p.Objects, p.CI95 = objects.n, objects.half
-	p.BytesPerObject = a.caches.bytes[cache]
-	p.Bytes, p.CI95Bytes = p.Objects*p.BytesPerObject, p.CI95*p.BytesPerObject
+func (a *analysis) byStage(p *model.MeasuredPart, g growth) {
 	if a.staged {
 		for s := range stages {
 			p.ByStage = append(p.ByStage, g.stage[s].n)
@@ -231,14 +246,15 @@ func (a *analysis) others(m *model.Measurement, known []int) {
 		if slices.Contains(known, i) || slices.Contains(a.caches.files, i) {
 			continue
 		}
-		g := a.fitObjects(i)
-		grown := a.whole(g)
-		objects, half := grown.n, grown.half
-		if math.Abs(objects) < surely*half || math.Abs(objects)*a.caches.bytes[i] < leastBytes {
+		g := a.objects(i)
+		objects, half := g.all.n, g.all.half()
+		if !(math.Abs(objects) >= surely*half && math.Abs(objects)*a.caches.bytes[i] >= leastBytes) {
 			continue
 		}
-		p := model.MeasuredPart{Cache: name, ShownAs: name, Kind: model.PartUnexplained}
-		a.grow(&p, i, g, grown)
+		p := model.MeasuredPart{Cache: name, ShownAs: name, Kind: model.PartUnexplained, Objects: objects, Fitted: objects, CI95: half}
+		p.BytesPerObject = a.caches.bytes[i]
+		p.Bytes, p.CI95Bytes = p.Objects*p.BytesPerObject, p.CI95*p.BytesPerObject
+		a.byStage(&p, g)
 		want := expected[i]
 		switch {
 		case a.buffers[name]:
@@ -297,15 +313,48 @@ var kmallocSizes = []struct {
 	{"kmalloc-512", 512}, {"kmalloc-1k", 1024}, {"kmalloc-2k", 2048},
 }
 
-// cgroup is the cross-check by the kernel's own charge.
+// cgroup is the cross-check by the kernel's own charge, from rest to rest.
 func (a *analysis) cgroup(m *model.Measurement) {
-	y := make([]float64, len(a.rows))
-	for i, r := range a.rows {
-		if !r.charged {
-			return
+	var charged []reading
+	for _, r := range a.rows {
+		if r.charged {
+			charged = append(charged, r)
 		}
-		y[i] = r.cgroup
 	}
-	slope, half := a.design.fit(y).along(a.all()...)
-	m.CgroupBytes, m.CgroupCI95Bytes = roundOff(slope), roundOff(half)
+	var shares []share
+	for _, v := range findMoves(charged) {
+		if v.kind == together {
+			shares = append(shares, share{charged[v.after].cgroup - charged[v.before].cgroup, v.n})
+		}
+	}
+	if len(shares) < fewestMoves {
+		return
+	}
+	batch, n := float64(chargedPages*os.Getpagesize()), 0.0
+	j := jack{n: typical(shares, batch, 0)}
+	for i := range shares {
+		n += shares[i].n
+		j.put(i, typical(slices.Delete(slices.Clone(shares), i, i+1), batch, 0))
+	}
+	m.CgroupBytes, m.CgroupCI95Bytes = roundOff(j.n), roundOff(j.half()+batch/n)
 }
+
+// chargedPages is how many pages a CPU charges to a cgroup at once (MEMCG_CHARGE_BATCH in
+// include/linux/memcontrol.h: 64, and 32 before Linux 6.1).
+const chargedPages = 64
+
+// explainDifference returns in a sentence how a part differs from what the sizes of this
+// kernel's objects and the number of them say; "" where it does not.
+func explainDifference(p *model.MeasuredPart, half float64, shared bool) string {
+	off := p.Objects - p.ExpectedObjects
+	if math.Abs(off) <= max(half, leastDifference) {
+		return ""
+	}
+	if shared && off < 0 {
+		return fmt.Sprintf("%.1f bind buckets a connection where %.0f were expected: other connections, of other programs or of this run, use the same ports already", p.Objects, p.ExpectedObjects)
+	}
+	return fmt.Sprintf("%.2f objects of %s a connection where %.0f were expected: who else allocates them is not known", p.Objects, p.Cache, p.ExpectedObjects)
+}
+
+// leastDifference is how many objects a connection are worth a sentence.
+const leastDifference = 0.02

@@ -1,228 +1,125 @@
 package measure
 
 import (
-	"errors"
 	"math"
 	"slices"
 )
 
-// line is a fit of y over several regressors and a constant: how much y grows with
-// each of them while the others stay.
-type line struct {
-	slopes []float64
-	// cov is the covariance of the slopes, row by row.
-	cov [][]float64
-	// freedom is the number of observations minus the number of fitted constants.
-	freedom int
+// jack is a number, and what it is when each block of moves in turn is left out. These show
+// how far chance moves it, whatever the noise is like (the jackknife: Efron, The Jackknife,
+// the Bootstrap and Other Resampling Plans, 1982).
+type jack struct {
+	n    float64
+	left []float64
 }
 
-// errFewReadings: no line can be fitted through so few points, or through points in
-// which the regressors move together.
-var errFewReadings = errors.New("too few readings to fit a line")
-
-// design is the regressors of a fit, one row for each reading.
-type design struct{ rows [][]float64 }
-
-// newDesign prepares fits over regressors.
-func newDesign(rows [][]float64) (*design, error) {
-	if len(rows) == 0 || len(rows) < len(rows[0])+3 {
-		return nil, errFewReadings
+// put sets the number, or what it is with one more block left out.
+func (j *jack) put(out int, n float64) {
+	if out == everything {
+		j.n = n
+		return
 	}
-	d := &design{rows: rows}
-	if _, _, ok := d.normal(ones(len(rows))); !ok {
-		return nil, errFewReadings
-	}
-	return d, nil
+	j.left = append(j.left, n)
 }
 
-func ones(n int) []float64 {
-	w := make([]float64, n)
-	for i := range w {
-		w[i] = 1
+// add adds a multiple of k to j. Both leave out the same blocks, so what moves both alike
+// shows in the sum.
+func (j *jack) add(k jack, times float64) {
+	j.n += times * k.n
+	if j.left == nil && k.left != nil {
+		j.left = make([]float64, len(k.left))
 	}
-	return w
+	for i, x := range k.left {
+		j.left[i] += times * x
+	}
 }
 
-// normal returns the weighted mean of the rows and the inverse of their normal matrix.
-func (d *design) normal(weights []float64) (means []float64, inverse [][]float64, ok bool) {
-	k := len(d.rows[0])
-	means = make([]float64, k)
-	total := 0.0
-	for i, r := range d.rows {
-		total += weights[i]
-		for j, x := range r {
-			means[j] += weights[i] * x
+// half returns half of the 95 % interval.
+func (j jack) half() float64 {
+	k := float64(len(j.left))
+	if k < 2 {
+		return math.Inf(1)
+	}
+	mean, rest := 0.0, 0.0
+	for _, x := range j.left {
+		mean += x / k
+	}
+	for _, x := range j.left {
+		rest += (x - mean) * (x - mean)
+	}
+	return student95(len(j.left)-1) * math.Sqrt(rest*(k-1)/k)
+}
+
+// share is a growth by n connections.
+type share struct{ grown, n float64 }
+
+// wild is how many standard deviations off the median a growth is somebody else's. The
+// median of the deviations gives the standard deviation, which a few wild ones do not move.
+const wild = 4
+
+// typical returns the growth for one connection, without wild shares. A count moves by whole
+// slabs, so a share that is less than a slab off the median is never wild: to drop the rare
+// ones of these would bend the mean. Nor is one between 0 and shareable, where some connections
+// share an object that others have alone.
+func typical(shares []share, slab, shareable float64) float64 {
+	values := make([]float64, len(shares))
+	for i, s := range shares {
+		values[i] = s.grown / s.n
+	}
+	middle := median(values)
+	off := make([]float64, len(values))
+	for i, v := range values {
+		off[i] = math.Abs(v - middle)
+	}
+	scale := wild * 1.4826 * median(off)
+	grown, n := 0.0, 0.0
+	for i, s := range shares {
+		resolution := (slab + 0.5) / s.n
+		if off[i] <= max(scale, resolution) || shareable > 0 && values[i] >= -resolution && values[i] <= shareable+resolution {
+			grown += s.grown
+			n += s.n
 		}
 	}
-	for j := range means {
-		means[j] /= total
+	return grown / n
+}
+
+// median returns the middle of values, NaN of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
 	}
-	m := matrix(k)
-	for n, r := range d.rows {
-		for i := range r {
-			for j := range r {
-				m[i][j] += weights[n] * (r[i] - means[i]) * (r[j] - means[j])
+	s := slices.Sorted(slices.Values(values))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// regress returns how much y grows with each column of x, by least squares without a
+// constant; nil where the columns depend on one another.
+func regress(x [][]float64, y []float64) []float64 {
+	if len(x) == 0 || len(x[0]) == 0 {
+		return nil
+	}
+	k := len(x[0])
+	m, moment := matrix(k), make([]float64, k)
+	for n, row := range x {
+		for i := range row {
+			moment[i] += row[i] * y[n]
+			for j := range row {
+				m[i][j] += row[i] * row[j]
 			}
 		}
 	}
-	inverse, ok = invert(m)
-	return means, inverse, ok
-}
-
-const (
-	// rounds is how often weights are adjusted until they settle.
-	rounds = 5
-	// tuning is the constant of Huber's weights: 95 % as good as least squares where the
-	// noise is normal (Huber, Robust Statistics, 1981).
-	tuning = 1.345
-)
-
-// fit fits y, one value for each row. Readings far off the line count less: a program
-// that comes, allocates and goes would bend it.
-func (d *design) fit(y []float64) line {
-	weights := ones(len(y))
-	l := line{}
-	for range rounds {
-		means, inverse, ok := d.normal(weights)
-		if !ok {
-			break
-		}
-		var residuals []float64
-		l, residuals = d.solve(y, weights, means, inverse)
-		scale := spread(residuals)
-		if scale == 0 {
-			break
-		}
-		for i, e := range residuals {
-			weights[i] = min(1, tuning*scale/math.Abs(e))
-		}
+	inverse, ok := invert(m)
+	if !ok {
+		return nil
 	}
-	return l
-}
-
-func (d *design) solve(y, weights, means []float64, inverse [][]float64) (line, []float64) {
-	k := len(means)
-	mean, total := 0.0, 0.0
-	for i, v := range y {
-		mean += weights[i] * v
-		total += weights[i]
-	}
-	mean /= total
-	moment := make([]float64, k)
-	for i, r := range d.rows {
-		for j := range r {
-			moment[j] += weights[i] * (r[j] - means[j]) * (y[i] - mean)
-		}
-	}
-	l := line{slopes: make([]float64, k), cov: matrix(k), freedom: len(y) - k - 1}
-	for i := range l.slopes {
+	slopes := make([]float64, k)
+	for i := range slopes {
 		for j := range moment {
-			l.slopes[i] += inverse[i][j] * moment[j]
+			slopes[i] += inverse[i][j] * moment[j]
 		}
 	}
-	residuals := make([]float64, len(y))
-	rest := 0.0
-	for i, r := range d.rows {
-		e := y[i] - mean
-		for j := range r {
-			e -= l.slopes[j] * (r[j] - means[j])
-		}
-		residuals[i] = e
-		rest += weights[i] * e * e
-	}
-	variance := rest / float64(l.freedom) * inflation(residuals)
-	for i := range l.cov {
-		for j := range l.cov[i] {
-			l.cov[i][j] = variance * inverse[i][j]
-		}
-	}
-	return l, residuals
+	return slopes
 }
-
-// inflation returns by how much residuals that hang together, such as those of a
-// program that comes and stays a while, widen the variance, compared with independent
-// ones. It uses the first-order autocorrelation.
-func inflation(residuals []float64) float64 {
-	own, next := 0.0, 0.0
-	for i, e := range residuals {
-		own += e * e
-		if i > 0 {
-			next += e * residuals[i-1]
-		}
-	}
-	if own == 0 || next <= 0 {
-		return 1
-	}
-	r := min(next/own, 0.95)
-	return (1 + r) / (1 - r)
-}
-
-// spread returns the standard deviation of normal residuals by their median, which a
-// few wild ones do not move.
-func spread(residuals []float64) float64 {
-	sizes := make([]float64, len(residuals))
-	for i, e := range residuals {
-		sizes[i] = math.Abs(e)
-	}
-	slices.Sort(sizes)
-	return 1.4826 * sizes[len(sizes)/2]
-}
-
-// center returns the mean of values, a few of which may be wild, by Huber's weights,
-// and half of its 95 % interval.
-func center(values []float64) (mean, half float64) {
-	weights := ones(len(values))
-	total, rest := 0.0, 0.0
-	for range rounds {
-		mean, total, rest = 0, 0, 0
-		for i, v := range values {
-			mean += weights[i] * v
-			total += weights[i]
-		}
-		mean /= total
-		residuals := make([]float64, len(values))
-		for i, v := range values {
-			residuals[i] = v - mean
-			rest += weights[i] * residuals[i] * residuals[i]
-		}
-		scale := spread(residuals)
-		if scale == 0 {
-			break
-		}
-		for i, e := range residuals {
-			weights[i] = min(1, tuning*scale/math.Abs(e))
-		}
-	}
-	n := float64(len(values))
-	return mean, student95(len(values)-1) * math.Sqrt(rest/max(1, n-1)/n)
-}
-
-// add adds a multiple of m to l; the noise of m counts as independent.
-func (l *line) add(m line, times float64) {
-	if l.slopes == nil {
-		l.slopes, l.cov, l.freedom = make([]float64, len(m.slopes)), matrix(len(m.slopes)), m.freedom
-	}
-	for i := range m.slopes {
-		l.slopes[i] += times * m.slopes[i]
-		for j := range m.cov[i] {
-			l.cov[i][j] += times * times * m.cov[i][j]
-		}
-	}
-}
-
-// along returns the slope along a direction, the sum of the slopes times its weights,
-// with half of its 95 % interval.
-func (l line) along(weights ...float64) (slope, half float64) {
-	variance := 0.0
-	for i, w := range weights {
-		slope += w * l.slopes[i]
-		for j, v := range weights {
-			variance += w * v * l.cov[i][j]
-		}
-	}
-	return slope, student95(l.freedom) * math.Sqrt(max(0, variance))
-}
-
 func matrix(k int) [][]float64 {
 	m := make([][]float64, k)
 	for i := range m {

@@ -1,15 +1,15 @@
 // Package measure is the experiment: it opens connections with the load generator in
-// steps, counts the objects of every slab cache after each, and fits lines through the
-// counts. The slope is what a connection costs: one noisy difference would not give it
-// to a percent. What the rest of the machine allocates in that time, at whatever rate,
-// is another regressor and not in the slope.
+// cycles, counts the objects of every slab cache after each step, and finds by how much they
+// grow for one connection. How far that varies from cycle to cycle is its interval. What the
+// rest of the machine allocates in that time shows in rests, in its sockets, and in moves
+// that are unlike all others.
 //
 // In each cycle the four system calls that make a connection run one after another:
 // some sockets are made, then connected, then accepted, then watched, with a reading
-// after each call. So the fit shows what each of them allocates, and which part of a
+// after each call. So the growth shows what each of them allocates, and which part of a
 // merged cache belongs to which.
 //
-// While connections are opened only slabinfo and the cgroup's own count are read:
+// While connections are opened only slabinfo, sockstat and the cgroup's own count are read:
 // listing fds would grow the very caches that are counted. Other programs may list
 // fds; what that grows is known by its proc inodes, and subtracted.
 package measure
@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -26,7 +27,6 @@ import (
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/slab"
-	"github.com/eptop/eptop/internal/sock"
 )
 
 // Experiment is a load that is measured while it grows. Its methods may be called
@@ -41,6 +41,8 @@ type Experiment struct {
 	ended    chan struct{}
 	closed   chan struct{} // closed by Close
 
+	sockstat *sockstat
+
 	mu sync.Mutex
 	// target is how many are to be open; moved is closed and made anew when it changes.
 	target int64
@@ -54,6 +56,7 @@ type Experiment struct {
 	last     reading
 	warmUp   int64
 	problem  string
+	unparked string         // why it is not known what the CPUs park
 	opened   loadgen.Status // when the opening had ended, kept after all is closed
 	drain    drain
 	fitted   *model.Measurement // of so many readings
@@ -64,8 +67,9 @@ type Experiment struct {
 type drain struct {
 	done bool
 	took time.Duration
-	left float64 // bytes
-	back bool
+	// Bytes: peak is what the connections took, left what of it is not free yet, parked what
+	// the CPUs may keep of freed objects, mayStay what may be left of memory that came back.
+	peak, left, parked, mayStay float64
 }
 
 // Start begins to open what plan says. expected has the kernel's costs, which say
@@ -80,16 +84,35 @@ func Start(plan model.LoadPlan, expected *model.Snapshot) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
+	stat, err := openSockstat("/proc/net/sockstat")
+	if err != nil {
+		return nil, errors.Join(err, gen.Close())
+	}
+	if plan.Family != loadgen.UNIX {
+		avoidPorts(gen, stat)
+	}
 	e := &Experiment{
-		plan: plan, expected: expected, parts: knownParts(plan, expected), gen: gen, slab: slab.NewFS("/proc", "/sys"), start: time.Now(),
+		sockstat: stat,
+		plan:     plan, expected: expected, parts: knownParts(plan, expected), gen: gen, slab: slab.NewFS("/proc", "/sys"), start: time.Now(),
 		ended: make(chan struct{}), closed: make(chan struct{}), target: plan.Connections, moved: make(chan struct{}),
 	}
 	if e.base, err = e.read(); err != nil {
 		e.problem = problem(err)
+	} else if err := e.caches.park(e.parts, e.parked); err != nil {
+		e.unparked = err.Error()
 	}
 	e.last = e.base
 	go e.run()
 	return e, nil
+}
+
+// parked returns how many free objects of a cache the CPUs and nodes of this machine may park.
+func (e *Experiment) parked(cache string) (slab.Parked, error) {
+	cpus, nodes := runtime.NumCPU(), 1
+	if e.expected != nil {
+		cpus, nodes = max(cpus, e.expected.Host.CPUs), max(1, len(e.expected.Nodes))
+	}
+	return e.slab.Parked(cache, cpus, nodes)
 }
 
 func problem(err error) string {
@@ -143,6 +166,7 @@ func (e *Experiment) Close() error {
 	}
 	e.mu.Unlock()
 	<-e.ended
+	e.sockstat.close()
 	return e.gen.Close()
 }
 
@@ -245,12 +269,8 @@ func (e *Experiment) climb(ctx context.Context, from, to int64) error {
 
 func (e *Experiment) step(ctx context.Context, s step) error {
 	if s.rest > 0 {
-		timer := time.NewTimer(s.rest)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
+		if err := pause(ctx, s.rest); err != nil {
+			return err
 		}
 	} else {
 		e.gen.SetStages(s.stages)
@@ -267,7 +287,7 @@ func (e *Experiment) step(ctx context.Context, s step) error {
 		}
 		if s.warmUp {
 			e.warm()
-		} else if err := e.observe(); err != nil {
+		} else if err := e.observe(ctx, s.rest > 0); err != nil {
 			return err
 		}
 		if err == nil {
@@ -276,7 +296,7 @@ func (e *Experiment) step(ctx context.Context, s step) error {
 	}
 }
 
-// warm notes how many connections filled what the caches had free; the fit leaves them
+// warm notes how many connections filled what the caches had free; the analysis leaves them
 // out.
 func (e *Experiment) warm() {
 	e.mu.Lock()
@@ -284,20 +304,61 @@ func (e *Experiment) warm() {
 	e.warmUp = e.gen.Have().Sockets
 }
 
-// observe takes a reading for the fit.
-func (e *Experiment) observe() error {
+const (
+	// settling is the time from the last call of a stage to its first reading: what RCU has
+	// still to free counts as active, as at the end of a rest.
+	settling = 10 * time.Millisecond
+	// A reading is the mean of readEach counts, readApart after one another: freed objects
+	// come and go by the hundred beside programs that open and close sockets.
+	readEach  = 4
+	readApart = 3 * time.Millisecond
+)
+
+// observe takes a reading for the analysis.
+func (e *Experiment) observe(ctx context.Context, rested bool) error {
 	if e.problemNow() != "" {
 		return nil
 	}
-	r, err := e.read()
-	if err != nil {
-		return err
+	wait := settling
+	if rested {
+		wait = 0
+	}
+	var counts []reading
+	for range readEach {
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = readApart
+		r, err := e.read()
+		if err != nil {
+			return err
+		}
+		counts = append(counts, r)
+	}
+	r := mean(counts)
+	// The cgroup is several files to open, whose objects would be counted in a cycle.
+	if h := r.have; h.Sockets == h.Accepts && (h.Watches == h.Accepts || h.Watches == 0) {
+		if m, err := cgroup.ReadMemory("/proc", os.Getpid()); err == nil && m.KernelBytes.Known {
+			r.cgroup, r.charged = float64(m.KernelBytes.Value), true
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.last = r
+	e.last = counts[len(counts)-1]
 	e.readings = append(e.readings, r)
 	return nil
+}
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // look takes a reading for the screen alone.
@@ -332,8 +393,9 @@ const (
 	// backWithin is how long freed objects may take to be counted as free: RCU and
 	// delayed work release them late.
 	backWithin = 5 * time.Second
-	// backShare of what the connections took may stay: free objects on per-CPU slabs
-	// count as used. A small load may leave backBytes.
+	// backShare of what the connections took may stay, and what the CPUs may keep of it: free
+	// objects on per-CPU slabs and in sheaves count as used. Where that cannot be read it is
+	// taken for backBytes.
 	backShare = 0.02
 	backBytes = 1 << 20
 )
@@ -348,15 +410,10 @@ func (e *Experiment) comeBack(ctx context.Context, start time.Time) error {
 			return err
 		}
 		e.mu.Lock()
-		left := e.above(e.last)
-		peak := 0.0
-		for _, r := range e.readings {
-			peak = max(peak, e.above(r))
-		}
-		d := drain{done: true, took: took, left: left, back: left <= max(backShare*peak, backBytes)}
+		d := e.drained(took)
 		e.drain = d
 		e.mu.Unlock()
-		if d.back || time.Since(start) > took+backWithin {
+		if d.left <= d.mayStay || time.Since(start) > took+backWithin {
 			return nil
 		}
 		select {
@@ -367,6 +424,22 @@ func (e *Experiment) comeBack(ctx context.Context, start time.Time) error {
 	}
 }
 
+// drained returns how the closing went by the last reading.
+func (e *Experiment) drained(took time.Duration) drain {
+	d := drain{done: true, took: took, left: e.above(e.last)}
+	for _, r := range e.readings {
+		d.peak = max(d.peak, e.above(r))
+	}
+	for _, i := range e.caches.of(e.parts) {
+		d.parked += e.caches.mayStay[i] * e.caches.bytes[i]
+	}
+	if d.parked == 0 {
+		d.parked = backBytes
+	}
+	d.mayStay = max(backShare*d.peak, d.parked)
+	return d
+}
+
 // read counts the objects of all caches.
 func (e *Experiment) read() (reading, error) {
 	cs, err := e.slab.Caches()
@@ -374,9 +447,9 @@ func (e *Experiment) read() (reading, error) {
 		return reading{}, fmt.Errorf("count slab objects: %w", err)
 	}
 	r := reading{at: time.Since(e.start), have: e.gen.Have()}
-	if st, err := sock.ReadSockstat("/proc"); err == nil {
-		r.foreign, r.waiting = float64(st.TCP.Alloc.Value), float64(st.TCP.TimeWait.Value)
-		r.any = float64(st.Used.Value - r.have.Sockets - r.have.Connects)
+	if st, err := e.sockstat.read(); err == nil {
+		r.foreign, r.waiting = float64(st.alloc), float64(st.waiting)
+		r.any = float64(st.used - r.have.Sockets - r.have.Connects)
 		if e.plan.Family != loadgen.UNIX {
 			r.foreign -= float64(r.have.Sockets + r.have.Connects)
 		}
@@ -387,8 +460,5 @@ func (e *Experiment) read() (reading, error) {
 		e.caches = newCacheList(cs, os.Getpagesize())
 	}
 	r.objects = e.caches.objects(cs)
-	if m, err := cgroup.ReadMemory("/proc", os.Getpid()); err == nil && m.KernelBytes.Known {
-		r.cgroup, r.charged = float64(m.KernelBytes.Value), true
-	}
 	return r, nil
 }

@@ -54,6 +54,8 @@ type known struct {
 	stages  stageSet
 	// charged: the memory cgroup keeps a pointer for each object (SLAB_ACCOUNT).
 	charged bool
+	// shared: several connections may share an object, so there may be less than one for each.
+	shared bool
 }
 
 func (k known) name() string { return strings.Join(k.names, " + ") }
@@ -75,7 +77,7 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 		return nil
 	}
 	var out []known
-	add := func(p model.Part, at stageSet) {
+	add := func(p model.Part, at stageSet, shared bool) {
 		if p.ShownAs == "" {
 			p.ShownAs = p.Cache
 		}
@@ -83,33 +85,34 @@ func knownParts(plan model.LoadPlan, snap *model.Snapshot) []known {
 			// Objects of one cache that the same call makes cannot be distinguished.
 			if out[i].shownAs == p.ShownAs && out[i].stages.overlaps(at) {
 				out[i].names = append(out[i].names, p.Cache)
+				out[i].shared = out[i].shared || shared
 				for j := range at {
 					out[i].stages[j] = out[i].stages[j] || at[j]
 				}
 				return
 			}
 		}
-		out = append(out, known{names: []string{p.Cache}, shownAs: p.ShownAs, stages: at, charged: isCharged(p.Cache)})
+		out = append(out, known{names: []string{p.Cache}, shownAs: p.ShownAs, stages: at, charged: isCharged(p.Cache), shared: shared})
 	}
 	if end, ok := snap.ConnectionCost.Of(plan.Family); ok {
 		for i, p := range end.Parts {
 			if i == 0 {
 				// The server's socket is made when the client connects, its file when it
 				// is accepted.
-				add(p, setOf(stageSocket, stageConnect))
+				add(p, setOf(stageSocket, stageConnect), false)
 				continue
 			}
-			add(p, setOf(stageSocket, stageAccept))
+			add(p, setOf(stageSocket, stageAccept), false)
 		}
 	}
 	if plan.Family != loadgen.UNIX {
 		for _, p := range snap.BindBuckets {
-			add(p, setOf(stageConnect))
+			add(p, setOf(stageConnect), true)
 		}
 	}
 	if w, ok := snap.Epoll.Cost.Get(); ok && plan.Watch != loadgen.WatchNone {
 		for _, p := range w.Parts {
-			add(p, setOf(stageWatch))
+			add(p, setOf(stageWatch), false)
 		}
 	}
 	return out

@@ -1,6 +1,9 @@
 package measure
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +28,25 @@ type reading struct {
 	charged bool
 }
 
+// mean returns the mean of readings that were taken in one state of the load, with the cgroup
+// of the last.
+func mean(rs []reading) reading {
+	m := rs[len(rs)-1]
+	n := float64(len(rs))
+	m.at, m.objects = 0, make([]float64, len(m.objects))
+	m.foreign, m.any, m.waiting = 0, 0, 0
+	for _, r := range rs {
+		m.at += r.at / time.Duration(len(rs))
+		m.foreign += r.foreign / n
+		m.any += r.any / n
+		m.waiting += r.waiting / n
+		for i, x := range r.objects {
+			m.objects[i] += x / n
+		}
+	}
+	return m
+}
+
 // cacheList is the caches there were at the start. A cache that appears later is left
 // out: a connection's caches are all made at boot or with the first socket.
 type cacheList struct {
@@ -33,7 +55,10 @@ type cacheList struct {
 	// many objects a slab has.
 	bytes   []float64
 	perSlab []float64
-	index   map[string]int
+	// parked is how many free objects of a cache may count as active because they are in
+	// sheaves; mayStay counts those on slabs that CPUs keep as well.
+	parked, mayStay []float64
+	index           map[string]int
 	// files are the indices of the caches of file inodes.
 	files []int
 }
@@ -52,7 +77,23 @@ func newCacheList(cs []slab.Cache, pageBytes int) cacheList {
 		l.bytes = append(l.bytes, float64(c.SlabBytes(pageBytes))/float64(c.ObjsPerSlab))
 		l.perSlab = append(l.perSlab, float64(c.ObjsPerSlab))
 	}
+	l.parked, l.mayStay = make([]float64, len(l.names)), make([]float64, len(l.names))
 	return l
+}
+
+// park notes what the CPUs may park of the caches that parts are in.
+func (l *cacheList) park(parts []known, of func(cache string) (slab.Parked, error)) error {
+	for _, i := range l.of(parts) {
+		p, err := of(l.names[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // an allocator without these files, or without the cache's
+		}
+		if err != nil {
+			return fmt.Errorf("read what the CPUs park of %s: %w", l.names[i], err)
+		}
+		l.parked[i], l.mayStay[i] = float64(p.Sheaves), float64(p.Sheaves+p.Slabs)
+	}
+	return nil
 }
 
 // of returns the indices of the caches that parts are in, each once.

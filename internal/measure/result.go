@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/eptop/eptop/internal/loadgen"
@@ -108,9 +109,14 @@ func (e *Experiment) found(st loadgen.Status) *model.Measurement {
 	m.Opening = model.NewOpening(e.plan, m.Kernel, e.opened, st)
 	m.Workers, m.WorkerRSSBytes = len(e.opened.Workers), e.opened.WorkerBytes
 	m.StoppedBy, m.Reason = e.opened.StoppedBy, e.opened.Reason
-	if e.drain.done && e.base.objects != nil {
-		m.DrainedToBaseline, m.LeftBytes = maybe.Some(e.drain.back), roundOff(max(0, e.drain.left))
-		m.DrainSeconds = e.drain.took.Seconds()
+	if !m.BytesPerConnection.Known && m.Doubt == "" {
+		m.Doubt = explainTooFew(&m)
+	}
+	if d := e.drain; d.done && e.base.objects != nil {
+		// Whether less than the CPUs may keep came back cannot be seen.
+		m.DrainedToBaseline = maybe.When(d.left <= d.mayStay, d.peak > d.parked)
+		m.LeftBytes, m.MayParkBytes = roundOff(max(0, d.left)), roundOff(d.parked)
+		m.DrainSeconds = d.took.Seconds()
 	}
 	return &m
 }
@@ -134,6 +140,29 @@ func (e *Experiment) fit() *model.Measurement {
 	if a, ok := newAnalysis(e.caches, e.parts, e.readings); ok {
 		a.buffers = bufferCaches(e.plan, e.expected)
 		a.into(m)
+		if e.unparked != "" {
+			m.LeavesOut = append(m.LeavesOut, "free objects that the CPUs park, which count as used: "+e.unparked)
+		}
+		for _, p := range m.Parts {
+			if p.Difference != "" {
+				m.Differences = append(m.Differences, p.Difference)
+			}
+		}
 	}
 	return m
+}
+
+// explainTooFew returns why few connections have no cost.
+func explainTooFew(m *model.Measurement) string {
+	switch {
+	case m.StoppedBy == "" && m.Opened == 0:
+		return "none was opened"
+	case m.StoppedBy == "" || m.Opened >= m.Connections:
+		return fmt.Sprintf("%d connections in %d readings are lost in what the allocator itself rounds", m.Opened, m.Readings)
+	}
+	why := string(m.StoppedBy)
+	if m.Reason != "" {
+		why += ": " + m.Reason
+	}
+	return fmt.Sprintf("%d of %d connections could be opened (%s)", m.Opened, m.Connections, why)
 }

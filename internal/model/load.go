@@ -119,15 +119,14 @@ type Measurement struct {
 	Schema string `json:"schema"`
 	Opening
 
-	// BytesPerConnection is a slope over Readings readings, CI95Bytes half of its
+	// BytesPerConnection is found from Readings readings, CI95Bytes half of its
 	// 95 % interval. It adds up the Parts that a connection is known to be made of;
 	// absent before there are enough readings.
 	BytesPerConnection maybe.Of[int64] `json:"bytes_per_connection,omitzero"`
 	CI95Bytes          maybe.Of[int64] `json:"ci95_bytes,omitzero"`
 	// BytesPerEnd is the client's end alone, BytesPerWatch a watch alone; absent
-	// where the stages were not told apart. FittedWatch is the slope behind a watch's
-	// bytes, WatchCI95Bytes its interval: where it is that of whole objects these are
-	// counted.
+	// where the stages were not measured alone. All three count whole objects where the
+	// readings leave no doubt of them; FittedWatch is a watch as it was counted.
 	BytesPerEnd       maybe.Of[int64] `json:"bytes_per_end,omitzero"`
 	EndCI95Bytes      maybe.Of[int64] `json:"end_ci95_bytes,omitzero"`
 	BytesPerWatch     maybe.Of[int64] `json:"bytes_per_watch,omitzero"`
@@ -140,7 +139,10 @@ type Measurement struct {
 	Readings          int             `json:"readings"`
 	WarmUpConnections int64           `json:"warm_up_connections"`
 
-	// Doubt says why there is no BytesPerConnection although there are readings.
+	// Differences says, part by part, where the connections are not made of what was expected.
+	Differences []string `json:"differences,omitempty"`
+
+	// Doubt says why there is no BytesPerConnection.
 	Doubt string `json:"doubt,omitempty"`
 
 	// UnexplainedBytes is what else grew with the connections, and MemcgBytes the
@@ -150,7 +152,7 @@ type Measurement struct {
 	UnexplainedBytes maybe.Of[int64] `json:"unexplained_bytes,omitzero"`
 	MemcgBytes       maybe.Of[int64] `json:"memcg_bytes,omitzero"`
 	BufferBytes      maybe.Of[int64] `json:"buffer_bytes,omitzero"`
-	// CgroupBytes is the slope of the kernel memory that eptop's own cgroup is
+	// CgroupBytes is the growth of the kernel memory that eptop's own cgroup is
 	// charged: a cross-check that knows no caches, but leaves out slab waste.
 	CgroupBytes     maybe.Of[int64] `json:"cgroup_bytes_per_connection,omitzero"`
 	CgroupCI95Bytes maybe.Of[int64] `json:"cgroup_ci95_bytes,omitzero"`
@@ -160,10 +162,13 @@ type Measurement struct {
 	// LeavesOut says which caches were not counted, and why.
 	LeavesOut []string `json:"leaves_out,omitempty"`
 
-	// DrainedToBaseline: the memory came back once all was closed; absent before.
+	// DrainedToBaseline: the memory came back once all was closed; absent before, and where
+	// the connections took less than MayParkBytes.
 	DrainedToBaseline maybe.Of[bool] `json:"drained_to_baseline,omitzero"`
-	// LeftBytes is what did not, in caches that a connection is made of.
+	// LeftBytes is what did not, in caches that a connection is made of. MayParkBytes is what
+	// the CPUs may keep of freed objects, on slabs and in sheaves, where it counts as used.
 	LeftBytes    maybe.Of[int64] `json:"left_bytes,omitzero"`
+	MayParkBytes maybe.Of[int64] `json:"may_park_bytes,omitzero"`
 	DrainSeconds float64         `json:"drain_seconds,omitempty"`
 
 	WorkerRSSBytes int64 `json:"worker_rss_bytes"`
@@ -188,11 +193,20 @@ type MeasuredPart struct {
 	Cache   string `json:"cache"`
 	ShownAs string `json:"shown_as"`
 	// Kind: known parts make up BytesPerConnection, the others are beside.
-	Kind      PartKind `json:"kind"`
-	Objects   float64  `json:"objects_per_connection"`
-	CI95      float64  `json:"objects_ci95"`
-	Bytes     float64  `json:"bytes_per_connection"`
-	CI95Bytes float64  `json:"bytes_ci95"`
+	Kind PartKind `json:"kind"`
+	// Objects is a whole number at each stage where the count leaves no doubt of it. Fitted is
+	// what was counted, CI95 half of its 95 % interval. Bytes is of Objects, CI95Bytes its
+	// interval: 0 where the objects are whole.
+	Objects   float64 `json:"objects_per_connection"`
+	Fitted    float64 `json:"objects_per_connection_fitted"`
+	CI95      float64 `json:"objects_ci95"`
+	Bytes     float64 `json:"bytes_per_connection"`
+	CI95Bytes float64 `json:"bytes_ci95"`
+	// ExpectedObjects and ExpectedBytes are what a known part was expected to be, Difference
+	// says in a sentence how it is not.
+	ExpectedObjects float64 `json:"expected_objects_per_connection,omitempty"`
+	ExpectedBytes   float64 `json:"expected_bytes_per_connection,omitempty"`
+	Difference      string  `json:"difference,omitempty"`
 	// BytesPerObject is what an object takes with its share of the slab's waste.
 	BytesPerObject float64 `json:"bytes_per_object"`
 	// ByStage are the objects of each stage: socket, connect, accept, epoll_ctl.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -125,7 +126,7 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 		t.measuredParts(m)
 		t.notInSum(m)
 	} else {
-		t.line("What a connection takes could not be measured: %s", tooFew(m))
+		t.line("What a connection takes could not be measured: %s", whyUnmeasured(m))
 	}
 	t.title("%s of %s opened in %s, %s a second, by %s", units.Count(m.Opened), units.Many(m.Connections, "connection"),
 		seconds(m.OpenSeconds), units.Count(int64(m.PerSecond)), workers(m.Workers, m.WorkerRSSBytes))
@@ -141,15 +142,19 @@ func MeasureText(w io.Writer, m *model.Measurement) error {
 	return t.w.Flush()
 }
 
-func tooFew(m *model.Measurement) string {
-	switch {
-	case m.Opened == 0:
-		return "none was opened"
-	case m.Doubt != "":
-		return clean(m.Doubt) + "; repeat it when the machine is quieter, or with more connections"
+// Unmeasured returns the error of a measurement that says nothing, nil where it has a result.
+func Unmeasured(m *model.Measurement) error {
+	if m.BytesPerConnection.Known {
+		return nil
 	}
-	return fmt.Sprintf("%s in %s are lost in what the allocator itself rounds; try -c %d",
-		units.Many(m.Opened, "connection"), units.Many(int64(m.Readings), "reading"), max(10_000, 2*m.Connections))
+	return errors.New("what a connection takes could not be measured: " + whyUnmeasured(m))
+}
+
+func whyUnmeasured(m *model.Measurement) string {
+	if m.Opened == 0 || m.StoppedBy != "" && m.Opened < m.Connections {
+		return clean(m.Doubt)
+	}
+	return fmt.Sprintf("%s; repeat it with more connections, -c %d, or when the machine is quieter", clean(m.Doubt), max(10_000, 2*m.Connections))
 }
 
 // answers compares the ends and the watch with what was expected and with folklore.
@@ -168,9 +173,9 @@ func (t *text) answers(m *model.Measurement) {
 	add("one end", m.BytesPerEnd, m.EndCI95Bytes, m.ExpectedEnd, end)
 	watch := ""
 	if m.FittedWatch != m.BytesPerWatch {
-		watch = fmt.Sprintf("in whole objects; the slope is %s B", count(m.FittedWatch))
+		watch = fmt.Sprintf("in whole objects; counted were %s B", count(m.FittedWatch))
 		if !m.FittedWatch.Known {
-			watch = "in whole objects; the slope is too vague"
+			watch = "in whole objects; what was counted is too vague"
 		}
 	}
 	add("a watch", m.BytesPerWatch, m.WatchCI95Bytes, m.ExpectedWatch, watch)
@@ -183,7 +188,7 @@ func (t *text) answers(m *model.Measurement) {
 
 func (t *text) measuredParts(m *model.Measurement) {
 	fmt.Fprintln(t.w)
-	rows := []string{row("BYTES", "±", "OBJECTS", "B EACH", "SLAB CACHE")}
+	rows := []string{row("BYTES", "±", "OBJECTS", "COUNTED", "±", "EXPECTED", "B EACH", "SLAB CACHE")}
 	for _, p := range m.Parts {
 		name := p.Cache
 		if p.ShownAs != p.Cache {
@@ -197,10 +202,17 @@ func (t *text) measuredParts(m *model.Measurement) {
 		case model.PartUnexplained:
 			name += ": unexplained, not in the sum"
 		}
+		expected := ""
+		if p.Kind == model.PartKnown {
+			expected = fmt.Sprintf("%.2f", p.ExpectedObjects)
+		}
 		rows = append(rows, row(fmt.Sprintf("%.1f", p.Bytes), fmt.Sprintf("%.1f", p.CI95Bytes), fmt.Sprintf("%.2f", p.Objects),
-			fmt.Sprintf("%.0f", p.BytesPerObject), name))
+			fmt.Sprintf("%.2f", p.Fitted), fmt.Sprintf("%.2f", p.CI95), expected, fmt.Sprintf("%.0f", p.BytesPerObject), name))
 	}
 	t.table(rows)
+	for _, d := range m.Differences {
+		t.line("differs: %s", clean(d))
+	}
 }
 
 // notInSum says what the sum leaves out, and what another way of counting says.
@@ -222,21 +234,22 @@ func (t *text) notInSum(m *model.Measurement) {
 		t.line("cross-check: eptop's cgroup was charged %s B for each (± %s B); the charge includes neither the waste of slabs nor what a softirq allocates, such as the server's socket",
 			units.Count(n), count(m.CgroupCI95Bytes))
 	}
-	t.line("fitted through %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))
+	t.line("from %s after a warm-up of %s", units.Many(int64(m.Readings), "reading"), units.Many(m.WarmUpConnections, "connection"))
 }
 
 func (t *text) reportDrain(m *model.Measurement) {
-	back, ok := m.DrainedToBaseline.Get()
+	left, ok := m.LeftBytes.Get()
 	if !ok {
 		return
 	}
-	left := "-"
-	if n, ok := m.LeftBytes.Get(); ok {
-		left = units.Bytes(max(0, n))
-	}
-	if back {
-		t.line("closed in %s, and the memory came back: %s are left", seconds(m.DrainSeconds), left)
-	} else {
-		t.line("closed in %s, and %s did not come back", seconds(m.DrainSeconds), left)
+	back, ok := m.DrainedToBaseline.Get()
+	switch {
+	case !ok:
+		t.line("closed in %s; whether the memory came back cannot be seen: free objects that the CPUs keep count as used, up to %s",
+			seconds(m.DrainSeconds), units.Bytes(m.MayParkBytes.Value))
+	case back:
+		t.line("closed in %s, and the memory came back: %s are left", seconds(m.DrainSeconds), units.Bytes(max(0, left)))
+	default:
+		t.line("closed in %s, and %s did not come back", seconds(m.DrainSeconds), units.Bytes(max(0, left)))
 	}
 }

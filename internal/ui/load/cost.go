@@ -50,7 +50,7 @@ func (v *View) costLines(w int) []draw.Line {
 	c.row(p.Muted, "  folklore", units.Count(m.FolkloreBytes), "", folklore[0], 2, folklore[1])
 	if n, ok := m.BytesPerWatch.Get(); ok {
 		whole := ""
-		if !m.WatchCI95Bytes.Known {
+		if m.FittedWatch != m.BytesPerWatch {
 			whole = "in whole objects"
 		}
 		c.row(p.Strong, "a watch", units.Count(n), plusMinus(m.WatchCI95Bytes), whole, 2, "")
@@ -68,6 +68,9 @@ func (v *View) costLines(w int) []draw.Line {
 	}
 	if n, ok := m.CgroupBytes.Get(); ok && v.roomy() {
 		c.row(p.Text, "cgroup says", units.Count(n), plusMinus(m.CgroupCI95Bytes), "cross-check", 7)
+	}
+	for _, difference := range m.Differences {
+		c.say(p.Muted, draw.Clean(difference), 3)
 	}
 	if i := slices.IndexFunc(m.Projection, func(x model.Projection) bool { return x.Connections == 1_000_000 }); i >= 0 {
 		c.lines = append(c.lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(m.Projection[i].Bytes)), w), Drop: 8})

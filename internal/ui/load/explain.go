@@ -36,16 +36,16 @@ func explain(item item, f model.Preflight, m *model.Measurement) (title, text st
 		return "Which call allocates it", "Some sockets are made, then connected, then accepted, then watched, with a reading of /proc/slabinfo after each, which shows how much each call allocates. " +
 			"socket() makes the client's end; connect() its bind buckets and the server's socket; accept() the server's inode and file; epoll_ctl() the watch."
 	case itemParts:
-		return "What it is made of", "Each slab cache that a connection is known to be made of: its objects for each connection (a slope), what an object takes with its share of the slab's waste, and the product. " +
+		return "What it is made of", "Each slab cache that a connection is known to be made of: its objects for each connection (whole ones where the counts leave no doubt), what an object takes with its share of the slab's waste, and the product. " +
 			"SLUB merges caches of the same size; the call that made an object shows what it is for. others adds up the caches that have no line here." + leftOut(m)
 	case itemChart:
-		return "Kernel memory over connections", "Dots: readings of /proc/slabinfo, the memory of the caches that a connection is made of, above what they held before. Dotted: the fitted line, drawn up to the number of connections that you asked for. Its slope is what a connection costs."
+		return "Kernel memory over connections", "Dots: readings of /proc/slabinfo, the memory of the caches that a connection is made of, above what they held before. Dotted: the line of the measured cost, drawn up to the number of connections that you asked for. Its slope is what a connection costs."
 	}
-	return "What a connection costs here", "A connection is a loopback pair: both ends are on this machine, the server's watched. The number is the slope of a line through many readings of /proc/slabinfo while connections are opened, ± half of its 95 % interval: " +
-		"a single difference would be noisy, and the fit separates what other programs allocate at a steady rate.\n\n" +
+	return "What a connection costs here", "A connection is a loopback pair: both ends are on this machine, the server's watched. The number is by how much the slab caches grow for each connection while eight cycles of them are opened, ± half of its 95 % interval, which is how far it varies from cycle to cycle. " +
+		"What other programs allocate at a steady rate, or with their sockets, is subtracted.\n\n" +
 		"one end: what the client's socket() allocates, to compare with the folklore of 3.3 KB (Linux 3.10). expected: the sizes of this kernel's objects added up, without measuring. " +
 		"unexplained: other caches that grew with the connections; they are not included in the total. cgroup records: vectors in which the kernel notes which memory cgroup it charges for each object, an estimate, not included either. " +
-		"cgroup says: the same slope, computed from what the kernel charges to eptop's cgroup, which leaves out slab waste.\n\n" +
+		"cgroup says: the same, computed from what the kernel charges to eptop's cgroup, which leaves out slab waste.\n\n" +
 		"Not counted: buffers of active connections, the workers' own memory." + leftOut(m)
 }
 

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
@@ -136,6 +137,23 @@ func TestLoadWallsByUnit(t *testing.T) {
 	for _, want := range []string{"(host): 2.5 GB of 22.7 GB used", "(host): 1 200 of 400 000 used"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:%s", want, text)
+		}
+	}
+}
+
+// TestWhatCannotBeSeen: a load that took less than the CPUs may keep says that nobody sees
+// whether its memory came back, and what differs from the expectation has its sentence.
+func TestWhatCannotBeSeen(t *testing.T) {
+	v := shown(func() *model.Load {
+		l := viewtest.LoadDrained()
+		l.Found.DrainedToBaseline, l.Found.MayParkBytes = maybe.Of[bool]{}, maybe.Some[int64](950_000)
+		l.Found.Differences = []string{"0.0 bind buckets a connection where 2 were expected"}
+		return l
+	}, 160, 60)
+	text := strings.Join(strings.Fields(ansi.Strip(v.View())), " ")
+	for _, want := range []string{"whether the memory", "0.0 bind buckets a connection"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, ansi.Strip(v.View()))
 		}
 	}
 }

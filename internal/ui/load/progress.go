@@ -145,7 +145,9 @@ func (v *View) drainedLines(w int) []draw.Line {
 	back, ok := l.Found.DrainedToBaseline.Get()
 	left := units.Bytes(l.Found.LeftBytes.Value)
 	drained := "drained in " + formatSeconds(l.Found.DrainSeconds)
-	switch {
+	switch parked, known := l.Found.MayParkBytes.Get(); {
+	case !ok && known:
+		lines = append(lines, view.WrapLines(p.Muted, w, 0, drained+"; whether the memory came back cannot be seen: free objects that the CPUs keep count as used, up to "+units.Bytes(parked))...)
 	case !ok && l.Problem == "":
 		above := ""
 		if n, known := l.AboveBytes.Get(); known {

@@ -178,7 +178,7 @@ func (r *run) isChanging() bool {
 	case l.Phase == model.LoadDrained && l.Wanted > 0:
 		return l.Lost == 0 && l.StoppedBy == "" // its first worker is being started
 	case l.Phase == model.LoadDrained && l.Problem == "" && l.Found != nil:
-		return !l.Found.DrainedToBaseline.Known // the memory is on its way back
+		return !l.Found.DrainedToBaseline.Known && !l.Found.MayParkBytes.Known // the memory is on its way back
 	}
 	return false
 }

@@ -133,7 +133,7 @@ func LoadHolding() *model.Load {
 		Opening:  model.Opening{Family: "tcp4", Watch: "et", Connections: 10_000, Opened: 10_000, OpenSeconds: 0.527, PerSecond: 18_975},
 		Readings: 85, FolkloreBytes: 3379,
 		BytesPerConnection: maybe.Some[int64](8110), CI95Bytes: maybe.Some[int64](20), BytesPerEnd: maybe.Some[int64](3829), EndCI95Bytes: maybe.Some[int64](12),
-		BytesPerWatch: maybe.Some[int64](208), WatchCI95Bytes: maybe.Some[int64](1), ExpectedBytes: maybe.Some[int64](8122),
+		BytesPerWatch: maybe.Some[int64](208), FittedWatch: maybe.Some[int64](208), WatchCI95Bytes: maybe.Some[int64](1), ExpectedBytes: maybe.Some[int64](8122),
 		UnexplainedBytes: maybe.Some[int64](60), MemcgBytes: maybe.Some[int64](33), CgroupBytes: maybe.Some[int64](7890), CgroupCI95Bytes: maybe.Some[int64](23),
 		Stages: []model.StageCost{
 			{Stage: "socket", Bytes: 3829, CI95Bytes: 12}, {Stage: "connect", Bytes: 2777, CI95Bytes: 14}, {Stage: "accept", Bytes: 1308, CI95Bytes: 9}, {Stage: "epoll_ctl", Bytes: 196, CI95Bytes: 6},
