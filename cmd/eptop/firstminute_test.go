@@ -29,9 +29,9 @@ import (
 // other programs come and go while the test runs.
 const drift = 2000
 
-// manyEpolls has 2 000 instances, which take long to compare.
+// manyEpolls has so many instances that they take long to compare and to read.
 func manyEpolls() {
-	for range 2000 {
+	for range 500 {
 		must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 	}
 	idle()
@@ -59,7 +59,7 @@ func TestNoFrameIsWrongWithoutItsMark(t *testing.T) {
 	truth := lookAt(t)
 
 	e, err := engine.New(engine.Options{Options: collect.Options{
-		ProcRoot: "/proc", SysRoot: "/sys", MaxStall: collect.DefaultMaxStall, MaxFDs: collect.DefaultMaxFDs, LookTime: time.Millisecond,
+		ProcRoot: "/proc", SysRoot: "/sys", MaxStall: collect.DefaultMaxStall, MaxFDs: collect.DefaultMaxFDs, LookTime: 2 * time.Millisecond,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,8 @@ func TestNoFrameIsWrongWithoutItsMark(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		done := !s.Epoll.Pending() && s.Sockets != nil
+		// Others may start processes for ever.
+		done := s.Sockets != nil && !slices.ContainsFunc(known, func(pid int) bool { p := s.Process(pid); return p == nil || p.Pending() })
 		if s.Coverage == before && !done {
 			continue // the same frame again
 		}
@@ -149,7 +150,7 @@ func (c *checker) sum(what, text string, of func(*model.Snapshot) int64) {
 	least, most := of(c.truth)-drift, of(c.truth)+drift
 	if n, ok := shown(text); ok && (n < least || n > most) {
 		now := of(lookAt(c.t))
-		least, most = min(least, now-drift), max(most, now+drift)
+		least, most = min(least, now-drift), max(most, now*3/2) // less than if all were counted twice
 	}
 	c.number(what, text, least, most)
 }
