@@ -30,13 +30,35 @@ func (l procLook) isDue(p *process) bool {
 		return false
 	case p.state == model.Absent:
 		return true
-	case l.start.Before(p.nextList):
+	case l.start.Before(p.mayList()):
 		return false
 	case l.focus.Fresh, l.start.Sub(p.listedAt) >= l.opts.Sweep:
 		return true
 	}
 	n, ok := p.count.Get()
 	return ok && n != p.countAt && p.state != model.Denied
+}
+
+// mayList is when a process may be listed again. One that has closed most of its fds is
+// cheap to list by now, whatever the last listing took.
+func (p *process) mayList() time.Time {
+	if n, ok := p.count.Get(); ok {
+		if cheap := p.listedAt.Add(waitFor(time.Duration(n) * perFD)); cheap.Before(p.nextList) {
+			return cheap
+		}
+	}
+	return p.nextList
+}
+
+// waitFor returns how long a process is left alone for a listing that takes so long.
+func waitFor(cost time.Duration) time.Duration { return time.Duration(float64(cost) / listShare) }
+
+// cost is what listing a process again is expected to take.
+func (p *process) cost() time.Duration {
+	if n, ok := p.count.Get(); ok {
+		return min(p.listing.Took, time.Duration(n)*perFD)
+	}
+	return p.listing.Took
 }
 
 // waiting returns the processes that were never listed and have at least so many fds, as
@@ -113,7 +135,7 @@ func (l procLook) listFDs() {
 	}
 	slices.SortStableFunc(again, func(a, b *process) int { return a.listedAt.Compare(b.listedAt) })
 	for _, p := range again {
-		if l.fits(p.listing.Took, againTime) {
+		if l.fits(p.cost(), againTime) {
 			list(p)
 		} else {
 			costly = append(costly, p)
@@ -178,7 +200,7 @@ func (l procLook) list(p *process) {
 		p.dirIno, p.count = dir.Ino, maybe.When(int64(dir.Count.Value), dir.Count.Known)
 	}
 	p.listedAt, p.countAt = now, p.count.Value
-	p.nextList = now.Add(time.Duration(float64(listing.Took) / listShare))
+	p.nextList = now.Add(waitFor(listing.Took))
 	p.state, p.problem = stateOf(err), ""
 	l.sample.Guest.FDsListed += len(listing.FDs)
 	switch p.state {

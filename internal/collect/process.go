@@ -295,6 +295,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 		s.Problem = ErrKernelThread.Error()
 	} else if s.State == model.OK {
 		s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
+		s.FDsThen = maybe.When(p.countAt, p.count.Known)
 	}
 	l.sample.Processes = append(l.sample.Processes, s)
 }

@@ -153,7 +153,9 @@ func (e *Engine) restrict(snap *model.Snapshot, focus model.Focus) *model.Snapsh
 	user, one := e.opts.User.Get()
 	switch {
 	case len(e.opts.PIDs) > 0:
-		return snap.Restrict(func(p *model.Process) bool { return slices.Contains(e.opts.PIDs, p.PID) })
+		return snap.Restrict(func(p *model.Process) bool {
+			return slices.Contains(e.opts.PIDs, p.PID) || slices.Contains(e.opts.PIDs, p.ThreadOf)
+		})
 	case one:
 		return snap.Restrict(func(p *model.Process) bool { return p.UID == maybe.Some(user) || slices.Contains(focus.PIDs, p.PID) })
 	}

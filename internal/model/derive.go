@@ -226,6 +226,10 @@ func (b *builder) processRows() []Process {
 		if h := b.holdings[p.PID]; h != nil {
 			b.addHolding(&row, p, h)
 		}
+		row.FDsChanged = p.FDs.Value - p.FDsThen.Value
+		if !p.FDs.Known || !p.FDsThen.Known || p.Truncated {
+			row.FDsChanged = 0
+		}
 		row.leave(rowGaps(p)...)
 		rows = append(rows, row)
 	}
@@ -372,6 +376,10 @@ func finish(p *Process) {
 	}
 	for _, g := range p.without(GapNotListed, GapDenied, GapFailed) { // then there is no total
 		k.LeavesOut = append(k.LeavesOut, g.String())
+	}
+	if g := p.changed(); g.Count.Value != 0 && k.Sockets.Known {
+		k.LeavesOut = append(k.LeavesOut, g.String())
+		k.AtMost = true
 	}
 	k.AtLeast = len(k.LeavesOut) > 0
 	// A sum of nothing is 0 only where nothing is left out.

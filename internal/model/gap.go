@@ -39,6 +39,8 @@ const (
 	// several processes share is counted for each of them: the sum is not too low but
 	// too high.
 	GapSharing GapKind = "sharing_unknown"
+	// GapChanged: fds that were opened or closed since the fds of the process were listed.
+	GapChanged GapKind = "fds_changed"
 	// GapNamespaces: network namespaces that were not looked into, or not in full.
 	GapNamespaces GapKind = "namespaces"
 	// GapBuffers: sockets whose buffers the kernel did not report.
@@ -89,11 +91,8 @@ func (e *Extent) leave(gaps ...Gap) {
 		if g.Count.Known && g.Count.Value <= 0 {
 			continue
 		}
-		if g.What == GapSharing {
-			e.AtMost = true
-		} else {
-			e.AtLeast = true
-		}
+		e.AtMost = e.AtMost || g.What == GapSharing || g.What == GapChanged
+		e.AtLeast = e.AtLeast || g.What != GapSharing
 		e.Gaps = append(e.Gaps, g)
 		e.LeavesOut = append(e.LeavesOut, g.String())
 	}
@@ -122,7 +121,13 @@ func (p *Process) InstancesExtent() Extent { return ExtentOf(p.without(GapNotRea
 
 // FilesExtent is what Sockets leaves out.
 func (p *Process) FilesExtent() Extent {
-	return ExtentOf(p.without(GapNotRead, GapUnread, GapNotCompared)...)
+	return ExtentOf(append(p.without(GapNotRead, GapUnread, GapNotCompared), p.changed())...)
+}
+
+// changed are the fds of which nobody knows what they are or were: sockets, maybe.
+func (p *Process) changed() Gap {
+	n := p.FDsChanged
+	return Gap{What: GapChanged, Count: maybe.Some(max(n, -n))}
 }
 
 // without are the gaps of other kinds.
@@ -174,6 +179,8 @@ func (g Gap) String() string {
 		return count("instance") + " whose user is not known"
 	case GapSharing:
 		return count("instance") + " that may be counted more than once (not comparable by kcmp)"
+	case GapChanged:
+		return count("fd") + " opened or closed since they were listed"
 	case GapNamespaces:
 		return count("network namespace") + " not looked into in full"
 	case GapBuffers:

@@ -126,3 +126,26 @@ func TestGapText(t *testing.T) {
 		}
 	}
 }
+
+// TestFDsChangedSinceTheyWereListed: what is known of a process's sockets is of then.
+func TestFDsChangedSinceTheyWereListed(t *testing.T) {
+	for now, want := range map[int64]string{9: "", 7: "2 fds opened or closed since they were listed", 10: "1 fd opened or closed since they were listed"} {
+		s := sample()
+		p := &s.Processes[2]
+		p.FDs, p.FDsThen = maybe.Some(now), maybe.Some[int64](9)
+		row := New(s).Process(p.PID)
+		files := row.FilesExtent()
+		if row.FDsChanged != now-9 || files.Has(GapChanged) != (want != "") || want != "" && (files.Mark() != "≈ " || files.LeavesOut[0] != want) {
+			t.Errorf("%d fds: %d changed, %+v", now, row.FDsChanged, files)
+		}
+		if row.Mark() != "≥ " || row.Has(GapChanged) { // an instance of it waits to be read
+			t.Errorf("%d fds: the watches are %+v", now, row.Extent)
+		}
+	}
+	s := sample()
+	p := &s.Processes[2]
+	p.FDs, p.FDsThen = maybe.Some[int64](30), maybe.Of[int64]{} // before Linux 6.2 at the listing
+	if row := New(s).Process(p.PID); row.FDsChanged != 0 {
+		t.Errorf("%d changed since nobody knows how many", row.FDsChanged)
+	}
+}

@@ -103,7 +103,8 @@ type ProcessSample struct {
 	// Kernel: it is a kernel thread.
 	Kernel bool
 	// FDs counts its open fds now, where the kernel counts them (since Linux 6.2).
-	FDs maybe.Of[int64]
+	// FDsThen is what FDs was when Files was listed.
+	FDs, FDsThen maybe.Of[int64]
 	// State is what became of listing its fds: absent is not yet. Problem says more.
 	State State
 	// Files are its fds as of ListedAt where State is ok. Truncated: it has more.

@@ -179,6 +179,9 @@ type Process struct {
 	FDsSeen maybe.Of[int64] `json:"fds_seen,omitzero"`
 	// State is ok where its fds were listed, absent where they have not been yet.
 	State State `json:"state"`
+	// FDsChanged is how many fds more it has than when they were listed, negative for
+	// fewer: what is known of its sockets is of then.
+	FDsChanged int64 `json:"fds_changed,omitempty"`
 	// Instances counts distinct instances; two fds of one instance are one. It and
 	// Watches are absent where none is known and some are left out.
 	Instances maybe.Of[int64] `json:"instances,omitzero"`
@@ -215,8 +218,10 @@ type KernelBytes struct {
 	Total     maybe.Of[int64] `json:"total,omitzero"`
 	// SocketsAtLeast: Sockets and Buffers leave out sockets that the process holds.
 	SocketsAtLeast bool `json:"sockets_at_least,omitempty"`
-	// AtLeast: Total leaves out what LeavesOut says.
+	// AtLeast: Total leaves out what LeavesOut says. AtMost: and may have what was closed
+	// since.
 	AtLeast   bool     `json:"at_least,omitempty"`
+	AtMost    bool     `json:"at_most,omitempty"`
 	LeavesOut []string `json:"total_leaves_out,omitempty"`
 }
 

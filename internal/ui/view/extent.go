@@ -93,7 +93,7 @@ func WatchBytesText(p *model.Process) string {
 
 // TotalText writes the kernel memory of a process.
 func TotalText(p *model.Process) string {
-	of := model.Extent{AtLeast: p.KernelBytes.AtLeast, Gaps: p.Gaps}
+	of := model.Extent{AtLeast: p.KernelBytes.AtLeast, AtMost: p.KernelBytes.AtMost, Gaps: p.Gaps}
 	return short(p.KernelBytes.Total, units.Bytes, &of)
 }
 
