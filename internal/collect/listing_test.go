@@ -4,8 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/eptop/eptop/internal/fdinfo"
 	"github.com/eptop/eptop/internal/maybe"
+	"github.com/eptop/eptop/internal/model"
 )
 
 // TestACheapListingWaitsForNoDearOne: how long a process is left alone follows from what
@@ -27,5 +30,36 @@ func TestACheapListingWaitsForNoDearOne(t *testing.T) {
 	p.count = maybe.Some[int64](7)
 	if p.cost() != 28*time.Microsecond {
 		t.Errorf("7 fds cost %v", p.cost())
+	}
+}
+
+// TestWhatChangesWithoutTheFds: prlimit(1) changes a limit, and exec a name, while the fds
+// stay as they are.
+func TestWhatChangesWithoutTheFds(t *testing.T) {
+	w := start(t, "watches:5", 0)
+	pid := w.pids[0]
+	c := newCollector(t, nil)
+	clock := time.Now()
+	c.now = func() time.Time { return clock }
+	look := func() *model.ProcessSample {
+		s, err := c.Look(t.Context(), model.Focus{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return processOf(t, s, pid)
+	}
+	before := look()
+	limit := unix.Rlimit{Cur: 321, Max: 4321}
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	throughProc(c).processes[pid].Comm = "before exec"
+	clock = clock.Add(time.Second)
+	if p := look(); p.Nofile != maybe.Some[int64](321) || p.Comm != "before exec" || !p.ListedAt.Equal(before.ListedAt) {
+		t.Errorf("after a second: %+v", p)
+	}
+	clock = clock.Add(nameAge)
+	if p := look(); p.Comm != before.Comm || !p.ListedAt.Equal(before.ListedAt) {
+		t.Errorf("after %v it is called %q, and was listed again: %v", nameAge, p.Comm, !p.ListedAt.Equal(before.ListedAt))
 	}
 }

@@ -33,7 +33,8 @@ type process struct {
 	since    time.Time // the look that saw it first
 
 	identified      bool // what follows is known
-	fdinfo.Identity      // as of the last listing
+	namedAt         time.Time
+	fdinfo.Identity // as of the last listing
 	started         time.Time
 
 	count    maybe.Of[int64] // open fds as of this look
@@ -153,7 +154,7 @@ func (l procLook) identifyIn(p *process, dir *fdinfo.Process) error {
 	if p.identified && who.StartTicks != p.StartTicks {
 		return fs.ErrNotExist
 	}
-	p.Identity, p.identified = who, true
+	p.Identity, p.identified, p.namedAt = who, true, l.now()
 	if boot, ok := l.bootTime(); ok {
 		const userHZ = 100 // what the kernel reports to user space on every architecture Go runs on
 		p.started = boot.Add(time.Duration(who.StartTicks) * time.Second / userHZ)
@@ -230,6 +231,9 @@ func (l procLook) coverage() model.Coverage {
 			c.Failed++
 		default:
 			c.Files += int64(len(p.listing.FDs))
+			if n, ok := p.count.Get(); ok {
+				c.FilesChanged += max(n-p.countAt, p.countAt-n)
+			}
 			if p.listing.Truncated {
 				c.Cut++
 				c.FilesBeyond.Value += max(0, p.count.Value-int64(len(p.listing.FDs)))
@@ -274,9 +278,20 @@ func (l procLook) fillProcesses() {
 	}
 }
 
+// nameAge is how old the name and the user of a process may be that is on screen: exec and
+// setuid change them without a change of its fds.
+const nameAge = 5 * time.Second
+
+func (l procLook) isNameOld(p *process) bool {
+	return !l.focus.Quiet && (len(p.listing.Epolls) > 0 || p.listing.Sockets > 0) && l.start.Sub(p.namedAt) >= nameAge
+}
+
 func (l procLook) addProcess(p *process, asked bool) {
-	if !p.identified && errors.Is(l.identify(p), fs.ErrNotExist) {
+	if (!p.identified || l.isNameOld(p)) && errors.Is(l.identify(p), fs.ErrNotExist) {
 		return // it has ended
+	}
+	if p.identified && l.live {
+		p.Nofile = l.fds.Nofile(p.pid, p.Nofile) // prlimit(1) changes it at any time
 	}
 	s := model.ProcessSample{
 		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,

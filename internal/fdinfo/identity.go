@@ -69,14 +69,25 @@ func (p *Process) Identity() (Identity, error) {
 	return id, nil
 }
 
+func (p *Process) nofile() (maybe.Of[int64], bool) { return p.fs.nofile(p.pid) }
+
+// Nofile returns the soft RLIMIT_NOFILE of a process as it is now, or was where it may not
+// be asked for.
+func (f *FS) Nofile(pid int, was maybe.Of[int64]) maybe.Of[int64] {
+	if now, ok := f.nofile(pid); ok {
+		return now
+	}
+	return was
+}
+
 // nofile asks the kernel for RLIMIT_NOFILE (prlimit(2), since Linux 2.6.36). It reports
 // false where it may not: of another user's process without CAP_SYS_RESOURCE.
-func (p *Process) nofile() (maybe.Of[int64], bool) {
-	if !p.fs.samePIDs {
+func (f *FS) nofile(pid int) (maybe.Of[int64], bool) {
+	if !f.samePIDs {
 		return maybe.Of[int64]{}, false
 	}
 	var limit unix.Rlimit
-	if unix.Prlimit(p.pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
+	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
 		return maybe.Of[int64]{}, false
 	}
 	return maybe.When(int64(limit.Cur), limit.Cur <= math.MaxInt64), true

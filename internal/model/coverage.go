@@ -21,6 +21,9 @@ type Coverage struct {
 	// processes that have more; absent where the kernel does not count fds.
 	Cut         int             `json:"processes_cut"`
 	FilesBeyond maybe.Of[int64] `json:"files_beyond_max,omitzero"`
+	// FilesChanged are fds that were opened or closed since the fds of their processes
+	// were listed, as far as the kernel counts fds.
+	FilesChanged int64 `json:"files_changed"`
 	// EpollsWaiting are epoll fds that were listed and not yet compared with the others,
 	// so that nobody knows which instance they are.
 	EpollsWaiting int `json:"epolls_not_compared"`

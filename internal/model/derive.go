@@ -356,8 +356,23 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	}
 }
 
+// sharingGap are a process's instances that may be one: each of its fds is one then.
+func sharingGap(p *Process) Gap {
+	n := 0
+	for i := range p.Epolls {
+		if p.Epolls[i].SharingUnknown {
+			n++
+		}
+	}
+	if len(p.Epolls) < 2 { // a single one can be counted only once
+		n = 0
+	}
+	return gap(GapSharing, n)
+}
+
 // finish adds up a row's kernel memory and names what the sums leave out.
 func finish(p *Process) {
+	p.leave(sharingGap(p))
 	p.Instances = p.known(p.Instances.Value)
 	p.leave(unreadGaps(p.Unread, p.Waiting)...)
 	p.Watches = p.known(p.Watches.Value)

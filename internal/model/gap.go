@@ -204,6 +204,10 @@ func (c *Coverage) gaps() []Gap {
 	if c.Cut > 0 {
 		gaps = append(gaps, Gap{What: GapBeyondMax, Count: c.FilesBeyond})
 	}
+	// A server opens and closes some at any moment: they matter where they are many.
+	if c.FilesChanged*100 > c.Files {
+		gaps = append(gaps, Gap{What: GapChanged, Count: maybe.Some(c.FilesChanged)})
+	}
 	return append(gaps, gap(GapNotCompared, c.EpollsWaiting))
 }
 
@@ -225,6 +229,6 @@ func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 // namespaceGaps are those of a sum over the network namespaces of all processes.
 func (c *Coverage) namespaceGaps() []Gap {
 	return slices.DeleteFunc(c.gaps(), func(g Gap) bool {
-		return g.What == GapThreads || g.What == GapBeyondMax || g.What == GapNotCompared
+		return slices.Contains([]GapKind{GapThreads, GapBeyondMax, GapNotCompared, GapChanged}, g.What)
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -147,5 +148,38 @@ func TestFDsChangedSinceTheyWereListed(t *testing.T) {
 	p.FDs, p.FDsThen = maybe.Some[int64](30), maybe.Of[int64]{} // before Linux 6.2 at the listing
 	if row := New(s).Process(p.PID); row.FDsChanged != 0 {
 		t.Errorf("%d changed since nobody knows how many", row.FDsChanged)
+	}
+}
+
+// TestManyFDsChanged: sums of fds that were listed before thousands of them changed are
+// neither least nor most.
+func TestManyFDsChanged(t *testing.T) {
+	for changed, want := range map[int64]string{0: "", 1: "", 10: "", 11: "≈ "} {
+		s := sample()
+		s.Instances = s.Instances[:2]
+		s.Coverage = Coverage{Processes: 3, Files: 1000, FilesChanged: changed}
+		snap := New(s)
+		if got := snap.Epoll.Mark(); got != want || snap.Epoll.Has(GapChanged) != (want != "") || snap.Epoll.Pending() {
+			t.Errorf("%d of 1 000 fds changed: %q, want %q", changed, got, want)
+		}
+	}
+}
+
+// TestARowWithoutKcmp: two fds of one instance look like two.
+func TestARowWithoutKcmp(t *testing.T) {
+	s := sample()
+	s.Instances = []InstanceSample{s.Instances[1], s.Instances[1]}
+	for i := range s.Instances {
+		s.Instances[i].SharingKnown = false
+		s.Instances[i].Holders = []epoll.Holder{{PID: 20, FD: 3 + i}}
+	}
+	p := New(s).Process(20)
+	instances := p.InstancesExtent()
+	if p.Mark() != "≤ " || instances.Mark() != "≤ " || p.Watches != maybe.Some[int64](14) {
+		t.Errorf("%v watches, %+v", p.Watches, p.Extent)
+	}
+	s.Instances = s.Instances[:1]
+	if p = New(s).Process(20); p.AtMost {
+		t.Errorf("a single fd cannot be counted twice: %+v", p.Extent)
 	}
 }

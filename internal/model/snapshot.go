@@ -440,7 +440,9 @@ type Use struct {
 	// Pins: they are objects of a reclaimable cache that cannot be freed while what
 	// needs them lives.
 	Pins bool `json:"pins,omitempty"`
-	// AtLeast: the sum that Objects rests on does not cover everything.
+	// AtLeast: the sum that Objects rests on does not cover everything. AtMost: it may
+	// count something twice.
+	AtMost    bool     `json:"at_most,omitempty"`
 	AtLeast   bool     `json:"at_least,omitempty"`
 	LeavesOut []string `json:"leaves_out,omitempty"`
 }

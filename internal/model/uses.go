@@ -83,14 +83,14 @@ func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 		for i := range b.sample.Instances {
 			nested += b.countsOf(&b.sample.Instances[i]).Nested
 		}
-		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: watches, Origin: Measured, AtLeast: e.AtLeast, LeavesOut: gaps})
-		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: watches, Origin: Derived, AtLeast: e.AtLeast,
+		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: watches, Origin: Measured, AtLeast: e.AtLeast, AtMost: e.AtMost, LeavesOut: gaps})
+		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: watches, Origin: Derived, AtLeast: e.AtLeast, AtMost: e.AtMost,
 			LeavesOut: slices.Concat(gaps, []string{"the second of files with two wait queues (some terminals)"})})
-		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: watches - nested, Origin: Derived, AtLeast: e.AtLeast,
+		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: watches - nested, Origin: Derived, AtLeast: e.AtLeast, AtMost: e.AtMost,
 			LeavesOut: slices.Concat(gaps, []string{"that a file which several epolls watch has one, not one for each watch"})})
 	}
 	if of := e.InstancesExtent(); e.Instances.Known {
-		use(s, at, Use{Cache: b.cacheOf(s, object.Eventpoll), For: object.Eventpoll.For, Objects: e.Instances.Value, Origin: Derived, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
+		use(s, at, Use{Cache: b.cacheOf(s, object.Eventpoll), For: object.Eventpoll.For, Objects: e.Instances.Value, Origin: Derived, AtLeast: of.AtLeast, AtMost: of.AtMost, LeavesOut: of.LeavesOut})
 	}
 }
 
@@ -168,7 +168,7 @@ func (b *builder) fileUses(s *Snapshot, at map[string]int) {
 		}
 	}
 	for _, k := range []object.Kind{object.Dentry, object.File, object.LSMFile} {
-		use(s, at, Use{Cache: k.Cache, For: object.Eventpoll.For, Objects: instances, Origin: Derived, Pins: true, AtLeast: of.AtLeast, LeavesOut: of.LeavesOut})
+		use(s, at, Use{Cache: k.Cache, For: object.Eventpoll.For, Objects: instances, Origin: Derived, Pins: true, AtLeast: of.AtLeast, AtMost: of.AtMost, LeavesOut: of.LeavesOut})
 	}
 	if files, ok := b.sample.OpenFiles.Get(); ok {
 		what := "other open files"

@@ -212,6 +212,7 @@ func (t *text) users(s *model.Snapshot) {
 	if len(e.Users) == 0 {
 		return
 	}
+	t.line("  users are the real ones of the oldest holders: the kernel charges who created an instance, which /proc does not show")
 	rows := []string{row("EPOLLS", "WATCHES", "LIMIT", "USED", "MEMORY", "USER")}
 	for _, u := range e.Users {
 		used := absent
@@ -496,7 +497,7 @@ func (t *text) uses(s *model.Snapshot) {
 		}
 		for j := range c.ExplainedBy {
 			u := &c.ExplainedBy[j]
-			of := model.Extent{AtLeast: u.AtLeast}
+			of := model.Extent{AtLeast: u.AtLeast, AtMost: u.AtMost}
 			rows = append(rows, row(of.Mark()+units.Count(u.Objects), string(u.Origin), c.Name, u.Cache+": "+u.For))
 			for _, gap := range u.LeavesOut {
 				if !slices.Contains(gaps, gap) {

@@ -147,6 +147,9 @@ func (v *View) watchLines(w int) []draw.Line {
 		}
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, text)...)
 	}
+	if len(users) > 0 {
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit(view.Longest(w, "users: the oldest holders', not surely the creators'", "users: the oldest holders'", ""), w)), Drop: 9})
+	}
 	if unsure > 0 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("? "+units.Many(int64(unsure), "instance")+" may be charged to another user", w)), Drop: 8})
 	}

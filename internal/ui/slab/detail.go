@@ -125,7 +125,7 @@ func (d *cacheDetail) uses() {
 		if len(c.Aliases) > 0 {
 			what = u.Cache + ": " + what
 		}
-		of := model.Extent{AtLeast: u.AtLeast}
+		of := model.Extent{AtLeast: u.AtLeast, AtMost: u.AtMost}
 		list = append(list, share{strings.TrimSpace(of.Mark()), what, u.Objects, u.Bytes, string(u.Origin), d.p.Text})
 		for _, gap := range u.LeavesOut {
 			if !slices.Contains(gaps, gap) {
