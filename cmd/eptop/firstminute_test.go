@@ -71,7 +71,7 @@ func TestNoFrameIsWrongWithoutItsMark(t *testing.T) {
 		v.SetTheme(theme.New(true))
 		v.SetSize(160, 400) // so that no row is below the screen
 	}
-	c := checker{t: t, truth: truth, known: known}
+	c := checker{t: t, truth: truth, known: known, ranges: map[string][2]int64{}}
 	frames, looks := 0, 0
 	for before := (model.Coverage{Files: -1}); ; {
 		looks++
@@ -138,6 +138,7 @@ type checker struct {
 	truth                  *model.Snapshot
 	known                  []int // PIDs that do not change
 	frame                  string
+	ranges                 map[string][2]int64 // of sums over the whole machine, by what they count
 	exact, marked, unknown int
 }
 
@@ -147,12 +148,16 @@ var marked = regexp.MustCompile(`^([≥≤≈]?) ?([\d ]+)$`)
 // beginning may be what others have opened or closed since.
 func (c *checker) sum(what, text string, of func(*model.Snapshot) int64) {
 	c.t.Helper()
-	least, most := of(c.truth)-drift, of(c.truth)+drift
-	if n, ok := shown(text); ok && (n < least || n > most) {
-		now := of(lookAt(c.t))
-		least, most = min(least, now-drift), max(most, now*3/2) // less than if all were counted twice
+	r, known := c.ranges[what]
+	if !known {
+		r = [2]int64{of(c.truth) - drift, of(c.truth) + drift}
 	}
-	c.number(what, text, least, most)
+	if n, ok := shown(text); ok && (n < r[0] || n > r[1]) {
+		now := of(lookAt(c.t))
+		r = [2]int64{min(r[0], now-drift), max(r[1], now*3/2)} // less than if all were counted twice
+	}
+	c.ranges[what] = r
+	c.number(what, text, r[0], r[1])
 }
 
 // shown returns the number in a text.
