@@ -71,13 +71,16 @@ type Extent struct {
 
 // Mark is what stands before the sum: ≥, ≤, ≈ where the truth may be either, and nothing
 // where it covers everything.
-func (e *Extent) Mark() string {
+func (e *Extent) Mark() string { return Mark(e.AtLeast, e.AtMost) }
+
+// Mark is what stands before a number that may be too low or too high.
+func Mark(atLeast, atMost bool) string {
 	switch {
-	case e.AtLeast && e.AtMost:
+	case atLeast && atMost:
 		return "≈ "
-	case e.AtLeast:
+	case atLeast:
 		return "≥ "
-	case e.AtMost:
+	case atMost:
 		return "≤ "
 	}
 	return ""
@@ -123,6 +126,20 @@ func (p *Process) InstancesExtent() Extent { return ExtentOf(p.without(GapNotRea
 // FilesExtent is what Sockets leaves out.
 func (p *Process) FilesExtent() Extent {
 	return ExtentOf(p.without(GapNotRead, GapUnread, GapNotCompared)...)
+}
+
+// BytesExtent is what the memory of the watches leaves out.
+func (t *EpollTotals) BytesExtent() Extent {
+	e := t.Extent
+	e.AtLeast = e.AtLeast || t.Cost.Value.AtLeast
+	return e
+}
+
+// BytesExtent is what WatchBytes leaves out.
+func (u *User) BytesExtent() Extent {
+	e := u.Extent
+	e.AtLeast = e.AtLeast || u.WatchBytesAtLeast
+	return e
 }
 
 // without are the gaps of other kinds.

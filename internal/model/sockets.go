@@ -26,9 +26,12 @@ type Sockets struct {
 	EndsHere int64 `json:"ends_here"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
-	// SKMEMINFO reports.
-	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
-	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
+	// SKMEMINFO reports. Each is AtLeast for reasons of its own too: parts of unknown size,
+	// and sockets whose buffers the kernel did not report.
+	StructBytes        maybe.Of[int64] `json:"struct_bytes,omitzero"`
+	StructBytesAtLeast bool            `json:"struct_bytes_at_least,omitempty"`
+	BufferBytes        maybe.Of[int64] `json:"buffer_bytes,omitzero"`
+	BufferBytesAtLeast bool            `json:"buffer_bytes_at_least,omitempty"`
 	// PinnedReclaimableBytes is the part of StructBytes that the kernel counts into
 	// SReclaimable and MemAvailable, although live sockets pin it.
 	PinnedReclaimableBytes maybe.Of[int64] `json:"pinned_reclaimable_bytes,omitzero"`
@@ -172,7 +175,7 @@ func buffers(t *Tally) maybe.Of[int64] {
 }
 
 func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
-	bytes, _ := c.structBytes(t)
+	bytes, _, _ := c.structBytes(t)
 	return SocketGroup{
 		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
 		RecvQueue: maybe.When(t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
@@ -232,8 +235,10 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	out.cover(s, all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
-	out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
+	out.StructBytes, out.PinnedReclaimableBytes, out.StructBytesAtLeast = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
+	out.StructBytesAtLeast = out.StructBytesAtLeast || out.AtLeast
+	out.BufferBytesAtLeast = out.AtLeast || all.Unmeasured > 0
 	for i, n := range all.Objects {
 		if cost, ok := costs.cost(objectKinds[i]).Get(); ok && n > 0 {
 			out.Origin = weakest(out.Origin, cost.Origin)

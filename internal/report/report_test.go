@@ -32,7 +32,7 @@ func snapshot() *model.Snapshot {
 	cost := model.Cost{Bytes: 3829, Origin: model.Derived, Parts: []model.Part{
 		{Cache: "TCP", ShownAs: "TCP", ObjectBytes: maybe.Some[int64](2304), Bytes: 2521, Origin: model.Measured},
 		{Cache: "filp", ShownAs: "filp", Bytes: 195, Origin: model.Estimated},
-	}, LeavesOut: []string{"dentry"}}
+	}, LeavesOut: []string{"dentry"}, AtLeast: true}
 	epoll := func(fd int) model.Epoll {
 		return model.Epoll{
 			FD: fd, State: model.OK, Counts: model.Counts{Watches: 3, ET: 1, OneShot: 1, Disarmed: 1, Stale: 1, Unproven: 1}, Bytes: maybe.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,

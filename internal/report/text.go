@@ -159,20 +159,25 @@ func (t *text) connection(s *model.Snapshot) {
 		t.title("What an idle connection costs is not known here: see the sources below.")
 		return
 	}
-	t.title("One end of an idle TCP connection takes %s B (%s)", units.Count(c.Bytes), c.Origin)
+	t.title("One end of an idle TCP connection takes %s B (%s)", costBytes(c.Bytes, c.AtLeast), c.Origin)
 	t.parts(c.Parts, c.LeavesOut)
-	line := fmt.Sprintf("  folklore %s B (Linux 3.10): this kernel is at %.0f %%", units.Count(s.ConnectionCost.FolkloreBytes),
-		100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
+	line := fmt.Sprintf("  folklore %s B (Linux 3.10)", units.Count(s.ConnectionCost.FolkloreBytes))
+	if !c.AtLeast { // a part is no share of the whole
+		line += fmt.Sprintf(": this kernel is at %.0f %%", 100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
+	}
 	for _, f := range []struct {
 		name string
 		cost maybe.Of[model.Cost]
 	}{{"over IPv6", s.ConnectionCost.TCP6}, {"UNIX stream", s.ConnectionCost.Unix}} {
 		if c, ok := f.cost.Get(); ok {
-			line += fmt.Sprintf(" · %s %s B", f.name, units.Count(c.Bytes))
+			line += fmt.Sprintf(" · %s %s B", f.name, costBytes(c.Bytes, c.AtLeast))
 		}
 	}
 	t.line("%s", line)
 }
+
+// costBytes writes a cost, as a lower bound where parts of it are not known.
+func costBytes(n int64, atLeast bool) string { return model.Mark(atLeast, false) + units.Count(n) }
 
 func (t *text) parts(parts []model.Part, leavesOut []string) {
 	rows := []string{row("BYTES", "OBJECT", "ORIGIN", "SLAB CACHE")}
@@ -195,7 +200,7 @@ func (t *text) watch(s *model.Snapshot) {
 		return
 	}
 	t.title("One watch takes %s B (%s); charged against max_user_watches: %s B; epoll(7) says %s B",
-		units.Count(w.Bytes), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
+		costBytes(w.Bytes, w.AtLeast), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
 	t.parts(w.Parts, w.LeavesOut)
 }
 
@@ -222,7 +227,8 @@ func (t *text) users(s *model.Snapshot) {
 		if u.Unsure > 0 {
 			name += fmt.Sprintf(" (%s by guess)", units.Many(int64(u.Unsure), "instance"))
 		}
-		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &u.Extent), name))
+		of := u.BytesExtent()
+		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &of), name))
 	}
 	t.table(rows)
 }

@@ -88,7 +88,9 @@ func SocketsText(p *model.Process) string {
 
 // WatchBytesText writes the bytes of the watches of a process.
 func WatchBytesText(p *model.Process) string {
-	return short(p.KernelBytes.Watches, units.Bytes, &p.Extent)
+	of := p.Extent
+	of.AtLeast = of.AtLeast || p.KernelBytes.WatchesAtLeast
+	return short(p.KernelBytes.Watches, units.Bytes, &of)
 }
 
 // TotalText writes the kernel memory of a process.
