@@ -217,8 +217,7 @@ func (c *Coverage) gaps() []Gap {
 	return append(gaps, gap(GapNotCompared, c.EpollsWaiting))
 }
 
-// cover says for programs what LeavesOut says in words: a namespace is found through a
-// process in it.
+// cover says for programs what LeavesOut says in words.
 func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 	partial := 0
 	for i := range sample.Networks {
@@ -226,14 +225,14 @@ func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 			partial++
 		}
 	}
-	e := ExtentOf(append(sample.Coverage.namespaceGaps(), gap(GapNamespaces, partial))...)
+	e := ExtentOf(append(sample.Coverage.processGaps(), gap(GapNamespaces, partial))...)
 	s.AtLeast = e.AtLeast // the buffers are missing in their own sum only
 	e.leave(Gap{What: GapBuffers, Count: maybe.Some(unmeasured)})
 	s.Gaps = e.Gaps
 }
 
-// namespaceGaps are those of a sum over the network namespaces of all processes.
-func (c *Coverage) namespaceGaps() []Gap {
+// processGaps are the processes that were not looked into at all.
+func (c *Coverage) processGaps() []Gap {
 	return slices.DeleteFunc(c.gaps(), func(g Gap) bool {
 		return g.What == GapThreads || g.What == GapBeyondMax || g.What == GapNotCompared
 	})

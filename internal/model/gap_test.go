@@ -1,6 +1,7 @@
 package model
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,34 @@ func TestEverySumOfAPartSaysSo(t *testing.T) {
 			if w.Name == WallUserWatches && !w.AtLeast {
 				t.Errorf("%s: the limit of watches looks exact: %+v", what, w)
 			}
+		}
+	}
+}
+
+// TestEveryGapOfTheSocketsHasASentence: whatever makes a sum over sockets a lower bound is
+// said in words once, and for programs.
+func TestEveryGapOfTheSocketsHasASentence(t *testing.T) {
+	of := "network namespaces of "
+	for _, c := range []struct {
+		what     GapKind
+		coverage Coverage
+		networks []NetworkSample
+		want     string
+	}{
+		{GapNotListed, Coverage{Waiting: 2}, nil, of + "2 processes not listed yet"},
+		{GapDenied, Coverage{Denied: 2}, nil, of + "2 processes whose fds this user may not list"},
+		{GapFailed, Coverage{Failed: 1}, nil, of + "1 process whose fds could not be listed"},
+		{GapHidePID, Coverage{HidePID: true}, nil, of + "other users' processes, which hidepid= hides"},
+		{GapPIDNamespace, Coverage{PIDNamespace: true}, nil, of + "processes outside this PID namespace"},
+		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Denied, Detail: "may not be entered"}}, "namespace net:[2]: may not be entered"},
+		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Failed}}, "namespace net:[2]: failed"},
+	} {
+		s := sample()
+		s.Coverage = c.coverage
+		s.Networks = append([]NetworkSample{{ID: "net:[1]", Own: true, Table: tcpTable(t), State: OK}}, c.networks...)
+		k := New(s).Sockets
+		if !k.AtLeast || !k.Has(c.what) || len(k.LeavesOut) != 1 || !strings.HasPrefix(k.LeavesOut[0], c.want) {
+			t.Errorf("%s: %+v, want %q", c.what, k.Extent, c.want)
 		}
 	}
 }

@@ -557,9 +557,12 @@ type Wall struct {
 	AtMost  bool  `json:"at_most,omitempty"`
 	Limit   int64 `json:"limit"`
 	// ConnectionsLeft is how many more connections fit, one watched end each.
-	ConnectionsLeft int64  `json:"connections_left"`
-	Scope           string `json:"scope"`
-	RaiseWith       string `json:"raise_with"`
-	Origin          Origin `json:"origin"`
-	Level           Level  `json:"level,omitempty"`
+	ConnectionsLeft int64 `json:"connections_left"`
+	// LeftAtMost: Used is as it says, and still fewer connections may be left, as where
+	// processes that were not seen may be nearer to a limit of their own.
+	LeftAtMost bool   `json:"connections_left_at_most,omitempty"`
+	Scope      string `json:"scope"`
+	RaiseWith  string `json:"raise_with"`
+	Origin     Origin `json:"origin"`
+	Level      Level  `json:"level,omitempty"`
 }

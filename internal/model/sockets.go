@@ -2,7 +2,6 @@ package model
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -221,9 +220,6 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		if n.MPTCPUnknown > 0 {
 			out.LeavesOut = append(out.LeavesOut, "what "+many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
 		}
-		if n.Detail != "" {
-			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
-		}
 		out.Namespaces = append(out.Namespaces, ns)
 	}
 	out.LeavesOut = append(out.LeavesOut, b.unseen()...)
@@ -279,25 +275,21 @@ func tcpTotals(s *Sample) TCPTotals {
 	return out
 }
 
-// unseen names the sockets that may be missing because processes were not looked
-// into: a namespace is found through a process in it.
+// unseen names the sockets that may be missing: those of namespaces that were not looked
+// into in full, those of namespaces that were not found, for a namespace is found through a
+// process in it, and those that a process holds and no namespace listed.
 func (b *builder) unseen() []string {
 	var out []string
-	if n := b.sample.Coverage.Denied; n > 0 {
-		out = append(out, "network namespaces of "+processes(n)+" whose fds this user may not list, unless another process is in them")
+	for i := range b.sample.Networks {
+		if n := &b.sample.Networks[i]; n.State != OK || n.Detail != "" {
+			out = append(out, "namespace "+n.ID+": "+cmp.Or(n.Detail, string(n.State)))
+		}
 	}
-	if n := b.sample.Coverage.Waiting; n > 0 {
-		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
+	for _, processes := range ExtentOf(b.sample.Coverage.processGaps()...).LeavesOut {
+		out = append(out, "network namespaces of "+processes+", unless another process is in them")
 	}
 	if len(b.sample.Networks) > 0 {
 		out = append(out, leftOut(b.absent())...)
 	}
 	return out
-}
-
-func processes(n int) string {
-	if n == 1 {
-		return "1 process"
-	}
-	return fmt.Sprintf("%d processes", n)
 }

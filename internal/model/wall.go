@@ -62,6 +62,9 @@ func (w *Wall) Title() string {
 	return title
 }
 
+// LeftMark stands before ConnectionsLeft: what is used up is not left.
+func (w *Wall) LeftMark() string { return Mark(w.AtMost, w.AtLeast || w.LeftAtMost) }
+
 // Unit is what a number counts, in the words of the JSON.
 type Unit string
 
@@ -140,6 +143,8 @@ func nofileWall(s *Sample) (nearest Wall, ok bool) {
 			}
 		}
 		if ok {
+			// One that was not looked into may have fewer left.
+			nearest.LeftAtMost = !asked && ExtentOf(s.Coverage.processGaps()...).AtLeast
 			break
 		}
 	}

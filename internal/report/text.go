@@ -431,9 +431,7 @@ func (t *text) walls(s *model.Snapshot) {
 	t.title("Which wall comes first")
 	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
 	for _, w := range s.Walls {
-		used := model.Extent{AtLeast: w.AtLeast, AtMost: w.AtMost}
-		left := model.Extent{AtLeast: w.AtMost, AtMost: w.AtLeast}
-		rows = append(rows, row(left.Mark()+units.Count(w.ConnectionsLeft), used.Mark()+amount(w, w.Used), amount(w, w.Limit), w.Scope, model.WallTitle(w.Name)))
+		rows = append(rows, row(w.LeftMark()+units.Count(w.ConnectionsLeft), model.Mark(w.AtLeast, w.AtMost)+amount(w, w.Used), amount(w, w.Limit), w.Scope, model.WallTitle(w.Name)))
 	}
 	t.table(rows)
 }

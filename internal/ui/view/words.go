@@ -66,8 +66,7 @@ func LimitPen(p *draw.Pens, share float64) draw.Pen {
 // ConnectionsLeft writes how many more connections a limit allows, with ≈ for an estimate
 // and ≤ where not all that is used is known.
 func ConnectionsLeft(wall model.Wall) string {
-	// What is used up is not left.
-	mark := (&model.Extent{AtLeast: wall.AtMost, AtMost: wall.AtLeast}).Mark()
+	mark := wall.LeftMark()
 	if mark == "" && wall.Origin == model.Estimated {
 		mark = "≈ "
 	}
