@@ -36,8 +36,11 @@ func Longest(w int, texts ...string) string {
 // WrapLines wraps a sentence into lines of a card, all with the same Drop.
 func WrapLines(pen draw.Pen, w, drop int, text string) []draw.Line {
 	lines := MakeLines(draw.Wrap(text, w))
-	for i := range lines {
-		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
+	for i, l := range lines {
+		lines[i].Text, lines[i].Drop = pen.Ink(l.Text), drop
+		if i < len(lines)-1 {
+			lines[i].Cut = pen.Ink(draw.FitWords(l.Text, w))
+		}
 	}
 	return lines
 }
