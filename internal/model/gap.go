@@ -130,16 +130,19 @@ func (p *Process) FilesExtent() Extent {
 
 // BytesExtent is what the memory of the watches leaves out.
 func (t *EpollTotals) BytesExtent() Extent {
-	e := t.Extent
-	e.AtLeast = e.AtLeast || t.Cost.Value.AtLeast
-	return e
+	return t.andAtLeast(t.Cost.Value.AtLeast)
 }
 
 // BytesExtent is what WatchBytes leaves out.
 func (u *User) BytesExtent() Extent {
-	e := u.Extent
-	e.AtLeast = e.AtLeast || u.WatchBytesAtLeast
-	return e
+	return u.andAtLeast(u.WatchBytesAtLeast)
+}
+
+// andAtLeast is the extent of a sum that may be too low for a reason of its own too.
+func (e *Extent) andAtLeast(too bool) Extent {
+	out := *e
+	out.AtLeast = out.AtLeast || too
+	return out
 }
 
 // without are the gaps of other kinds.

@@ -25,8 +25,8 @@ type Sockets struct {
 	EndsHere int64 `json:"ends_here"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
-	// SKMEMINFO reports. Each is AtLeast for reasons of its own too: parts of unknown size,
-	// and sockets whose buffers the kernel did not report.
+	// SKMEMINFO reports. Each may be AtLeast for a reason of its own too: parts of unknown
+	// size, and sockets whose buffers the kernel did not report.
 	StructBytes        maybe.Of[int64] `json:"struct_bytes,omitzero"`
 	StructBytesAtLeast bool            `json:"struct_bytes_at_least,omitempty"`
 	BufferBytes        maybe.Of[int64] `json:"buffer_bytes,omitzero"`
@@ -49,6 +49,12 @@ type Sockets struct {
 	// Tables are the sockets one by one, of each namespace that is in the sums.
 	Tables []SocketTable `json:"-"`
 }
+
+// StructsExtent is what StructBytes and its reclaimable part leave out.
+func (s *Sockets) StructsExtent() Extent { return s.andAtLeast(s.StructBytesAtLeast) }
+
+// BuffersExtent is what BufferBytes leaves out.
+func (s *Sockets) BuffersExtent() Extent { return s.andAtLeast(s.BufferBytesAtLeast) }
 
 // SocketTable is the sockets of one network namespace.
 type SocketTable struct {
@@ -199,6 +205,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
 	var all Tally
+	mptcp := false // some have sockets of unknown size
 	b.tally = &all
 	for i := range s.Networks {
 		n := &s.Networks[i]
@@ -218,6 +225,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			remotes(out, n, v, costs)
 		}
 		if n.MPTCPUnknown > 0 {
+			mptcp = true
 			out.LeavesOut = append(out.LeavesOut, "what "+many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
 		}
 		out.Namespaces = append(out.Namespaces, ns)
@@ -233,8 +241,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
 	out.StructBytes, out.PinnedReclaimableBytes, out.StructBytesAtLeast = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
-	out.StructBytesAtLeast = out.StructBytesAtLeast || out.AtLeast
-	out.BufferBytesAtLeast = out.AtLeast || all.Unmeasured > 0
+	out.StructBytesAtLeast = out.StructBytesAtLeast || mptcp
+	out.BufferBytesAtLeast = all.Unmeasured > 0
 	for i, n := range all.Objects {
 		if cost, ok := costs.cost(objectKinds[i]).Get(); ok && n > 0 {
 			out.Origin = weakest(out.Origin, cost.Origin)

@@ -261,3 +261,22 @@ func TestJSONIsSafeForATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestSumsOfSocketsAreMarkedAlike: where a sum is a lower bound, so is every part of it.
+func TestSumsOfSocketsAreMarkedAlike(t *testing.T) {
+	s := snapshot()
+	n := maybe.Some[int64]
+	s.Sockets = &model.Sockets{
+		Total: 100_014, EndsHere: 100_012, StructBytes: n(382_900_000), BufferBytes: n(1_000_000), PinnedReclaimableBytes: n(211_500_000), Origin: model.Derived,
+		Extent: model.ExtentOf(model.Gap{What: model.GapPIDNamespace}),
+	}
+	var b bytes.Buffer
+	if err := Text(&b, s, false, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"≥ 100 014 sockets", "≥ 382.9 MB in structures", "≥ 1.0 MB in buffers", "≥ 211.5 MB of the structures", "≥ 100 012 have their other end"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+}

@@ -345,10 +345,11 @@ func (t *text) sockets(s *model.Snapshot, details bool) {
 	if k == nil {
 		return
 	}
+	ofStructs, ofBuffers := k.StructsExtent(), k.BuffersExtent()
 	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", k.Mark()+units.Count(k.Total),
-		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &k.Extent), k.Origin, sumBytes(k.BufferBytes, &k.Extent))
+		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &ofStructs), k.Origin, sumBytes(k.BufferBytes, &ofBuffers))
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
-		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
+		sumBytes(k.PinnedReclaimableBytes, &ofStructs), k.Mark()+units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {
 		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high%s", bytesOf(k.TCP.MemBytes),
 			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High), tcpMemRemarks[k.TCPMemState])

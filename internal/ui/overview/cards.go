@@ -284,14 +284,14 @@ func (v *View) memoryLines(w int) []draw.Line {
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
 	}
 	slab, ok := v.snap.Host.SlabBytes().Get()
-	pinned, okPinned := pinnedBytes(v.snap)
+	pinned, okPinned := v.pinned()
 	if !ok {
 		return lines
 	}
 	text := "slab      " + p.Strong.Ink(units.Bytes(slab))
 	if !v.roomy() {
 		if okPinned {
-			text += p.Muted.Ink(", " + units.Bytes(pinned) + " pinned")
+			text += p.Muted.Ink(view.Longest(w-draw.Width(text), ", "+pinned+" pinned", ", "+strings.ReplaceAll(pinned, "≥ ", "≥")+" pinned", ""))
 		}
 		lines = append(lines, draw.Line{Text: text, Drop: 2})
 		if line := v.socketsInShort(w); line != "" {
@@ -301,7 +301,7 @@ func (v *View) memoryLines(w int) []draw.Line {
 	}
 	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
 	if okPinned {
-		text := "pinned    " + p.Strong.Ink(units.Bytes(pinned)) + p.Muted.Ink(" of that by sockets")
+		text := "pinned    " + p.Strong.Ink(pinned) + p.Muted.Ink(" of that by sockets")
 		lines = append(lines, draw.Line{Text: text, Drop: 3})
 	}
 	return lines
@@ -316,7 +316,8 @@ func (v *View) socketsInShort(w int) string {
 		}
 		return ""
 	}
-	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &s.Extent), view.Sum(s.BufferBytes, units.Bytes, &s.Extent)
+	ofStructs, ofBuffers := s.StructsExtent(), s.BuffersExtent()
+	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &ofStructs), view.Sum(s.BufferBytes, units.Bytes, &ofBuffers)
 	rest := view.Longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
 	if s.Age > view.Old {
 		rest = view.Longest(w-10-draw.Width(structs), " structures "+units.Duration(s.Age)+" ago", " "+units.Duration(s.Age)+" ago", rest)
@@ -351,16 +352,18 @@ func (v *View) sockstatLines(w int) []draw.Line {
 	return append(lines, view.WrapLines(p.Warn, w, 2, view.Absence(v.snap, "sock_diag", "They are many, and are listed in the next look."))...)
 }
 
-// pinnedBytes is what counts as reclaimable although sockets hold it: of the
+// pinned is what counts as reclaimable although sockets hold it: of the
 // sockets themselves where they were looked at, else for each object of
 // sock_inode_cache the inode and its dentry.
-func pinnedBytes(s *model.Snapshot) (int64, bool) {
+func (v *View) pinned() (text string, ok bool) {
+	s := v.snap
 	if s.Sockets != nil && s.Sockets.PinnedReclaimableBytes.Known {
-		return s.Sockets.PinnedReclaimableBytes.Value, true
+		of := s.Sockets.StructsExtent()
+		return view.Sum(s.Sockets.PinnedReclaimableBytes, units.Bytes, &of), true
 	}
 	cost, ok := s.ConnectionCost.TCP4.Get()
 	if !ok {
-		return 0, false
+		return "", false
 	}
 	each := int64(0)
 	for _, part := range cost.Parts {
@@ -370,10 +373,10 @@ func pinnedBytes(s *model.Snapshot) (int64, bool) {
 	}
 	for _, c := range s.Slab {
 		if rec, ok := c.Reclaimable.Get(); c.Name == object.SocketInode.Cache && ok && rec && each > 0 {
-			return c.Active * each, true
+			return model.Mark(cost.AtLeast, false) + units.Bytes(c.Active*each), true
 		}
 	}
-	return 0, false
+	return "", false
 }
 
 // trendLines: watches and slab memory over the last minutes.
