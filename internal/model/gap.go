@@ -138,6 +138,15 @@ func (u *User) BytesExtent() Extent {
 	return u.andAtLeast(u.WatchBytesAtLeast)
 }
 
+// OpenFDs is how many fds are open, at least those that were listed where the kernel does not
+// count them (before Linux 6.2).
+func (p *Process) OpenFDs() (maybe.Of[int64], Extent) {
+	if !p.FDs.Known {
+		return p.FDsSeen, Extent{AtLeast: p.FDsSeen.Known}
+	}
+	return p.FDs, Extent{}
+}
+
 // andAtLeast is the extent of a sum that may be too low for a reason of its own too.
 func (e *Extent) andAtLeast(too bool) Extent {
 	out := *e

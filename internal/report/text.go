@@ -253,8 +253,9 @@ func (t *text) processes(s *model.Snapshot) {
 		of, files := p.InstancesExtent(), p.FilesExtent()
 		bytes := p.Extent
 		bytes.AtLeast = bytes.AtLeast || len(p.KernelBytes.LeavesOut) > 0
+		fds, ofFDs := p.OpenFDs()
 		instances, watches := sum(p.Instances, &of), sum(p.Watches, &p.Extent)
-		rows = append(rows, row(fmt.Sprint(p.PID), cmp.Or(p.User, "?"), instances, watches, p.FDs, sum(p.Sockets, &files),
+		rows = append(rows, row(fmt.Sprint(p.PID), cmp.Or(p.User, "?"), instances, watches, sum(fds, &ofFDs), sum(p.Sockets, &files),
 			sumBytes(p.KernelBytes.Sockets, &bytes), sumBytes(p.KernelBytes.Buffers, &bytes), sumBytes(p.KernelBytes.Total, &bytes), name))
 	}
 	t.table(rows)

@@ -80,6 +80,12 @@ func InstancesText(p *model.Process) string {
 	return short(p.Instances, units.Count, &of)
 }
 
+// FDsText writes the number of open fds of a process.
+func FDsText(p *model.Process) string {
+	n, of := p.OpenFDs()
+	return short(n, units.Count, &of)
+}
+
 // SocketsText writes the number of sockets of a process.
 func SocketsText(p *model.Process) string {
 	of := p.FilesExtent()

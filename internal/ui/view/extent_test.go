@@ -96,3 +96,14 @@ func TestSumsOfSocketsAreMarkedAlike(t *testing.T) {
 		}
 	}
 }
+
+// TestFDsText: where nobody counts the fds, there are at least those that were listed.
+func TestFDsText(t *testing.T) {
+	for want, p := range map[string]model.Process{
+		"≥200": {FDsSeen: some(200)}, "1 300": {FDs: some(1300), FDsSeen: some(200)}, "7": {FDs: some(7)}, "–": {},
+	} {
+		if got := view.FDsText(&p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
