@@ -157,3 +157,17 @@ func TestFilesThatWereClosed(t *testing.T) {
 		t.Error("a zombie is taken for a process that holds files")
 	}
 }
+
+// TestATreeWithoutAProcess: where none could be listed, nobody knows who watches what.
+func TestATreeWithoutAProcess(t *testing.T) {
+	root := tree(t, 1)
+	for _, dir := range []string{"1/fd", "1/fdinfo"} {
+		if err := os.RemoveAll(filepath.Join(root, dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := model.New(sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot, o.SysRoot = root, root }), model.Focus{})).Epoll
+	if e.Watches.Known || e.Instances.Known || !e.AtLeast || !e.Has(model.GapNoProcess) {
+		t.Errorf("%v watches in %v instances, %+v", e.Watches, e.Instances, e.Extent)
+	}
+}

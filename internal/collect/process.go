@@ -243,6 +243,7 @@ func (l procLook) coverage() model.Coverage {
 			}
 		}
 	}
+	c.NoProcess = c.Processes == 0
 	c.FilesWaiting = maybe.When(c.FilesWaiting.Value, uncounted == 0)
 	c.FilesBeyond = maybe.When(c.FilesBeyond.Value, uncountedBeyond == 0)
 	return c

@@ -23,6 +23,8 @@ const (
 	GapHidePID GapKind = "hidepid"
 	// GapPIDNamespace: processes outside the procfs's PID namespace.
 	GapPIDNamespace GapKind = "pid_namespace"
+	// GapNoProcess: all processes, for the tree has none whose fds could be listed.
+	GapNoProcess GapKind = "no_process"
 	// GapThreads: processes with threads whose tables of files were not compared.
 	GapThreads GapKind = "threads"
 	// GapBeyondMax: fds beyond the limit of one listing (--max-fds).
@@ -189,6 +191,8 @@ func (g Gap) String() string {
 		return "other users' processes, which hidepid= hides"
 	case GapPIDNamespace:
 		return "processes outside this PID namespace"
+	case GapNoProcess:
+		return "processes, of which none could be listed"
 	case GapThreads:
 		return "files that threads of " + count("process") + " may hold by themselves"
 	case GapBeyondMax:
@@ -221,6 +225,9 @@ func (c *Coverage) gaps() []Gap {
 	}
 	if c.PIDNamespace {
 		gaps = append(gaps, Gap{What: GapPIDNamespace})
+	}
+	if c.NoProcess {
+		gaps = append(gaps, Gap{What: GapNoProcess})
 	}
 	gaps = append(gaps, gap(GapThreads, c.ThreadsUnchecked))
 	if c.Cut > 0 {

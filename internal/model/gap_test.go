@@ -19,6 +19,7 @@ func TestEverySumOfAPartSaysSo(t *testing.T) {
 		GapFailed:       {Processes: 5, Failed: 1},
 		GapHidePID:      {HidePID: true},
 		GapPIDNamespace: {PIDNamespace: true},
+		GapNoProcess:    {NoProcess: true},
 		GapThreads:      {ThreadsUnchecked: 3},
 		GapBeyondMax:    {Cut: 1},
 		GapNotCompared:  {EpollsWaiting: 7},
@@ -60,6 +61,7 @@ func TestEveryGapOfTheSocketsHasASentence(t *testing.T) {
 		{GapFailed, Coverage{Failed: 1}, nil, of + "1 process whose fds could not be listed"},
 		{GapHidePID, Coverage{HidePID: true}, nil, of + "other users' processes, which hidepid= hides"},
 		{GapPIDNamespace, Coverage{PIDNamespace: true}, nil, of + "processes outside this PID namespace"},
+		{GapNoProcess, Coverage{NoProcess: true}, nil, of + "processes, of which none could be listed"},
 		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Denied, Detail: "may not be entered"}}, "namespace net:[2]: may not be entered"},
 		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Failed}}, "namespace net:[2]: failed"},
 	} {
@@ -149,7 +151,7 @@ func TestGapText(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	for _, kind := range []GapKind{GapNotListed, GapDenied, GapFailed, GapHidePID, GapPIDNamespace, GapThreads, GapBeyondMax, GapNotCompared, GapNotRead, GapUnread, GapNoUser, GapSharing, GapNamespaces, GapBuffers} {
+	for _, kind := range []GapKind{GapNotListed, GapDenied, GapFailed, GapHidePID, GapPIDNamespace, GapNoProcess, GapThreads, GapBeyondMax, GapNotCompared, GapNotRead, GapUnread, GapNoUser, GapSharing, GapNamespaces, GapBuffers} {
 		if text := gap(kind, 2).String(); text == "2 "+string(kind) {
 			t.Errorf("%s has no words: %s", kind, text)
 		}
