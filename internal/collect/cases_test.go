@@ -103,6 +103,8 @@ func TestCases(t *testing.T) {
 		"nofile-wall-truncated": func(t *testing.T, s *model.Snapshot) {
 			p := s.Process(4242)
 			same(t, "fds", []any{p.FDs, p.FDsSeen}, []any{maybe.Of[int64]{}, some(200)})
+			fds, of := p.OpenFDs()
+			same(t, "open fds", of.Mark()+fmt.Sprint(fds.Value), "≥ 200")
 			w := wall(t, s, model.WallNofile)
 			same(t, "wall", []any{w.Scope, w.Used, w.Limit, w.AtLeast}, []any{"pid 4242", int64(200), int64(300), true})
 		},

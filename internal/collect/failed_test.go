@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +80,9 @@ func TestWhoItIsMayBeUnknown(t *testing.T) {
 		"empty limits": {"7/limits", "", func(p *model.ProcessSample) bool {
 			return p.UID == maybe.Some(6) && !p.Nofile.Known
 		}},
+		"a negative limit": {"7/limits", "Max open files            -5                   4096                 files     \n", func(p *model.ProcessSample) bool {
+			return p.UID == maybe.Some(6) && !p.Nofile.Known
+		}},
 		"garbage": {"7/stat", "garbage", func(p *model.ProcessSample) bool {
 			return p.Comm == "" && !p.UID.Known && !p.Nofile.Known && p.Problem != ""
 		}},
@@ -93,6 +97,9 @@ func TestWhoItIsMayBeUnknown(t *testing.T) {
 		snap := model.New(s)
 		if row := snap.Process(7); row == nil || row.Watches != maybe.Some[int64](1) || row.Sockets != maybe.Some[int64](1) || row.UID.Known != p.UID.Known {
 			t.Errorf("%s: row %+v", name, row)
+		}
+		if i := slices.IndexFunc(s.Sources, func(src model.Source) bool { return src.Name == "fdinfo" }); (s.Sources[i].State == model.Failed) != (tt.file != "7/status") {
+			t.Errorf("%s: source %+v", name, s.Sources[i])
 		}
 		if e := snap.Process(7).Epolls[0]; e.ChargedUID.Known != p.RealUID.Known {
 			t.Errorf("%s: charged to %v", name, e.ChargedUID)
@@ -148,5 +155,19 @@ func TestFilesThatWereClosed(t *testing.T) {
 	sampleOf(t, c, asked)
 	if throughProc(c).processes[zombie].holdsFiles() {
 		t.Error("a zombie is taken for a process that holds files")
+	}
+}
+
+// TestATreeWithoutAProcess: where none could be listed, nobody knows who watches what.
+func TestATreeWithoutAProcess(t *testing.T) {
+	root := tree(t, 1)
+	for _, dir := range []string{"1/fd", "1/fdinfo"} {
+		if err := os.RemoveAll(filepath.Join(root, dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := model.New(sampleOf(t, newCollector(t, func(o *Options) { o.ProcRoot, o.SysRoot = root, root }), model.Focus{})).Epoll
+	if e.Watches.Known || e.Instances.Known || !e.AtLeast || !e.Has(model.GapNoProcess) {
+		t.Errorf("%v watches in %v instances, %+v", e.Watches, e.Instances, e.Extent)
 	}
 }

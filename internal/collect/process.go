@@ -191,8 +191,12 @@ func (l procLook) fdinfoSource(took time.Duration) {
 		src.Remedy = remedy()
 	}
 	for _, p := range l.processes {
-		if p.state == model.Failed || p.nameless != "" {
-			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, cmp.Or(p.problem, p.nameless)), ""
+		limit := p.NofileProblem
+		if limit != "" {
+			limit = "its limit of open files is not known: " + limit
+		}
+		if p.state == model.Failed || p.nameless != "" || limit != "" {
+			src.State, src.Detail, src.Remedy = model.Failed, fmt.Sprintf("pid %d: %s", p.pid, cmp.Or(p.problem, p.nameless, limit)), ""
 			break
 		}
 	}
@@ -243,6 +247,7 @@ func (l procLook) coverage() model.Coverage {
 			}
 		}
 	}
+	c.NoProcess = c.Processes == 0
 	c.FilesWaiting = maybe.When(c.FilesWaiting.Value, uncounted == 0)
 	c.FilesBeyond = maybe.When(c.FilesBeyond.Value, uncountedBeyond == 0)
 	return c

@@ -203,10 +203,11 @@ func (e *networkError) add(o *sock.Outcome) (state model.State, lost bool) {
 	switch {
 	case o.State != sock.OK && o.Err == nil:
 		state, lost, words = model.Failed, true, "not read"
-	case o.State != sock.OK && o.Via == sock.ProcNet && errors.Is(o.Err, fs.ErrNotExist):
+	case o.State == sock.Absent && o.Via == sock.ProcNet:
 		state, lost, words = model.Absent, true, "no file in net/"
 	case o.State != sock.OK:
-		state, lost, words = stateOf(o.Err), true, o.Err.Error()
+		// Of two errors, that of sock_diag and that of the file, State is the file's.
+		state, lost, words = model.State(o.State.String()), true, o.Err.Error()
 	case o.Torn:
 		state, lost, words = model.Failed, true, "the dump changed while it was read, some sockets may be missing"
 	case o.Via != sock.SockDiag && o.Err == nil:

@@ -1,10 +1,15 @@
 package collect
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // socketTree looks at a captured tree of testdata/cases.
@@ -40,6 +45,29 @@ func TestExhaustedNetwork(t *testing.T) {
 	for i, name := range []model.WallName{model.WallTCPMem, model.WallConntrack, model.WallOrphans, model.WallNofile} {
 		if walls[i].Name != name || i < 3 && (walls[i].Level != model.LevelCritical || walls[i].RaiseWith == "") {
 			t.Errorf("wall %d is %+v, want %s", i, walls[i], name)
+		}
+	}
+}
+
+// TestTheReasonIsTheFiles: a kernel without sock_diag and a file that is there, but forged,
+// is no missing file.
+func TestTheReasonIsTheFiles(t *testing.T) {
+	noDiag := fmt.Errorf("sock_diag unix: %w", fs.ErrNotExist)
+	forged := fmt.Errorf("%w: net/unix has 9 lines for 5 sockets", sock.ErrMalformed)
+	for _, c := range []struct {
+		o     sock.Outcome
+		state model.State
+		words string
+	}{
+		{sock.Outcome{State: sock.Failed, Via: sock.ProcNet, Err: errors.Join(noDiag, forged)}, model.Failed, "9 lines for 5 sockets"},
+		{sock.Outcome{State: sock.Denied, Via: sock.ProcNet, Err: errors.Join(noDiag, fs.ErrPermission)}, model.Denied, "permission denied"},
+		{sock.Outcome{State: sock.Absent, Via: sock.ProcNet, Err: fs.ErrNotExist}, model.Absent, "no file in net/"},
+	} {
+		var e networkError
+		c.o.Family = sock.FamilyUnix
+		state, lost := e.add(&c.o)
+		if state != c.state || !lost || !strings.Contains(e.Error(), c.words) || c.state != model.Absent && strings.Contains(e.Error(), "no file") {
+			t.Errorf("%v: %s, %s", c.o.Err, state, e.Error())
 		}
 	}
 }

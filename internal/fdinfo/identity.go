@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"strconv"
 
@@ -29,8 +30,10 @@ type Identity struct {
 	UID, RealUID maybe.Of[int]
 	// FDSize is how many fds the table has room for: at least as many as are open.
 	FDSize maybe.Of[int64]
-	// Nofile is the soft RLIMIT_NOFILE; absent where it is unlimited too.
-	Nofile maybe.Of[int64]
+	// Nofile is the soft RLIMIT_NOFILE; absent where it is unlimited too. NofileProblem says
+	// why it could not be read; it is empty where there is nothing to read.
+	Nofile        maybe.Of[int64]
+	NofileProblem string
 }
 
 // Identity reads stat, status and limits (do_task_stat() and proc_pid_status() in
@@ -60,10 +63,19 @@ func (p *Process) Identity() (Identity, error) {
 	id.parseStatus(status)
 	if !limited {
 		limits, err := p.read("limits", *pooled)
-		if isGone(err) && p.fs.samePIDs {
-			return id, err // it has ended meanwhile; a captured tree may lack the file
+		// The file of a process that has just ended is empty. A captured tree may lack it.
+		gone := isGone(err) || err == nil && len(limits) == 0 && p.fs.samePIDs
+		if gone && p.fs.samePIDs {
+			return id, pathError("read", p.fs.path(p.pid, "limits"), fs.ErrNotExist)
 		}
-		nofile = parseNofile(limits)
+		if err == nil {
+			if nofile, err = parseNofile(limits); err != nil {
+				err = fmt.Errorf("parse %s: %w", p.fs.path(p.pid, "limits"), err)
+			}
+		}
+		if err != nil && !gone {
+			id.NofileProblem = err.Error()
+		}
 	}
 	id.Nofile = nofile
 	return id, nil
@@ -144,17 +156,25 @@ func parseID(text []byte) maybe.Of[int] {
 }
 
 // parseNofile parses the line "Max open files            1024                 524288
-// files".
-func parseNofile(text []byte) maybe.Of[int64] {
+// files". Of an unlimited one the number is absent.
+func parseNofile(text []byte) (maybe.Of[int64], error) {
 	for line := range bytes.Lines(text) {
 		if value, found := bytes.CutPrefix(line, []byte("Max open files ")); found {
-			if fields := bytes.Fields(value); len(fields) == 3 {
-				n, err := strconv.ParseUint(string(fields[0]), 10, 64)
-				return maybe.When(int64(n), err == nil && n <= math.MaxInt64)
+			fields := bytes.Fields(value)
+			if len(fields) != 3 {
+				return maybe.Of[int64]{}, fmt.Errorf("%w: %.60q is cut off", ErrMalformed, line)
 			}
+			if string(fields[0]) == "unlimited" {
+				return maybe.Of[int64]{}, nil
+			}
+			n, err := strconv.ParseUint(string(fields[0]), 10, 64)
+			if err != nil {
+				return maybe.Of[int64]{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+			}
+			return maybe.When(int64(n), n <= math.MaxInt64), nil
 		}
 	}
-	return maybe.Of[int64]{}
+	return maybe.Of[int64]{}, fmt.Errorf("%w: no line of open files", ErrMalformed)
 }
 
 // read reads a small file of the process into buf. Of a longer one, such as the status

@@ -94,6 +94,7 @@ func TestIdentityOfATree(t *testing.T) {
 		Comm: "a (b) c", StartTicks: 4242, Threads: 3, UID: maybe.Some(6), RealUID: maybe.Some(5),
 		FDSize: maybe.Some[int64](64), Nofile: maybe.Some[int64](1024),
 	}
+	noLimit := func(id *Identity) { id.Nofile, id.NofileProblem = maybe.Of[int64]{}, "said" }
 	for name, tt := range map[string]struct {
 		stat, status, limits string
 		change               func(*Identity)
@@ -106,7 +107,10 @@ func TestIdentityOfATree(t *testing.T) {
 		"empty status": {stat, "", limits, func(id *Identity) {
 			id.UID, id.RealUID, id.FDSize = maybe.Of[int]{}, maybe.Of[int]{}, maybe.Of[int64]{}
 		}, false},
-		"empty limits": {stat, status, "", func(id *Identity) { id.Nofile = maybe.Of[int64]{} }, false},
+		"empty limits":       {stat, status, "", noLimit, false},
+		"limits cut off":     {stat, status, limits[:len(limits)-40], noLimit, false},
+		"a negative limit":   {stat, status, strings.ReplaceAll(limits, "1024", "-5  "), noLimit, false},
+		"limits of no files": {stat, status, "Max cpu time   unlimited   unlimited   seconds\n", noLimit, false},
 		"unlimited": {stat, status, strings.ReplaceAll(limits, "1024  ", "unlimited"), func(id *Identity) {
 			id.Nofile = maybe.Of[int64]{}
 		}, false},
@@ -148,6 +152,9 @@ func TestIdentityOfATree(t *testing.T) {
 		}
 		want := whole
 		tt.change(&want)
+		if strings.Contains(got.NofileProblem, "7/limits: malformed") {
+			got.NofileProblem = "said"
+		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}
@@ -160,8 +167,11 @@ func TestIdentityReadsFilesOnly(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "7"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mkfifo(filepath.Join(root, "7/stat"), 0o644); err != nil {
-		t.Fatal(err)
+	stat := filepath.Join(root, "7/stat")
+	for _, name := range []string{stat, filepath.Join(root, "7/limits")} {
+		if err := unix.Mkfifo(name, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f, err := NewFS(root)
 	if err != nil {
@@ -173,6 +183,16 @@ func TestIdentityReadsFilesOnly(t *testing.T) {
 	}
 	defer p.Close()
 	if id, err := p.Identity(); !errors.Is(err, errNotRegular) {
+		t.Errorf("%+v, %v", id, err)
+	}
+	// Who has a limit that cannot be read is known all the same.
+	for name, text := range map[string]string{stat: "7 (a) S 1 " + strings.Repeat("0 ", 48), filepath.Join(root, "7/status"): "Uid:\t5\t6\t7\t8\n"} {
+		if err := errors.Join(os.RemoveAll(name), os.WriteFile(name, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := p.Identity()
+	if err != nil || id.Comm != "a" || id.UID != maybe.Some(6) || id.Nofile.Known || !strings.Contains(id.NofileProblem, "7/limits: "+errNotRegular.Error()) {
 		t.Errorf("%+v, %v", id, err)
 	}
 }
@@ -187,7 +207,7 @@ func FuzzIdentity(f *testing.F) {
 			t.Error(err)
 		}
 		id.parseStatus([]byte(status))
-		id.Nofile = parseNofile([]byte(limits))
+		id.Nofile, _ = parseNofile([]byte(limits))
 		if id.Threads < 0 || id.UID.Value < 0 || id.RealUID.Value < 0 || id.FDSize.Value < 0 || id.Nofile.Value < 0 {
 			t.Errorf("%+v", id)
 		}

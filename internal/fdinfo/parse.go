@@ -9,9 +9,9 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 )
 
-// ErrMalformed is the kind of every error that says the text of a watch line is
+// ErrMalformed is the kind of every error that says the text of a file is
 // not what the kernel prints. Use errors.Is; a [*LineError] carries the line.
-var ErrMalformed = errors.New("malformed watch line")
+var ErrMalformed = errors.New("malformed")
 
 // LineError is a watch line that does not parse.
 type LineError struct {

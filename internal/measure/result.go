@@ -130,10 +130,10 @@ func (e *Experiment) fit() *model.Measurement {
 		idle := e.plan
 		idle.UnreadBytes = 0
 		m.ExpectedBytes = e.expected.Preflight(idle).BytesPerConnection
-		if end, ok := e.expected.ConnectionCost.Of(e.plan.Family); ok {
+		if end, ok := e.expected.ConnectionCost.Of(e.plan.Family); ok && !end.AtLeast {
 			m.ExpectedEnd = maybe.Some(end.Bytes)
 		}
-		if w, ok := e.expected.Epoll.Cost.Get(); ok && e.plan.Watch != loadgen.WatchNone {
+		if w, ok := e.expected.Epoll.Cost.Get(); ok && !w.AtLeast && e.plan.Watch != loadgen.WatchNone {
 			m.ExpectedWatch = maybe.Some(w.Bytes)
 		}
 	}

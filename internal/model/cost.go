@@ -90,7 +90,7 @@ func (s sizes) sum(parts []object.Kind) (maybe.Of[Cost], map[string]int64) {
 			}
 			if !k.Optional {
 				cost.LeavesOut = append(cost.LeavesOut, k.Cache)
-				cost.Origin = Estimated
+				cost.Origin, cost.AtLeast = Estimated, true
 			}
 			continue
 		}
@@ -119,7 +119,7 @@ func (s sizes) watch() (cost maybe.Of[WatchCost], head int64) {
 	}
 	w := WatchCost{
 		Bytes: sum.Value.Bytes, ManualBytes: ManualBytes, Origin: sum.Value.Origin,
-		Parts: sum.Value.Parts, LeavesOut: sum.Value.LeavesOut,
+		Parts: sum.Value.Parts, LeavesOut: sum.Value.LeavesOut, AtLeast: sum.Value.AtLeast,
 	}
 	// EP_ITEM_COST in fs/eventpoll.c; only BTF has the exact sizes, for a
 	// merged cache reports the largest of its objects.

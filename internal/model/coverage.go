@@ -30,6 +30,9 @@ type Coverage struct {
 	// ThreadsUnchecked are processes with several threads of which it was not found out
 	// whether all share one table of files.
 	ThreadsUnchecked int `json:"threads_unchecked"`
+	// NoProcess: there is none that holds files, as in a captured tree that was cut. On a
+	// living machine eptop sees itself.
+	NoProcess bool `json:"no_process,omitempty"`
 	// HidePID: the procfs is mounted with hidepid=, which hides other users' processes.
 	HidePID bool `json:"hidepid"`
 	// PIDNamespace: the procfs is that of a PID namespace below the host's, which shows

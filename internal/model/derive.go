@@ -126,6 +126,7 @@ func (b *builder) epoll(snap *Snapshot) {
 		u.leave(everybodys...)
 		u.leave(unreadGaps(u.Unread, u.Waiting)...)
 		u.Watches = u.known(u.Watches.Value)
+		u.WatchBytesAtLeast = u.AtLeast || t.Cost.Value.AtLeast
 		t.Users = append(t.Users, *u)
 	}
 	slices.SortFunc(t.Users, func(a, b User) int {
@@ -300,12 +301,18 @@ func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
 	row.EndsHere = h.EndsHere
 	k := &row.KernelBytes
 	if h.Sockets > 0 || len(h.missing) == 0 {
-		k.Sockets, _ = b.structBytes(&h.Tally)
+		k.Sockets, _, k.SocketsAtLeast = b.structBytes(&h.Tally)
 		k.Buffers = buffers(&h.Tally)
 	}
-	k.SocketsAtLeast = len(h.missing) > 0 || p.Truncated
+	if k.SocketsAtLeast {
+		k.LeavesOut = append(k.LeavesOut, "parts of sockets"+ofUnknownSize)
+	}
+	k.SocketsAtLeast = k.SocketsAtLeast || len(h.missing) > 0 || p.Truncated
 	k.LeavesOut = append(k.LeavesOut, leftOut(h.absent)...)
 }
+
+// ofUnknownSize ends the words for parts that a cost leaves out.
+const ofUnknownSize = " whose size this kernel does not report"
 
 func (b *builder) age(t time.Time) time.Duration {
 	if t.IsZero() {
@@ -344,9 +351,14 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	k := &p.KernelBytes
 	if bytes, ok := b.watchBytes(counts).Get(); ok && in.State == OK {
 		k.Watches = maybe.Some(k.Watches.Value + bytes)
+		k.WatchesAtLeast = b.watch.Value.AtLeast
 	}
 	if c, ok := b.instance.Get(); ok {
 		k.Instances = maybe.Some(k.Instances.Value + c.Bytes)
+	}
+	const parts = "parts of watches and epoll instances" + ofUnknownSize
+	if (k.WatchesAtLeast || b.instance.Value.AtLeast) && !slices.Contains(k.LeavesOut, parts) {
+		k.LeavesOut = append(k.LeavesOut, parts)
 	}
 	if in.State != OK {
 		p.Unread++

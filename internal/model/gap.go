@@ -23,6 +23,8 @@ const (
 	GapHidePID GapKind = "hidepid"
 	// GapPIDNamespace: processes outside the procfs's PID namespace.
 	GapPIDNamespace GapKind = "pid_namespace"
+	// GapNoProcess: all processes, for the tree has none whose fds could be listed.
+	GapNoProcess GapKind = "no_process"
 	// GapThreads: processes with threads whose tables of files were not compared.
 	GapThreads GapKind = "threads"
 	// GapBeyondMax: fds beyond the limit of one listing (--max-fds).
@@ -73,13 +75,16 @@ type Extent struct {
 
 // Mark is what stands before the sum: ≥, ≤, ≈ where the truth may be either, and nothing
 // where it covers everything.
-func (e *Extent) Mark() string {
+func (e *Extent) Mark() string { return Mark(e.AtLeast, e.AtMost) }
+
+// Mark is what stands before a number that may be too low or too high.
+func Mark(atLeast, atMost bool) string {
 	switch {
-	case e.AtLeast && e.AtMost:
+	case atLeast && atMost:
 		return "≈ "
-	case e.AtLeast:
+	case atLeast:
 		return "≥ "
-	case e.AtMost:
+	case atMost:
 		return "≤ "
 	}
 	return ""
@@ -130,6 +135,32 @@ func (p *Process) changed() Gap {
 	return Gap{What: GapChanged, Count: maybe.Some(max(n, -n))}
 }
 
+// BytesExtent is what the memory of the watches leaves out.
+func (t *EpollTotals) BytesExtent() Extent {
+	return t.andAtLeast(t.Cost.Value.AtLeast)
+}
+
+// BytesExtent is what WatchBytes leaves out.
+func (u *User) BytesExtent() Extent {
+	return u.andAtLeast(u.WatchBytesAtLeast)
+}
+
+// OpenFDs is how many fds are open, at least those that were listed where the kernel does not
+// count them (before Linux 6.2).
+func (p *Process) OpenFDs() (maybe.Of[int64], Extent) {
+	if !p.FDs.Known {
+		return p.FDsSeen, Extent{AtLeast: p.FDsSeen.Known}
+	}
+	return p.FDs, Extent{}
+}
+
+// andAtLeast is the extent of a sum that may be too low for a reason of its own too.
+func (e *Extent) andAtLeast(too bool) Extent {
+	out := *e
+	out.AtLeast = out.AtLeast || too
+	return out
+}
+
 // without are the gaps of other kinds.
 func (e *Extent) without(kinds ...GapKind) []Gap {
 	return slices.DeleteFunc(slices.Clone(e.Gaps), func(g Gap) bool { return slices.Contains(kinds, g.What) })
@@ -165,6 +196,8 @@ func (g Gap) String() string {
 		return "other users' processes, which hidepid= hides"
 	case GapPIDNamespace:
 		return "processes outside this PID namespace"
+	case GapNoProcess:
+		return "processes, of which none could be listed"
 	case GapThreads:
 		return "files that threads of " + count("process") + " may hold by themselves"
 	case GapBeyondMax:
@@ -200,6 +233,9 @@ func (c *Coverage) gaps() []Gap {
 	if c.PIDNamespace {
 		gaps = append(gaps, Gap{What: GapPIDNamespace})
 	}
+	if c.NoProcess {
+		gaps = append(gaps, Gap{What: GapNoProcess})
+	}
 	gaps = append(gaps, gap(GapThreads, c.ThreadsUnchecked))
 	if c.Cut > 0 {
 		gaps = append(gaps, Gap{What: GapBeyondMax, Count: c.FilesBeyond})
@@ -211,8 +247,7 @@ func (c *Coverage) gaps() []Gap {
 	return append(gaps, gap(GapNotCompared, c.EpollsWaiting))
 }
 
-// cover says for programs what LeavesOut says in words: a namespace is found through a
-// process in it.
+// cover says for programs what LeavesOut says in words.
 func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 	partial := 0
 	for i := range sample.Networks {
@@ -220,14 +255,14 @@ func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 			partial++
 		}
 	}
-	e := ExtentOf(append(sample.Coverage.namespaceGaps(), gap(GapNamespaces, partial))...)
+	e := ExtentOf(append(sample.Coverage.processGaps(), gap(GapNamespaces, partial))...)
 	s.AtLeast = e.AtLeast // the buffers are missing in their own sum only
 	e.leave(Gap{What: GapBuffers, Count: maybe.Some(unmeasured)})
 	s.Gaps = e.Gaps
 }
 
-// namespaceGaps are those of a sum over the network namespaces of all processes.
-func (c *Coverage) namespaceGaps() []Gap {
+// processGaps are the processes that were not looked into at all.
+func (c *Coverage) processGaps() []Gap {
 	return slices.DeleteFunc(c.gaps(), func(g Gap) bool {
 		return slices.Contains([]GapKind{GapThreads, GapBeyondMax, GapNotCompared, GapChanged}, g.What)
 	})

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func TestEverySumOfAPartSaysSo(t *testing.T) {
 		GapFailed:       {Processes: 5, Failed: 1},
 		GapHidePID:      {HidePID: true},
 		GapPIDNamespace: {PIDNamespace: true},
+		GapNoProcess:    {NoProcess: true},
 		GapThreads:      {ThreadsUnchecked: 3},
 		GapBeyondMax:    {Cut: 1},
 		GapNotCompared:  {EpollsWaiting: 7},
@@ -41,6 +43,35 @@ func TestEverySumOfAPartSaysSo(t *testing.T) {
 			if w.Name == WallUserWatches && !w.AtLeast {
 				t.Errorf("%s: the limit of watches looks exact: %+v", what, w)
 			}
+		}
+	}
+}
+
+// TestEveryGapOfTheSocketsHasASentence: whatever makes a sum over sockets a lower bound is
+// said in words once, and for programs.
+func TestEveryGapOfTheSocketsHasASentence(t *testing.T) {
+	of := "network namespaces of "
+	for _, c := range []struct {
+		what     GapKind
+		coverage Coverage
+		networks []NetworkSample
+		want     string
+	}{
+		{GapNotListed, Coverage{Waiting: 2}, nil, of + "2 processes not listed yet"},
+		{GapDenied, Coverage{Denied: 2}, nil, of + "2 processes whose fds this user may not list"},
+		{GapFailed, Coverage{Failed: 1}, nil, of + "1 process whose fds could not be listed"},
+		{GapHidePID, Coverage{HidePID: true}, nil, of + "other users' processes, which hidepid= hides"},
+		{GapPIDNamespace, Coverage{PIDNamespace: true}, nil, of + "processes outside this PID namespace"},
+		{GapNoProcess, Coverage{NoProcess: true}, nil, of + "processes, of which none could be listed"},
+		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Denied, Detail: "may not be entered"}}, "namespace net:[2]: may not be entered"},
+		{GapNamespaces, Coverage{}, []NetworkSample{{ID: "net:[2]", State: Failed}}, "namespace net:[2]: failed"},
+	} {
+		s := sample()
+		s.Coverage = c.coverage
+		s.Networks = append([]NetworkSample{{ID: "net:[1]", Own: true, Table: tcpTable(t), State: OK}}, c.networks...)
+		k := New(s).Sockets
+		if !k.AtLeast || !k.Has(c.what) || len(k.LeavesOut) != 1 || !strings.HasPrefix(k.LeavesOut[0], c.want) {
+			t.Errorf("%s: %+v, want %q", c.what, k.Extent, c.want)
 		}
 	}
 }
@@ -121,7 +152,7 @@ func TestGapText(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	for _, kind := range []GapKind{GapNotListed, GapDenied, GapFailed, GapHidePID, GapPIDNamespace, GapThreads, GapBeyondMax, GapNotCompared, GapNotRead, GapUnread, GapNoUser, GapSharing, GapNamespaces, GapBuffers} {
+	for _, kind := range []GapKind{GapNotListed, GapDenied, GapFailed, GapHidePID, GapPIDNamespace, GapNoProcess, GapThreads, GapBeyondMax, GapNotCompared, GapNotRead, GapUnread, GapNoUser, GapSharing, GapNamespaces, GapBuffers} {
 		if text := gap(kind, 2).String(); text == "2 "+string(kind) {
 			t.Errorf("%s has no words: %s", kind, text)
 		}

@@ -250,7 +250,7 @@ func TestTCPConnectionsInAcceptQueues(t *testing.T) {
 		s := tcp(0, state, "10.0.0.1:80", "10.0.0.2:1")
 		var tally Tally
 		tally.add(&s, 1)
-		if bytes, _ := c.structBytes(&tally); bytes != maybe.Some(want) {
+		if bytes, _, _ := c.structBytes(&tally); bytes != maybe.Some(want) {
 			t.Errorf("%v: %+v bytes, want %d", state, bytes, want)
 		}
 	}

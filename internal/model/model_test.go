@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestCostsOfLinux618(t *testing.T) {
 	s := sizes{layouts: layouts618(), structs: structs618()}
 	c := s.connections()
 	tcp := c.TCP4.Value
-	if !c.TCP4.Known || tcp.Bytes != 3829 || tcp.Origin != Derived || len(tcp.Parts) != 6 || tcp.LeavesOut != nil {
+	if !c.TCP4.Known || tcp.Bytes != 3829 || tcp.Origin != Derived || len(tcp.Parts) != 6 || tcp.LeavesOut != nil || tcp.AtLeast {
 		t.Errorf("TCP end = %+v", tcp)
 	}
 	want := Part{Cache: "TCP", ShownAs: "TCP", ObjectBytes: maybe.Some[int64](2304), Bytes: 2521, Origin: Measured, Reclaimable: maybe.Some(false)}
@@ -95,12 +96,55 @@ func TestCostsOfAnUnknownKernel(t *testing.T) {
 	if in := s.instance(); in.Known {
 		t.Errorf("instance out of nothing: %+v", in)
 	}
-	// /proc/net/protocols alone gives the socket and names what is missing.
+	// /proc/net/protocols alone gives the socket and names what is missing: a lower bound.
 	s.protocols = map[string]int64{"TCP": 2304}
 	tcp := s.connections().TCP4.Value
-	if tcp.Bytes != 2304 || tcp.Origin != Estimated || !cmp.Equal(tcp.LeavesOut, []string{"sock_inode_cache", "filp", "dentry"}) {
+	if tcp.Bytes != 2304 || tcp.Origin != Estimated || !tcp.AtLeast || !cmp.Equal(tcp.LeavesOut, []string{"sock_inode_cache", "filp", "dentry"}) {
 		t.Errorf("TCP end = %+v", tcp)
 	}
+}
+
+// TestAPartOfACostIsALowerBound: where parts of a watch or a connection are of unknown size,
+// no sum of them looks exact, and nothing is projected from them.
+func TestAPartOfACostIsALowerBound(t *testing.T) {
+	s := sample()
+	s.Instances = s.Instances[:2]
+	s.Processes[0].Files = maybe.Some([]epoll.FD{{Num: 3, Kind: epoll.KindSocket, Ino: 101}})
+	s.Networks = []NetworkSample{{ID: "net:[1]", Own: true, Table: mixed(t), State: OK}}
+	plan := DefaultLoadPlan()
+	for cache, structure := range map[string]string{"dentry": "dentry", "eventpoll_pwq": "eppoll_entry", "": ""} {
+		t.Run("without "+cache, func(t *testing.T) {
+			s.Layouts, s.StructBytes = layouts618(), structs618()
+			for _, small := range []string{"tw_sock_TCP", "request_sock_TCP"} {
+				s.Layouts[small] = s.Layouts["filp"]
+			}
+			delete(s.Layouts, cache)
+			delete(s.StructBytes, structure)
+			snap := New(s)
+			if f := snap.Preflight(plan); f.BytesPerConnection.Known != (cache == "") || hasWall(snap, WallMemory) != (cache == "") {
+				t.Errorf("a connection is expected to take %v, the walls are %+v", f.BytesPerConnection, snap.Walls)
+			}
+			if cache == "" {
+				return
+			}
+			end, watch := snap.ConnectionCost.TCP4.Value, snap.Epoll.Cost.Value
+			k, user := snap.Process(10).KernelBytes, snap.Epoll.Users[0]
+			ofEnd := cache == "dentry"
+			if end.AtLeast != ofEnd || watch.AtLeast == ofEnd || snap.Epoll.AtLeast {
+				t.Errorf("end %+v, watch %+v, %+v", end, watch, snap.Epoll.Extent)
+			}
+			if of := snap.Epoll.BytesExtent(); of.AtLeast == ofEnd || user.WatchBytesAtLeast == ofEnd || user.AtLeast {
+				t.Errorf("watches take %+v, the user's %+v", of, user)
+			}
+			if k.WatchesAtLeast == ofEnd || k.SocketsAtLeast != ofEnd || !k.AtLeast || snap.Sockets.StructBytesAtLeast != ofEnd || snap.Sockets.AtLeast {
+				t.Errorf("of the process %+v, sockets %+v", k, snap.Sockets.Extent)
+			}
+		})
+	}
+}
+
+func hasWall(s *Snapshot, name WallName) bool {
+	return slices.ContainsFunc(s.Walls, func(w Wall) bool { return w.Name == name })
 }
 
 // watches makes n watches of sockets that are armed for IN.
@@ -160,7 +204,7 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 	}
 	want := []User{
 		{UID: 33, User: "www", Instances: 1, Watches: maybe.Some[int64](100), Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](20800), Level: LevelOK},
-		{UID: 1000, User: "me", Instances: 2, Watches: maybe.Some[int64](7), Unread: 1, Waiting: 1, Extent: ExtentOf(gap(GapNotRead, 1)), Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456), Level: LevelOK},
+		{UID: 1000, User: "me", Instances: 2, Watches: maybe.Some[int64](7), Unread: 1, Waiting: 1, Extent: ExtentOf(gap(GapNotRead, 1)), Limit: maybe.Some[int64](1000), WatchBytes: maybe.Some[int64](1456), WatchBytesAtLeast: true, Level: LevelOK},
 	}
 	if diff := cmp.Diff(want, s.Epoll.Users); diff != "" {
 		t.Error(diff)

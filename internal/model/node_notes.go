@@ -26,8 +26,9 @@ func nodeNotes(s *Snapshot) []string {
 	return append(words, pressureWords(s.Zones)...)
 }
 
-// containerWords says where /proc/meminfo is a container's own, as lxcfs makes it, beside the
-// nodes and zones of the host. Their managed pages are never more than MemTotal; a quarter is
+// containerWords says where /proc/meminfo and the nodes disagree. It may be a container's
+// own, as lxcfs makes it, beside the nodes of the host: their managed pages are never more
+// than MemTotal. Where the nodes have less, not all of their memory is counted. A quarter is
 // more than memory that was taken away between two readings.
 func containerWords(s *Snapshot) string {
 	nodes := int64(0)
@@ -35,11 +36,14 @@ func containerWords(s *Snapshot) string {
 		nodes += s.Nodes[i].MemTotalBytes.Value
 	}
 	total, ok := s.Host.MemTotalBytes.Get()
-	if !ok || total >= nodes-nodes/4 {
+	if !ok || nodes == 0 || total >= nodes-nodes/4 && nodes >= total-total/4 {
 		return ""
 	}
-	return "/proc/meminfo has " + units.Bytes(total) + ", the nodes have " + units.Bytes(nodes) +
-		": the former is a container's share (lxcfs), nodes, zones and slab caches are the whole host's."
+	both := "/proc/meminfo has " + units.Bytes(total) + ", the nodes have " + units.Bytes(nodes)
+	if nodes < total {
+		return both + ": a kernel that initialises memory only when it is needed does not count the rest in a node's meminfo yet, and a sandbox may show a part of the nodes."
+	}
+	return both + ": the former is a container's share (lxcfs), nodes, zones and slab caches are the whole host's."
 }
 
 // distanceWords says how far the nodes are apart.

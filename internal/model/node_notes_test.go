@@ -96,12 +96,17 @@ func TestNodeWords(t *testing.T) {
 	}
 }
 
-// TestContainerWords: a meminfo that has much less than the nodes is a container's.
+// TestContainerWords: a meminfo that has much less than the nodes is a container's, and
+// nodes that have much less than it are not whole.
 func TestContainerWords(t *testing.T) {
 	nodes := []Node{{MemTotalBytes: maybe.Some[int64](32 << 30)}, {ID: 1, MemTotalBytes: maybe.Some[int64](32 << 30)}, {ID: 2}}
+	if got := containerWords(&Snapshot{Host: Host{MemTotalBytes: maybe.Some[int64](1 << 30)}, Nodes: []Node{{}}}); got != "" {
+		t.Errorf("nodes whose memory is not known: %q", got)
+	}
 	for total, want := range map[maybe.Of[int64]]string{
-		maybe.Some[int64](2 << 30):  "/proc/meminfo has 2.1 GB, the nodes have 68.7 GB: the former is a container's share",
-		maybe.Some[int64](60 << 30): "", maybe.Some[int64](65 << 30): "", {}: "",
+		maybe.Some[int64](2 << 30):   "/proc/meminfo has 2.1 GB, the nodes have 68.7 GB: the former is a container's share",
+		maybe.Some[int64](103 << 30): "/proc/meminfo has 110.6 GB, the nodes have 68.7 GB: a kernel that initialises",
+		maybe.Some[int64](60 << 30):  "", maybe.Some[int64](65 << 30): "", {}: "",
 	} {
 		s := &Snapshot{Host: Host{MemTotalBytes: total}, Nodes: nodes}
 		if got := containerWords(s); !strings.HasPrefix(got, want) || want == "" && got != "" {

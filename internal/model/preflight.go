@@ -91,8 +91,9 @@ func (f *preflight) wall(w Wall) {
 // the bytes left unread.
 func (f *preflight) cost() {
 	end, ok := f.snap.ConnectionCost.Of(f.plan.Family)
-	if !ok {
-		return
+	watch := f.snap.Epoll.Cost.Value
+	if !ok || end.AtLeast || f.plan.Watch != loadgen.WatchNone && watch.AtLeast {
+		return // nothing can be expected from a part
 	}
 	n, origin := 2*end.Bytes, weakest(Derived, end.Origin)
 	if f.plan.Family != loadgen.UNIX {

@@ -146,6 +146,8 @@ type User struct {
 	Waiting    int             `json:"instances_waiting"`
 	Limit      maybe.Of[int64] `json:"limit,omitzero"`
 	WatchBytes maybe.Of[int64] `json:"watch_bytes,omitzero"`
+	// WatchBytesAtLeast: WatchBytes leaves out watches, or a part of each.
+	WatchBytesAtLeast bool `json:"watch_bytes_at_least,omitempty"`
 	// Unsure counts the instances of which something says that another user may pay: the
 	// kernel charges the user who created an instance, and /proc shows only who holds it
 	// now. Those whose holders run as one user are taken to be his.
@@ -218,6 +220,8 @@ type KernelBytes struct {
 	Total     maybe.Of[int64] `json:"total,omitzero"`
 	// SocketsAtLeast: Sockets and Buffers leave out sockets that the process holds.
 	SocketsAtLeast bool `json:"sockets_at_least,omitempty"`
+	// WatchesAtLeast: Watches leaves out a part of each watch, whose size is not known.
+	WatchesAtLeast bool `json:"watches_at_least,omitempty"`
 	// AtLeast: Total leaves out what LeavesOut says. AtMost: and may have what was closed
 	// since.
 	AtLeast   bool     `json:"at_least,omitempty"`
@@ -306,8 +310,10 @@ type Cost struct {
 	Bytes  int64  `json:"bytes_per_end"`
 	Origin Origin `json:"origin"`
 	Parts  []Part `json:"parts"`
-	// LeavesOut names the parts whose size this kernel does not tell.
+	// LeavesOut names the parts whose size this kernel does not report. AtLeast: there are
+	// some, so that Bytes is no more than a lower bound.
 	LeavesOut []string `json:"leaves_out,omitempty"`
+	AtLeast   bool     `json:"at_least,omitempty"`
 }
 
 // InstanceCost is a Cost of something that has no ends.
@@ -316,6 +322,7 @@ type InstanceCost struct {
 	Origin    Origin   `json:"origin"`
 	Parts     []Part   `json:"parts"`
 	LeavesOut []string `json:"leaves_out,omitempty"`
+	AtLeast   bool     `json:"at_least,omitempty"`
 }
 
 // Part is one slab object of a cost.
@@ -346,6 +353,7 @@ type WatchCost struct {
 	Origin      Origin   `json:"origin"`
 	Parts       []Part   `json:"parts"`
 	LeavesOut   []string `json:"leaves_out,omitempty"`
+	AtLeast     bool     `json:"at_least,omitempty"` // as in Cost
 }
 
 // ConnectionCosts is what one end of an idle connection takes, by family.
@@ -556,9 +564,12 @@ type Wall struct {
 	AtMost  bool  `json:"at_most,omitempty"`
 	Limit   int64 `json:"limit"`
 	// ConnectionsLeft is how many more connections fit, one watched end each.
-	ConnectionsLeft int64  `json:"connections_left"`
-	Scope           string `json:"scope"`
-	RaiseWith       string `json:"raise_with"`
-	Origin          Origin `json:"origin"`
-	Level           Level  `json:"level,omitempty"`
+	ConnectionsLeft int64 `json:"connections_left"`
+	// LeftAtMost: Used is as it says, and still fewer connections may be left, as where
+	// processes that were not seen may be nearer to a limit of their own.
+	LeftAtMost bool   `json:"connections_left_at_most,omitempty"`
+	Scope      string `json:"scope"`
+	RaiseWith  string `json:"raise_with"`
+	Origin     Origin `json:"origin"`
+	Level      Level  `json:"level,omitempty"`
 }

@@ -165,8 +165,9 @@ func (c *socketCosts) cost(o SocketObject) maybe.Of[Cost] {
 }
 
 // structBytes is what the slab holds for the sockets of a tally, and how much of
-// that counts as reclaimable, which is absent where the kernel does not say.
-func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64]) {
+// that counts as reclaimable, which is absent where the kernel does not say. Both are
+// lower bounds where the size of a part is not known.
+func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64], atLeast bool) {
 	var sum, pinned int64
 	known := true
 	add := func(cost maybe.Of[Cost], n int64) bool {
@@ -174,6 +175,7 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64])
 			return false
 		}
 		sum += n * cost.Value.Bytes
+		atLeast = atLeast || n > 0 && cost.Value.AtLeast
 		for _, p := range cost.Value.Parts {
 			known = known && p.Reclaimable.Known
 			if p.Reclaimable.Value {
@@ -184,7 +186,7 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64])
 	}
 	for i, n := range t.Objects {
 		if n != 0 && !add(c.cost(objectKinds[i]), n) {
-			return maybe.Of[int64]{}, maybe.Of[int64]{}
+			return maybe.Of[int64]{}, maybe.Of[int64]{}, false
 		}
 	}
 	for _, b := range []struct {
@@ -194,5 +196,5 @@ func (c *socketCosts) structBytes(t *Tally) (bytes, reclaimable maybe.Of[int64])
 		cost, _ := c.sum([]object.Kind{b.kind})
 		add(cost, b.n) // a kernel without them has none
 	}
-	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: known}
+	return maybe.Some(sum), maybe.Of[int64]{Value: pinned, Known: known}, atLeast
 }

@@ -2,7 +2,6 @@ package model
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,9 +25,12 @@ type Sockets struct {
 	EndsHere int64 `json:"ends_here"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
-	// SKMEMINFO reports.
-	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
-	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
+	// SKMEMINFO reports. Each may be AtLeast for a reason of its own too: parts of unknown
+	// size, and sockets whose buffers the kernel did not report.
+	StructBytes        maybe.Of[int64] `json:"struct_bytes,omitzero"`
+	StructBytesAtLeast bool            `json:"struct_bytes_at_least,omitempty"`
+	BufferBytes        maybe.Of[int64] `json:"buffer_bytes,omitzero"`
+	BufferBytesAtLeast bool            `json:"buffer_bytes_at_least,omitempty"`
 	// PinnedReclaimableBytes is the part of StructBytes that the kernel counts into
 	// SReclaimable and MemAvailable, although live sockets pin it.
 	PinnedReclaimableBytes maybe.Of[int64] `json:"pinned_reclaimable_bytes,omitzero"`
@@ -47,6 +49,12 @@ type Sockets struct {
 	// Tables are the sockets one by one, of each namespace that is in the sums.
 	Tables []SocketTable `json:"-"`
 }
+
+// StructsExtent is what StructBytes and its reclaimable part leave out.
+func (s *Sockets) StructsExtent() Extent { return s.andAtLeast(s.StructBytesAtLeast) }
+
+// BuffersExtent is what BufferBytes leaves out.
+func (s *Sockets) BuffersExtent() Extent { return s.andAtLeast(s.BufferBytesAtLeast) }
 
 // SocketTable is the sockets of one network namespace.
 type SocketTable struct {
@@ -172,7 +180,7 @@ func buffers(t *Tally) maybe.Of[int64] {
 }
 
 func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
-	bytes, _ := c.structBytes(t)
+	bytes, _, _ := c.structBytes(t)
 	return SocketGroup{
 		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
 		RecvQueue: maybe.When(t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
@@ -197,6 +205,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	states, users := map[string]*Tally{}, map[int]*Tally{}
 	var all Tally
+	mptcp := false // some have sockets of unknown size
 	b.tally = &all
 	for i := range s.Networks {
 		n := &s.Networks[i]
@@ -216,10 +225,8 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 			remotes(out, n, v, costs)
 		}
 		if n.MPTCPUnknown > 0 {
+			mptcp = true
 			out.LeavesOut = append(out.LeavesOut, "what "+many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
-		}
-		if n.Detail != "" {
-			out.LeavesOut = append(out.LeavesOut, "namespace "+n.ID+": "+n.Detail)
 		}
 		out.Namespaces = append(out.Namespaces, ns)
 	}
@@ -232,8 +239,10 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 	}
 	out.cover(s, all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
-	out.StructBytes, out.PinnedReclaimableBytes = costs.structBytes(&all)
+	out.StructBytes, out.PinnedReclaimableBytes, out.StructBytesAtLeast = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
+	out.StructBytesAtLeast = out.StructBytesAtLeast || mptcp
+	out.BufferBytesAtLeast = all.Unmeasured > 0
 	for i, n := range all.Objects {
 		if cost, ok := costs.cost(objectKinds[i]).Get(); ok && n > 0 {
 			out.Origin = weakest(out.Origin, cost.Origin)
@@ -274,25 +283,21 @@ func tcpTotals(s *Sample) TCPTotals {
 	return out
 }
 
-// unseen names the sockets that may be missing because processes were not looked
-// into: a namespace is found through a process in it.
+// unseen names the sockets that may be missing: those of namespaces that were not looked
+// into in full, those of namespaces that were not found, for a namespace is found through a
+// process in it, and those that a process holds and no namespace listed.
 func (b *builder) unseen() []string {
 	var out []string
-	if n := b.sample.Coverage.Denied; n > 0 {
-		out = append(out, "network namespaces of "+processes(n)+" whose fds this user may not list, unless another process is in them")
+	for i := range b.sample.Networks {
+		if n := &b.sample.Networks[i]; n.State != OK || n.Detail != "" {
+			out = append(out, "namespace "+n.ID+": "+cmp.Or(n.Detail, string(n.State)))
+		}
 	}
-	if n := b.sample.Coverage.Waiting; n > 0 {
-		out = append(out, "network namespaces of "+processes(n)+" that wait to be listed")
+	for _, processes := range ExtentOf(b.sample.Coverage.processGaps()...).LeavesOut {
+		out = append(out, "network namespaces of "+processes+", unless another process is in them")
 	}
 	if len(b.sample.Networks) > 0 {
 		out = append(out, leftOut(b.absent())...)
 	}
 	return out
-}
-
-func processes(n int) string {
-	if n == 1 {
-		return "1 process"
-	}
-	return fmt.Sprintf("%d processes", n)
 }

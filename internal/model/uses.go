@@ -142,13 +142,7 @@ func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 }
 
 func (b *builder) socketGaps() []string {
-	gaps := []string{"sockets that neither listen nor are connected, which sock_diag does not report"}
-	for i := range b.sample.Networks {
-		if n := &b.sample.Networks[i]; n.Detail != "" {
-			gaps = append(gaps, "namespace "+n.ID+": "+n.Detail)
-		}
-	}
-	return append(gaps, b.unseen()...)
+	return append([]string{"sockets that neither listen nor are connected, which sock_diag does not report"}, b.unseen()...)
 }
 
 // fileUses are the objects of everything that has a file: of sockets their inode

@@ -62,6 +62,9 @@ func (w *Wall) Title() string {
 	return title
 }
 
+// LeftMark stands before ConnectionsLeft: what is used up is not left.
+func (w *Wall) LeftMark() string { return Mark(w.AtMost, w.AtLeast || w.LeftAtMost) }
+
 // Unit is what a number counts, in the words of the JSON.
 type Unit string
 
@@ -140,6 +143,8 @@ func nofileWall(s *Sample) (nearest Wall, ok bool) {
 			}
 		}
 		if ok {
+			// One that was not looked into may have fewer left.
+			nearest.LeftAtMost = !asked && ExtentOf(s.Coverage.processGaps()...).AtLeast
 			break
 		}
 	}
@@ -198,13 +203,14 @@ func raiseNofile(command string, limit int64, nrOpen maybe.Of[int64], noRaise bo
 }
 
 // memoryWall is MemAvailable over what a watched TCP end takes. The kernel
-// counts some of what sockets pin as available, so it is generous.
+// counts some of what sockets pin as available, so it is generous. A cost that leaves
+// parts out would promise connections for which there is no memory.
 func memoryWall(snap *Snapshot) (Wall, bool) {
 	total, ok1 := snap.Host.MemTotalBytes.Get()
 	available, ok2 := snap.Host.MemAvailableBytes.Get()
 	end, ok3 := snap.ConnectionCost.TCP4.Get()
 	watch, ok4 := snap.Epoll.Cost.Get()
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	if !ok1 || !ok2 || !ok3 || !ok4 || end.AtLeast || watch.AtLeast {
 		return Wall{}, false
 	}
 	origin := weakest(Derived, weakest(end.Origin, watch.Origin))

@@ -22,6 +22,8 @@ func TestNofileWall(t *testing.T) {
 	}
 	atLeast := wall(200, 300, 100, "pid 5", "prlimit --pid 5 --nofile=600")
 	atLeast.AtLeast = true
+	unseen := wall(10, 20, 10, "pid 7", "prlimit --pid 7 --nofile=40")
+	unseen.LeftAtMost = true
 	nrOpen := wall(10, 1000, 990, "pid 5", "sysctl fs.nr_open=2000")
 	nrOpen.Name = WallNrOpen
 	for name, c := range map[string]struct {
@@ -39,6 +41,13 @@ func TestNofileWall(t *testing.T) {
 		},
 		"one was asked for that is not known": {
 			Sample{Processes: []ProcessSample{process(7, 10, 20), {PID: 8}}, Asked: []int{8}}, wall(10, 20, 10, "pid 7", "prlimit --pid 7 --nofile=40"),
+		},
+		"some are denied":  {Sample{Processes: []ProcessSample{process(7, 10, 20)}, Coverage: Coverage{Denied: 1}}, unseen},
+		"some are hidden":  {Sample{Processes: []ProcessSample{process(7, 10, 20)}, Coverage: Coverage{HidePID: true}}, unseen},
+		"some are outside": {Sample{Processes: []ProcessSample{process(7, 10, 20)}, Coverage: Coverage{PIDNamespace: true}}, unseen},
+		"some wait":        {Sample{Processes: []ProcessSample{process(7, 10, 20)}, Coverage: Coverage{Waiting: 3}}, unseen},
+		"the others do not matter to the one that was asked for": {
+			Sample{Processes: []ProcessSample{process(7, 10, 20)}, Asked: []int{7}, Coverage: Coverage{Denied: 1}}, wall(10, 20, 10, "pid 7", "prlimit --pid 7 --nofile=40"),
 		},
 		"not eptop and its load": {
 			Sample{

@@ -32,7 +32,7 @@ func snapshot() *model.Snapshot {
 	cost := model.Cost{Bytes: 3829, Origin: model.Derived, Parts: []model.Part{
 		{Cache: "TCP", ShownAs: "TCP", ObjectBytes: maybe.Some[int64](2304), Bytes: 2521, Origin: model.Measured},
 		{Cache: "filp", ShownAs: "filp", Bytes: 195, Origin: model.Estimated},
-	}, LeavesOut: []string{"dentry"}}
+	}, LeavesOut: []string{"dentry"}, AtLeast: true}
 	epoll := func(fd int) model.Epoll {
 		return model.Epoll{
 			FD: fd, State: model.OK, Counts: model.Counts{Watches: 3, ET: 1, OneShot: 1, Disarmed: 1, Stale: 1, Unproven: 1}, Bytes: maybe.Some[int64](624), ReadTook: time.Millisecond, Age: 1500 * time.Millisecond,
@@ -258,6 +258,25 @@ func TestJSONIsSafeForATerminal(t *testing.T) {
 			if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back.Processes[0].Comm != strings.ToValidUTF8(name, "\ufffd\ufffd") && name != "\xff\x80" {
 				t.Errorf("%q comes back as %q: %v", name, back.Processes[0].Comm, err)
 			}
+		}
+	}
+}
+
+// TestSumsOfSocketsAreMarkedAlike: where a sum is a lower bound, so is every part of it.
+func TestSumsOfSocketsAreMarkedAlike(t *testing.T) {
+	s := snapshot()
+	n := maybe.Some[int64]
+	s.Sockets = &model.Sockets{
+		Total: 100_014, EndsHere: 100_012, StructBytes: n(382_900_000), BufferBytes: n(1_000_000), PinnedReclaimableBytes: n(211_500_000), Origin: model.Derived,
+		Extent: model.ExtentOf(model.Gap{What: model.GapPIDNamespace}),
+	}
+	var b bytes.Buffer
+	if err := Text(&b, s, false, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"≥ 100 014 sockets", "≥ 382.9 MB in structures", "≥ 1.0 MB in buffers", "≥ 211.5 MB of the structures", "≥ 100 012 have their other end"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
 		}
 	}
 }

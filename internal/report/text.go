@@ -159,20 +159,25 @@ func (t *text) connection(s *model.Snapshot) {
 		t.title("What an idle connection costs is not known here: see the sources below.")
 		return
 	}
-	t.title("One end of an idle TCP connection takes %s B (%s)", units.Count(c.Bytes), c.Origin)
+	t.title("One end of an idle TCP connection takes %s B (%s)", costBytes(c.Bytes, c.AtLeast), c.Origin)
 	t.parts(c.Parts, c.LeavesOut)
-	line := fmt.Sprintf("  folklore %s B (Linux 3.10): this kernel is at %.0f %%", units.Count(s.ConnectionCost.FolkloreBytes),
-		100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
+	line := fmt.Sprintf("  folklore %s B (Linux 3.10)", units.Count(s.ConnectionCost.FolkloreBytes))
+	if !c.AtLeast { // a part is no share of the whole
+		line += fmt.Sprintf(": this kernel is at %.0f %%", 100*float64(c.Bytes)/float64(s.ConnectionCost.FolkloreBytes))
+	}
 	for _, f := range []struct {
 		name string
 		cost maybe.Of[model.Cost]
 	}{{"over IPv6", s.ConnectionCost.TCP6}, {"UNIX stream", s.ConnectionCost.Unix}} {
 		if c, ok := f.cost.Get(); ok {
-			line += fmt.Sprintf(" · %s %s B", f.name, units.Count(c.Bytes))
+			line += fmt.Sprintf(" · %s %s B", f.name, costBytes(c.Bytes, c.AtLeast))
 		}
 	}
 	t.line("%s", line)
 }
+
+// costBytes writes a cost, as a lower bound where parts of it are not known.
+func costBytes(n int64, atLeast bool) string { return model.Mark(atLeast, false) + units.Count(n) }
 
 func (t *text) parts(parts []model.Part, leavesOut []string) {
 	rows := []string{row("BYTES", "OBJECT", "ORIGIN", "SLAB CACHE")}
@@ -195,7 +200,7 @@ func (t *text) watch(s *model.Snapshot) {
 		return
 	}
 	t.title("One watch takes %s B (%s); charged against max_user_watches: %s B; epoll(7) says %s B",
-		units.Count(w.Bytes), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
+		costBytes(w.Bytes, w.AtLeast), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
 	t.parts(w.Parts, w.LeavesOut)
 }
 
@@ -223,7 +228,8 @@ func (t *text) users(s *model.Snapshot) {
 		if u.Unsure > 0 {
 			name += fmt.Sprintf(" (%s by guess)", units.Many(int64(u.Unsure), "instance"))
 		}
-		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &u.Extent), name))
+		of := u.BytesExtent()
+		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &of), name))
 	}
 	t.table(rows)
 }
@@ -248,8 +254,9 @@ func (t *text) processes(s *model.Snapshot) {
 		of, files := p.InstancesExtent(), p.FilesExtent()
 		bytes := p.Extent
 		bytes.AtLeast, bytes.AtMost = bytes.AtLeast || p.KernelBytes.AtLeast, p.KernelBytes.AtMost
+		fds, ofFDs := p.OpenFDs()
 		instances, watches := sum(p.Instances, &of), sum(p.Watches, &p.Extent)
-		rows = append(rows, row(fmt.Sprint(p.PID), cmp.Or(p.User, "?"), instances, watches, p.FDs, sum(p.Sockets, &files),
+		rows = append(rows, row(fmt.Sprint(p.PID), cmp.Or(p.User, "?"), instances, watches, sum(fds, &ofFDs), sum(p.Sockets, &files),
 			sumBytes(p.KernelBytes.Sockets, &bytes), sumBytes(p.KernelBytes.Buffers, &bytes), sumBytes(p.KernelBytes.Total, &bytes), name))
 	}
 	t.table(rows)
@@ -340,10 +347,11 @@ func (t *text) sockets(s *model.Snapshot, details bool) {
 	if k == nil {
 		return
 	}
+	ofStructs, ofBuffers := k.StructsExtent(), k.BuffersExtent()
 	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", k.Mark()+units.Count(k.Total),
-		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &k.Extent), k.Origin, sumBytes(k.BufferBytes, &k.Extent))
+		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &ofStructs), k.Origin, sumBytes(k.BufferBytes, &ofBuffers))
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
-		bytesOf(k.PinnedReclaimableBytes), units.Count(k.EndsHere))
+		sumBytes(k.PinnedReclaimableBytes, &ofStructs), k.Mark()+units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {
 		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high%s", bytesOf(k.TCP.MemBytes),
 			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High), tcpMemRemarks[k.TCPMemState])
@@ -426,9 +434,7 @@ func (t *text) walls(s *model.Snapshot) {
 	t.title("Which wall comes first")
 	rows := []string{row("CONNECTIONS LEFT", "USED", "LIMIT", "SCOPE", "WALL")}
 	for _, w := range s.Walls {
-		used := model.Extent{AtLeast: w.AtLeast, AtMost: w.AtMost}
-		left := model.Extent{AtLeast: w.AtMost, AtMost: w.AtLeast}
-		rows = append(rows, row(left.Mark()+units.Count(w.ConnectionsLeft), used.Mark()+amount(w, w.Used), amount(w, w.Limit), w.Scope, model.WallTitle(w.Name)))
+		rows = append(rows, row(w.LeftMark()+units.Count(w.ConnectionsLeft), model.Mark(w.AtLeast, w.AtMost)+amount(w, w.Used), amount(w, w.Limit), w.Scope, model.WallTitle(w.Name)))
 	}
 	t.table(rows)
 }

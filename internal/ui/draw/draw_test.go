@@ -36,6 +36,46 @@ func TestWidths(t *testing.T) {
 	}
 }
 
+// TestNoNumberIsCut: the first digits of a number are another number.
+func TestNoNumberIsCut(t *testing.T) {
+	for _, c := range []struct {
+		whole string
+		w     int
+		want  string
+	}{
+		{"time wait 7 012", 13, "time wait …  "},
+		{"time wait 7 012", 12, "time wait … "},
+		{"time wait 7 012", 14, "time wait …   "},
+		{"time wait 7 012", 11, "time wait …"},
+		{"7012", 3, "…  "},
+		{"≥ 16.4 MB", 5, "≥ …  "},
+		{"in 2 of them", 6, "in 2 …"},
+		{"worker12345", 9, "worker12…"},
+		{"127.0.0.1:80", 9, "127.0.0.…"},
+		{"on 127.0.0.1:8000", 15, "on 127.0.0.1:… "},
+		{"\x1b[1mtime\x1b[m wait 7 012", 13, "time wait …  "},
+	} {
+		if got := ansi.Strip(Fit(c.whole, c.w)); got != c.want {
+			t.Errorf("%q in %d cells is %q, want %q", c.whole, c.w, got, c.want)
+		}
+	}
+}
+
+// TestASentenceSaysThatItGoesOn: where its next line has no room, and by whole words.
+func TestASentenceSaysThatItGoesOn(t *testing.T) {
+	for w, want := range map[int]string{20: "without network …   ", 17: "without network …", 16: "without …       ", 3: "wi…"} {
+		if got := FitWords("without network", w); got != want {
+			t.Errorf("%d: %q, want %q", w, got, want)
+		}
+	}
+	box := Box{Lines: []Line{{Text: "without", Cut: "without …"}, {Text: "network", Drop: 4, Cut: "network …"}, {Text: "namespaces", Drop: 4}}}
+	for most, want := range map[int][]string{5: {"without", "network", "namespaces"}, 4: {"without", "network …"}, 3: {"without …"}} {
+		if _, texts, _ := Flow([]int{40}, most, []Box{box}); !cmp.Equal(texts[0], want) {
+			t.Errorf("%d lines: %q, want %q", most, texts[0], want)
+		}
+	}
+}
+
 func TestShapes(t *testing.T) {
 	p := NewPens(theme.New(true))
 	for _, w := range []int{0, 1, 2, 3, 4, 7, 8, 9, 40, 200} {

@@ -10,6 +10,8 @@ import (
 type Line struct {
 	Text string
 	Drop int
+	// Cut stands for Text once the line after it, where a sentence goes on, was left out.
+	Cut string
 }
 
 // Box is a card for Flow to place.
@@ -89,7 +91,11 @@ func (f *flow) shrink(c int) bool {
 		}
 	}
 	if box >= 0 {
-		f.keep[box] = append(append([]Line(nil), f.keep[box][:line]...), f.keep[box][line+1:]...)
+		kept := append(append([]Line(nil), f.keep[box][:line]...), f.keep[box][line+1:]...)
+		if line > 0 && kept[line-1].Cut != "" {
+			kept[line-1].Text = kept[line-1].Cut
+		}
+		f.keep[box] = kept
 		f.tall[c]--
 		return true
 	}

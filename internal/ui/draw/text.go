@@ -7,6 +7,8 @@ package draw
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -36,7 +38,8 @@ func Width(s string) int {
 	return len(s)
 }
 
-// Fit makes s exactly w cells wide: it cuts with an ellipsis, or pads on the right.
+// Fit makes s exactly w cells wide: it cuts with an ellipsis, or pads on the right. A number
+// is not cut but left out, for its first digits are another number.
 func Fit(s string, w int) string {
 	return fit(s, w, false)
 }
@@ -52,7 +55,11 @@ func fit(s string, w int, right bool) string {
 	}
 	have := Width(s)
 	if have > w {
-		s = ansi.Truncate(s, w, "…")
+		whole := s
+		s = ansi.Truncate(whole, w, "…")
+		if n := beforeNumber(ansi.Strip(whole), strings.TrimSuffix(ansi.Strip(s), "…")); n >= 0 {
+			s = ansi.Truncate(whole, n+1, "…")
+		}
 		// A double-width character at the edge leaves one cell empty.
 		have = Width(s)
 	}
@@ -60,6 +67,52 @@ func fit(s string, w int, right bool) string {
 		return Spaces(w-have) + s
 	}
 	return s + Spaces(w-have)
+}
+
+// beforeNumber returns how many cells of head, the beginning of whole, are before a number
+// that goes on after it; -1 where none does. Digits of a name or an address are no number.
+func beforeNumber(whole, head string) int {
+	rest, ok := strings.CutPrefix(whole, head)
+	number := strings.TrimRight(head, digits+" .")
+	number = head[len(number):]
+	if !ok || strings.Count(number, ".") > 1 || strings.Trim(number, " .") == "" || !goesOn(number, rest) {
+		return -1
+	}
+	before := head[:len(head)-len(number)]
+	if r, _ := utf8.DecodeLastRuneInString(before); unicode.IsLetter(r) && number[0] != ' ' {
+		return -1
+	}
+	return Width(before) + len(number) - len(strings.TrimLeft(number, " "))
+}
+
+const digits = "0123456789"
+
+// goesOn reports whether rest begins with more of a number: digits, a point and digits, or
+// a blank and three digits.
+func goesOn(number, rest string) bool {
+	isDigit := func(s string, i int) bool { return i < len(s) && strings.IndexByte(digits, s[i]) >= 0 }
+	switch {
+	case isDigit(rest, 0):
+		return true
+	case rest == "" || !isDigit(number, len(number)-1):
+		return false
+	case rest[0] == ' ':
+		return isDigit(rest, 1) && isDigit(rest, 2) && isDigit(rest, 3)
+	}
+	return rest[0] == '.' && isDigit(rest, 1)
+}
+
+// FitWords is Fit for a sentence that goes on: it ends with an ellipsis, after a whole word
+// where there is room for one.
+func FitWords(s string, w int) string {
+	for Width(s)+2 > w {
+		at := strings.LastIndexByte(strings.TrimRight(s, " "), ' ')
+		if at < 0 {
+			return Fit(s+" …", w)
+		}
+		s = s[:at]
+	}
+	return Fit(strings.TrimRight(s, " ")+" …", w)
 }
 
 // Spread places left and right at the two ends of w cells. When both do not fit, left is

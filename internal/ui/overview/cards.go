@@ -31,7 +31,7 @@ func (v *View) connectionLines(w, most int) []draw.Line {
 		lines := view.WrapLines(p.Warn, w, 0, "Its size on this kernel is not known: neither slabinfo, /sys/kernel/slab nor BTF could be read.")
 		return append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, view.Longest(costRest(w), "not measured here", "")), Drop: 1})
 	}
-	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", "", cost.Bytes, view.Longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
+	lines := []draw.Line{{Text: v.costLine(w, p.Strong, "one TCP end", strings.TrimSpace(model.Mark(cost.AtLeast, false)), cost.Bytes, view.Longest(costRest(w), string(cost.Origin), map[model.Origin]string{model.Estimated: "estim."}[cost.Origin]))}}
 	bar := max(1, costRest(w))
 	for i, part := range fewerParts(foldParts(cost.Parts), most) {
 		text := ""
@@ -43,25 +43,31 @@ func (v *View) connectionLines(w, most int) []draw.Line {
 	if len(cost.LeavesOut) > 0 {
 		lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit("  unknown, not counted: "+draw.Clean(strings.Join(cost.LeavesOut, ", ")), w)), Drop: 1})
 	}
-	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
-		lines = append(lines, draw.Line{Text: v.costLine(w, p.Strong, "watched", "+", watch.Bytes, view.Longest(costRest(w), "epi pwq head", "")), Drop: 1})
+	watch, watched := v.snap.Epoll.Cost.Get()
+	if watched {
+		words := "epi pwq head"
+		if watch.AtLeast {
+			words = "in part"
+		}
+		lines = append(lines, draw.Line{Text: v.costLine(w, p.Strong, "watched", "+"+strings.TrimSpace(model.Mark(watch.AtLeast, false)), watch.Bytes, view.Longest(costRest(w), words, "")), Drop: 1})
 	}
 	if costs.FolkloreBytes > 0 {
-		share := units.Count((cost.Bytes*100+costs.FolkloreBytes/2)/costs.FolkloreBytes) + " %"
-		words := view.Longest(costRest(w), "we are at "+share, "at "+share, share)
+		words := ""
+		if !cost.AtLeast { // a part is no share of the whole
+			share := units.Count((cost.Bytes*100+costs.FolkloreBytes/2)/costs.FolkloreBytes) + " %"
+			words = view.Longest(costRest(w), "we are at "+share, "at "+share, share)
+		}
 		lines = append(lines, draw.Line{Text: v.costLine(w, p.Muted, "folklore (3.10)", "", costs.FolkloreBytes, words), Drop: 1})
 	}
-	million := cost.Bytes
-	if watch, ok := v.snap.Epoll.Cost.Get(); ok {
-		million += watch.Bytes
+	if !cost.AtLeast && !watch.AtLeast {
+		lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes((cost.Bytes+watch.Bytes)*1_000_000)), w), Drop: dropMillion})
 	}
-	lines = append(lines, draw.Line{Text: draw.Fit("a million of them "+p.Strong.Ink(units.Bytes(million*1_000_000)), w), Drop: dropMillion})
 	others := []string{}
 	if c, ok := costs.TCP6.Get(); ok {
-		others = append(others, "IPv6 "+units.Count(c.Bytes)+" B")
+		others = append(others, "IPv6 "+model.Mark(c.AtLeast, false)+units.Count(c.Bytes)+" B")
 	}
 	if c, ok := costs.Unix.Get(); ok {
-		others = append(others, "unix "+units.Count(c.Bytes)+" B")
+		others = append(others, "unix "+model.Mark(c.AtLeast, false)+units.Count(c.Bytes)+" B")
 	}
 	if len(others) > 0 {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit(strings.Join(others, " · ")+" an end", w)), Drop: 9})
@@ -163,7 +169,7 @@ func (v *View) watchLines(w int) []draw.Line {
 	if !ok {
 		return append(lines, view.WrapLines(p.Muted, w, 1, "What a watch takes here is not known; epoll(7) says roughly 160 B.")...)
 	}
-	one, manual := units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
+	one, manual := model.Mark(cost.AtLeast, false)+units.Count(cost.Bytes)+" B", units.Count(cost.ManualBytes)
 	room := w - draw.Width("a watch "+one)
 	note := view.Longest(room, " (manual "+manual+")", "")
 	if c, ok := cost.ChargedBytes.Get(); ok {
@@ -172,8 +178,9 @@ func (v *View) watchLines(w int) []draw.Line {
 	}
 	lines = append(lines, draw.Line{Text: "a watch " + p.Strong.Ink(one) + p.Muted.Ink(note), Drop: 1})
 	bytesOf := func(watches int64) string { return units.Bytes(watches * cost.Bytes) }
-	now, limitText := view.Sum(e.Watches, bytesOf, &e.Extent), ""
-	if limited {
+	of := e.BytesExtent()
+	now, limitText := view.Sum(e.Watches, bytesOf, &of), ""
+	if limited && !cost.AtLeast {
 		full := bytesOf(limit)
 		limitText = view.Longest(w-draw.Width("all "+now+" now"), ", "+full+" at the limit", ", "+full+" at limit", "")
 	}
@@ -280,14 +287,14 @@ func (v *View) memoryLines(w int) []draw.Line {
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, view.Absence(v.snap, "meminfo", "Not known."))...)
 	}
 	slab, ok := v.snap.Host.SlabBytes().Get()
-	pinned, okPinned := pinnedBytes(v.snap)
+	pinned, okPinned := v.pinned()
 	if !ok {
 		return lines
 	}
 	text := "slab      " + p.Strong.Ink(units.Bytes(slab))
 	if !v.roomy() {
 		if okPinned {
-			text += p.Muted.Ink(", " + units.Bytes(pinned) + " pinned")
+			text += p.Muted.Ink(view.Longest(w-draw.Width(text), ", "+pinned+" pinned", ", "+strings.ReplaceAll(pinned, "≥ ", "≥")+" pinned", ""))
 		}
 		lines = append(lines, draw.Line{Text: text, Drop: 2})
 		if line := v.socketsInShort(w); line != "" {
@@ -297,7 +304,7 @@ func (v *View) memoryLines(w int) []draw.Line {
 	}
 	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
 	if okPinned {
-		text := "pinned    " + p.Strong.Ink(units.Bytes(pinned)) + p.Muted.Ink(" of that by sockets")
+		text := "pinned    " + p.Strong.Ink(pinned) + p.Muted.Ink(" of that by sockets")
 		lines = append(lines, draw.Line{Text: text, Drop: 3})
 	}
 	return lines
@@ -312,7 +319,8 @@ func (v *View) socketsInShort(w int) string {
 		}
 		return ""
 	}
-	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &s.Extent), view.Sum(s.BufferBytes, units.Bytes, &s.Extent)
+	ofStructs, ofBuffers := s.StructsExtent(), s.BuffersExtent()
+	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &ofStructs), view.Sum(s.BufferBytes, units.Bytes, &ofBuffers)
 	rest := view.Longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
 	if s.Age > view.Old {
 		rest = view.Longest(w-10-draw.Width(structs), " structures "+units.Duration(s.Age)+" ago", " "+units.Duration(s.Age)+" ago", rest)
@@ -347,16 +355,18 @@ func (v *View) sockstatLines(w int) []draw.Line {
 	return append(lines, view.WrapLines(p.Warn, w, 2, view.Absence(v.snap, "sock_diag", "They are many, and are listed in the next look."))...)
 }
 
-// pinnedBytes is what counts as reclaimable although sockets hold it: of the
+// pinned is what counts as reclaimable although sockets hold it: of the
 // sockets themselves where they were looked at, else for each object of
 // sock_inode_cache the inode and its dentry.
-func pinnedBytes(s *model.Snapshot) (int64, bool) {
+func (v *View) pinned() (text string, ok bool) {
+	s := v.snap
 	if s.Sockets != nil && s.Sockets.PinnedReclaimableBytes.Known {
-		return s.Sockets.PinnedReclaimableBytes.Value, true
+		of := s.Sockets.StructsExtent()
+		return view.Sum(s.Sockets.PinnedReclaimableBytes, units.Bytes, &of), true
 	}
 	cost, ok := s.ConnectionCost.TCP4.Get()
 	if !ok {
-		return 0, false
+		return "", false
 	}
 	each := int64(0)
 	for _, part := range cost.Parts {
@@ -366,10 +376,10 @@ func pinnedBytes(s *model.Snapshot) (int64, bool) {
 	}
 	for _, c := range s.Slab {
 		if rec, ok := c.Reclaimable.Get(); c.Name == object.SocketInode.Cache && ok && rec && each > 0 {
-			return c.Active * each, true
+			return model.Mark(cost.AtLeast, false) + units.Bytes(c.Active*each), true
 		}
 	}
-	return 0, false
+	return "", false
 }
 
 // trendLines: watches and slab memory over the last minutes.

@@ -94,6 +94,24 @@ func TestPartsAddUp(t *testing.T) {
 	}
 }
 
+// TestAPartOfACostIsALowerBound: a cost with parts of unknown size is no exact number, and
+// nothing is projected from it.
+func TestAPartOfACostIsALowerBound(t *testing.T) {
+	s := viewtest.Rich()
+	end, watch := s.ConnectionCost.TCP4.Value, s.Epoll.Cost.Value
+	end.Bytes, end.LeavesOut, end.AtLeast = 2731, []string{"sock_inode_cache", "filp"}, true
+	watch.Bytes, watch.LeavesOut, watch.AtLeast = 144, []string{"eventpoll_pwq"}, true
+	s.ConnectionCost.TCP4, s.Epoll.Cost = maybe.Some(end), maybe.Some(watch)
+	screen := ansi.Strip(viewtest.Maker(New).Show(s, 160, 50).View())
+	for want, there := range map[string]bool{
+		"≥  2 731 B": true, "≥ 144 B": true, "sock_inode_cache, filp": true, "a million": false, "we are at": false, "at the limit": false,
+	} {
+		if strings.Contains(screen, want) != there {
+			t.Errorf("%q is there: %v:\n%s", want, !there, screen)
+		}
+	}
+}
+
 func TestView(t *testing.T) { viewtest.Maker(New).Check(t, "overview") }
 
 func BenchmarkFrame(b *testing.B) { viewtest.Maker(New).Benchmark(b) }

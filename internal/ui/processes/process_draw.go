@@ -172,7 +172,7 @@ func (v *process) cardLines(w int) []string {
 
 func (v *process) fdLine(w int) string {
 	p, d := v.pens, v.data
-	line := p.Muted.Ink("fds ") + p.Strong.Ink(view.CountOrDash(d.FDs))
+	line := p.Muted.Ink("fds ") + p.Strong.Ink(view.FDsText(d))
 	if limit, ok := d.Nofile.Get(); ok {
 		line += p.Muted.Ink(" of ") + p.Text.Ink(units.Count(limit))
 		if share, ok := d.NofileShare().Get(); ok {

@@ -140,7 +140,8 @@ func (v *View) totals() string {
 		add(p.Warn, texts...)
 	}
 	if cost, ok := s.Epoll.Cost.Get(); ok && s.Epoll.Watches.Known {
-		bytes := view.Sum(s.Epoll.Watches, func(n int64) string { return units.Bytes(cost.Bytes * n) }, &s.Epoll.Extent)
+		of := s.Epoll.BytesExtent()
+		bytes := view.Sum(s.Epoll.Watches, func(n int64) string { return units.Bytes(cost.Bytes * n) }, &of)
 		add(p.Text, bytes+" of kernel memory", bytes)
 	}
 	if !s.Epoll.AtMost {

@@ -46,14 +46,15 @@ func tcpLines(p *draw.Pens, s *model.Sockets, w int, withStates bool) []draw.Lin
 	default:
 		add(0, p.Muted.Ink("sockstat could not be read"))
 	}
-	pair := func(a string, x maybe.Of[int64], b string, y maybe.Of[int64]) string {
-		return p.Muted.Ink(a+" ") + p.Text.Ink(view.CountOrDash(x)) + p.Muted.Ink(" · "+b+" ") + p.Text.Ink(view.CountOrDash(y))
+	count := func(name string, n maybe.Of[int64]) string {
+		return p.Muted.Ink(name+" ") + p.Text.Ink(view.CountOrDash(n))
 	}
-	where := func(long, short string, text string) string {
-		return p.Muted.Ink(view.Longest(w-draw.Width(text)-1, long, short)) + " " + text
+	pair := func(long, short string, a, b string) string {
+		both, short := a+p.Muted.Ink(" · ")+b, p.Muted.Ink(short+" ")
+		return view.Longest(w, p.Muted.Ink(long+" ")+both, short+both, both, short+a)
 	}
-	add(2, where("this namespace", "here", pair("in use", s.TCP.InUse, "time wait", s.TCP.TimeWait)))
-	add(2, where("all namespaces", "all", pair("alloc", s.TCP.Alloc, "orphan", s.TCP.Orphan)))
+	add(2, pair("this namespace", "here", count("in use", s.TCP.InUse), count("time wait", s.TCP.TimeWait)))
+	add(2, pair("all namespaces", "all", count("alloc", s.TCP.Alloc), count("orphan", s.TCP.Orphan)))
 	if withStates {
 		text := ""
 		for _, st := range statesOf(s) {
@@ -136,9 +137,9 @@ func coveredLines(p *draw.Pens, snap *model.Snapshot, w int) []draw.Line {
 			lines = append(lines, draw.Line{Text: p.Warn.Ink(draw.Fit(more, w)), Drop: 1})
 			break
 		}
-		for j, l := range draw.Wrap("✗ without "+draw.Clean(gap), w) {
-			lines = append(lines, draw.Line{Text: p.Warn.Ink(l), Drop: min(j, 1) * 4})
-		}
+		without := view.WrapLines(p.Warn, w, 4, "✗ without "+draw.Clean(gap))
+		without[0].Drop = 0
+		lines = append(lines, without...)
 	}
 	head := units.Many(int64(len(covered)), "namespace")
 	if len(covered) > 0 {

@@ -65,6 +65,18 @@ func TestSocketsAbsent(t *testing.T) {
 	}
 }
 
+// TestCountsOfTCPAreWhole: at 80 columns too, however long they are.
+func TestCountsOfTCPAreWhole(t *testing.T) {
+	s := viewtest.Rich()
+	for timeWait, want := range map[int64]string{7_012: "in use 100 014 · time wait 7 012", 10_007_012: "here in use 100 014"} {
+		s.Sockets.TCP.InUse, s.Sockets.TCP.TimeWait = maybe.Some[int64](100_014), maybe.Some(timeWait)
+		screen := socketScreen(viewtest.Maker(New).Show(s, 80, 24-viewtest.ChromeLines))
+		if line := viewtest.LineWith(screen, "in use"); !strings.Contains(line, want) || strings.Contains(line, "…") {
+			t.Errorf("%d: %q", timeWait, line)
+		}
+	}
+}
+
 // TestAcceptQueue: full says so in a word, and what is nearly full too.
 func TestAcceptQueue(t *testing.T) {
 	for _, c := range []struct {

@@ -80,6 +80,12 @@ func InstancesText(p *model.Process) string {
 	return short(p.Instances, units.Count, &of)
 }
 
+// FDsText writes the number of open fds of a process.
+func FDsText(p *model.Process) string {
+	n, of := p.OpenFDs()
+	return short(n, units.Count, &of)
+}
+
 // SocketsText writes the number of sockets of a process.
 func SocketsText(p *model.Process) string {
 	of := p.FilesExtent()
@@ -88,7 +94,9 @@ func SocketsText(p *model.Process) string {
 
 // WatchBytesText writes the bytes of the watches of a process.
 func WatchBytesText(p *model.Process) string {
-	return short(p.KernelBytes.Watches, units.Bytes, &p.Extent)
+	of := p.Extent
+	of.AtLeast = of.AtLeast || p.KernelBytes.WatchesAtLeast
+	return short(p.KernelBytes.Watches, units.Bytes, &of)
 }
 
 // TotalText writes the kernel memory of a process.

@@ -1,11 +1,17 @@
 package view_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/theme"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/ui/viewtest"
 	"github.com/eptop/eptop/internal/units"
@@ -69,5 +75,35 @@ func TestProgress(t *testing.T) {
 	c.Waiting = 0
 	if got := view.Progress(&c); got != nil {
 		t.Errorf("%q when all was listed", got)
+	}
+}
+
+// TestSumsOfSocketsAreMarkedAlike: where a sum is a lower bound, so is every part of it.
+func TestSumsOfSocketsAreMarkedAlike(t *testing.T) {
+	n := maybe.Some[int64]
+	s := &model.Sockets{Total: 100_014, EndsHere: 100_012, StructBytes: n(382_900_000), BufferBytes: n(1_000_000), PinnedReclaimableBytes: n(105_700_000), Origin: model.Derived}
+	p := draw.NewPens(theme.New(true))
+	for want, of := range map[string]model.Extent{"": {}, "≥": model.ExtentOf(model.Gap{What: model.GapHidePID})} {
+		s.Extent = of
+		var b strings.Builder
+		for _, l := range view.SocketMemory(p, s, 100) {
+			b.WriteString(ansi.Strip(l.Text) + "\n")
+		}
+		for _, number := range []string{" %s382.9 MB", " %s1.0 MB", " %s105.7 MB", "%s100 014 sockets", " %s100 012 with their other end here"} {
+			if number := fmt.Sprintf(number, want); !strings.Contains(strings.ReplaceAll(b.String(), "≥ ", "≥"), number) {
+				t.Errorf("%q is not in\n%s", number, b.String())
+			}
+		}
+	}
+}
+
+// TestFDsText: where nobody counts the fds, there are at least those that were listed.
+func TestFDsText(t *testing.T) {
+	for want, p := range map[string]model.Process{
+		"≥200": {FDsSeen: some(200)}, "1 300": {FDs: some(1300), FDsSeen: some(200)}, "7": {FDs: some(7)}, "–": {},
+	} {
+		if got := view.FDsText(&p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

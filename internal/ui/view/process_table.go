@@ -106,7 +106,7 @@ var processFields = []ProcessField{
 	{
 		Column: table.Column{Title: "FDS", Align: cell.Right, Falling: true,
 			Explain: "Open file descriptors: the size of /proc/PID/fd since Linux 6.2, a listing before. ! says that it nears the soft RLIMIT_NOFILE, where accept fails with EMFILE. A dash: it may not be listed."},
-		Show: func(p *model.Process) table.Cell { return fdsCell(p) }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.FDs }),
+		Show: func(p *model.Process) table.Cell { return fdsCell(p) }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { n, _ := p.OpenFDs(); return n }),
 	},
 	{
 		Column: table.Column{Title: "NOFILE", Align: cell.Right, Falling: true,
@@ -156,7 +156,7 @@ var processFields = []ProcessField{
 }
 
 func fdsCell(p *model.Process) table.Cell {
-	c := table.Cell{Text: CountOrDash(p.FDs)}
+	c := table.Cell{Text: FDsText(p)}
 	if share, ok := p.NofileShare().Get(); ok {
 		if c.Role = LimitRole(share); c.Role != table.Plain {
 			c.Text = "! " + c.Text

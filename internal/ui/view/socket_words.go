@@ -18,10 +18,12 @@ const LongWait = time.Second
 func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 	structs, ok1 := s.StructBytes.Get()
 	buffers, ok2 := s.BufferBytes.Get()
-	line := func(name string, m maybe.Of[int64]) string {
+	ofStructs, ofBuffers := s.StructsExtent(), s.BuffersExtent()
+	marked := func(n int64, of model.Extent) string { return strings.TrimSpace(of.Mark()) + units.Bytes(n) }
+	line := func(name string, m maybe.Of[int64], of model.Extent) string {
 		value := "?"
 		if n, ok := m.Get(); ok {
-			value = strings.TrimSpace(s.Mark()) + units.Bytes(n)
+			value = marked(n, of)
 		}
 		cells := []draw.Cell{{Text: name, W: 10}, {Text: value, W: 9, Right: true, Pen: p.Strong}}
 		if bar := w - 10 - 9 - 7 - 3; ok1 && ok2 && structs+buffers > 0 && bar >= 3 {
@@ -30,21 +32,21 @@ func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		}
 		return draw.Columns(w, cells...)
 	}
-	lines := []draw.Line{{Text: line("structures", s.StructBytes)}, {Text: line("buffers", s.BufferBytes)}}
+	lines := []draw.Line{{Text: line("structures", s.StructBytes, ofStructs)}, {Text: line("buffers", s.BufferBytes, ofBuffers)}}
 	if n, ok := s.PinnedReclaimableBytes.Get(); ok {
-		head := "pinned     " + p.Strong.Ink(draw.FitRight(units.Bytes(n), 9))
+		head := "pinned     " + p.Strong.Ink(draw.FitRight(marked(n, ofStructs), 9))
 		words := Longest(w-21, `though "reclaimable", by these sockets`, `though "reclaimable"`, `"reclaimable"`, "")
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Warn.Ink(words), w), Drop: 2})
 	}
 	if ok1 && s.Total > 0 {
-		each := units.Count(structs / s.Total)
+		each := strings.TrimSpace(model.Mark(s.StructBytesAtLeast, false)) + units.Count(structs/s.Total)
 		head := "a socket   " + p.Strong.Ink(draw.FitRight(each+" B", 9))
 		words := Longest(w-21, "of structures on average, "+string(s.Origin), "on average, "+string(s.Origin), "on average", "average")
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
 	total := units.Counted(s.Mark()+units.Count(s.Total), "socket")
-	here := units.Count(s.EndsHere) + " with their other end here"
-	text := Longest(w, total+", "+here, total+", "+units.Count(s.EndsHere)+" ends here", total)
+	here := s.Mark() + units.Count(s.EndsHere)
+	text := Longest(w, total+", "+here+" with their other end here", total+", "+here+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
 	if s.EndsHere > 0 {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("a loopback connection is two ends", w)), Drop: 5})

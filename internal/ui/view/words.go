@@ -36,8 +36,11 @@ func Longest(w int, texts ...string) string {
 // WrapLines wraps a sentence into lines of a card, all with the same Drop.
 func WrapLines(pen draw.Pen, w, drop int, text string) []draw.Line {
 	lines := MakeLines(draw.Wrap(text, w))
-	for i := range lines {
-		lines[i].Text, lines[i].Drop = pen.Ink(lines[i].Text), drop
+	for i, l := range lines {
+		lines[i].Text, lines[i].Drop = pen.Ink(l.Text), drop
+		if i < len(lines)-1 {
+			lines[i].Cut = pen.Ink(draw.FitWords(l.Text, w))
+		}
 	}
 	return lines
 }
@@ -66,8 +69,7 @@ func LimitPen(p *draw.Pens, share float64) draw.Pen {
 // ConnectionsLeft writes how many more connections a limit allows, with ≈ for an estimate
 // and ≤ where not all that is used is known.
 func ConnectionsLeft(wall model.Wall) string {
-	// What is used up is not left.
-	mark := (&model.Extent{AtLeast: wall.AtMost, AtMost: wall.AtLeast}).Mark()
+	mark := wall.LeftMark()
 	if mark == "" && wall.Origin == model.Estimated {
 		mark = "≈ "
 	}

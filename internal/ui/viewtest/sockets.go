@@ -88,7 +88,8 @@ func procNetSockets() *model.Sockets {
 		}
 	}
 	s.Namespaces[1] = model.NetworkNamespace{ID: "net:[4026532281]", PID: 812, State: model.Denied, Detail: "enter the network namespace of pid 812: operation not permitted"}
-	s.LeavesOut = []string{"namespace net:[4026532281]: " + s.Namespaces[1].Detail, "the buffers of 152 096 sockets that sock_diag did not tell"}
+	s.LeavesOut = []string{"namespace net:[4026532281]: " + s.Namespaces[1].Detail, "the buffers of 152 096 sockets that sock_diag did not report"}
+	s.AtLeast, s.BufferBytesAtLeast = true, true
 	return s
 }
 
