@@ -56,6 +56,8 @@ func TestPreflightIsWhatHappens(t *testing.T) {
 		"user's threads":       {before: "ulimit -n 150; exec prlimit --nproc=100 " + strings.TrimPrefix(other, "exec "), wall: model.WallUserTasks},
 		"pids.max":             {before: "ulimit -n 150; ", cgroup: [2]string{"pids", "100"}, wall: model.WallPids},
 		"memory cgroup":        {cgroup: [2]string{"memory", "120000000"}, args: "-c 100k", wall: model.WallCgroup},
+		"small memory cgroup":  {cgroup: [2]string{"memory", "80000000"}, args: "-c 100k", wall: model.WallCgroup},
+		"too little memory":    {cgroup: [2]string{"memory", "30000000"}, args: "-c 100k", wall: model.WallCgroup, none: true},
 		"a hundred ports":      {before: ports("40000 40099", ""), args: "--family tcp6", wall: model.WallPorts, fits: 26 * 74},
 		"reserved ports":       {before: ports("40000 40999", "40100-40999"), args: "--family tcp6", wall: model.WallPorts, fits: 26 * 74},
 		"a port and addresses": {before: "ulimit -n 500; " + ports("40000 40001", ""), wall: model.WallPorts, fits: 500 - 13},
@@ -89,6 +91,13 @@ func TestPreflightIsWhatHappens(t *testing.T) {
 			t.Logf("%s: %d fit, %d opened, stopped by %s", first.Name, fits, r.Opened, r.StoppedBy)
 			if first.Name != c.wall || r.StoppedBy != c.wall || r.Reason == "" || first.RaiseWith == "" {
 				t.Errorf("first %+v, stopped by %q (%s), want %s", first, r.StoppedBy, r.Reason, c.wall)
+			}
+			if c.cgroup[0] != "" {
+				// The parent has the limit, not the child that eptop is in.
+				dir := fmt.Sprintf("eptop-test-%d-%s", os.Getpid(), c.cgroup[0])
+				if text := first.Scope + first.RaiseWith; !strings.HasSuffix(first.Scope, dir) || strings.Contains(text, "child") || !strings.Contains(r.Reason, dir) {
+					t.Errorf("scope %q, raise with %q, reason %q: not the cgroup %s", first.Scope, first.RaiseWith, r.Reason, dir)
+				}
 			}
 			if off := float64(r.Opened - fits); off > tolerance*float64(fits) || -off > tolerance*float64(fits) {
 				t.Errorf("%d opened, %d fit", r.Opened, fits)

@@ -29,6 +29,7 @@ const (
 
 func main() {
 	loadgen.RunIfWorker()
+	loadgen.SpareMemory()
 	os.Exit(run())
 }
 

@@ -20,6 +20,7 @@ type progress struct {
 	terminal bool
 	hold     time.Duration
 	brief    bool // leaves out what is open
+	none     bool // nothing was opened
 }
 
 func newProgress(cmd *cobra.Command, hold time.Duration) *progress {
@@ -58,14 +59,19 @@ func (p *progress) Opening(s model.LoadStatus) {
 
 // Opened says what is open now, and until when.
 func (p *progress) Opened(s model.LoadStatus) {
+	p.none = s.Open == 0
 	if p.brief {
 		return
 	}
 	text := units.Many(s.Open, "connection") + " open"
+	if p.none {
+		text = "nothing was opened"
+	}
 	if s.StoppedBy != "" {
 		text += ", stopped by " + model.WallTitle(s.StoppedBy) + " (" + s.Reason + ")"
 	}
 	switch {
+	case p.none:
 	case p.hold < 0:
 		text += "; Ctrl-C closes them"
 	case p.hold > 0:
@@ -78,7 +84,11 @@ func (p *progress) Lost(s model.LoadStatus) {
 	p.say(fmt.Sprintf("%s open, %s lost: %s", units.Many(s.Open, "connection"), units.Count(s.Lost), s.LastLoss))
 }
 
-func (p *progress) Closing() { p.say("closing them") }
+func (p *progress) Closing() {
+	if !p.none {
+		p.say("closing them")
+	}
+}
 
 // say writes a line, over the progress where that was written last.
 func (p *progress) say(text string) {

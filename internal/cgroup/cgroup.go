@@ -87,6 +87,8 @@ type Limit struct {
 	Most uint64
 	// Version of the cgroup is 1 or 2.
 	Version int
+	// Dir is the directory of the cgroup whose limit it is.
+	Dir string
 }
 
 // noLimit is where the limits begin that stand for none: v1 prints the largest number
@@ -143,12 +145,44 @@ func (f files) readNearest(version int, own string) (nearest maybe.Of[Limit], er
 		if err != nil {
 			return nearest, err
 		}
-		l := Limit{Used: min(used, most.Value), Most: most.Value, Version: version}
+		l := Limit{Used: min(used, most.Value), Most: most.Value, Version: version, Dir: dir}
 		if !nearest.Known || l.Most-l.Used < nearest.Value.Most-nearest.Value.Used {
 			nearest = maybe.Some(l)
 		}
 	}
 	return nearest, nil
+}
+
+// ReadOOMKills reads how many processes of a process's memory cgroup the kernel has killed
+// for want of memory: oom_kill in memory.events (v2, those of its children too) or in
+// memory.oom_control (v1, since Linux 4.13). Its errors are those of ReadMemory; a kernel
+// that does not count them is fs.ErrNotExist.
+func ReadOOMKills(proc string, pid int) (uint64, error) {
+	version, dir, err := find(proc, pid, "memory")
+	if err != nil {
+		return 0, err
+	}
+	name := path.Join(dir, map[int]string{1: "memory.oom_control", 2: "memory.events"}[version])
+	n, err := readKey(name, "oom_kill")
+	if err == nil && !n.Known {
+		err = fmt.Errorf("%s has no oom_kill: %w", name, fs.ErrNotExist)
+	}
+	return n.Value, err
+}
+
+// readKey reads the number of a line "key number", absent where there is no such line.
+func readKey(name, key string) (n maybe.Of[uint64], err error) {
+	text, err := kernfile.ReadFile(name)
+	if err != nil {
+		return n, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if k, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); k == key {
+			number, err := parseAmount(name+": "+key, value)
+			return maybe.When(number, err == nil), err
+		}
+	}
+	return n, nil
 }
 
 func (f files) readUsed(dir string) (uint64, error) {
@@ -160,20 +194,8 @@ func (f files) readUsed(dir string) (uint64, error) {
 	if f.inactive == "" {
 		return used, nil
 	}
-	stat, err := kernfile.ReadFile(path.Join(dir, "memory.stat"))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(stat)) {
-		if key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); key == f.inactive {
-			n, err := parseAmount(path.Join(dir, "memory.stat")+": "+key, value)
-			if err != nil {
-				return 0, err
-			}
-			return used - min(n, used), nil
-		}
-	}
-	return used, nil
+	inactive, err := readKey(path.Join(dir, "memory.stat"), f.inactive)
+	return used - min(inactive.Value, used), err
 }
 
 // noLimitV1 is what version 1 printed for no limit before Linux 3.19.

@@ -143,7 +143,7 @@ func TestReadMemoryLimit(t *testing.T) {
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 				"unified/memory.stat": "sock 7\n",
 			},
-			want: maybe.Some(Limit{Used: 600, Most: 1000, Version: 2}),
+			want: maybe.Some(Limit{Used: 600, Most: 1000, Version: 2, Dir: "unified/a"}),
 		},
 		"v2, its own is nearest": {
 			cgroup: "0::/a/b\n",
@@ -151,12 +151,12 @@ func TestReadMemoryLimit(t *testing.T) {
 				"unified/a/b/memory.stat": "sock 7\n", "unified/a/b/memory.current": "100\n", "unified/a/b/memory.max": "90\n",
 				"unified/a/memory.stat": "inactive_file 300\n", "unified/a/memory.current": "900\n", "unified/a/memory.max": "1000\n",
 			},
-			want: maybe.Some(Limit{Used: 90, Most: 90, Version: 2}),
+			want: maybe.Some(Limit{Used: 90, Most: 90, Version: 2, Dir: "unified/a/b"}),
 		},
 		"v2, the controller is off below": {
 			cgroup: "0::/a/b\n",
 			files:  map[string]string{"unified/a/memory.stat": "sock 7\n", "unified/a/memory.current": "10\n", "unified/a/memory.max": "1000\n"},
-			want:   maybe.Some(Limit{Used: 10, Most: 1000, Version: 2}),
+			want:   maybe.Some(Limit{Used: 10, Most: 1000, Version: 2, Dir: "unified/a"}),
 		},
 		"v2, none": {
 			cgroup: "0::/a\n",
@@ -175,7 +175,7 @@ func TestReadMemoryLimit(t *testing.T) {
 				"memory/x/memory.kmem.usage_in_bytes": "5\n", "memory/x/memory.usage_in_bytes": "100\n",
 				"memory/x/memory.limit_in_bytes": "4096\n", "memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 30\n",
 			},
-			want: maybe.Some(Limit{Used: 70, Most: 4096, Version: 1}),
+			want: maybe.Some(Limit{Used: 70, Most: 4096, Version: 1, Dir: "memory/x"}),
 		},
 		"v1 before 3.19, none": {
 			cgroup: "4:memory:/x\n",
@@ -195,6 +195,7 @@ func TestReadMemoryLimit(t *testing.T) {
 			root := writeTree(t, c.files)
 			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
 			got, err := ReadMemoryLimit(proc, 42)
+			got.Value.Dir = strings.TrimPrefix(got.Value.Dir, root+"/")
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%+v, %v; want %+v, %v", got, err, c.want, c.err)
 			}
@@ -214,12 +215,12 @@ func TestReadPidsLimit(t *testing.T) {
 			files: map[string]string{
 				"unified/a/b/pids.current": "10\n", "unified/a/b/pids.max": "100\n", "unified/a/pids.current": "250\n", "unified/a/pids.max": "300\n",
 			},
-			want: maybe.Some(Limit{Used: 250, Most: 300, Version: 2}),
+			want: maybe.Some(Limit{Used: 250, Most: 300, Version: 2, Dir: "unified/a"}),
 		},
 		"v1": {
 			cgroup: "8:pids:/x\n4:memory:/y\n0::/\n",
 			files:  map[string]string{"pids/x/pids.current": "10\n", "pids/x/pids.max": "100\n", "pids/pids.current": "1000\n"},
-			want:   maybe.Some(Limit{Used: 10, Most: 100, Version: 1}),
+			want:   maybe.Some(Limit{Used: 10, Most: 100, Version: 1, Dir: "pids/x"}),
 		},
 		"none":      {cgroup: "0::/a\n", files: map[string]string{"unified/a/pids.current": "10\n", "unified/a/pids.max": "max\n"}},
 		"no cgroup": {cgroup: "3:cpu:/\n", err: fs.ErrNotExist},
@@ -228,8 +229,32 @@ func TestReadPidsLimit(t *testing.T) {
 			root := writeTree(t, c.files)
 			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
 			got, err := ReadPidsLimit(proc, 42)
+			got.Value.Dir = strings.TrimPrefix(got.Value.Dir, root+"/")
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%+v, %v; want %+v, %v", got, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func TestReadOOMKills(t *testing.T) {
+	for name, c := range map[string]struct {
+		cgroup string
+		files  map[string]string
+		want   uint64
+		err    error
+	}{
+		"v2":             {"0::/a\n", map[string]string{"unified/a/memory.events": "max 9\noom 3\noom_kill 2\noom_group_kill 0\n"}, 2, nil},
+		"v1":             {"4:memory:/x\n", map[string]string{"memory/x/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}, 3, nil},
+		"v1 before 4.13": {"4:memory:/x\n", map[string]string{"memory/x/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n"}, 0, fs.ErrNotExist},
+		"malformed":      {"0::/a\n", map[string]string{"unified/a/memory.events": "oom_kill x\n"}, 0, ErrMalformed},
+		"no cgroup":      {"3:cpu:/\n", nil, 0, fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := writeTree(t, c.files)
+			proc := writeTree(t, map[string]string{"42/cgroup": c.cgroup, "self/mountinfo": mountinfo(root, "/")})
+			if got, err := ReadOOMKills(proc, 42); got != c.want || !errors.Is(err, c.err) {
+				t.Errorf("%d, %v; want %d, %v", got, err, c.want, c.err)
 			}
 		})
 	}

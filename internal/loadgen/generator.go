@@ -40,8 +40,12 @@ type Generator struct {
 	wasOpen int64     // connections open then
 	opened  int64     // connections opened since all was drained
 	guardAt time.Time
-	nudgeAt time.Time
-	stepAt  time.Time
+	// granted is how many connections memory was seen to have room for.
+	granted int64
+	// oomKills is how many the kernel had killed in this cgroup before the first pair.
+	oomKills uint64
+	nudgeAt  time.Time
+	stepAt   time.Time
 	// most is the limit of pairs that was nearest when the first was started.
 	most PairLimit
 	// full is why no further pair can be started; wall is "" where one can.
@@ -109,7 +113,7 @@ func (g *Generator) SetStages(s Stages) {
 	}
 	now := time.Now()
 	if s.Sockets < g.wanted.Sockets {
-		g.bucket = bucket{}
+		g.bucket, g.granted = bucket{}, min(g.granted, s.Sockets)
 	}
 	g.wanted = s
 	g.status.Wanted = s.Sockets

@@ -310,6 +310,67 @@ func TestCgroupLimit(t *testing.T) {
 	}
 }
 
+// TestCgroupIsNeverOverstepped: whatever a connection takes up to mostEach, and however
+// late the generator looks, what is asked for fits into the room seen last.
+func TestCgroupIsNeverOverstepped(t *testing.T) {
+	const limit, own = 80 << 20, 20 << 20
+	for name, c := range map[string]struct{ each, least int64 }{
+		"large": {mostEach, 2500},
+		"small": {mostEach / 4, 2500 * 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGenerator(t, config())
+			var worst atomic.Int64
+			g.mu.Lock()
+			g.cgroups = func() (out Cgroups, err error) { // called with g.mu held
+				used := own + int64(len(g.pairs))*2*WorkerBytes
+				for _, p := range g.pairs {
+					used += p.page.stages().Sockets * c.each
+				}
+				worst.Store(max(worst.Load(), used))
+				out.CgroupUsed, out.CgroupLimit, out.CgroupDir = maybe.Some(used), maybe.Some[int64](limit), "/c"
+				return out, nil
+			}
+			g.mu.Unlock()
+			g.Set(1_000_000)
+			st := settled(t, g)
+			if st.StoppedBy != WallCgroup || !strings.Contains(st.Reason, "cgroup /c") || st.Open < c.least {
+				t.Errorf("%+v", st)
+			}
+			if left := limit - worst.Load(); left < leastLeft-mostEach {
+				t.Errorf("%d bytes were left, want %d", left, leastLeft)
+			}
+		})
+	}
+}
+
+// TestNoRoomForWorkers: none is started where the cgroup has no memory for two.
+func TestNoRoomForWorkers(t *testing.T) {
+	g := newGenerator(t, config())
+	g.mu.Lock()
+	g.cgroups = func() (c Cgroups, err error) {
+		c.CgroupUsed, c.CgroupLimit, c.CgroupDir = maybe.Some[int64](20<<20), maybe.Some[int64](20<<20+leastLeft+2*WorkerBytes-1), "/c"
+		return c, nil
+	}
+	g.mu.Unlock()
+	g.Set(100)
+	if st := settled(t, g); st.StoppedBy != WallCgroup || st.Open != 0 || g.started != 0 || st.Reason == "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestMemoryTakesTheLoadFirst: the kernel chooses workers before all others.
+func TestMemoryTakesTheLoadFirst(t *testing.T) {
+	g := newGenerator(t, config())
+	g.Set(10)
+	for _, pid := range settled(t, g).Workers {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid))
+		if err != nil || strings.TrimSpace(string(text)) != "1000" {
+			t.Errorf("worker %d: %q, %v", pid, text, err)
+		}
+	}
+}
+
 func TestCloseWhileOpening(t *testing.T) {
 	g, err := New(config(func(c *Config) { c.PerPair = 300 }))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -67,6 +68,9 @@ type Cgroups struct {
 	// CgroupUsed and CgroupLimit are bytes of memory.
 	CgroupUsed  maybe.Of[int64] `json:"cgroup_used_bytes,omitzero"`
 	CgroupLimit maybe.Of[int64] `json:"cgroup_limit_bytes,omitzero"`
+	// CgroupDir and PidsDir are the directories of the cgroups that have these limits.
+	CgroupDir string `json:"cgroup_dir,omitempty"`
+	PidsDir   string `json:"pids_dir,omitempty"`
 	// CgroupVersion is that of the memory cgroup. Version 2 charges buffers of sockets
 	// too, and a server's socket when it is accepted (since Linux 6.13,
 	// kmem_cache_charge in __inet_accept); before and in version 1 the softirq that makes
@@ -127,6 +131,10 @@ func ReadLimits(procRoot string) (Limits, error) {
 	l.MostConntrack = number("sys/net/netfilter/nf_conntrack_max")
 	errs = append(errs, l.readTasks(procRoot))
 	l.Cgroups, err = readCgroups(procRoot)
+	if l.isSmall() {
+		debug.FreeOSMemory() // the garbage of the look before is not what a load leaves in use
+		l.Cgroups, err = readCgroups(procRoot)
+	}
 	errs = append(errs, err)
 	return l, errors.Join(errs...)
 }
@@ -139,9 +147,10 @@ func readCgroups(procRoot string) (Cgroups, error) {
 	for _, c := range []struct {
 		read       func(procRoot string, pid int) (maybe.Of[cgroup.Limit], error)
 		used, most *maybe.Of[int64]
+		dir        *string
 	}{
-		{cgroup.ReadMemoryLimit, &out.CgroupUsed, &out.CgroupLimit},
-		{cgroup.ReadPidsLimit, &out.Pids, &out.MostPids},
+		{cgroup.ReadMemoryLimit, &out.CgroupUsed, &out.CgroupLimit, &out.CgroupDir},
+		{cgroup.ReadPidsLimit, &out.Pids, &out.MostPids, &out.PidsDir},
 	} {
 		limit, err := c.read(procRoot, os.Getpid())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -149,6 +158,7 @@ func readCgroups(procRoot string) (Cgroups, error) {
 		}
 		if l, ok := limit.Get(); ok {
 			*c.used, *c.most = maybe.Some(int64(l.Used)), maybe.Some(int64(l.Most))
+			*c.dir = l.Dir
 			if c.most == &out.CgroupLimit {
 				out.CgroupVersion = l.Version
 			}

@@ -84,14 +84,14 @@ func (l Limits) portLimit(family Family, room int64) (limit PairLimit, each int6
 	if family == TCP4 {
 		// Source addresses abound, and each offers the ports on which nobody listens.
 		pairs := max(0, p.Clients-1)
-		return PairLimit{WallPorts, min(1, p.Clients), p.Clients, pairs}, min(room, pairs*room)
+		return PairLimit{Wall: WallPorts, Used: min(1, p.Clients), Most: p.Clients, Pairs: pairs}, min(room, pairs*room)
 	}
 	listeners := order{Config: Config{Family: family}, Room: room, Ports: p}.listeners()
 	each = min(room, listeners*p.Clients)
 	if each == 0 {
-		return PairLimit{WallPorts, 0, p.Clients, 0}, 0
+		return PairLimit{Wall: WallPorts, Most: p.Clients}, 0
 	}
-	return PairLimit{WallPorts, 0, p.Listeners, p.Listeners / listeners}, each
+	return PairLimit{Wall: WallPorts, Most: p.Listeners, Pairs: p.Listeners / listeners}, each
 }
 
 // takesRange reports whether a socket can have a port range of its own: since Linux

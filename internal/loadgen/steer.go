@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -80,6 +81,12 @@ func (g *Generator) hire() {
 		}
 		return
 	}
+	if reason := g.checkMemory(); reason != "" {
+		if opening == 0 {
+			g.stop(WallCgroup, reason)
+		}
+		return
+	}
 	p, err := newPair(g.order(), g.log, g.exits)
 	if p != nil {
 		p.page.avoid(g.taken)
@@ -108,6 +115,7 @@ func (g *Generator) checkRoom() (wall Wall, reason string) {
 		}
 		limits.Files.Value-- // the log, which was not open when others read the limits
 		g.most = limits.PairLimits(g.config)[0]
+		g.oomKills = readOOMKills()
 	}
 	if int64(len(g.pairs)) >= g.most.Pairs {
 		return g.most.Wall, g.most.explain()
@@ -118,6 +126,21 @@ func (g *Generator) checkRoom() (wall Wall, reason string) {
 	}
 	return "", ""
 }
+
+// checkMemory says why the memory of the cgroup has no room for one more pair, "" where it
+// has beside what those there may hold: they fill first.
+func (g *Generator) checkMemory() (reason string) {
+	c, err := g.cgroups()
+	room, ok := c.CgroupRoom(g.config)
+	free := int64(len(g.living()))*g.bounds.perPair - g.status.Have.Sockets
+	if err == nil && ok && room-g.unborn() < 2*WorkerBytes+max(0, free)*g.mostEach() {
+		return c.explainMemory()
+	}
+	return ""
+}
+
+// mostEach is more than a connection takes.
+func (g *Generator) mostEach() int64 { return mostEach + 2*g.config.UnreadBytes }
 
 // tightestTasks returns the limit of threads that has the least room now.
 func (g *Generator) tightestTasks() (tightest PairLimit, ok bool) {
@@ -199,7 +222,7 @@ func (g *Generator) deal(now time.Time) {
 		}
 		return
 	}
-	most := g.wanted
+	most := g.wanted.least(All(g.granted))
 	if g.config.Rate > 0 {
 		most = most.least(All(g.bucket.allowed(now, float64(g.config.Rate), g.status.Open, g.wanted.Sockets)))
 	}
@@ -244,7 +267,7 @@ const guardEach = 20 * time.Millisecond
 
 // guard stops the opening before memory runs out.
 func (g *Generator) guard(now time.Time) {
-	if g.status.Phase != Opening || g.status.StoppedBy != "" || now.Sub(g.guardAt) < guardEach {
+	if g.status.Phase != Opening || g.status.StoppedBy != "" || now.Sub(g.guardAt) < guardEach && g.granted > g.status.Have.Sockets {
 		return
 	}
 	g.guardAt = now
@@ -253,17 +276,37 @@ func (g *Generator) guard(now time.Time) {
 		g.stop(startWall(err), "the memory that is left cannot be seen: "+err.Error())
 		return
 	}
-	if float64(available) < g.config.Floor*float64(total) {
+	if available < g.config.FloorOf(total) {
 		g.stop(WallMemory, fmt.Sprintf("less than %g %% of the memory is available", 100*g.config.Floor))
 		return
 	}
 	cgroups, err := g.cgroups()
-	used, ok1 := cgroups.CgroupUsed.Get()
-	limit, ok2 := cgroups.CgroupLimit.Get()
-	// Beyond the limit of a cgroup the kernel kills.
-	if err == nil && ok1 && ok2 && float64(limit-used) < g.config.Floor*float64(limit) {
-		g.stop(WallCgroup, fmt.Sprintf("less than %g %% of the memory limit of eptop's cgroup is left", 100*g.config.Floor))
+	room, ok := cgroups.CgroupRoom(g.config)
+	if err != nil || !ok {
+		g.granted = math.MaxInt64
+		return
 	}
+	// No more is asked for than there is room for now: beyond the limit the kernel kills.
+	// Those on their way take the rest of theirs yet.
+	more := (room-g.unborn())/g.mostEach() - (g.status.Have.Sockets - g.status.Open)
+	g.granted = max(g.granted, min(g.status.Have.Sockets+more, int64(len(g.living()))*g.bounds.perPair))
+	have, want := g.status.Have, g.wanted.least(All(g.granted))
+	if g.config.Watch == WatchNone {
+		have.Watches = want.Watches
+	}
+	if room < 0 || more <= 0 && have == want { // others may have taken it
+		g.stop(WallCgroup, cgroups.explainMemory())
+	}
+}
+
+// unborn returns how many bytes the workers will take that have opened nothing yet.
+func (g *Generator) unborn() (bytes int64) {
+	for _, p := range g.pairs {
+		if !p.retiring && p.page.stages().Accepts == 0 {
+			bytes += 2 * WorkerBytes
+		}
+	}
+	return bytes
 }
 
 // checkStopped looks for a worker that can open no more.
@@ -328,6 +371,9 @@ func (g *Generator) bookExit(e exit) {
 		}
 		words := g.lastWords()
 		g.status.LastLoss = e.describe() + words
+		if e.status.Signaled() && e.status.Signal() == unix.SIGKILL && e.worker.why == "" && readOOMKills() > g.oomKills {
+			g.stop(WallCgroup, "the kernel killed a worker because the memory of its cgroup had run out")
+		}
 		if strings.Contains(words, noThread) {
 			if limit, ok := g.tightestTasks(); ok {
 				g.stop(limit.Wall, limit.explain())

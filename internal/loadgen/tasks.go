@@ -37,6 +37,8 @@ const (
 type PairLimit struct {
 	Wall       Wall
 	Used, Most int64
+	// Dir is the cgroup whose limit it is, "" where it is none of a cgroup.
+	Dir string
 	// Pairs is how many there can be, where there are none now.
 	Pairs int64
 }
@@ -49,7 +51,7 @@ func (p PairLimit) explain() string {
 	case WallPorts:
 		return fmt.Sprintf("too few local ports: %d (net.ipv4.ip_local_port_range less net.ipv4.ip_local_reserved_ports)", p.Most)
 	case WallPids:
-		return fmt.Sprintf("eptop's cgroup may have %d threads (pids.max): no room for more workers", p.Most)
+		return fmt.Sprintf("cgroup %s may have %d threads (pids.max): no room for more workers", p.Dir, p.Most)
 	case WallUserTasks:
 		return fmt.Sprintf("this user may have %d threads (ulimit -u): no room for more workers", p.Most)
 	}
@@ -67,7 +69,7 @@ func (l Limits) PairLimits(c Config) []PairLimit {
 		if room == 0 {
 			pairs = 0
 		}
-		out = append(out, PairLimit{WallNofile, min(most, own), most, pairs})
+		out = append(out, PairLimit{Wall: WallNofile, Used: min(most, own), Most: most, Pairs: pairs})
 		if l.PortLow.Known && c.Family != UNIX && room > 0 {
 			limit, _ := l.portLimit(c.Family, room)
 			out = append(out, limit)
@@ -76,17 +78,18 @@ func (l Limits) PairLimits(c Config) []PairLimit {
 	for _, t := range []struct {
 		wall       Wall
 		used, most maybe.Of[int64]
+		dir        string
 	}{
-		{WallPids, l.Pids, l.MostPids},
-		{WallUserTasks, l.UserTasks, l.MostUserTasks},
-		{WallTasks, l.Tasks, l.MostTasks},
+		{WallPids, l.Pids, l.MostPids, l.PidsDir},
+		{WallUserTasks, l.UserTasks, l.MostUserTasks, ""},
+		{WallTasks, l.Tasks, l.MostTasks, ""},
 	} {
 		used, ok1 := t.used.Get()
 		most, ok2 := t.most.Get()
 		if ok1 && ok2 {
 			// Those of this process are counted as what they may become.
 			others := max(0, used-l.Threads.Value)
-			out = append(out, PairLimit{t.wall, used, most, max(0, most-others-ownTasks) / PairTasks})
+			out = append(out, PairLimit{t.wall, used, most, t.dir, max(0, most-others-ownTasks) / PairTasks})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b PairLimit) int { return cmp.Compare(a.Pairs, b.Pairs) })

@@ -34,11 +34,6 @@ type Preflight struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// workerBytes is a worker's own memory, with its threads and page tables and without what
-// workers share; workerBytesEach is what a pair keeps for each connection, the tables of
-// its files among it. Both were measured.
-const workerBytes, workerBytesEach = 5 << 19, 40
-
 // Preflight reckons how far this machine lets p go. Used and limits are from the
 // Snapshot's time, and the expected costs are the Snapshot's.
 func (s *Snapshot) Preflight(p LoadPlan) Preflight {
@@ -146,28 +141,21 @@ func (f *preflight) memory() {
 	if !ok {
 		return
 	}
-	workers := int64(workerBytesEach)
-	if f.out.PerPair > 0 {
-		workers += 2 * workerBytes / f.out.PerPair
-	}
-	each += workers
 	total, ok1 := f.snap.Host.MemTotalBytes.Get()
 	available, ok2 := f.snap.Host.MemAvailableBytes.Get()
 	if ok1 && ok2 {
-		floor := floorOf(f.plan, total)
+		floor := f.plan.FloorOf(total)
 		f.wall(Wall{
-			Name: WallMemory, Unit: UnitBytes, Used: total - available, Limit: total - floor, ConnectionsLeft: (available - floor) / each,
+			Name: WallMemory, Unit: UnitBytes, Used: total - available, Limit: total - floor, ConnectionsLeft: loadgen.Fit(available-floor, each, f.out.PerPair),
 			Scope: "host", RaiseWith: "more memory, or a smaller share that must stay available", Origin: weakest(Derived, f.out.Origin),
 		})
 	}
 	l := &f.limits
-	used, ok1 := l.CgroupUsed.Get()
-	limit, ok2 := l.CgroupLimit.Get()
-	if ok1 && ok2 {
+	if room, ok := l.CgroupRoom(f.plan.Config); ok {
 		f.wall(Wall{
-			Name: WallCgroup, Unit: UnitBytes, Used: used, Limit: limit - floorOf(f.plan, limit),
-			ConnectionsLeft: (limit - floorOf(f.plan, limit) - used) / (f.charge(each-workers) + workers),
-			Scope:           "eptop's cgroup", RaiseWith: "run eptop in a cgroup with a higher memory limit", Origin: Estimated,
+			Name: WallCgroup, Unit: UnitBytes, Used: l.CgroupUsed.Value, Limit: max(0, l.CgroupUsed.Value+room),
+			ConnectionsLeft: loadgen.Fit(room, f.charge(each), f.out.PerPair),
+			Scope:           cgroupScope(l.CgroupDir), RaiseWith: "a higher memory limit of " + cgroupScope(l.CgroupDir), Origin: Estimated,
 		})
 	}
 }
@@ -207,8 +195,13 @@ func (f *preflight) charge(bytes int64) int64 {
 	return n
 }
 
-// floorOf is what of an amount of memory must stay available.
-func floorOf(p LoadPlan, bytes int64) int64 { return int64(p.Floor * float64(bytes)) }
+// cgroupScope names the cgroup that has a limit: often an ancestor of eptop's own.
+func cgroupScope(dir string) string {
+	if dir == "" {
+		return "eptop's cgroup"
+	}
+	return "cgroup " + dir
+}
 
 // perPair is how many connections a pair of workers holds.
 func (f *preflight) perPair() {
@@ -263,7 +256,8 @@ func (f *preflight) workers() {
 			}
 			w.RaiseWith = `sysctl net.ipv4.ip_local_port_range="1024 65535"`
 		case WallPids:
-			w.Scope, w.RaiseWith = "eptop's cgroup", "a higher pids.max of eptop's cgroup (systemd TasksMax=, docker --pids-limit)"
+			w.Scope = cgroupScope(limit.Dir)
+			w.RaiseWith = "a higher pids.max of " + w.Scope + " (systemd TasksMax=, docker --pids-limit)"
 		case WallUserTasks:
 			w.Scope, w.RaiseWith = fmt.Sprintf("uid %d", l.UID), fmt.Sprintf("ulimit -u %d, or run eptop as root", twice(limit.Most))
 		case WallTasks:

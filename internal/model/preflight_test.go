@@ -104,7 +104,18 @@ func TestPreflightByPlan(t *testing.T) {
 		"cgroup": {
 			snap: func(s *Snapshot) {
 				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](0), maybe.Some[int64](100_000_000)
-			}, bytes: 8122, with: "cgroup", left: 90_000_000 / (8122 + workerBytesEach + 2*workerBytes/perPair),
+			}, bytes: 8122, with: "cgroup", left: (90_000_000 - 2*loadgen.WorkerBytes) / (8122 + loadgen.WorkerBytesEach),
+		},
+		// A tenth of 40 MB is less than eptop needs to look on.
+		"small cgroup": {
+			snap: func(s *Snapshot) {
+				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](20_000_000), maybe.Some[int64](40_000_000)
+			}, bytes: 8122, with: "cgroup", left: (20_000_000 - 8<<20 - 2*loadgen.WorkerBytes) / (8122 + loadgen.WorkerBytesEach),
+		},
+		"cgroup without room for workers": {
+			snap: func(s *Snapshot) {
+				s.LoadLimits.Value.CgroupUsed, s.LoadLimits.Value.CgroupLimit = maybe.Some[int64](20_000_000), maybe.Some[int64](32_000_000)
+			}, bytes: 8122, with: "cgroup", left: 0,
 		},
 		"conntrack": {
 			snap: func(s *Snapshot) {
@@ -184,6 +195,21 @@ func TestPreflightByPlan(t *testing.T) {
 				t.Errorf("notes %q", f.Notes)
 			}
 		})
+	}
+}
+
+// TestWallsNameTheirCgroup: a limit is raised where it is, often above eptop's own cgroup.
+func TestWallsNameTheirCgroup(t *testing.T) {
+	s := ready()
+	s.LoadLimits.Value.Cgroups = loadgen.Cgroups{
+		CgroupUsed: maybe.Some[int64](0), CgroupLimit: maybe.Some[int64](1e9), CgroupDir: "/sys/fs/cgroup/memory/a",
+		Pids: maybe.Some[int64](20), MostPids: maybe.Some[int64](150), PidsDir: "/sys/fs/cgroup/pids/b",
+	}
+	walls := wallsOf(s.Preflight(DefaultLoadPlan()))
+	for name, dir := range map[WallName]string{WallCgroup: "cgroup /sys/fs/cgroup/memory/a", WallPids: "cgroup /sys/fs/cgroup/pids/b"} {
+		if w := walls[name]; w.Scope != dir || !strings.Contains(w.RaiseWith, dir) {
+			t.Errorf("%+v, want %s", w, dir)
+		}
 	}
 }
 

@@ -48,10 +48,16 @@ func PreflightText(w io.Writer, p model.LoadPlan, f model.Preflight) error {
 	if wall.RaiseWith != "" {
 		raise = "; raise it with: " + clean(wall.RaiseWith)
 	}
-	if short {
-		t.line("only %s will fit: %s comes first (%s of %s, %s)%s", units.Count(wall.ConnectionsLeft),
-			clean(wall.Title()), amount(wall, wall.Used), amount(wall, wall.Limit), clean(wall.Scope), raise)
-	} else {
+	amounts := clean(wall.Scope)
+	if wall.Limit > 0 {
+		amounts = fmt.Sprintf("%s of %s, %s", amount(wall, wall.Used), amount(wall, wall.Limit), amounts)
+	}
+	switch {
+	case short && wall.ConnectionsLeft == 0:
+		t.line("none will fit: %s leaves no room (%s)%s", clean(wall.Title()), amounts, raise)
+	case short:
+		t.line("only %s will fit: %s comes first (%s)%s", units.Count(wall.ConnectionsLeft), clean(wall.Title()), amounts, raise)
+	default:
 		t.line("this machine can hold %s; %s is the first limit%s", units.Many(wall.ConnectionsLeft, "connection"), clean(wall.Title()), raise)
 	}
 	return t.w.Flush()
@@ -68,6 +74,11 @@ func amount(w model.Wall, n int64) string {
 // LoadText writes the result of a load for people.
 func LoadText(w io.Writer, r *model.LoadResult) error {
 	t := &text{w: bufio.NewWriter(w)}
+	if r.Opened == 0 {
+		t.line("none of %s was opened over %s", units.Many(r.Connections, "connection"), r.Family)
+		t.trouble(r.Opening, r.StoppedBy, r.Reason)
+		return t.w.Flush()
+	}
 	t.line("%s of %s opened over %s in %s, %s a second, by %s", units.Count(r.Opened), units.Many(r.Connections, "connection"), r.Family,
 		seconds(r.OpenSeconds), units.Count(int64(r.PerSecond)), workers(r.Workers, r.WorkerRSSBytes))
 	t.trouble(r.Opening, r.StoppedBy, r.Reason)

@@ -77,3 +77,30 @@ func TestMeasureText(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingFits: what leaves no room is named, and nothing is said of what was not opened.
+func TestNothingFits(t *testing.T) {
+	wall := model.Wall{Name: model.WallLoopback, Scope: "lo is down", RaiseWith: "ip link set lo up"}
+	f := model.Preflight{Fits: maybe.Some[int64](0), Walls: []model.Wall{wall}}
+	var out strings.Builder
+	if err := PreflightText(&out, model.DefaultLoadPlan(), f); err != nil {
+		t.Fatal(err)
+	}
+	r := &model.LoadResult{
+		Opening:   model.Opening{Family: "tcp4", Connections: 10_000},
+		StoppedBy: model.WallLoopback, Reason: "lo is down", HeldSeconds: 9.5e-6, DrainSeconds: 1e-6, Preflight: f,
+	}
+	if err := LoadText(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"none will fit", "(lo is down); raise it with: ip link set lo up", "none of 10 000 connections was opened over tcp4", "stopped by"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	for _, not := range []string{"only 0", "0 of 0", "held for", "closed in", "0 of 10"} {
+		if strings.Contains(out.String(), not) {
+			t.Errorf("%q in\n%s", not, out.String())
+		}
+	}
+}

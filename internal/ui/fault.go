@@ -71,7 +71,9 @@ func (m *Model) updateFault(msg tea.Msg) tea.Cmd {
 		}
 	case tea.KeyPressMsg:
 		switch {
-		case msg.String() == "ctrl+c", key.Matches(msg, m.keys.Quit):
+		case isInterrupt(msg):
+			return m.interrupt()
+		case key.Matches(msg, m.keys.Quit):
 			return tea.Quit
 		case key.Matches(msg, m.keys.Suspend):
 			return tea.Suspend

@@ -15,7 +15,7 @@ import (
 // keyChecks says for every key of the help what it must have done. r stands on
 // the fifth row of Processes; press presses the key.
 var keyChecks = map[string]func(r *rig, press func()) bool{
-	"quit (or Ctrl-C)":       func(r *rig, press func()) bool { press(); r.settle(); return r.quit },
+	"quit; Ctrl-C at once":   func(r *rig, press func()) bool { press(); r.settle(); return r.quit },
 	"suspend; fg comes back": func(r *rig, press func()) bool { press(); r.settle(); return r.suspend && !r.quit },
 	"help":                   func(r *rig, press func()) bool { press(); return r.shows("Keys", "Everywhere") },
 	"explain":                func(r *rig, press func()) bool { press(); return r.shows("WATCHES ·", "ep_show_fdinfo") },

@@ -41,11 +41,10 @@ func (m *Model) needsLimits() bool {
 	return ok || m.snap == nil
 }
 
-// quit ends the dashboard. If that closes connections, it asks first. Ctrl-C while the
-// question is open ends the dashboard too.
+// quit ends the dashboard. If that closes connections, it asks first.
 func (m *Model) quit() tea.Cmd {
 	open := m.openConnections()
-	if _, asked := m.modal.(*view.Question); asked || open == 0 || m.tooSmall() {
+	if open == 0 || m.tooSmall() {
 		return tea.Quit
 	}
 	m.modal = view.NewQuestion("Quit", fmt.Sprintf("Close %s and quit?\n\nWorker processes of eptop hold them, and close them when it ends. "+

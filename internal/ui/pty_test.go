@@ -239,7 +239,7 @@ func TestTerminalIsRestored(t *testing.T) {
 		word string
 	}{
 		"q":       {func(x *terminal, _ int) { x.press("q") }, "ENDED 0"},
-		"Ctrl-C":  {func(x *terminal, _ int) { x.press("\x03") }, "ENDED 0"},
+		"Ctrl-C":  {func(x *terminal, _ int) { x.press("\x03") }, "ENDED 130"},
 		"SIGINT":  {kill(syscall.SIGINT), "ENDED 130"},
 		"SIGTERM": {kill(syscall.SIGTERM), "ENDED 130"},
 		"SIGHUP":  {kill(syscall.SIGHUP), "ENDED 130"},

@@ -75,6 +75,8 @@ type Model struct {
 
 	pace *pace // nil outside Run
 
+	interrupted bool // by the key Ctrl-C
+
 	frame string // the last frame; empty when something changed since
 
 	fault  *fault // while it is not nil, nothing but it is drawn
@@ -208,19 +210,21 @@ func (m *Model) current() view.View { return m.views[m.active] }
 
 // handleKey routes a key.
 func (m *Model) handleKey(msg tea.KeyPressMsg) tea.Cmd {
-	m.status = view.StatusMsg{}
+	if !m.tooSmall() {
+		m.status = view.StatusMsg{}
+	}
 	switch {
-	case msg.String() == "ctrl+c":
-		return m.quit()
+	case isInterrupt(msg):
+		return m.interrupt()
 	case key.Matches(msg, m.keys.Suspend):
 		return tea.Suspend
-	case m.modal != nil:
-		return m.handleModalKey(msg)
-	case m.tooSmall():
+	case m.tooSmall(): // nobody sees what else a key would do
 		if key.Matches(msg, m.keys.Quit) {
 			return tea.Quit
 		}
 		return nil
+	case m.modal != nil:
+		return m.handleModalKey(msg)
 	case m.isTyping() || m.overridesKey(msg):
 		return m.current().Update(msg)
 	}
@@ -228,6 +232,15 @@ func (m *Model) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 		return cmd
 	}
 	return m.current().Update(msg)
+}
+
+// isInterrupt reports whether a key is that which sends SIGINT elsewhere.
+func isInterrupt(msg tea.KeyPressMsg) bool { return msg.String() == "ctrl+c" }
+
+// interrupt ends the dashboard as that signal does: at once, whatever is on screen.
+func (m *Model) interrupt() tea.Cmd {
+	m.interrupted = true
+	return tea.Quit
 }
 
 // isTyping reports whether text is being typed into the view on screen.
@@ -253,6 +266,9 @@ func (m *Model) handleModalKey(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Model) handlePaste(msg tea.PasteMsg) tea.Cmd {
+	if m.tooSmall() {
+		return nil
+	}
 	switch over := m.modal.(type) {
 	case nil:
 		return m.current().Update(msg)

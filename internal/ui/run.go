@@ -16,10 +16,10 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// ErrInterrupted is what Run returns when a signal ended it.
+// ErrInterrupted is what Run returns when a signal or the key Ctrl-C ended it.
 var ErrInterrupted = errors.New("interrupted")
 
-// Run shows the dashboard until it is quit, ctx ends or a signal comes. The
+// Run shows the dashboard until it is quit or interrupted, or ctx ends. The
 // terminal is left as it was found, after a panic too.
 func Run(ctx context.Context, opts Options) error {
 	outer := ctx
@@ -62,7 +62,7 @@ func Run(ctx context.Context, opts Options) error {
 	close(over)
 	<-watched
 	switch {
-	case interrupted.Load():
+	case interrupted.Load() || m.interrupted:
 		return ErrInterrupted
 	case errors.Is(err, tea.ErrProgramPanic):
 		return fmt.Errorf("the dashboard went wrong inside eptop: %w", err)

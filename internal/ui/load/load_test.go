@@ -157,3 +157,20 @@ func TestWhatCannotBeSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestSinceStart: what the whole machine's slab did is no cost of the connections.
+func TestSinceStart(t *testing.T) {
+	for _, c := range []struct {
+		w     int
+		bytes int64
+		want  string
+	}{
+		{80, 401_300_000, "all slab of this machine since the start: +401.3 MB, others' included"},
+		{50, -16_900_000, "slab of this machine, with others': -16.9 MB"},
+		{34, 401_300_000, "whole machine's slab: +401.3 MB"},
+	} {
+		if got := sinceStart(c.w, c.bytes); got != c.want {
+			t.Errorf("%d bytes in %d cells: %q, want %q", c.bytes, c.w, got, c.want)
+		}
+	}
+}

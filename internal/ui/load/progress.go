@@ -22,7 +22,7 @@ func (v *View) progressLines(w int) []draw.Line {
 	}
 	lines = append(lines, v.barLine(w), draw.Line{Text: draw.Fit("  "+v.paceWords(w-2), w)})
 	if above, ok := l.AboveBytes.Get(); ok {
-		lines = append(lines, draw.Line{Text: draw.Fit("  "+p.Strong.Ink(units.Bytes(above))+p.Muted.Ink(view.Longest(w-12, " of kernel memory above the start", " above the start")), w), Drop: 1})
+		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit("  "+sinceStart(w-2, above), w)), Drop: 1})
 	}
 	if n := len(l.Workers); n > 0 {
 		text := view.Longest(w-2, units.Many(int64(n), "worker")+", "+units.Bytes(l.WorkerBytes)+": eptop-client, eptop-server", units.Many(int64(n), "worker")+", "+units.Bytes(l.WorkerBytes))
@@ -132,6 +132,17 @@ func failureWords(failures map[string]int64) string {
 	return ": " + strings.Join(words, ", ")
 }
 
+// sinceStart writes by how much slab memory has changed since the load began. It is that of
+// the whole machine: no cost of the connections, and less than nothing where others free.
+func sinceStart(w int, bytes int64) string {
+	sign := ""
+	if bytes > 0 {
+		sign = "+"
+	}
+	n := sign + units.Bytes(bytes)
+	return view.Longest(w, "all slab of this machine since the start: "+n+", others' included", "slab of this machine, with others': "+n, "whole machine's slab: "+n)
+}
+
 // drainedLines say whether the memory came back after the connections were closed.
 func (v *View) drainedLines(w int) []draw.Line {
 	p, l := v.pens, v.run.now
@@ -151,11 +162,11 @@ func (v *View) drainedLines(w int) []draw.Line {
 	case !ok && l.Problem == "":
 		above := ""
 		if n, known := l.AboveBytes.Get(); known {
-			above = ": " + units.Bytes(n) + " above the start"
+			above = ": " + sinceStart(w, n)
 		}
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, "drained, the memory is on its way back"+above)...)
 	case ok && back:
-		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained+", the memory came back: "+left+" above the start")...)
+		lines = append(lines, view.WrapLines(p.Good, w, 0, "✓ "+drained+", the memory came back: "+sinceStart(w, l.Found.LeftBytes.Value))...)
 	case ok:
 		lines = append(lines, view.WrapLines(p.Warn, w, 0, "✗ "+drained+", but "+left+" did not come back: free objects on per-CPU slabs, or another program's")...)
 	default:

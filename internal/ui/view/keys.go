@@ -24,7 +24,7 @@ func NewKeyMap() KeyMap {
 	}
 	return KeyMap{
 		Keys:    table.NewKeys(),
-		Quit:    bind("q", "quit (or Ctrl-C)", "q", "ctrl+c"),
+		Quit:    bind("q", "quit; Ctrl-C at once", "q"),
 		Suspend: bind("Ctrl-Z", "suspend; fg comes back", "ctrl+z"),
 		Help:    bind("?", "help", "?"),
 		Explain: bind("e", "explain", "e"),
