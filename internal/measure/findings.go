@@ -9,6 +9,7 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/units"
 )
 
 func roundOff(x float64) maybe.Of[int64] {
@@ -124,7 +125,7 @@ func (a *analysis) explainVague(total sum) string {
 		return fmt.Sprintf("the CPUs may park %.0f free objects of %s, which count as used: some %.0f connections are needed to see what one costs",
 			most, name, fewestPerParked*most)
 	}
-	return fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %.0f B", total.half)
+	return fmt.Sprintf("other programs allocated too much at the same time, or the connections are too few: the interval is ± %s B", units.Count(int64(math.Round(total.half))))
 }
 
 // fewestPerParked is how many connections for each object that may be parked make the error

@@ -7,6 +7,7 @@ import (
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
+	"github.com/eptop/eptop/internal/units"
 )
 
 // freshFor is the age up to which a screen shows a reading.
@@ -158,11 +159,11 @@ func explainTooFew(m *model.Measurement) string {
 	case m.StoppedBy == "" && m.Opened == 0:
 		return "none was opened"
 	case m.StoppedBy == "" || m.Opened >= m.Connections:
-		return fmt.Sprintf("%d connections in %d readings are lost in what the allocator itself rounds", m.Opened, m.Readings)
+		return fmt.Sprintf("%s in %d readings are lost in what the allocator itself rounds", units.Many(m.Opened, "connection"), m.Readings)
 	}
 	why := string(m.StoppedBy)
 	if m.Reason != "" {
 		why += ": " + m.Reason
 	}
-	return fmt.Sprintf("%d of %d connections could be opened (%s)", m.Opened, m.Connections, why)
+	return fmt.Sprintf("%s of %s could be opened (%s)", units.Count(m.Opened), units.Many(m.Connections, "connection"), why)
 }

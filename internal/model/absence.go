@@ -1,9 +1,11 @@
 package model
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/eptop/eptop/internal/units"
 )
 
 // absence says why a socket that a process holds is in no table.
@@ -13,20 +15,25 @@ type absence struct {
 	// brief: it was not missing at the look before, so it came or went between the list
 	// of fds and the dump of sockets.
 	brief bool
-	// first: there was no look at this process before, so that nobody knows.
-	first bool
+	// first: there was no look at this process before, so that nobody knows. late: its fds
+	// were listed long before the dump.
+	first, late bool
 }
 
 // absences sorts missing inodes. before is what the process held at the look before:
-// what was missing then already is no question of time.
-func absences(missing []uint64, before *holding, networks []NetworkSample) []absence {
+// what was missing then already is no question of time. The dump was made so long after the
+// list of fds.
+func absences(missing []uint64, before *holding, networks []NetworkSample, after time.Duration) []absence {
+	// A machine that opens and closes thousands of sockets a second has other ones by then.
+	const long = 500 * time.Millisecond
 	out := make([]absence, len(missing))
 	for i, ino := range missing {
 		a := &out[i]
 		if a.family = familyOf(ino, networks); a.family != "" {
 			continue
 		}
-		if a.first = before == nil; !a.first {
+		a.first, a.late = before == nil, after >= long
+		if !a.first {
 			_, was := slices.BinarySearch(before.missing, ino)
 			a.brief = !was
 		}
@@ -46,7 +53,7 @@ func familyOf(ino uint64, networks []NetworkSample) string {
 // leftOut are what a sum over sockets leaves out, a sentence for each reason.
 func leftOut(all []absence) []string {
 	families := map[string]int64{}
-	var named, brief, rest int64
+	var named, brief, rest, late int64
 	first := false
 	for _, a := range all {
 		switch {
@@ -58,26 +65,32 @@ func leftOut(all []absence) []string {
 		default:
 			rest++
 			first = first || a.first
+			if a.first && a.late {
+				late++
+			}
 		}
 	}
 	var out []string
 	if named > 0 {
 		names := make([]string, 0, len(families))
 		for family, n := range families {
-			names = append(names, fmt.Sprintf("%s %d", family, n))
+			names = append(names, family+" "+units.Count(n))
 		}
 		slices.Sort(names)
-		out = append(out, many(named, "socket")+" of other families: "+strings.Join(names, ", "))
+		out = append(out, units.Many(named, "socket")+" of other families: "+strings.Join(names, ", "))
 	}
 	if brief > 0 {
-		out = append(out, many(brief, "socket")+" opened or closed meanwhile: fds and sockets are listed one after the other")
+		out = append(out, units.Many(brief, "socket")+" opened or closed meanwhile: fds and sockets are listed one after the other")
 	}
 	if rest > 0 {
 		why := "of other families, not bound, or in a namespace that was not looked into"
-		if first {
+		switch {
+		case late > rest/2: // most likely
+			why = "closed since the fds were listed, of other families, not bound, or in a namespace that was not looked into"
+		case first:
 			why = "of other families, not bound, in a namespace that was not looked into, or closed since the fds were listed"
 		}
-		out = append(out, many(rest, "socket")+" that sock_diag does not report: "+why)
+		out = append(out, units.Many(rest, "socket")+" that sock_diag does not report: "+why)
 	}
 	return out
 }

@@ -414,10 +414,3 @@ func finish(p *Process) {
 		k.Total = maybe.Some(sum)
 	}
 }
-
-func many(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

@@ -106,7 +106,7 @@ func (d *Deriver) join(s *Sample) {
 			before := h
 			h = &holding{files: files, round: d.round, held: d.heldBy(files)}
 			changed = changed || h.hasSockets() || before.hasSockets()
-			h.absent = absences(h.missing, before, s.Networks)
+			h.absent = absences(h.missing, before, s.Networks, s.SocketsAt.Sub(p.ListedAt))
 		}
 		holdings[p.PID] = h
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,6 +194,23 @@ func TestWhySocketsAreMissing(t *testing.T) {
 	} {
 		if diff := cmp.Diff(tt.want, look(&d, tt.inodes...)); diff != "" {
 			t.Errorf("look %d: %s", i, diff)
+		}
+	}
+}
+
+// TestMissingUnderChurn: where the sockets were listed long after the fds, most of what is
+// missing was closed since then.
+func TestMissingUnderChurn(t *testing.T) {
+	missing := make([]uint64, 11_205)
+	for i := range missing {
+		missing[i] = uint64(i)
+	}
+	for after, want := range map[time.Duration]string{
+		time.Second:      "11 205 sockets that sock_diag does not report: closed since the fds were listed, of other",
+		time.Millisecond: "11 205 sockets that sock_diag does not report: of other families, not bound,",
+	} {
+		if got := leftOut(absences(missing, nil, nil, after)); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%v: %q, want %q", after, got, want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/units"
 	"github.com/eptop/eptop/internal/zone"
 )
 
@@ -212,10 +213,10 @@ func (p *Placement) warn(nodes []Node, objects socketObjects) {
 	switch {
 	case sockets == 0 || len(socketsAt) == 0:
 	case objects.away == sockets:
-		add(true, "All of its %s are on %s, where none of its threads last ran%s.", many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
+		add(true, "All of its %s are on %s, where none of its threads last ran%s.", units.Many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
 	case objects.away > 0 && float64(objects.away) >= farShare*float64(sockets):
 		add(true, "At least %d of its %s are on %s, where none of its threads last ran%s.",
-			objects.away, many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
+			objects.away, units.Many(sockets, "socket"), nodeNames(socketsAt), p.far(nodes, socketsAt))
 	case share < 0.5*float64(homes)/float64(len(p.Nodes)):
 		// Less than half of what an even spread would put there.
 		add(false, "Only %.0f %% of such socket objects, of all processes, are where its threads last ran: its own may be elsewhere too.", 100*share)

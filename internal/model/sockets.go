@@ -7,6 +7,7 @@ import (
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/sock"
+	"github.com/eptop/eptop/internal/units"
 )
 
 // Sockets is all sockets of the network namespaces that were looked into.
@@ -226,16 +227,16 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		}
 		if n.MPTCPUnknown > 0 {
 			mptcp = true
-			out.LeavesOut = append(out.LeavesOut, "what "+many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
+			out.LeavesOut = append(out.LeavesOut, "what "+units.Many(n.MPTCPUnknown, "MPTCP socket")+" of namespace "+n.ID+" take beside their TCP sockets")
 		}
 		out.Namespaces = append(out.Namespaces, ns)
 	}
 	out.LeavesOut = append(out.LeavesOut, b.unseen()...)
 	if n := all.Unmeasured - out.Queued; n > 0 {
-		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(n, "socket")+" that sock_diag did not report")
+		out.LeavesOut = append(out.LeavesOut, "the buffers of "+units.Many(n, "socket")+" that sock_diag did not report")
 	}
 	if out.Queued > 0 {
-		out.LeavesOut = append(out.LeavesOut, "the buffers of "+many(out.Queued, "UNIX connection")+" in accept queues, which are counted by the queues' lengths")
+		out.LeavesOut = append(out.LeavesOut, "the buffers of "+units.Many(out.Queued, "UNIX connection")+" in accept queues, which are counted by the queues' lengths")
 	}
 	out.cover(s, all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere

@@ -199,8 +199,11 @@ func (t *text) watch(s *model.Snapshot) {
 	if !ok {
 		return
 	}
-	t.title("One watch takes %s B (%s); charged against max_user_watches: %s B; epoll(7) says %s B",
-		costBytes(w.Bytes, w.AtLeast), w.Origin, count(w.ChargedBytes), units.Count(w.ManualBytes))
+	charged := ""
+	if n, ok := w.ChargedBytes.Get(); ok {
+		charged = " charged against max_user_watches: " + units.Count(n) + " B;"
+	}
+	t.title("One watch takes %s B (%s);%s epoll(7) says %s B", costBytes(w.Bytes, w.AtLeast), w.Origin, charged, units.Count(w.ManualBytes))
 	t.parts(w.Parts, w.LeavesOut)
 }
 

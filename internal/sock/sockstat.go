@@ -72,7 +72,7 @@ func ReadSockstat(dir string) (Sockstat, error) {
 	var s Sockstat
 	b, err := kernfile.ReadFile(filepath.Join(dir, "net/sockstat"))
 	if err != nil {
-		return s, fmt.Errorf("sockstat: %w", err)
+		return s, err
 	}
 	err = s.parse("sockstat", b)
 	if !s.TCP.InUse.Known && err == nil {

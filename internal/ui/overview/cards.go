@@ -244,11 +244,11 @@ func (v *View) wallLine(w, leftW int, wall model.Wall, first bool) string {
 	}
 	left := view.ConnectionsLeft(wall)
 	name := wallName(wall)
-	name = view.Longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ").Replace(name))
+	name = view.Longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ", "local ports from ", "ports ", " to ", "→").Replace(name))
 	cells := []draw.Cell{{Text: name, Pen: pen}}
 	share, ok := wall.Share().Get()
-	if bar := w - 22 - leftW - 2; bar >= 6 && ok {
-		bar = min(bar, 12)
+	// The bar says again what the numbers do, a name of which half is missing says nothing.
+	if bar := min(12, w-22-leftW-2); bar >= 6 && ok && draw.Width(name) <= w-leftW-bar-2 {
 		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
 	}
 	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)

@@ -112,6 +112,18 @@ func TestAPartOfACostIsALowerBound(t *testing.T) {
 	}
 }
 
+// TestWallsKeepTheirDestination: of the limit of local ports it is half of the name.
+func TestWallsKeepTheirDestination(t *testing.T) {
+	s := viewtest.Rich()
+	s.Walls = []model.Wall{{
+		Name: model.WallPorts, Unit: model.UnitPorts, Used: 28_000, Limit: 28_232, ConnectionsLeft: 232, Scope: "127.1.20.30 to 127.0.0.1:8080",
+	}}
+	screen := ansi.Strip(viewtest.Maker(New).Show(s, 160, 50).View())
+	if line := viewtest.LineWith(screen, "ports "); !strings.Contains(line, "127.1.20.30→127.0.0.1:8080") && !strings.Contains(line, "127.1.20.30 to 127.0.0.1:8080") {
+		t.Errorf("%q in\n%s", line, screen)
+	}
+}
+
 func TestView(t *testing.T) { viewtest.Maker(New).Check(t, "overview") }
 
 func BenchmarkFrame(b *testing.B) { viewtest.Maker(New).Benchmark(b) }

@@ -30,7 +30,7 @@ func epollFields(ended bool) []epollField {
 			Show: epollWatchesCell, Compare: byRead(func(e *model.Epoll) int64 { return e.Watches }),
 		},
 		countField(table.Column{Title: "ET", Min: 5, Max: 11, Weight: 1, Align: cell.Right, Rank: 3, Falling: true,
-			Explain: "Edge-triggered watches (EPOLLET): told once of new data, not again as long as some is left."}, table.Plain, watchCounts["ET"]),
+			Explain: "Edge-triggered watches (EPOLLET): reported once when there is new data, not again as long as some is left."}, table.Plain, watchCounts["ET"]),
 		countField(table.Column{Title: "ONESHOT", Min: 8, Max: 11, Weight: 1, Align: cell.Right, Rank: 5, Falling: true,
 			Explain: "Watches with EPOLLONESHOT, armed and disarmed."}, table.Plain, watchCounts["ONESHOT"]),
 		countField(table.Column{Title: "DISARM", Min: 7, Max: 11, Weight: 1, Align: cell.Right, Rank: 6, Falling: true,
@@ -40,7 +40,7 @@ func epollFields(ended bool) []epollField {
 		countField(table.Column{Title: "STALE", Min: 6, Max: 11, Weight: 1, Align: cell.Right, Rank: 2, Falling: true,
 			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."}, table.Warn, watchCounts["STALE"]),
 		countField(table.Column{Title: "UNPROVEN", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Rank: 4, Falling: true, Hidden: true,
-			Explain: "Watches of which it could not be told whether their fd still is the watched file: each may be stale or not. The column is there when there are any."}, table.Warn, watchCounts["UNPROVEN"]),
+			Explain: "Watches of which it is not known whether their fd still is the watched file: each may be stale or not. The column is there when there are any."}, table.Warn, watchCounts["UNPROVEN"]),
 		{
 			Column: table.Column{Title: "AGE", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
 				Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall). A dash: not read, or the process has ended; the line above its watches says when they were read."},
@@ -53,7 +53,7 @@ func epollFields(ended bool) []epollField {
 		},
 		{
 			Column: table.Column{Title: "SHARED", Min: 8, Max: 24, Weight: 2, Rank: 10,
-				Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it could not be told; sums may then count it twice."},
+				Explain: "Other processes that hold the same instance (kcmp KCMP_FILE), as PID/FD. A ? says that it is not known; sums may then count it twice."},
 			Show: sharedCell, Compare: func(a, b *model.Epoll) int { return cmp.Compare(b.SharedCount, a.SharedCount) },
 		},
 	}

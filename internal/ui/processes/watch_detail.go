@@ -34,7 +34,7 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 		line("inode", "%d on device %d:%d", w.Ino, w.Sdev>>20, w.Sdev&(1<<20-1))
 		line("position", "%d", w.Pos)
 	} else {
-		line("inode", "not told by this kernel (before Linux 4.13)")
+		line("inode", "not reported by this kernel (before Linux 4.13)")
 	}
 	switch w.Link {
 	case epoll.Current:
@@ -42,7 +42,7 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 	case epoll.Stale:
 		line("fd now", "STALE: closed, or another file; a duplicate keeps the watched file open, and its events still come under this number")
 	default:
-		line("fd now", "unproven: whether it still is the watched file could not be told")
+		line("fd now", "unproven: whether it still is the watched file is not known")
 	}
 	if w.Mask.Disarmed() {
 		line("armed", "no, disarmed: it has fired once and waits for EPOLL_CTL_MOD")

@@ -49,7 +49,7 @@ var watchFields = []watchField{
 	},
 	{
 		Column: table.Column{Title: "EVENTS", Min: 15, Max: 32, Weight: 1, Rank: 1,
-			Explain: "What the process asked to be told. ERR and HUP are left out: the kernel adds them to every watch. None at all beside ONESHOT: it has fired and is disarmed."},
+			Explain: "What the process wants reported. ERR and HUP are left out: the kernel adds them to every watch. None at all beside ONESHOT: it has fired and is disarmed."},
 		show:    func(r *watchRow) table.Cell { return table.Cell{Text: r.Mask.String()} },
 		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Mask, b.Mask) },
 	},
@@ -85,7 +85,7 @@ var watchFields = []watchField{
 	},
 	{
 		Column: table.Column{Title: "BUFS", Min: 8, Align: cell.Right, Rank: 8, Falling: true,
-			Explain: "What SKMEMINFO says of the socket's buffers, each byte once and with the overhead of its sk_buff. A dash: it is no full socket, or the kernel did not tell."},
+			Explain: "What SKMEMINFO says of the socket's buffers, each byte once and with the overhead of its sk_buff. A dash: it is no full socket, or the kernel did not report them."},
 		show:     func(r *watchRow) table.Cell { return ofSocket(r, view.MaybeBytes(r.socket.Buffers, table.Plain)) },
 		bySocket: keyedNumber(func(s *model.WatchedSocket) maybe.Of[int64] { return s.Buffers }),
 	},
@@ -109,7 +109,7 @@ var watchFields = []watchField{
 	},
 	{
 		Column: table.Column{Title: "NOTES", Min: 8, Weight: 2, Rank: 2,
-			Explain: "stale: the fd is closed or another file by now, and the watch lives on with a duplicate. unproven: which of the two could not be told. disarmed: a one-shot watch that has fired. nested: the watched file is an epoll itself. full: a listener whose accept queue takes no more. drops: the socket threw packets away."},
+			Explain: "stale: the fd is closed or another file by now, and the watch lives on with a duplicate. unproven: which of the two is not known. disarmed: a one-shot watch that has fired. nested: the watched file is an epoll itself. full: a listener whose accept queue takes no more. drops: the socket threw packets away."},
 		show:     notesCell,
 		bySocket: keyed(notesRank, func(a, b int) int { return cmp.Compare(b, a) }),
 	},

@@ -23,7 +23,7 @@ func (v *View) withoutCaches() []string {
 	add(p.Warn, view.Absence(v.snap, "slabinfo", "The kernel shows no slab caches."))
 	parts := knownParts(v.snap)
 	if len(parts) == 0 {
-		add(p.Text, "The size of single objects is not known either: "+view.Absence(v.snap, "btf", "BTF tells nothing of them."))
+		add(p.Text, "The size of single objects is not known either: "+view.Absence(v.snap, "btf", "BTF does not describe them."))
 		return lines
 	}
 	lines = append(lines, "")

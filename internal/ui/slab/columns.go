@@ -29,7 +29,7 @@ func fields(nodes int) []table.Field[*row] {
 	fields := []table.Field[*row]{
 		{
 			Column: table.Column{Title: nameTitle, Min: 30, Max: 60, Weight: 4,
-				Explain: "The cache as /proc/slabinfo names it, and behind = the caches that SLUB merged into it (the links in /sys/kernel/slab): they share its objects, and slabinfo cannot tell whose an object is. Those that concern sockets and epoll come first; +n counts the others. Enter tells all names. slab_nomerge on the kernel command line turns merging off."},
+				Explain: "The cache as /proc/slabinfo names it, and behind = the caches that SLUB merged into it (the links in /sys/kernel/slab): they share its objects, and slabinfo does not say whose an object is. Those that concern sockets and epoll come first; +n counts the others. Enter tells all names. slab_nomerge on the kernel command line turns merging off."},
 			Show: func(r *row) table.Cell { return table.Cell{Text: cacheName(r.cache), Role: table.Strong} }, Compare: by(func(r *row) string { return r.cache.Name }),
 		},
 		{

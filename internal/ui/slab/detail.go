@@ -64,7 +64,7 @@ func (d *cacheDetail) names() {
 		return
 	}
 	d.say(d.p.Strong, draw.Clean(d.c.Name+" = "+strings.Join(d.c.Aliases, ", ")))
-	d.say(d.p.Muted, "SLUB serves these "+units.Count(int64(len(d.c.Aliases)+1))+" names from one cache. slabinfo has them in one line and cannot tell whose an object is.")
+	d.say(d.p.Muted, "SLUB serves these "+units.Count(int64(len(d.c.Aliases)+1))+" names from one cache. slabinfo has them in one line and does not say whose an object is.")
 }
 
 // share is a line of a breakdown: what, how many, which part of all, how much memory.
@@ -107,7 +107,7 @@ func (d *cacheDetail) shares(of int64, list []share) {
 	}
 }
 
-// uses tells whose the active objects are.
+// uses says whose the active objects are.
 func (d *cacheDetail) uses() {
 	c := d.c
 	explained, ok := c.Explained()
@@ -181,7 +181,7 @@ func (d *cacheDetail) history() {
 	d.say(d.p.Text, text+".")
 }
 
-// layout tells how a slab is cut up, and what of all of them is used.
+// layout says how a slab is cut up, and what of all of them is used.
 func (d *cacheDetail) layout() {
 	c, p := d.c, d.p
 	slab := c.PagesPerSlab * d.snap.Host.PageBytes.Value
@@ -224,7 +224,7 @@ func order(pages int64) int {
 	return bits.Len64(uint64(max(1, pages) - 1))
 }
 
-// reclaim tells whether memory pressure can free it, and what stands against it.
+// reclaim says whether memory pressure can free it, and what stands against it.
 func (d *cacheDetail) reclaim() {
 	c := d.c
 	reclaimable, ok := c.Reclaimable.Get()

@@ -41,8 +41,10 @@ type Theme struct {
 type palette struct {
 	accent, muted, line, good, warn, crit color.Color
 	chosen, other                         color.Color // behind a row
-	coldBG, warmBG, hotBG                 color.Color // behind a cell of a heat map; nil: colour the text
-	onHeat                                color.Color // text before these
+	// onRow is the text there: the terminal's own may be of the other brightness.
+	onRow                 color.Color
+	coldBG, warmBG, hotBG color.Color // behind a cell of a heat map; nil: colour the text
+	onHeat                color.Color // text before these
 }
 
 // New builds the theme for a dark or a light background. Bubble Tea turns the
@@ -60,6 +62,7 @@ func New(dark bool) Theme {
 		good:   col("#1a7f37", "#56d364"),
 		warn:   col("#8a5a00", "#e3b341"),
 		crit:   col("#c1121f", "#ff7b72"),
+		onRow:  col("#1f2328", "#f0f6fc"),
 		chosen: col("#cfe3fb", "#264f78"),
 		other:  col("#e4e4e4", "#30363d"),
 		coldBG: col("#d3f0da", "#12351f"),
@@ -80,6 +83,7 @@ func Sixteen(dark bool) Theme {
 		good:   pick(lipgloss.Green, lipgloss.BrightGreen),
 		warn:   pick(lipgloss.Magenta, lipgloss.BrightYellow),
 		crit:   pick(lipgloss.Red, lipgloss.BrightRed),
+		onRow:  pick(lipgloss.Black, lipgloss.BrightWhite),
 		chosen: pick(lipgloss.BrightCyan, lipgloss.Blue),
 		other:  pick(lipgloss.White, lipgloss.BrightBlack),
 	})
@@ -97,8 +101,8 @@ func build(dark bool, p palette) Theme {
 		Border:   fg(p.line),
 		Header:   fg(p.muted).Bold(true),
 		Sorted:   fg(p.accent).Bold(true).Underline(true),
-		Selected: lipgloss.NewStyle().Background(p.chosen).Bold(true),
-		Passive:  lipgloss.NewStyle().Background(p.other),
+		Selected: fg(p.onRow).Background(p.chosen).Bold(true),
+		Passive:  fg(p.onRow).Background(p.other),
 		Tab:      fg(p.muted),
 		TabHere:  fg(p.accent).Bold(true).Underline(true),
 		Key:      fg(p.accent).Bold(true),

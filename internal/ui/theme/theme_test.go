@@ -4,6 +4,8 @@ import (
 	"image/color"
 	"math"
 	"testing"
+
+	"charm.land/lipgloss/v2"
 )
 
 // TestHeatCellIsReadable: text and ground of every cell differ by 4.5 : 1 at least, the
@@ -14,6 +16,20 @@ func TestHeatCellIsReadable(t *testing.T) {
 			cell := New(dark).HeatCell(float64(step) / 10)
 			if got := contrast(cell.GetForeground(), cell.GetBackground()); got < 4.5 {
 				t.Errorf("dark %v, step %d: contrast %.1f", dark, step, got)
+			}
+		}
+	}
+}
+
+// TestRowsAreReadable: a row with a ground has a text of its own too, for the terminal's may
+// be black where it does not report its colours.
+func TestRowsAreReadable(t *testing.T) {
+	for _, dark := range []bool{true, false} {
+		for _, theme := range []Theme{New(dark), Sixteen(dark)} {
+			for i, row := range []lipgloss.Style{theme.Selected, theme.Passive} {
+				if got := contrast(row.GetForeground(), row.GetBackground()); got < 3 {
+					t.Errorf("dark %v, row %d: contrast %.1f", dark, i, got)
+				}
 			}
 		}
 	}

@@ -125,7 +125,7 @@ var processFields = []ProcessField{
 	},
 	{
 		Column: table.Column{Title: "BUFFERS", Align: cell.Right, Falling: true,
-			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel told of none of them."},
+			Explain: "What SKMEMINFO says of its sockets' buffers: unread, unacknowledged, charged ahead, backlog and options. A dash: not looked at, or the kernel reported none of them."},
 		Show: func(p *model.Process) table.Cell { return table.Cell{Text: BuffersText(p)} }, Compare: byMaybe(BuffersOf),
 	},
 	{
