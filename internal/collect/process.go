@@ -288,6 +288,9 @@ func (l procLook) fillProcesses() {
 const nameAge = 5 * time.Second
 
 func (l procLook) isNameOld(p *process) bool {
+	if p.task != p.pid { // the main thread has ended, and says little of the living ones
+		return false
+	}
 	return !l.focus.Quiet && (len(p.listing.Epolls) > 0 || p.listing.Sockets > 0) && l.start.Sub(p.namedAt) >= nameAge
 }
 

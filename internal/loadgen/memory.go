@@ -12,9 +12,11 @@ import (
 
 const (
 	// WorkerBytes is a worker's own memory, with its threads and page tables and without
-	// what workers share; WorkerBytesEach is what a pair keeps for each connection, the
-	// tables of its files among it. Both were measured.
-	WorkerBytes, WorkerBytesEach = 11 << 18, 40
+	// what workers share, as it was measured.
+	WorkerBytes = 11 << 18
+	// WorkerBytesEach is what a pair keeps for each connection, the tables of its files
+	// among it, as it was measured.
+	WorkerBytesEach = 40
 	// leastLeft is what must be left of a cgroup's limit, however small that is: beyond it
 	// the kernel kills, and this process itself grows by some MB while it looks on.
 	leastLeft = 8 << 20
