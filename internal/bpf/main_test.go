@@ -33,6 +33,7 @@ var roles = map[string]func(args []string) error{
 	"ready":       holdReady,
 	"load":        loadAndScan,
 	"connections": holdConnections,
+	"main-table":  ownTablesOnMain,
 }
 
 func TestMain(m *testing.M) {

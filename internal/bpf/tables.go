@@ -27,9 +27,16 @@ func newOwnTables(n int) (*ownTables, error) {
 	return t, nil
 }
 
-// run never unlocks its thread, so that the thread ends with it.
+// run never unlocks its thread, so that the thread ends with it. The main thread never ends:
+// it would keep copies of all descriptors for ever, and pipes would not close.
 func (t *ownTables) run() {
 	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		go t.run() // on another one, as long as this one is taken
+		<-t.end
+		runtime.UnlockOSThread()
+		return
+	}
 	err := unix.Unshare(unix.CLONE_FILES)
 	t.begun <- os.NewSyscallError("unshare", err)
 	if err == nil {

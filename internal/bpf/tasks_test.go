@@ -254,3 +254,28 @@ func TestRights(t *testing.T) {
 		}
 	}
 }
+
+// ownTablesOnMain runs on the main thread, see init, what must not give it a table of its own.
+func ownTablesOnMain([]string) error {
+	o := &ownTables{begun: make(chan error), end: make(chan struct{})}
+	begun := make(chan error)
+	go func() {
+		err := <-o.begun
+		o.close()
+		begun <- err
+	}()
+	o.run()
+	if err := <-begun; err != nil {
+		return err
+	}
+	fd := newTimerfd()
+	seen := make(chan error)
+	go func() {
+		_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		seen <- err
+	}()
+	return os.NewSyscallError("another thread does not see the descriptor", <-seen)
+}
+
+// TestTheMainThreadKeepsItsTable: with a copy it would keep open what is closed.
+func TestTheMainThreadKeepsItsTable(t *testing.T) { start(t, "main-table", nil) }
