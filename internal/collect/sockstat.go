@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 
 	"github.com/eptop/eptop/internal/cgroup"
 	"github.com/eptop/eptop/internal/kernfile"
@@ -49,7 +50,14 @@ func (l *look) localPorts() maybe.Of[model.LocalPorts] {
 	if b, err = read("ip_local_reserved_ports"); err == nil {
 		out.Reserved, err = zone.ParseList(b)
 	}
-	return maybe.When(out, err == nil || errors.Is(err, fs.ErrNotExist))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return maybe.Of[model.LocalPorts]{}
+	}
+	b, err = read("tcp_tw_reuse")
+	if line, whole = kernfile.Line(b); err == nil && whole {
+		out.ReuseTimeWait, err = strconv.Atoi(string(line))
+	}
+	return maybe.When(out, err == nil)
 }
 
 // cgroup reads how much is charged to the memory cgroup of the attached process. That of a

@@ -46,6 +46,7 @@ func TestNetworkWalls(t *testing.T) {
 
 // TestPortWall: the ports to one destination run out, whatever is connected elsewhere.
 func TestPortWall(t *testing.T) {
+	reuse := 2
 	look := func(clients int, state sock.State, to string) (Wall, bool) {
 		sockets := []sock.Socket{tcp(1, sock.StateListen, "0.0.0.0:40003", ""), tcp(2, sock.StateListen, "0.0.0.0:80", "")}
 		for i := range clients {
@@ -59,7 +60,7 @@ func TestPortWall(t *testing.T) {
 		}
 		s := sample()
 		s.Networks = []NetworkSample{{Own: true, State: OK, Table: tableOf(sockets...)}}
-		s.NetworkLimits.Ports = maybe.Some(LocalPorts{Low: 40_000, High: 40_099, Reserved: []int{1, 40_001, 40_002, 70_000}})
+		s.NetworkLimits.Ports = maybe.Some(LocalPorts{Low: 40_000, High: 40_099, Reserved: []int{1, 40_001, 40_002, 70_000}, ReuseTimeWait: reuse})
 		walls := New(s).Walls
 		i := slices.IndexFunc(walls, func(w Wall) bool { return w.Name == WallPorts })
 		if i < 0 {
@@ -78,5 +79,13 @@ func TestPortWall(t *testing.T) {
 	}
 	if w, ok := look(60, sock.StateTimeWait, "127.0.0.1:443"); ok {
 		t.Errorf("TIME_WAIT over loopback gives its port back: %+v", w)
+	}
+	reuse = 0
+	if _, ok := look(60, sock.StateTimeWait, "127.0.0.1:443"); !ok {
+		t.Error("TIME_WAIT over loopback holds its port with tcp_tw_reuse=0")
+	}
+	reuse = 1
+	if w, ok := look(60, sock.StateTimeWait, "10.0.0.2:443"); ok {
+		t.Errorf("TIME_WAIT to another host gives its port back with tcp_tw_reuse=1: %+v", w)
 	}
 }

@@ -13,6 +13,15 @@ import (
 type LocalPorts struct {
 	Low, High int
 	Reserved  []int
+	// ReuseTimeWait is net.ipv4.tcp_tw_reuse: whether connect(2) takes a port that a
+	// TIME_WAIT has: 0 never, 1 always, 2 over loopback (tcp_twsk_unique() in
+	// net/ipv4/tcp_ipv4.c; 2 is the default, since Linux 4.19).
+	ReuseTimeWait int
+}
+
+// reuses reports whether the port of a TIME_WAIT to this address is free again.
+func (p *LocalPorts) reuses(to netip.Addr) bool {
+	return p.ReuseTimeWait == 1 || p.ReuseTimeWait == 2 && to.IsLoopback()
 }
 
 // portSet has a bit for each port.
@@ -64,7 +73,7 @@ func (b *builder) portWall(s *Sample) (Wall, bool) {
 	if len(busy) == 0 || most <= 0 {
 		return Wall{}, false
 	}
-	at, taken := v.busiest(s.Networks[own].Table, &free, busy)
+	at, taken := v.busiest(s.Networks[own].Table, &ports, &free, busy)
 	for i := range free {
 		taken += int64(bits.OnesCount64(free[i] & v.ports[i]))
 	}
@@ -78,8 +87,8 @@ func (b *builder) portWall(s *Sample) (Wall, bool) {
 }
 
 // busiest is the route from one address to one of the busy ones with the most local ports
-// taken. TIME_WAIT gives its port back at once over loopback (net.ipv4.tcp_tw_reuse=2).
-func (v *survey) busiest(t *sock.Table, free *portSet, busy map[netip.Addr]bool) (at route, taken int64) {
+// taken.
+func (v *survey) busiest(t *sock.Table, ports *LocalPorts, free *portSet, busy map[netip.Addr]bool) (at route, taken int64) {
 	routes := map[route]int64{}
 	for i := range t.Len() {
 		if k := t.Brief(i).Kind; k != sock.TCP4 && k != sock.TCP6 {
@@ -87,7 +96,7 @@ func (v *survey) busiest(t *sock.Table, free *portSet, busy map[netip.Addr]bool)
 		}
 		s := t.At(i)
 		to := local(s.Remote)
-		if to.Port() == 0 || !busy[to.Addr()] || v.ports.has(s.Local.Port()) || !free.has(s.Local.Port()) || s.Body == sock.BodyTimeWait && to.Addr().IsLoopback() {
+		if to.Port() == 0 || !busy[to.Addr()] || v.ports.has(s.Local.Port()) || !free.has(s.Local.Port()) || s.Body == sock.BodyTimeWait && ports.reuses(to.Addr()) {
 			continue
 		}
 		r := route{local(s.Local).Addr(), to}
