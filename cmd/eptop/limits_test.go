@@ -57,7 +57,6 @@ func TestPreflightIsWhatHappens(t *testing.T) {
 		"pids.max":             {before: "ulimit -n 150; ", cgroup: [2]string{"pids", "100"}, wall: model.WallPids},
 		"memory cgroup":        {cgroup: [2]string{"memory", "120000000"}, args: "-c 100k", wall: model.WallCgroup},
 		"small memory cgroup":  {cgroup: [2]string{"memory", "80000000"}, args: "-c 100k", wall: model.WallCgroup},
-		"too little memory":    {cgroup: [2]string{"memory", "30000000"}, args: "-c 100k", wall: model.WallCgroup, none: true},
 		"a hundred ports":      {before: ports("40000 40099", ""), args: "--family tcp6", wall: model.WallPorts, fits: 26 * 74},
 		"reserved ports":       {before: ports("40000 40999", "40100-40999"), args: "--family tcp6", wall: model.WallPorts, fits: 26 * 74},
 		"a port and addresses": {before: "ulimit -n 500; " + ports("40000 40001", ""), wall: model.WallPorts, fits: 500 - 13},
