@@ -115,7 +115,7 @@ func (c *comparison) watches(dir string, s *model.Snapshot) {
 			}
 		}
 	}
-	c.same("workload", "watches of all instances", watches, s.Epoll.Watches)
+	c.same("workload", "watches of all instances", watches, s.Epoll.Watches.Value)
 }
 
 // firstHolder reports whether no fd with a smaller PID and number refers to the
@@ -204,7 +204,7 @@ func (c *comparison) explained(s *model.Snapshot) {
 	}
 	c.same("workload", "TCP objects explained", sockets["tcp LISTEN"]+sockets["tcp ESTABLISHED"]+2*workload.HalfClosed, got["TCP"])
 	c.same("workload", "TCPv6 objects explained", sockets["tcp6 LISTEN"]+sockets["tcp6 ESTABLISHED"], got["TCPv6"])
-	c.same("workload", "eventpoll_epi objects explained", s.Epoll.Watches, got["eventpoll_epi"])
+	c.same("workload", "eventpoll_epi objects explained", s.Epoll.Watches.Value, got["eventpoll_epi"])
 }
 
 // generated checks that the cost that eptop measured of its own connections equals the
