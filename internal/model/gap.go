@@ -118,11 +118,9 @@ func (e *Extent) Has(kinds ...GapKind) bool {
 // Pending reports whether the gaps go away by themselves, as eptop gets around to it.
 func (e *Extent) Pending() bool { return e.Has(GapNotListed, GapNotCompared, GapNotRead) }
 
-// InstancesExtent is what Instances leaves out.
-func (t *EpollTotals) InstancesExtent() Extent { return ExtentOf(t.without(GapNotRead, GapUnread)...) }
-
-// InstancesExtent is what Instances leaves out.
-func (p *Process) InstancesExtent() Extent { return ExtentOf(p.without(GapNotRead, GapUnread)...) }
+// InstancesExtent is what a number of instances leaves out, beside watches that leave out
+// this: their watches need not be read.
+func (e *Extent) InstancesExtent() Extent { return ExtentOf(e.without(GapNotRead, GapUnread)...) }
 
 // FilesExtent is what Sockets leaves out.
 func (p *Process) FilesExtent() Extent {
