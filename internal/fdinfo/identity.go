@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -192,7 +193,7 @@ func (p *Process) read(name string, buf []byte) ([]byte, error) {
 			return nil, pathError("stat", path, err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return nil, pathError("read", path, errNotRegular)
+			return nil, pathError("read", path, kernfile.ErrNotRegular)
 		}
 	}
 	for size := 0; ; {
@@ -213,5 +214,3 @@ func (p *Process) read(name string, buf []byte) ([]byte, error) {
 		}
 	}
 }
-
-var errNotRegular = errors.New("not a regular file")

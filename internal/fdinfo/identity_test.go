@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/maybe"
 )
 
@@ -182,7 +183,7 @@ func TestIdentityReadsFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if id, err := p.Identity(); !errors.Is(err, errNotRegular) {
+	if id, err := p.Identity(); !errors.Is(err, kernfile.ErrNotRegular) {
 		t.Errorf("%+v, %v", id, err)
 	}
 	// Who has a limit that cannot be read is known all the same.
@@ -192,7 +193,7 @@ func TestIdentityReadsFilesOnly(t *testing.T) {
 		}
 	}
 	id, err := p.Identity()
-	if err != nil || id.Comm != "a" || id.UID != maybe.Some(6) || id.Nofile.Known || !strings.Contains(id.NofileProblem, "7/limits: "+errNotRegular.Error()) {
+	if err != nil || id.Comm != "a" || id.UID != maybe.Some(6) || id.Nofile.Known || !strings.Contains(id.NofileProblem, "7/limits: "+kernfile.ErrNotRegular.Error()) {
 		t.Errorf("%+v, %v", id, err)
 	}
 }
