@@ -63,9 +63,6 @@ const (
 // fit the kernel's buffer of 32 KiB.
 const MaxWatches = inlineWatches + moreRecords*moreWatches
 
-// MaxWaiters bounds the waiters of an epoll that are counted.
-const MaxWaiters = 64
-
 var host = binary.LittleEndian
 
 // decoder turns the bytes of a pass into files. It allocates nothing once it has grown to
@@ -289,7 +286,7 @@ func (d *decoder) fillEpoll(b *[epollBytes]byte) {
 		Ready:    maybe.When(host.Uint32(r[40:]), !scanning && flags&(readyCut|readyTorn) == 0),
 		Scanning: scanning, Locked: flags&isLocked != 0,
 		NAPI:     maybe.When(host.Uint32(r[52:]), flags&hasNAPI != 0),
-		BusyPoll: maybe.When(BusyPoll{Usecs: host.Uint32(r[56:]), Budget: host.Uint16(r[60:]), Prefer: r[62] != 0}, flags&hasBusy != 0),
+		BusyPoll: maybe.When(epoll.BusyPoll{Usecs: host.Uint32(r[56:]), Budget: host.Uint16(r[60:]), Prefer: r[62] != 0}, flags&hasBusy != 0),
 		Tree:     maybe.When(Tree{Nodes: host.Uint32(r[24:]), Sum: host.Uint64(r[16:])}, flags&hasTree != 0 && flags&(treeCut|treeTorn) == 0),
 	}
 	d.file.Epoll, d.file.Kind = &d.epoll, epoll.KindEpoll

@@ -163,7 +163,7 @@ func TestDecode(t *testing.T) {
 	}
 	known := Epoll{
 		ID: ID{0xe1}, UID: 33, UserWatches: 300, Watches: maybe.Some[int64](4), Waiting: true, Waiters: 2, Pollers: 1, Ready: maybe.Some[uint32](3),
-		NAPI: maybe.Some[uint32](6), BusyPoll: maybe.Some(BusyPoll{7, 8, true}), Tree: maybe.Some(Tree{4, 9}),
+		NAPI: maybe.Some[uint32](6), BusyPoll: maybe.Some(epoll.BusyPoll{Usecs: 7, Budget: 8, Prefer: true}), Tree: maybe.Some(Tree{4, 9}),
 	}
 	old := instance
 	old.Flags, old.Waiters = 0, 0

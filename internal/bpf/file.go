@@ -77,11 +77,11 @@ type Epoll struct {
 	// Absent before Linux 6.4.
 	Watches maybe.Of[int64]
 	// Waiting: a thread waits in epoll_wait(2). Waiters is how many, approximately and
-	// at most MaxWaiters. Not among them are busy polling, nested epolls and io_uring.
+	// at most epoll.MaxWaiters. Not among them are busy polling, nested epolls and io_uring.
 	Waiting bool
 	Waiters uint32
 	// Pollers counts those that wait for this epoll as a file: epolls that watch it and
-	// poll(2), at most MaxWaiters.
+	// poll(2), at most epoll.MaxWaiters.
 	Pollers uint32
 	// Ready counts its watches on the ready list. Absent while a thread takes events, and
 	// where there are more than 1,024.
@@ -92,17 +92,10 @@ type Epoll struct {
 	// CONFIG_NET_RX_BUSY_POLL.
 	NAPI maybe.Of[uint32]
 	// BusyPoll is set with EPIOCSPARAMS. Absent before Linux 6.9.
-	BusyPoll maybe.Of[BusyPoll]
+	BusyPoll maybe.Of[epoll.BusyPoll]
 	// Tree is what the epoll itself knows of its watches. Absent where Options did not ask,
 	// where it has more than Options.Trees, and where the walk met a change.
 	Tree maybe.Of[Tree]
-}
-
-// BusyPoll are the parameters of busy polling, ioctl_epoll(2).
-type BusyPoll struct {
-	Usecs  uint32 // how long to poll; 0: not at all
-	Budget uint16 // packets for each poll
-	Prefer bool
 }
 
 // Tree sums up the watches of an epoll as the epoll has them.

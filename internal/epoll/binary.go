@@ -13,11 +13,11 @@ func AppendWatches(b []byte, watches []Watch) []byte {
 	b = binary.AppendUvarint(b, uint64(len(watches)))
 	for i := range watches {
 		w := &watches[i]
-		has := byte(0)
+		known := byte(w.Facts) << 1
 		if w.HasInode {
-			has = 1
+			known |= 1
 		}
-		b = append(b, byte(w.Link), byte(w.Kind), has)
+		b = append(b, byte(w.Link), byte(w.Kind), known)
 		b = binary.LittleEndian.AppendUint32(b, uint32(w.Mask))
 		b = binary.AppendVarint(b, int64(w.TFD))
 		b = binary.AppendUvarint(b, w.Data)
@@ -59,7 +59,7 @@ func (d *decoder) watch(w *Watch) {
 		d.ok = false
 		return
 	}
-	w.Link, w.Kind, w.HasInode = Link(d.b[0]), Kind(d.b[1]), d.b[2] != 0
+	w.Link, w.Kind, w.HasInode, w.Facts = Link(d.b[0]), Kind(d.b[1]), d.b[2]&1 != 0, Facts(d.b[2]>>1)
 	w.Mask = Mask(binary.LittleEndian.Uint32(d.b[3:]))
 	d.b = d.b[fixed:]
 	tfd := d.signed()

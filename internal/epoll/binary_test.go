@@ -12,7 +12,7 @@ import (
 func several() []Watch {
 	return []Watch{
 		{},
-		{TFD: 11, Mask: In | ET, Data: 11, Ino: 2864, Sdev: 8, HasInode: true, Kind: KindSocket, Link: Current},
+		{TFD: 11, Mask: In | ET, Data: 11, Ino: 2864, Sdev: 8, HasInode: true, Kind: KindSocket, Link: Current, Facts: KnowsReady | KnowsFlags | IsBlocking},
 		{TFD: -1, Mask: math.MaxUint32, Data: math.MaxUint64, Ino: math.MaxUint64, Pos: math.MinInt64, Sdev: math.MaxUint32, HasInode: true, Kind: KindOther, Link: Stale},
 		{TFD: math.MaxInt32, Mask: OneShot, Data: 0x7f0011223344},
 	}

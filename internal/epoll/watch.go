@@ -29,7 +29,25 @@ type Watch struct {
 	// HasInode is false before Linux 4.13, whose lines end after <data>. It is one bit
 	// for three fields, where a maybe.Of each would make a watch 64 bytes of 40.
 	HasInode bool
+	// Facts are what only the kernel's own structures say: none of it from fdinfo.
+	Facts Facts
 }
+
+// Facts are what the kernel's own structures say of a watch. A bit that says what is known
+// stands before the one that says what it is.
+type Facts uint8
+
+const (
+	// KnowsReady: IsReady could be read, from an epoll whose events nobody was taking.
+	KnowsReady Facts = 1 << iota
+	// IsReady: the watch is on the ready list. A level-triggered one stays there after it
+	// was delivered, until the next wait finds it idle.
+	IsReady
+	// KnowsFlags: the flags of the watched file could be read.
+	KnowsFlags
+	// IsBlocking: the watched file lacks O_NONBLOCK.
+	IsBlocking
+)
 
 // Link says whether the descriptor number of a watch still names the watched
 // file in the process that holds the epoll.

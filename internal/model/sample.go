@@ -53,6 +53,9 @@ type Sample struct {
 	Coverage Coverage
 	// Instances are the epoll instances, each once, whoever shares it.
 	Instances []InstanceSample
+	// UserWatches are the kernel's own counters of a user's watches over all epolls
+	// (user->epoll_watches), by UID, of the users that own an epoll. Absent from /proc.
+	UserWatches map[int]int64
 
 	// Caches is /proc/slabinfo; nil where it could not be read.
 	Caches []slab.Cache
@@ -110,6 +113,9 @@ type ProcessSample struct {
 	// Files are its fds as of ListedAt where State is ok. Truncated: it has more.
 	Files     maybe.Of[[]epoll.FD]
 	Truncated bool
+	// FileIndex numbers the open file description behind each of Files: the same number
+	// anywhere in the Sample is the same description. Nil from /proc.
+	FileIndex []uint32
 	// EpollsWaiting are its epoll fds that are in no instance yet; see Coverage.
 	EpollsWaiting int
 	// Nofile is the soft RLIMIT_NOFILE.
@@ -130,10 +136,35 @@ type InstanceSample struct {
 	State        State
 	Problem      string
 	List         []epoll.Watch
-	ReadTook     time.Duration
-	ReadAt       time.Time
+	// FileIndex numbers the open file description that each of List watches, as in
+	// ProcessSample. Nil from /proc.
+	FileIndex []uint32
+	// Kernel is what the kernel's own structures say of it. Absent from /proc.
+	Kernel   maybe.Of[InstanceKernel]
+	ReadTook time.Duration
+	ReadAt   time.Time
 	// NextRead is the earliest time of the next read that keeps to MaxStall.
 	NextRead time.Time
+}
+
+// InstanceKernel is what struct eventpoll says of an instance.
+type InstanceKernel struct {
+	// UID is the user it is charged to: who made it.
+	UID int
+	// Watches counts its watches, those on files that no process holds too (since Linux
+	// 6.4).
+	Watches maybe.Of[int64]
+	// Unheld counts watches on files that no process holds: in flight over a UNIX socket, a
+	// fixed file of io_uring. Two looks in a row have seen as many.
+	Unheld maybe.Of[int64]
+	// Waiting: a thread waits in epoll_wait(2). Waiters is how many, at most
+	// epoll.MaxWaiters; busy polling, epolls that watch it and io_uring are not among them.
+	Waiting bool
+	Waiters int64
+	// Ready counts the watches on the ready list; absent while a thread takes events.
+	Ready maybe.Of[int64]
+	// BusyPoll is set with EPIOCSPARAMS (since Linux 6.9).
+	BusyPoll maybe.Of[epoll.BusyPoll]
 }
 
 // Layout is how the running kernel's allocator lays out one cache.
