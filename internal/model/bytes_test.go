@@ -52,7 +52,7 @@ var compareWhole = cmp.Options{
 }
 
 func TestBytes(t *testing.T) {
-	for name, want := range map[string]*Snapshot{"whole": whole(t), "empty": New(&Sample{}), "two processes": New(sample())} {
+	for name, want := range map[string]*Snapshot{"whole": whole(t), "empty": New(&Sample{}), "two processes": New(sample()), "from the kernel": New(kernelSample())} {
 		t.Run(name, func(t *testing.T) {
 			b, err := Marshal(want)
 			if err != nil {

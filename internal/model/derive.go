@@ -114,6 +114,11 @@ func (b *builder) epoll(snap *Snapshot) {
 		}
 		u.add(in, counts, b.watchBytes(counts), who.doubt)
 	}
+	for uid := range b.sample.UserWatches { // all of whose instances are somewhere else
+		if users[uid] == nil {
+			users[uid] = &User{UID: uid, User: b.userName(uid), Limit: b.sample.MaxUserWatches}
+		}
+	}
 	t.leave(b.sample.Coverage.gaps()...)
 	if len(b.sample.Instances) > 1 { // a single one can be counted only once
 		t.leave(Gap{What: GapSharing, Count: maybe.Some(unsharable)})
@@ -123,14 +128,21 @@ func (b *builder) epoll(snap *Snapshot) {
 	t.leave(unreadGaps(t.Unread, t.Waiting)...)
 	t.Watches = t.known(all)
 	for _, u := range users {
-		u.leave(everybodys...)
-		u.leave(unreadGaps(u.Unread, u.Waiting)...)
+		if n, ok := b.sample.UserWatches[u.UID]; ok {
+			u.Counted = maybe.Some(n)
+			u.leave(Gap{What: GapUnseen, Count: maybe.Some(n - u.Watches.Value)})
+		} else {
+			u.leave(everybodys...)
+			u.leave(unreadGaps(u.Unread, u.Waiting)...)
+		}
 		u.Watches = u.known(u.Watches.Value)
 		u.WatchBytesAtLeast = u.AtLeast || t.Cost.Value.AtLeast
 		t.Users = append(t.Users, *u)
 	}
 	slices.SortFunc(t.Users, func(a, b User) int {
-		return cmp.Or(maybe.Compare(b.Watches, a.Watches), cmp.Compare(a.UID, b.UID))
+		x, _ := a.Charged()
+		y, _ := b.Charged()
+		return cmp.Or(maybe.Compare(y, x), cmp.Compare(a.UID, b.UID))
 	})
 	snap.Epoll = t
 }
@@ -160,18 +172,23 @@ func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], dou
 	}
 }
 
-// charge is whose max_user_watches an instance uses up, as well as /proc says.
+// charge is whose max_user_watches an instance uses up.
 type charge struct {
 	uid   maybe.Of[int]
+	sure  bool // the kernel says so
 	doubt bool // something speaks against it
 	why   string
 }
 
-// charged returns whom the kernel charges for an instance, probably: the real user of the
-// process that created it (ep_alloc() takes get_current_user()). /proc shows neither who
-// that was nor who he is: the creator may have passed the epoll on, or changed users
-// since. So the oldest holder stands in for the creator, and nothing is sure.
+// charged returns whom the kernel charges for an instance: the real user of the process
+// that created it (ep_alloc() takes get_current_user()), which the instance itself records.
+// /proc shows neither who that was nor who he is: the creator may have passed the epoll on,
+// or changed users since. There the oldest holder stands in for the creator, and nothing is
+// sure.
 func (b *builder) charged(in *InstanceSample) charge {
+	if k, ok := in.Kernel.Get(); ok {
+		return charge{uid: maybe.Some(k.UID), sure: true, why: "the kernel records who made it"}
+	}
 	var c charge
 	for _, h := range in.Holders {
 		p := b.processes[h.PID]
@@ -331,7 +348,10 @@ func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll 
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
 		SharingUnknown: !in.SharingKnown, List: in.List,
 	}
-	e.ChargedUID, e.ChargedWhy = who.uid, who.why
+	e.ChargedUID, e.ChargedSure, e.ChargedWhy = who.uid, who.sure, who.why
+	if k, ok := in.Kernel.Get(); ok {
+		e.Unheld, e.Counted, e.Waiters, e.Ready, e.BusyPoll = k.Unheld, k.Watches, maybe.Some(k.Waiters), k.Ready, k.BusyPoll
+	}
 	if in.State == OK {
 		e.Bytes = b.watchBytes(e.Counts)
 	}

@@ -138,15 +138,20 @@ func (d *Deriver) count(instances []InstanceSample) {
 	d.counts = counts
 }
 
-// countsOf sums up the watches of an instance that were read.
+// countsOf sums up the watches of an instance that were read, with those on files that no
+// process holds: fdinfo lists these too, a pass over the files of processes does not.
 func (d *Deriver) countsOf(in *InstanceSample) Counts {
-	switch {
-	case in.State != OK:
+	if in.State != OK {
 		return Counts{}
-	case len(in.List) < longList:
-		return countWatches(in.List)
 	}
-	return d.counts[&in.List[0]]
+	var c Counts
+	if len(in.List) < longList {
+		c = countWatches(in.List)
+	} else {
+		c = d.counts[&in.List[0]]
+	}
+	c.Watches += in.Kernel.Value.Unheld.Value
+	return c
 }
 
 // sameMemory reports whether two lists are the same one.

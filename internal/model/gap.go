@@ -43,6 +43,9 @@ const (
 	GapSharing GapKind = "sharing_unknown"
 	// GapChanged: fds that were opened or closed since the fds of the process were listed.
 	GapChanged GapKind = "fds_changed"
+	// GapUnseen: watches of a user that the kernel counts and eptop does not see, in
+	// processes or on files that nobody shows.
+	GapUnseen GapKind = "watches_unseen"
 	// GapNamespaces: network namespaces that were not looked into, or not in full.
 	GapNamespaces GapKind = "namespaces"
 	// GapBuffers: sockets whose buffers the kernel did not report.
@@ -212,6 +215,8 @@ func (g Gap) String() string {
 		return count("instance") + " that may be counted more than once (not comparable by kcmp)"
 	case GapChanged:
 		return count("fd") + " opened or closed since they were listed"
+	case GapUnseen:
+		return units.Many(n, "watch") + " in processes or of files that eptop does not see"
 	case GapNamespaces:
 		return count("network namespace") + " not looked into in full"
 	case GapBuffers:

@@ -40,7 +40,19 @@ func (w *Wall) Share() maybe.Of[float64] {
 }
 
 // WatchShare is how much of max_user_watches the user has used.
-func (u *User) WatchShare() maybe.Of[float64] { return share(u.Watches, u.Limit) }
+func (u *User) WatchShare() maybe.Of[float64] {
+	used, _ := u.Charged()
+	return share(used, u.Limit)
+}
+
+// Charged is how many watches count against the user's limit, and what that leaves out: the
+// kernel's own counter, or where that is not known the watches that were seen.
+func (u *User) Charged() (maybe.Of[int64], Extent) {
+	if u.Counted.Known {
+		return u.Counted, Extent{}
+	}
+	return u.Watches, u.Extent
+}
 
 // NofileShare is how much of its RLIMIT_NOFILE the process has used.
 func (p *Process) NofileShare() maybe.Of[float64] { return share(p.FDs, p.Nofile) }

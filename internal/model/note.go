@@ -18,10 +18,11 @@ const (
 	NoteNested                    // the watched file is an epoll itself
 	NoteUnproven                  // it is not known whether the watch is stale
 	NoteDrops                     // the socket threw packets away
+	NoteBlocking                  // edge-triggered, and the watched file lacks O_NONBLOCK
 	NotePeerHere                  // the other end is a socket of this host
 )
 
-var noteNames = [...]string{"stale", "full", "disarmed", "nested", "unproven", "drops", "peer on this host"}
+var noteNames = [...]string{"stale", "full", "disarmed", "nested", "unproven", "drops", "blocking", "peer on this host"}
 
 // NotesOf are the notes of a watch; s is the socket behind it, the zero value where
 // none is known.
@@ -39,6 +40,7 @@ func NotesOf(w *epoll.Watch, s *WatchedSocket) Note {
 	waiting, backlog := s.AcceptQueue()
 	set(NoteFull, QueueStateOf(waiting, backlog) == QueueFull)
 	set(NoteDrops, s.Drops.Value > 0)
+	set(NoteBlocking, w.Mask&epoll.ET != 0 && w.Facts&(epoll.KnowsFlags|epoll.IsBlocking) == epoll.KnowsFlags|epoll.IsBlocking)
 	set(NotePeerHere, s.PeerHere)
 	return n
 }

@@ -136,9 +136,14 @@ type User struct {
 	UID       int    `json:"uid"`
 	User      string `json:"user"`
 	Instances int    `json:"instances"`
-	// Watches is absent where all of the instances are Unread.
+	// Watches is the sum of those that were seen; absent where all of the instances are
+	// Unread.
 	Watches maybe.Of[int64] `json:"watches,omitzero"`
-	// Extent is what Watches leaves out: what eptop has not seen may be anybody's.
+	// Counted is the kernel's own counter, which it holds against Limit: watches that
+	// nobody sees are in it too. Absent where only /proc was read.
+	Counted maybe.Of[int64] `json:"watches_counted,omitzero"`
+	// Extent is what Watches leaves out: what eptop has not seen may be anybody's, unless
+	// Counted says how much of it is this user's.
 	Extent
 	// Unread counts the instances whose watches are not known, Waiting of them wait for
 	// their first read.
@@ -152,7 +157,7 @@ type User struct {
 	// kernel charges the user who created an instance, and /proc shows only who holds it
 	// now. Those whose holders run as one user are taken to be his.
 	Unsure int `json:"instances_unsure"`
-	// Level is that of Watches against Limit.
+	// Level is that of Charged against Limit.
 	Level Level `json:"level,omitempty"`
 }
 
@@ -259,6 +264,20 @@ type Epoll struct {
 	ChargedUID  maybe.Of[int] `json:"charged_uid,omitzero"`
 	ChargedSure bool          `json:"charged_sure"`
 	ChargedWhy  string        `json:"charged_why,omitempty"`
+	// What follows only the kernel's own structures say; absent where /proc was read.
+	//
+	// Unheld of Watches are on files that no process holds, and not in List: in flight over
+	// a UNIX socket, or a fixed file of io_uring.
+	Unheld maybe.Of[int64] `json:"watches_unheld,omitzero"`
+	// Counted is the kernel's own counter of its watches (since Linux 6.4).
+	Counted maybe.Of[int64] `json:"watches_counted,omitzero"`
+	// Waiters is how many threads wait in epoll_wait(2), at most epoll.MaxWaiters of them.
+	// Threads that poll busily, epolls that watch this one and io_uring are not among them.
+	Waiters maybe.Of[int64] `json:"waiters,omitzero"`
+	// Ready counts the watches on the ready list; absent while a thread takes events.
+	Ready maybe.Of[int64] `json:"ready,omitzero"`
+	// BusyPoll is set with EPIOCSPARAMS (since Linux 6.9).
+	BusyPoll maybe.Of[epoll.BusyPoll] `json:"busy_poll,omitzero"`
 	// List holds the watches in the kernel's order, one for each tfd line.
 	List []epoll.Watch `json:"-"`
 	// Targets is List for programs; filled by whoever prints it.
@@ -302,7 +321,13 @@ type Target struct {
 	RecvQueue   maybe.Of[int64] `json:"rx_queue,omitzero"`
 	SendQueue   maybe.Of[int64] `json:"tx_queue,omitzero"`
 	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
-	Notes       []string        `json:"notes,omitempty"`
+	// Ready: it is on the ready list. A level-triggered watch stays there after it was
+	// delivered, until the next wait finds it idle. Absent where /proc was read, and while
+	// a thread takes events.
+	Ready maybe.Of[bool] `json:"ready,omitzero"`
+	// Nonblock: the watched file has O_NONBLOCK. Absent where /proc was read.
+	Nonblock maybe.Of[bool] `json:"nonblock,omitzero"`
+	Notes    []string       `json:"notes,omitempty"`
 }
 
 // Cost is what one end of a connection takes in kernel memory, part by part.

@@ -27,8 +27,19 @@ func newTarget(w epoll.Watch) Target {
 	if w.Kind != epoll.KindUnknown {
 		t.Kind = w.Kind.String()
 	}
+	t.Ready, t.Nonblock = ReadyOf(w), NonblockOf(w)
 	if w.HasInode {
 		t.Ino, t.Sdev = maybe.Some(w.Ino), maybe.Some(w.Sdev)
 	}
 	return t
+}
+
+// ReadyOf reports whether a watch is on its epoll's ready list, where that is known.
+func ReadyOf(w epoll.Watch) maybe.Of[bool] {
+	return maybe.When(w.Facts&epoll.IsReady != 0, w.Facts&epoll.KnowsReady != 0)
+}
+
+// NonblockOf reports whether the watched file has O_NONBLOCK, where that is known.
+func NonblockOf(w epoll.Watch) maybe.Of[bool] {
+	return maybe.When(w.Facts&epoll.IsBlocking == 0, w.Facts&epoll.KnowsFlags != 0)
 }

@@ -112,9 +112,14 @@ func walls(s *Sample, snap *Snapshot) []Wall {
 
 // watchesWall is max_user_watches of a user.
 func watchesWall(u *User, limit int64) Wall {
+	used, of := u.Charged()
+	origin := Derived
+	if u.Counted.Known {
+		origin = Measured
+	}
 	return Wall{
-		Name: WallUserWatches, Unit: UnitWatches, Used: u.Watches.Value, AtLeast: u.AtLeast, AtMost: u.AtMost, Limit: limit,
-		ConnectionsLeft: max(0, limit-u.Watches.Value), Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(limit)), Origin: Derived,
+		Name: WallUserWatches, Unit: UnitWatches, Used: used.Value, AtLeast: of.AtLeast, AtMost: of.AtMost, Limit: limit,
+		ConnectionsLeft: max(0, limit-used.Value), Scope: "user " + u.User, RaiseWith: fmt.Sprintf("sysctl fs.epoll.max_user_watches=%d", twice(limit)), Origin: origin,
 	}
 }
 

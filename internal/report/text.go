@@ -220,19 +220,26 @@ func (t *text) users(s *model.Snapshot) {
 	if len(e.Users) == 0 {
 		return
 	}
-	t.line("  users are the real ones of the oldest holders: the kernel charges who created an instance, which /proc does not show")
+	if slices.ContainsFunc(e.Users, func(u model.User) bool { return !u.Counted.Known }) {
+		t.line("  users are the real ones of the oldest holders: the kernel charges who created an instance, which /proc does not show")
+	}
 	rows := []string{row("EPOLLS", "WATCHES", "LIMIT", "USED", "MEMORY", "USER")}
 	for _, u := range e.Users {
 		used := absent
 		if share, ok := u.WatchShare().Get(); ok {
-			used = u.Mark() + units.Percent(share)
+			_, of := u.Charged()
+			used = of.Mark() + units.Percent(share)
 		}
 		name := u.User
 		if u.Unsure > 0 {
 			name += fmt.Sprintf(" (%s by guess)", units.Many(int64(u.Unsure), "instance"))
 		}
+		charged, ofCharged := u.Charged()
+		if missing := u.Counted.Value - u.Watches.Value; u.Counted.Known && missing > 0 {
+			name += fmt.Sprintf(" (%s not seen)", units.Many(missing, "watch"))
+		}
 		of := u.BytesExtent()
-		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(u.Watches, &u.Extent), u.Limit, used, sumBytes(u.WatchBytes, &of), name))
+		rows = append(rows, row(u.Mark()+units.Count(int64(u.Instances)), sum(charged, &ofCharged), u.Limit, used, sumBytes(u.WatchBytes, &of), name))
 	}
 	t.table(rows)
 }
@@ -310,6 +317,15 @@ func epollNotes(e *model.Epoll) string {
 	}
 	if e.SharingUnknown {
 		notes = append(notes, "sharing unknown")
+	}
+	if n, ok := e.Waiters.Get(); ok && n > 0 {
+		notes = append(notes, model.Waiters(n)+" waiting")
+	}
+	if n, ok := e.Ready.Get(); ok && n > 0 {
+		notes = append(notes, units.Count(n)+" ready")
+	}
+	if n := e.Unheld.Value; n > 0 {
+		notes = append(notes, units.Count(n)+" on files that no process holds")
 	}
 	return strings.Join(notes, "; ")
 }

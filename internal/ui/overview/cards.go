@@ -140,7 +140,11 @@ func (v *View) watchLines(w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Spread("limit of each user", units.Count(limit), w)), Drop: 6})
 	}
 	users := slices.Clone(e.Users)
-	slices.SortStableFunc(users, func(a, b model.User) int { return maybe.Compare(b.Watches, a.Watches) })
+	slices.SortStableFunc(users, func(a, b model.User) int {
+		x, _ := a.Charged()
+		y, _ := b.Charged()
+		return maybe.Compare(y, x)
+	})
 	unsure := 0
 	for i, u := range users[:min(len(users), 5)] {
 		unsure += u.Unsure
@@ -153,7 +157,7 @@ func (v *View) watchLines(w int) []draw.Line {
 		}
 		lines = append(lines, view.WrapLines(p.Muted, w, 0, text)...)
 	}
-	if len(users) > 0 {
+	if slices.ContainsFunc(users, func(u model.User) bool { return !u.Counted.Known }) {
 		lines = append(lines, draw.Line{Text: p.Muted.Ink(draw.Fit(view.Longest(w, "users: the oldest holders', not surely the creators'", "users: the oldest holders'", ""), w)), Drop: 9})
 	}
 	if unsure > 0 {
@@ -194,8 +198,9 @@ func (v *View) userLine(w int, u model.User) string {
 		name = "uid " + units.Count(int64(u.UID))
 	}
 	share, ok := u.WatchShare().Get()
-	count := view.Sum(u.Watches, units.Count, &u.Extent)
-	if u.Unsure > 0 && u.Watches.Known {
+	used, of := u.Charged()
+	count := view.Sum(used, units.Count, &of)
+	if u.Unsure > 0 && used.Known {
 		count += "?"
 	}
 	if draw.Width(count) > 11 {
@@ -210,7 +215,7 @@ func (v *View) userLine(w int, u model.User) string {
 	if bar >= 2 {
 		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
 	}
-	return draw.Columns(w, append(cells, draw.Cell{Text: view.Longest(7, strings.TrimSpace(u.Mark())+units.Percent(share), units.Percent(share)), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
+	return draw.Columns(w, append(cells, draw.Cell{Text: view.Longest(7, strings.TrimSpace(of.Mark())+units.Percent(share), units.Percent(share)), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
 }
 
 // wallLines: the limits in the order in which more connections run into them.
