@@ -62,7 +62,11 @@ func TestPreflightIsWhatHappens(t *testing.T) {
 		"a port and addresses": {before: "ulimit -n 500; " + ports("40000 40001", ""), wall: model.WallPorts, fits: 500 - 13},
 		"one port":             {before: ports("40000 40000", ""), wall: model.WallPorts, none: true},
 		"one port, tcp6":       {before: ports("40000 40000", ""), args: "--family tcp6", wall: model.WallPorts, none: true},
-		"lo is down":           {before: network("ip link set lo down;"), wall: model.WallLoopback, none: true},
+		// Six listeners of 26 ports each hold 5000 connections from 74 ports.
+		"one address": {
+			before: network("ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.1/32 dev lo; echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range;"), wall: model.WallPorts, fits: 26 * 74,
+		},
+		"lo is down": {before: network("ip link set lo down;"), wall: model.WallLoopback, none: true},
 		"no IPv6 on lo": {
 			before: network("echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6;"), args: "--family tcp6", wall: model.WallLoopback, none: true,
 		},

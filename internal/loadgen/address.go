@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A path is a way to connect: over IPv4 a source address of its own; over IPv6, whose
-// loopback has one address, a listener of its own. Each path offers all ports of
-// ip_local_port_range again.
+// A path is a way to connect: over IPv4 a source address of its own; where the loopback
+// interface has one address of the family, as always over IPv6, a listener of its own. Each
+// path offers all ports of ip_local_port_range again.
 
 func (o order) domain() int {
 	switch o.Config.Family {
@@ -30,7 +30,7 @@ func (o order) needPaths() int64 {
 
 // listeners returns how many sockets the server listens on.
 func (o order) listeners() int64 {
-	if o.Config.Family != TCP6 {
+	if !o.Ports.OneAddress {
 		return 1
 	}
 	return min(o.needPaths(), maxListeners, max(1, o.Ports.Listeners))
@@ -41,10 +41,10 @@ func (o order) listeners() int64 {
 const maxPaths = 1 << 20
 
 // paths returns how many paths may be used, and how many of them in a row show that
-// there is no port to be had. Over IPv4 a port that one address lacks because somebody
+// there is no port to be had. A port that one source address lacks because somebody
 // listens on it, all lack.
 func (o order) paths(p *page) (all, barren int) {
-	if o.Config.Family == TCP4 {
+	if o.Config.Family == TCP4 && !o.Ports.OneAddress {
 		return maxPaths, 3
 	}
 	n := int(p.ready.Load())
@@ -60,11 +60,18 @@ func (o order) path(p *page, n int) (from, to unix.Sockaddr) {
 	case UNIX:
 		return nil, &unix.SockaddrUnix{Name: o.unixName(p.addresses[0].Load())}
 	}
-	// Sources start at 127.1.0.1, where nobody listens by habit. All pairs use the same
-	// sources, each to a listener of its own, and so share the kernel's bind buckets.
-	source := uint32(127<<24|1<<16) + uint32(n) + 1
-	return &unix.SockaddrInet4{Addr: [4]byte{byte(source >> 24), byte(source >> 16), byte(source >> 8), byte(source)}},
-		&unix.SockaddrInet4{Port: int(p.addresses[0].Load()), Addr: [4]byte{127, 0, 0, 1}}
+	if o.Ports.OneAddress {
+		return nil, &unix.SockaddrInet4{Port: int(p.addresses[n].Load()), Addr: [4]byte{127, 0, 0, 1}}
+	}
+	return &unix.SockaddrInet4{Addr: source(n)}, &unix.SockaddrInet4{Port: int(p.addresses[0].Load()), Addr: [4]byte{127, 0, 0, 1}}
+}
+
+// source returns source address n over IPv4. They start at 127.1.0.1, where nobody listens
+// by habit. All pairs use the same, each to a listener of its own, and so share the
+// kernel's bind buckets.
+func source(n int) [4]byte {
+	a := uint32(127<<24|1<<16) + uint32(n) + 1
+	return [4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}
 }
 
 // unixName returns a name in the abstract namespace, which needs no file system.

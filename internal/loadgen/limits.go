@@ -46,6 +46,9 @@ type Limits struct {
 	// NoLoopback4 and NoLoopback6 say why nothing can connect to 127.0.0.1 and to ::1.
 	NoLoopback4 Obstacle `json:"no_loopback4,omitzero"`
 	NoLoopback6 Obstacle `json:"no_loopback6,omitzero"`
+	// OneAddress4: the loopback interface has not the whole of 127.0.0.0/8, so that
+	// connections come from 127.0.0.1 alone.
+	OneAddress4 bool `json:"one_loopback4_address"`
 	// Threads are those of this process.
 	Threads maybe.Of[int64] `json:"own_threads,omitzero"`
 	// Tasks run now of MostTasks: kernel.threads-max or kernel.pid_max, the smaller.
@@ -127,6 +130,7 @@ func ReadLimits(procRoot string) (Limits, error) {
 	l.PortsReserved = strings.TrimSpace(string(reserved))
 	l.Backlog = number("sys/net/core/somaxconn")
 	l.NoLoopback4, l.NoLoopback6 = probeLoopback(TCP4), probeLoopback(TCP6)
+	l.OneAddress4 = l.NoLoopback4 == (Obstacle{}) && !hasSources()
 	l.Conntrack = number("sys/net/netfilter/nf_conntrack_count")
 	l.MostConntrack = number("sys/net/netfilter/nf_conntrack_max")
 	errs = append(errs, l.readTasks(procRoot))
@@ -208,7 +212,7 @@ func (l Limits) PerPair(c Config) int64 {
 // workerRoom returns how many connections the files of a worker are enough for.
 func (l Limits) workerRoom(c Config) int64 {
 	own := int64(workerFiles + 1)
-	if c.Family == TCP6 {
+	if l.ports(c.Family).OneAddress {
 		own = workerFiles + maxListeners
 	}
 	most := int64(mostPerPair)

@@ -39,7 +39,7 @@ func TestReadLimits(t *testing.T) {
 	want := Limits{
 		UID: os.Getuid(), Admin: got.Admin, Resource: got.Resource, Nofile: got.Nofile, UserTasks: got.UserTasks, MostUserTasks: got.MostUserTasks,
 		PortLow: n(32768), PortHigh: n(60999), PortsReserved: "40000-40099", PortRanges: got.PortRanges, NoLoopback4: got.NoLoopback4,
-		NoLoopback6: got.NoLoopback6, Tasks: n(234), MostTasks: n(32768), Conntrack: n(7),
+		OneAddress4: got.OneAddress4, NoLoopback6: got.NoLoopback6, Tasks: n(234), MostTasks: n(32768), Conntrack: n(7),
 	}
 	if got != want || !got.Nofile.Known {
 		t.Errorf("%+v, want %+v", got, want)

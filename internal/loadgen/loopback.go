@@ -50,6 +50,26 @@ func probeLoopback(family Family) Obstacle {
 	return Obstacle{"::1 cannot be reached: " + err.Error(), "ip addr add ::1/128 dev lo"}
 }
 
+// hasSources reports whether connections can come from the first and the last of the
+// source addresses of a load. It sends nothing either.
+func hasSources() bool {
+	for _, n := range []int{0, maxPaths - 1} {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return true // for want of files, say: nothing is known of the addresses
+		}
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: source(n)})
+		if err == nil { // bind(2) takes foreign addresses too where ip_nonlocal_bind is set
+			err = unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
+		}
+		unix.Close(fd)
+		if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENETUNREACH) {
+			return false
+		}
+	}
+	return true
+}
+
 // isUp reports whether lo is; it is taken to be where that cannot be seen.
 func isUp(fd int) bool {
 	lo, err := unix.NewIfreq("lo")

@@ -16,9 +16,9 @@ func (r portRange) len() int64 { return max(0, r.High-r.Low+1) }
 // option is the range as a value for IP_LOCAL_PORT_RANGE.
 func (r portRange) option() int { return int(uint32(r.High)<<16 | uint32(r.Low)) }
 
-// ports are those that a load connects from, and those that it listens on. Over IPv6
-// there is one address, and no listener finds a port that a connection holds: so they
-// have parts of the range of their own. Over IPv4 clients have addresses of their own,
+// ports are those that a load connects from, and those that it listens on. Where there
+// is one address, no listener finds a port that a connection holds: so they have parts of
+// the range of their own. Otherwise clients have addresses of their own,
 // but connect(2) passes over each port that somebody listens on, whatever the address
 // (__inet_hash_connect in net/ipv4/inet_hashtables.c).
 type ports struct {
@@ -27,13 +27,15 @@ type ports struct {
 	Clients, Listeners int64
 	// Own: sockets can have ranges of their own.
 	Own bool
+	// OneAddress: both ends have the same address.
+	OneAddress bool
 }
 
 // ports divides net.ipv4.ip_local_port_range.
 func (l Limits) ports(family Family) ports {
 	all := portRange{l.PortLow.Value, l.PortHigh.Value}
-	p := ports{Client: all, Listen: all, Own: l.PortRanges}
-	if family == TCP6 {
+	p := ports{Client: all, Listen: all, Own: l.PortRanges, OneAddress: family == TCP6 || family == TCP4 && l.OneAddress4}
+	if p.OneAddress {
 		quarter := max(1, l.unreserved(all)/4)
 		p.Listen.Low += int64(sort.Search(int(all.len()), func(i int) bool {
 			return l.unreserved(portRange{all.Low + int64(i), all.High}) <= quarter
@@ -81,7 +83,7 @@ func (p ports) each() int64 {
 // of them.
 func (l Limits) portLimit(family Family, room int64) (limit PairLimit, each int64) {
 	p := l.ports(family)
-	if family == TCP4 {
+	if !p.OneAddress {
 		// Source addresses abound, and each offers the ports on which nobody listens.
 		pairs := max(0, p.Clients-1)
 		return PairLimit{Wall: WallPorts, Used: min(1, p.Clients), Most: p.Clients, Pairs: pairs}, min(room, pairs*room)

@@ -85,7 +85,7 @@ func (s *server) listen(n int64) (int, error) {
 			return 0, fmt.Errorf("set SO_LINGER: %w", err)
 		}
 	}
-	if s.order.Config.Family == TCP6 && s.order.Ports.Own {
+	if s.order.Ports.OneAddress && s.order.Ports.Own {
 		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, s.order.Ports.Listen.option()); err != nil {
 			_ = unix.Close(fd)
 			return 0, fmt.Errorf("set IP_LOCAL_PORT_RANGE: %w", err)
