@@ -13,6 +13,10 @@ type ID struct{ addr uint64 }
 // IsZero reports whether there is no object.
 func (id ID) IsZero() bool { return id.addr == 0 }
 
+// Of returns the ID of an object together with a number of its own: the inode of a file,
+// whose memory may be another file's later in the same pass.
+func (id ID) Of(number uint64) ID { return ID{id.addr + number*golden} }
+
 // Format writes what an ID may show: nothing of its value.
 func (id ID) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "kernel object") }
 

@@ -42,9 +42,11 @@ type process struct {
 	problem  string          // why they could not be listed
 	nameless string          // why nobody knows who it is
 	listing  fdinfo.Listing
-	countAt  int64 // what count was when the fds were listed
-	listedAt time.Time
-	nextList time.Time
+	// fileIndex numbers the files of the listing, see model.ProcessSample; nil from /proc.
+	fileIndex []uint32
+	countAt   int64 // what count was when the fds were listed
+	listedAt  time.Time
+	nextList  time.Time
 
 	tables    []int // the threads with a table of their own
 	tablesDue bool  // its threads are to be compared, see findTables
@@ -317,7 +319,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 	if p.Kernel {
 		s.Problem = ErrKernelThread.Error()
 	} else if s.State == model.OK {
-		s.Files, s.Truncated = maybe.Some(p.listing.FDs), p.listing.Truncated
+		s.Files, s.Truncated, s.FileIndex = maybe.Some(p.listing.FDs), p.listing.Truncated, p.fileIndex
 		s.FDsThen = maybe.When(p.countAt, p.count.Known)
 	}
 	l.sample.Processes = append(l.sample.Processes, s)

@@ -32,10 +32,8 @@ type source interface {
 // CheckSource returns why a source cannot be had on any machine.
 func CheckSource(name string) error {
 	switch name {
-	case SourceAuto, SourceProc:
+	case SourceAuto, SourceProc, SourceBPF:
 		return nil
-	case SourceBPF:
-		return fmt.Errorf("%s: %w", name, noBPF{})
 	}
 	return fmt.Errorf("%q: not %s, %s or %s", name, SourceAuto, SourceProc, SourceBPF)
 }
@@ -45,5 +43,9 @@ func newSource(opts Options) (source, error) {
 	if err := CheckSource(cmp.Or(opts.Source, SourceAuto)); err != nil {
 		return nil, fmt.Errorf("source %w", err)
 	}
-	return newProcSource(opts.ProcRoot)
+	proc, err := newProcSource(opts.ProcRoot)
+	if err != nil || opts.Source != SourceBPF {
+		return proc, err
+	}
+	return newBPFSource(proc)
 }

@@ -210,6 +210,12 @@ func playWorkload(name string) {
 		fmt.Printf("%d %s", os.Getpid(), line)
 		check(child.Wait())
 		return
+	case "mix":
+		pids := playMix()
+		fmt.Println(pids[0], pids[1])
+		_, err := io.Copy(io.Discard, os.Stdin)
+		check(err)
+		return
 	default:
 		panic("unknown workload " + name)
 	}
@@ -295,6 +301,8 @@ func must(fd int, err error) int {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func number(line string) (int, error) { return strconv.Atoi(strings.TrimSpace(line)) }
 
 // workload is a running process with a known workload.
 type workload struct {

@@ -1,0 +1,245 @@
+package collect
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eptop/eptop/internal/bpf"
+	"github.com/eptop/eptop/internal/epoll"
+)
+
+// pass sorts the files of one pass by table and by epoll as they come. Its memory is kept
+// for the next one.
+type pass struct {
+	// trees is up to how many watches an epoll's tree is walked; 0 where the kernel counts
+	// an epoll's watches.
+	trees uint32
+	// files numbers the open file descriptions.
+	files bpf.IDs
+
+	tables  []table
+	byTable map[tableKey]uint32
+	key     tableKey // of the table that comes now
+	current uint32
+	// fds and index are those of the table that comes now.
+	fds   []epoll.FD
+	index []uint32
+	// before are the files that a process or thread had at the last pass.
+	before map[int]*process
+
+	epolls  []passedEpoll
+	byEpoll map[bpf.ID]uint32
+	lastID  bpf.ID
+	last    uint32
+	known   map[bpf.ID]*knownInstance
+
+	// unjudged are the watches of which it is not known whether their number still is that
+	// file; places is where the files they are on were seen, unsettled has the files' bits.
+	unjudged  []unjudged
+	places    []place
+	unsettled []uint64
+
+	// torn counts the files whose list of watches changed under the pass, cut those that
+	// have more watches than a pass lists.
+	torn, cut int
+}
+
+type tableKey struct {
+	pid   int32
+	table bpf.ID
+}
+
+// table is one table of files.
+type table struct {
+	pid, tid    int32
+	leaderEnded bool
+	fds         []epoll.FD
+	index       []uint32 // the number of the file behind each
+	epolls      []int32
+	sockets     int
+	of          *process
+}
+
+// unjudged is a watch that waits for the end of the pass.
+type unjudged struct {
+	epoll, at uint32 // the at-th of its epoll
+	file      uint32
+	tfd       int32
+}
+
+// place is a file in a table.
+type place struct {
+	file, table uint32
+	num         int32
+}
+
+func (p *pass) begin(s *bpfSource) {
+	p.files.Reset()
+	p.tables, p.epolls = p.tables[:0], p.epolls[:0]
+	p.byTable, p.byEpoll = map[tableKey]uint32{}, map[bpf.ID]uint32{}
+	p.key, p.lastID = tableKey{}, bpf.ID{}
+	p.before, p.known = s.processes, s.known
+	p.unjudged, p.places = p.unjudged[:0], p.places[:0]
+	clear(p.unsettled)
+	p.torn, p.cut = 0, 0
+}
+
+// visit takes one file of the pass.
+func (p *pass) visit(f *bpf.File) error {
+	if key := (tableKey{f.PID, f.Table}); key != p.key {
+		p.beginTable(key, f)
+	}
+	number, isNew := p.files.Add(f.File.Of(f.Ino))
+	fd := epoll.FD{Num: f.Num, Kind: f.Kind}
+	t := &p.tables[p.current]
+	switch f.Kind {
+	case epoll.KindSocket:
+		fd.Ino = f.Ino
+		t.sockets++
+	case epoll.KindPipe:
+		fd.Ino = f.Ino
+	case epoll.KindEpoll:
+		t.epolls = append(t.epolls, f.Num)
+		p.addHolder(f)
+	}
+	p.fds, p.index = append(p.fds, fd), append(p.index, number)
+	if len(f.Watches) > 0 || f.Torn {
+		p.addWatches(f, number, isNew)
+	}
+	return nil
+}
+
+// beginTable ends a table and begins another one, or goes on with one that began before:
+// several threads may show it in turn.
+func (p *pass) beginTable(key tableKey, f *bpf.File) {
+	p.endTable()
+	p.key = key
+	at, began := p.byTable[key]
+	if !began {
+		at = uint32(len(p.tables))
+		p.byTable[key] = at
+		p.tables = append(p.tables, table{pid: f.PID, tid: f.TID, leaderEnded: f.LeaderEnded})
+	}
+	p.current = at
+	t := &p.tables[at]
+	p.fds, p.index = append(p.fds[:0], t.fds...), append(p.index[:0], t.index...)
+}
+
+// endTable stores the files of the table that came last. Those that are the same as before
+// are the same memory, which leaves nothing for the garbage collector.
+func (p *pass) endTable() {
+	if p.key == (tableKey{}) {
+		return
+	}
+	p.key = tableKey{}
+	t := &p.tables[p.current]
+	// The numbers come in order, unless several threads have shown the table.
+	pid := int(t.pid)
+	if before := p.before[int(t.tid)]; before != nil && t.tid != t.pid && before.threadOf != 0 {
+		pid = int(t.tid)
+	}
+	t.fds, t.index = nil, nil
+	if before := p.before[pid]; before != nil {
+		t.fds, t.index = before.listing.FDs, before.fileIndex
+	}
+	t.fds, t.index = kept(t.fds, p.fds), kept(t.index, p.index)
+	if cap(p.fds) > keepScratch {
+		p.fds, p.index = nil, nil
+	}
+}
+
+// kept returns was where it is the same as scratch, and otherwise a copy of scratch.
+func kept[T comparable](was, scratch []T) []T {
+	if slices.Equal(was, scratch) && was != nil {
+		return was
+	}
+	return slices.Clone(scratch)
+}
+
+// epollAt returns the place of an epoll in epolls.
+func (p *pass) epollAt(id bpf.ID) uint32 {
+	if id == p.lastID {
+		return p.last
+	}
+	at, ok := p.byEpoll[id]
+	if !ok {
+		at = uint32(len(p.epolls))
+		p.byEpoll[id] = at
+		p.epolls = append(p.epolls, passedEpoll{id: id, before: p.known[id]})
+	}
+	p.lastID, p.last = id, at
+	return at
+}
+
+// addHolder adds an fd that is an epoll.
+func (p *pass) addHolder(f *bpf.File) {
+	at := p.epollAt(f.Epoll.ID)
+	e := &p.epolls[at]
+	e.holders = append(e.holders, place{table: p.current, num: f.Num})
+	e.kernel, e.isKnown = *f.Epoll, true
+}
+
+// addWatches adds the watches on a file, the first time it comes, and judges them as far as
+// that can be done: a watch is current where its number is that file in a table that holds
+// the epoll.
+func (p *pass) addWatches(f *bpf.File, number uint32, isNew bool) {
+	if !isNew {
+		if p.isUnsettled(number) {
+			p.places = append(p.places, place{number, p.current, f.Num})
+		}
+		return
+	}
+	if f.Torn {
+		p.torn++
+	}
+	if f.Cut {
+		p.cut++
+	}
+	settled := true
+	w := epoll.Watch{Ino: f.Ino, Pos: f.Pos, Sdev: f.Dev, HasInode: true, Kind: f.Kind}
+	for i := range f.Watches {
+		of := &f.Watches[i]
+		at := p.epollAt(of.Epoll)
+		e := &p.epolls[at]
+		w.Data, w.Mask, w.TFD = of.Data, of.Mask, of.TFD
+		w.Facts = factsOf(f, of)
+		w.Link = epoll.Unproven
+		if of.TFD == f.Num && e.isHeldBy(p.current) {
+			w.Link = epoll.Current
+		} else {
+			settled = false
+			p.unjudged = append(p.unjudged, unjudged{at, uint32(e.n), number, of.TFD})
+		}
+		e.add(&w, number)
+	}
+	if !settled {
+		p.unsettle(number)
+		p.places = append(p.places, place{number, p.current, f.Num})
+	}
+}
+
+// factsOf returns what only the kernel says of a watch.
+func factsOf(f *bpf.File, w *bpf.Watch) epoll.Facts {
+	facts := epoll.KnowsReady | epoll.KnowsFlags
+	if w.Ready {
+		facts |= epoll.IsReady
+	}
+	if f.Flags&unix.O_NONBLOCK == 0 {
+		facts |= epoll.IsBlocking
+	}
+	return facts
+}
+
+func (p *pass) isUnsettled(file uint32) bool {
+	word := int(file / 64)
+	return word < len(p.unsettled) && p.unsettled[word]&(1<<(file%64)) != 0
+}
+
+func (p *pass) unsettle(file uint32) {
+	word := int(file / 64)
+	if word >= len(p.unsettled) {
+		p.unsettled = append(p.unsettled, make([]uint64, max(word+1, 2*len(p.unsettled))-len(p.unsettled))...)
+	}
+	p.unsettled[word] |= 1 << (file % 64)
+}
