@@ -85,7 +85,7 @@ func newRoot() *cobra.Command {
 	f.BoolP("version", "V", false, "print the version")
 	f.VarP((*pidList)(&s.pids), "pid", "p", "attach to process `P` (snapshot: restrict to it; repeatable)")
 	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
-	f.StringVar(&s.source, "source", "auto", "where epolls are read from: `auto|proc|bpf`")
+	f.StringVar(&s.source, "source", "auto", "where files, watches and sockets are read from: `auto|proc|bpf`")
 	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
 	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or that of a captured tree")
 	f.StringVarP(&s.user, "user", "u", "", "show only processes of this `USER` (name or number)")

@@ -37,7 +37,7 @@ const maxFileBytes = 256 << 20
 const systemRoot = "/sys"
 
 // Load reads the struct sizes from kernel/btf/vmlinux below a sysfs mounted or
-// captured at sysRoot. Nothing of the type information itself is kept.
+// captured at sysRoot, and returns the types with them.
 //
 // It takes 20 to 40 ms of CPU, so call it once and away from the first frame.
 // For /sys itself the file is mapped where the kernel allows that (since Linux
@@ -47,14 +47,18 @@ const systemRoot = "/sys"
 //
 // fs.ErrNotExist: the kernel was built without BTF. ErrMalformed: the file is
 // no BTF, or is cut.
-func Load(sysRoot string) (Sizes, error) {
+func Load(sysRoot string) (Sizes, *Types, error) {
 	path := filepath.Join(sysRoot, "kernel", "btf", "vmlinux")
 	spec, err := loadSpec(sysRoot, path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return sizes(spec, path)
+	s, err := sizes(spec, path)
+	return s, spec, err
 }
+
+// Types is the decoded type information, for package bpf. It is large: let it go.
+type Types = btf.Spec
 
 func loadSpec(sysRoot, path string) (spec *btf.Spec, err error) {
 	fd, err := kernfile.Open(path)

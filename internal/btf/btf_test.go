@@ -18,7 +18,7 @@ import (
 // live loads the running kernel's sizes.
 func live(t testing.TB) Sizes {
 	t.Helper()
-	s, err := Load("/sys")
+	s, _, err := Load("/sys")
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("no /sys/kernel/btf/vmlinux: run it on a kernel with CONFIG_DEBUG_INFO_BTF")
 	}
@@ -83,7 +83,7 @@ func TestLoad(t *testing.T) {
 		structType{"file", 184}, structType{"file", 184}, // one struct, described twice
 		structType{"inode", 600}, structType{"inode", 616}, // which one is not known
 	)
-	got, err := Load(tree(t, raw))
+	got, _, err := Load(tree(t, raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestLoadAbsent(t *testing.T) {
-	if _, err := Load(t.TempDir()); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed) {
+	if _, _, err := Load(t.TempDir()); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrMalformed) {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestLoadMalformed(t *testing.T) {
 		"empty": {}, "text": []byte("this is no BTF"), "no magic": swapped,
 		"cut": good[:len(good)-1], "header only": good[:24], "cut header": good[:10],
 	} {
-		if _, err := Load(tree(t, raw)); !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) {
+		if _, _, err := Load(tree(t, raw)); !errors.Is(err, ErrMalformed) || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -121,14 +121,14 @@ func TestLoadMalformed(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "kernel", "btf", "vmlinux"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(root); !errors.Is(err, ErrMalformed) {
+	if _, _, err := Load(root); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a directory: %v", err)
 	}
 	root = tree(t, good)
 	if err := os.Truncate(filepath.Join(root, "kernel", "btf", "vmlinux"), maxFileBytes+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(root); !errors.Is(err, ErrMalformed) {
+	if _, _, err := Load(root); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a huge file: %v", err)
 	}
 }
@@ -137,7 +137,7 @@ func TestLoadMalformed(t *testing.T) {
 func TestLoadCutAnywhere(t *testing.T) {
 	raw := encode(structType{"epitem", 120}, structType{"file", 184})
 	for i := range raw {
-		if s, err := Load(tree(t, raw[:i])); !errors.Is(err, ErrMalformed) {
+		if s, _, err := Load(tree(t, raw[:i])); !errors.Is(err, ErrMalformed) {
 			t.Errorf("cut at %d: %v, %v", i, s, err)
 		}
 	}
@@ -148,7 +148,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(encode(structType{"epitem", 120}, structType{"file", 184}))
 	f.Add([]byte("\x9f\xeb\x01\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		s, err := Load(tree(t, raw))
+		s, _, err := Load(tree(t, raw))
 		if err != nil && !errors.Is(err, ErrMalformed) {
 			t.Errorf("error of another kind: %v", err)
 		}
@@ -188,7 +188,7 @@ func TestLiveIsAsCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Load(tree(t, raw))
+	got, _, err := Load(tree(t, raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestLiveCut(t *testing.T) {
 	const parts = 8
 	for i := range parts {
 		cut := len(raw) * i / parts
-		if s, err := Load(tree(t, raw[:cut])); !errors.Is(err, ErrMalformed) {
+		if s, _, err := Load(tree(t, raw[:cut])); !errors.Is(err, ErrMalformed) {
 			t.Errorf("cut at %d of %d bytes: %v, %v", cut, len(raw), s, err)
 		}
 	}
@@ -244,7 +244,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.ReportAllocs()
 			var got Sizes
 			for b.Loop() {
-				if got, err = Load(root); err != nil {
+				if got, _, err = Load(root); err != nil {
 					b.Fatal(err)
 				}
 			}

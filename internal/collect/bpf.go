@@ -28,13 +28,9 @@ type bpfSource struct {
 
 var _ source = (*bpfSource)(nil)
 
-// newBPFSource loads the program. proc is what goes on to say who a process is.
-func newBPFSource(proc *procSource) (*bpfSource, error) {
-	scanner, err := bpf.Load(nil)
-	if err != nil {
-		return nil, err
-	}
-	return &bpfSource{procSource: proc, scanner: scanner}, nil
+// newBPFSource returns a source; proc goes on to say who a process is.
+func newBPFSource(proc *procSource, scanner *bpf.Scanner) *bpfSource {
+	return &bpfSource{procSource: proc, scanner: scanner}
 }
 
 // bpfLook is a look through a pass under way.

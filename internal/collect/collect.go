@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/bpf"
+	"github.com/eptop/eptop/internal/btf"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/placement"
 	"github.com/eptop/eptop/internal/slab"
@@ -53,7 +56,7 @@ type Options struct {
 type Collector struct {
 	opts   Options
 	now    func() time.Time
-	source source
+	source *chooser
 	proc   procfs.FS
 	slab   *slab.FS
 	zone   *zone.FS
@@ -94,21 +97,27 @@ func New(opts Options) (*Collector, error) {
 	if !live && isOn(opts.SysRoot, unix.SYSFS_MAGIC) {
 		return nil, fmt.Errorf("%s is a captured tree and %s this machine's own sysfs: name the tree's with --path.sysfs, even where it has none", opts.ProcRoot, opts.SysRoot)
 	}
-	source, err := newSource(opts)
-	if err != nil {
-		return nil, err
+	if err := CheckSource(cmp.Or(opts.Source, SourceAuto)); err != nil {
+		return nil, fmt.Errorf("source %w", err)
 	}
 	if opts.Sweep == 0 {
 		opts.Sweep = DefaultSweep
 	}
 	c := &Collector{
-		opts: opts, now: time.Now, source: source, proc: proc,
+		opts: opts, now: time.Now, proc: proc,
 		slab: slab.NewFS(opts.ProcRoot, opts.SysRoot), zone: zone.NewFS(opts.ProcRoot, opts.SysRoot),
 		place: placement.NewFS(opts.ProcRoot),
 		live:  live,
 		users: map[int]string{}, lookUpUser: user.LookupId,
 	}
+	if live && opts.Source != SourceProc && isOn(opts.SysRoot, unix.SYSFS_MAGIC) {
+		c.structs.types = make(chan *btf.Types, 1)
+	}
 	c.structs.load(opts.SysRoot)
+	if c.source, err = newChooser(opts, live, c.loadProgram); err != nil {
+		<-c.structs.done
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -148,7 +157,7 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	defer l.doing("")
 	if err := c.source.look(ctx, &l); err != nil {
 		if ctx.Err() != nil {
-			c.beginAnew()
+			c.source.anew()
 		}
 		return nil, err
 	}
@@ -162,13 +171,14 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 	return s, nil
 }
 
-// beginAnew takes a new source: what a look that was cut off has done by halves the old one
-// knows by halves.
-func (c *Collector) beginAnew() {
-	if fresh, err := newSource(c.opts); err == nil {
-		c.source.close()
-		c.source = fresh
+// loadProgram loads the program of passes, with the types of the kernel that were decoded
+// for the sizes of structures.
+func (c *Collector) loadProgram() (*bpf.Scanner, error) {
+	var types *btf.Types
+	if c.structs.types != nil {
+		types = <-c.structs.types
 	}
+	return bpf.Load(types)
 }
 
 // inTurn runs the steps of a look, and stops once ctx has ended.

@@ -19,7 +19,7 @@ import (
 
 func newCollector(t testing.TB, change func(*Options)) *Collector {
 	t.Helper()
-	opts := Options{ProcRoot: "/proc", SysRoot: "/sys", MaxStall: DefaultMaxStall, MaxFDs: DefaultMaxFDs}
+	opts := Options{ProcRoot: "/proc", SysRoot: "/sys", MaxStall: DefaultMaxStall, MaxFDs: DefaultMaxFDs, Source: SourceProc}
 	if change != nil {
 		change(&opts)
 	}
@@ -71,7 +71,7 @@ func TestLookFindsExactlyTheWatches(t *testing.T) {
 }
 
 // throughProc is what a collector remembers of /proc.
-func throughProc(c *Collector) *procSource { return c.source.(*procSource) }
+func throughProc(c *Collector) *procSource { return c.source.proc }
 
 func TestSharedInstanceIsCountedOnce(t *testing.T) {
 	c := newCollector(t, nil)

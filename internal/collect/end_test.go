@@ -66,7 +66,7 @@ func TestLookEndsAnywhere(t *testing.T) {
 	if want != len(files) {
 		t.Fatalf("%d watches, want %d", want, len(files))
 	}
-	forget := c.beginAnew // so that everything is due
+	forget := c.source.anew // so that everything is due
 	forget()
 	// How often a whole look asks.
 	const cuts = 15

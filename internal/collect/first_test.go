@@ -18,7 +18,7 @@ func TestManySocketsComeWithTheSecondLook(t *testing.T) {
 	}
 	defer l.Close()
 	c := newCollector(t, func(o *Options) { o.LookTime = time.Minute })
-	c.source.(*procSource).manySockets = 1
+	c.source.proc.manySockets = 1
 	first := snapshotOf(t, c)
 	if n, ok := first.Sockstat.Value.Alloc.Get(); first.Sockets != nil || !ok || n < 1 {
 		t.Errorf("first look: sockets %v, sockstat %+v", first.Sockets, first.Sockstat)
@@ -32,7 +32,7 @@ func TestManySocketsComeWithTheSecondLook(t *testing.T) {
 	}
 	// A look that nobody waits for on a screen has them at once.
 	whole := newCollector(t, nil)
-	whole.source.(*procSource).manySockets = 1
+	whole.source.proc.manySockets = 1
 	if s := snapshotOf(t, whole); s.Sockets == nil {
 		t.Error("a look of its own has no sockets")
 	}

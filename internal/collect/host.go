@@ -166,14 +166,7 @@ func (l *look) hostFacts() {
 	l.sample.NrOpen, errs[5] = l.optionalCount("sys/fs/nr_open", 0)
 	l.sample.NoRaise = l.live && loadgen.CannotRaise()
 	l.source("limits", l.now().Sub(start), joined(errs[:]...))
-	l.source("bpf", 0, noBPF{})
 }
-
-// noBPF says why there is no BPF source.
-type noBPF struct{}
-
-func (noBPF) Error() string        { return "this version of eptop looks through /proc alone" }
-func (noBPF) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // ownRSS returns eptop's own resident memory in bytes.
 func ownRSS() maybe.Of[int64] {

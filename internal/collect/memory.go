@@ -28,6 +28,8 @@ type structSizes struct {
 	sizes map[string]int64
 	took  time.Duration
 	err   error
+	// types are those of the first load, which may be nil; it is the only one as a rule.
+	types chan *btf.Types
 }
 
 func (s *structSizes) load(sysRoot string) {
@@ -37,7 +39,12 @@ func (s *structSizes) load(sysRoot string) {
 		defer close(s.done)
 		start := time.Now()
 		var sizes btf.Sizes
-		sizes, s.err = btf.Load(sysRoot)
+		var types *btf.Types
+		sizes, types, s.err = btf.Load(sysRoot)
+		select {
+		case s.types <- types:
+		default: // nobody waits, or has waited
+		}
 		s.sizes = make(map[string]int64, len(sizes))
 		for name, n := range sizes {
 			s.sizes[name] = int64(n)

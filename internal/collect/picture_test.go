@@ -165,7 +165,7 @@ func comparePictures(t *testing.T, pids map[int]bool) {
 	var proc, bpf *model.Sample
 	for range 2 {
 		proc, bpf = sampleOf(t, throughProc, model.Focus{}), sampleOf(t, throughBPF, model.Focus{})
-		throughBPF.source.(*bpfSource).next = throughBPF.lastLook // no pause between two passes
+		throughBPF.source.bpf.next = throughBPF.lastLook // no pause between two passes
 	}
 	want, got := pictureOf(proc, pids), pictureOf(bpf, pids)
 	forgive(want, got)

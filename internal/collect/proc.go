@@ -21,6 +21,7 @@ type procSource struct {
 	hidden    hidden
 	pids      []int         // of all processes, and of the threads that have a table of their own
 	seen      []int         // the processes alone
+	tabled    time.Time     // the look that has brought the processes up to date
 	others    fdinfo.Others // of this look, see everybody
 	processes map[int]*process
 	instances []*instance

@@ -57,6 +57,9 @@ type process struct {
 // processTable updates the known processes: it forgets those that have ended, and
 // replaces a process whose PID was given to another one.
 func (l procLook) processTable() error {
+	if !l.tabled.IsZero() && l.tabled.Equal(l.start) {
+		return nil
+	}
 	pids, err := l.fds.PIDs(l.pids[:0])
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
@@ -81,8 +84,24 @@ func (l procLook) processTable() error {
 			l.pids = append(l.pids, tid)
 		}
 	}
-	l.processes = alive
+	l.processes, l.tabled = alive, l.start
 	return nil
+}
+
+// countFiles counts the fds of all processes, or where the kernel does not count those of
+// a process (before Linux 6.2) the files that are open on the machine.
+func (l procLook) countFiles() (n int64, err error) {
+	if err := l.processTable(); err != nil {
+		return 0, err
+	}
+	for _, p := range l.processes {
+		if !p.count.Known {
+			open, err := l.count("sys/fs/file-nr", 0)
+			return open.Value, err
+		}
+		n += p.count.Value
+	}
+	return n, nil
 }
 
 // refresh looks at one process, with a single stat call where nothing has changed.

@@ -62,7 +62,7 @@ func TestLooksKeepAReserve(t *testing.T) {
 	}
 	defer c.Close()
 	kept := func() (n int) {
-		for _, in := range c.source.(*procSource).instances {
+		for _, in := range c.source.proc.instances {
 			if in.file != nil {
 				n++
 			}

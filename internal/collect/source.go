@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 )
@@ -29,23 +28,11 @@ type source interface {
 	close()
 }
 
-// CheckSource returns why a source cannot be had on any machine.
+// CheckSource returns an error for what is no source.
 func CheckSource(name string) error {
 	switch name {
 	case SourceAuto, SourceProc, SourceBPF:
 		return nil
 	}
 	return fmt.Errorf("%q: not %s, %s or %s", name, SourceAuto, SourceProc, SourceBPF)
-}
-
-// newSource opens the source that the options name.
-func newSource(opts Options) (source, error) {
-	if err := CheckSource(cmp.Or(opts.Source, SourceAuto)); err != nil {
-		return nil, fmt.Errorf("source %w", err)
-	}
-	proc, err := newProcSource(opts.ProcRoot)
-	if err != nil || opts.Source != SourceBPF {
-		return proc, err
-	}
-	return newBPFSource(proc)
 }

@@ -38,6 +38,9 @@ type FS struct {
 	count *Count
 }
 
+// SamePIDs reports whether the tree numbers processes as system calls of this program do.
+func (f *FS) SamePIDs() bool { return f.samePIDs }
+
 // Count is how much was listed. It may be read meanwhile.
 type Count struct{ Processes, Files atomic.Int64 }
 

@@ -27,6 +27,9 @@ type Source struct {
 	Remedy string `json:"remedy,omitempty"`
 	// Took is the wall time of the last read.
 	Took time.Duration `json:"took_ns"`
+	// Used is, of bpf and fdinfo, which of the two the files, watches and sockets come
+	// from: bpf or proc.
+	Used string `json:"used,omitempty"`
 }
 
 // Origin says how a number came about.

@@ -168,8 +168,8 @@ func (m *Model) lookWords() []string {
 		rhythm = "NO LOOK FOR " + units.Duration(m.age().Truncate(time.Second))
 	}
 	source := "proc"
-	if src, ok := view.SourceOf(m.snap, "bpf"); ok && src.State == model.OK {
-		source = "bpf"
+	if src, ok := view.SourceOf(m.snap, "bpf"); ok && src.Used != "" {
+		source = src.Used
 	}
 	g := m.snap.Guest
 	words := []string{"source " + source, "cost " + units.Duration(g.CPU), rhythm}
