@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"idle":       idle,
 		"asnobody":   asNobody,
 		"manyepolls": manyEpolls,
+		"fill":       fill,
 	})
 }
 

@@ -113,7 +113,7 @@ func ReadMemoryLimit(proc string, pid int) (maybe.Of[Limit], error) {
 	if err != nil {
 		return maybe.Of[Limit]{}, err
 	}
-	return memoryFiles[version].readNearest(version, dir)
+	return Dir{version, dir}.MemoryLimit()
 }
 
 // ReadPidsLimit reads the limit of threads that a process comes to first (pids_try_charge
@@ -124,7 +124,56 @@ func ReadPidsLimit(proc string, pid int) (maybe.Of[Limit], error) {
 	if err != nil {
 		return maybe.Of[Limit]{}, err
 	}
-	return pidsFiles.readNearest(version, dir)
+	return Dir{version, dir}.PidsLimit()
+}
+
+// Dir is the directory of a cgroup.
+type Dir struct {
+	Version int
+	Path    string
+}
+
+// MemoryLimit reads the limit of bytes that the cgroup comes to first: its own or that of
+// one above it.
+func (d Dir) MemoryLimit() (maybe.Of[Limit], error) {
+	return memoryFiles[d.Version].readNearest(d.Version, d.Path)
+}
+
+// PidsLimit does the same for threads.
+func (d Dir) PidsLimit() (maybe.Of[Limit], error) { return pidsFiles.readNearest(d.Version, d.Path) }
+
+// Place is where a process is in the hierarchies of cgroups; a zero Dir where it has no such
+// controller, or where its cgroup is outside what this program can see.
+type Place struct{ Memory, Pids Dir }
+
+// Finder finds the cgroups of many processes: the mounts are read once for all.
+type Finder struct {
+	proc   string
+	mounts []byte
+}
+
+// NewFinder reads the mounts that this program sees.
+func NewFinder(proc string) (*Finder, error) {
+	mounts, err := kernfile.ReadFile(proc + "/self/mountinfo")
+	return &Finder{proc, mounts}, err
+}
+
+// Find finds the cgroups of a process. The error is fs.ErrNotExist where it has ended.
+func (f *Finder) Find(pid int) (at Place, err error) {
+	text, err := kernfile.ReadFile(f.proc + "/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return at, err
+	}
+	for controller, to := range map[string]*Dir{"memory": &at.Memory, "pids": &at.Pids} {
+		version, dir, err := controllerCgroup(text, f.mounts, controller)
+		switch {
+		case err == nil:
+			*to = Dir{version, dir}
+		case !errors.Is(err, fs.ErrNotExist):
+			return at, err
+		}
+	}
+	return at, nil
 }
 
 // readNearest reads the limits of a cgroup and of those above it. One in which the

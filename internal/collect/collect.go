@@ -66,6 +66,7 @@ type Collector struct {
 	host       hostInfo
 	structs    structSizes
 	modules    modules
+	cgroups    cgroupLimits
 	layouts    layouts
 	perNode    map[string]cacheNodes // by name in slabinfo
 	users      map[int]string
@@ -161,7 +162,7 @@ func (c *Collector) Look(ctx context.Context, focus model.Focus) (*model.Sample,
 		}
 		return nil, err
 	}
-	if err := inTurn(ctx, l.step("kernel memory", l.sockstat), l.cgroup, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
+	if err := inTurn(ctx, l.step("kernel memory", l.sockstat), l.cgroup, l.cgroupLimits, l.memory, l.hostFacts, l.loadLimits, l.fillPlacements); err != nil {
 		return nil, err
 	}
 	c.lastLook = start

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/eptop/eptop/internal/kernfile"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/maybe"
@@ -154,6 +156,8 @@ func (l *look) hostMemory() {
 func (l *look) hostFacts() {
 	h, host := l.facts(), &l.sample.Host
 	host.Hostname, host.Kernel, host.CPUs, host.Captured = h.hostname, h.kernel, h.cpus, !l.live
+	var mount unix.Statfs_t
+	host.SysctlReadOnly = l.live && unix.Statfs(filepath.Join(l.opts.ProcRoot, "sys"), &mount) == nil && mount.Flags&unix.ST_RDONLY != 0
 	l.source("meminfo", l.memoryTook, l.memoryErr)
 
 	start := l.now()
@@ -164,6 +168,7 @@ func (l *look) hostFacts() {
 	l.sample.UnusedDentries, errs[3] = l.optionalCount("sys/fs/dentry-state", 1)
 	l.sample.AllInodes, errs[4] = l.optionalCount("sys/fs/inode-nr", 0)
 	l.sample.NrOpen, errs[5] = l.optionalCount("sys/fs/nr_open", 0)
+	l.sample.Tasks, l.sample.MostTasks = loadgen.ReadTasks(l.opts.ProcRoot)
 	l.sample.NoRaise = l.live && loadgen.CannotRaise()
 	l.source("limits", l.now().Sub(start), joined(errs[:]...))
 }

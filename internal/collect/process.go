@@ -325,7 +325,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 	s := model.ProcessSample{
 		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,
 		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
-		Started: p.started, FDs: p.count, Nofile: p.Nofile, ListedAt: p.listedAt, Problem: cmp.Or(p.problem, p.nameless),
+		Started: p.started, FDs: p.count, Nofile: p.Nofile, HardNofile: p.HardNofile, ListedAt: p.listedAt, Problem: cmp.Or(p.problem, p.nameless),
 	}
 	for _, uid := range []maybe.Of[int]{p.UID, p.RealUID} {
 		if uid.Known {

@@ -31,7 +31,8 @@ func (l *look) sockstat() {
 	}
 	l.sample.NetworkLimits = model.NetworkLimits{
 		Conntrack: number("netfilter/nf_conntrack_count"), MostConntrack: number("netfilter/nf_conntrack_max"), MostOrphans: number("ipv4/tcp_max_orphans"),
-		Ports: l.localPorts(),
+		MostBacklog: number("core/somaxconn"),
+		Ports:       l.localPorts(),
 	}
 	l.source("sockstat", l.now().Sub(start), joined(err, errMarks))
 }

@@ -31,10 +31,11 @@ type Identity struct {
 	UID, RealUID maybe.Of[int]
 	// FDSize is how many fds the table has room for: at least as many as are open.
 	FDSize maybe.Of[int64]
-	// Nofile is the soft RLIMIT_NOFILE; absent where it is unlimited too. NofileProblem says
-	// why it could not be read; it is empty where there is nothing to read.
-	Nofile        maybe.Of[int64]
-	NofileProblem string
+	// Nofile is the soft RLIMIT_NOFILE, HardNofile what the process may raise it to by
+	// itself; each is absent where it is unlimited too. NofileProblem says why they could
+	// not be read; it is empty where there is nothing to read.
+	Nofile, HardNofile maybe.Of[int64]
+	NofileProblem      string
 }
 
 // Identity reads stat, status and limits (do_task_stat() and proc_pid_status() in
@@ -46,7 +47,7 @@ func (p *Process) Identity() (Identity, error) {
 	defer p.fs.buffers.Put(pooled)
 	// The system call takes a fraction of the time of the file. A stat that can be read
 	// afterwards proves that the PID was still that of this process.
-	nofile, limited := p.nofile()
+	nofile, hard, limited := p.fs.nofile(p.pid)
 	stat, err := p.read("stat", *pooled)
 	if err != nil {
 		return id, err
@@ -70,7 +71,7 @@ func (p *Process) Identity() (Identity, error) {
 			return id, pathError("read", p.fs.path(p.pid, "limits"), fs.ErrNotExist)
 		}
 		if err == nil {
-			if nofile, err = parseNofile(limits); err != nil {
+			if nofile, hard, err = parseNofile(limits); err != nil {
 				err = fmt.Errorf("parse %s: %w", p.fs.path(p.pid, "limits"), err)
 			}
 		}
@@ -78,16 +79,14 @@ func (p *Process) Identity() (Identity, error) {
 			id.NofileProblem = err.Error()
 		}
 	}
-	id.Nofile = nofile
+	id.Nofile, id.HardNofile = nofile, hard
 	return id, nil
 }
-
-func (p *Process) nofile() (maybe.Of[int64], bool) { return p.fs.nofile(p.pid) }
 
 // Nofile returns the soft RLIMIT_NOFILE of a process as it is now, or was where it may not
 // be asked for.
 func (f *FS) Nofile(pid int, was maybe.Of[int64]) maybe.Of[int64] {
-	if now, ok := f.nofile(pid); ok {
+	if now, _, ok := f.nofile(pid); ok {
 		return now
 	}
 	return was
@@ -95,15 +94,12 @@ func (f *FS) Nofile(pid int, was maybe.Of[int64]) maybe.Of[int64] {
 
 // nofile asks the kernel for RLIMIT_NOFILE (prlimit(2), since Linux 2.6.36). It reports
 // false where it may not: of another user's process without CAP_SYS_RESOURCE.
-func (f *FS) nofile(pid int) (maybe.Of[int64], bool) {
-	if !f.samePIDs {
-		return maybe.Of[int64]{}, false
-	}
+func (f *FS) nofile(pid int) (soft, hard maybe.Of[int64], ok bool) {
 	var limit unix.Rlimit
-	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
-		return maybe.Of[int64]{}, false
+	if !f.samePIDs || unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
+		return soft, hard, false
 	}
-	return maybe.When(int64(limit.Cur), limit.Cur <= math.MaxInt64), true
+	return maybe.When(int64(limit.Cur), limit.Cur <= math.MaxInt64), maybe.When(int64(limit.Max), limit.Max <= math.MaxInt64), true
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.
@@ -158,24 +154,34 @@ func parseID(text []byte) maybe.Of[int] {
 
 // parseNofile parses the line "Max open files            1024                 524288
 // files". Of an unlimited one the number is absent.
-func parseNofile(text []byte) (maybe.Of[int64], error) {
+func parseNofile(text []byte) (soft, hard maybe.Of[int64], err error) {
 	for line := range bytes.Lines(text) {
 		if value, found := bytes.CutPrefix(line, []byte("Max open files ")); found {
 			fields := bytes.Fields(value)
 			if len(fields) != 3 {
-				return maybe.Of[int64]{}, fmt.Errorf("%w: %.60q is cut off", ErrMalformed, line)
+				return soft, hard, fmt.Errorf("%w: %.60q is cut off", ErrMalformed, line)
 			}
-			if string(fields[0]) == "unlimited" {
-				return maybe.Of[int64]{}, nil
+			soft, err1 := parseRlimit(fields[0])
+			hard, err2 := parseRlimit(fields[1])
+			if err := errors.Join(err1, err2); err != nil {
+				return maybe.Of[int64]{}, maybe.Of[int64]{}, err
 			}
-			n, err := strconv.ParseUint(string(fields[0]), 10, 64)
-			if err != nil {
-				return maybe.Of[int64]{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-			}
-			return maybe.When(int64(n), n <= math.MaxInt64), nil
+			return soft, hard, nil
 		}
 	}
-	return maybe.Of[int64]{}, fmt.Errorf("%w: no line of open files", ErrMalformed)
+	return soft, hard, fmt.Errorf("%w: no line of open files", ErrMalformed)
+}
+
+// parseRlimit parses a number of limits; an unlimited one is absent.
+func parseRlimit(text []byte) (maybe.Of[int64], error) {
+	if string(text) == "unlimited" {
+		return maybe.Of[int64]{}, nil
+	}
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil {
+		return maybe.Of[int64]{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return maybe.When(int64(n), n <= math.MaxInt64), nil
 }
 
 // read reads a small file of the process into buf. Of a longer one, such as the status

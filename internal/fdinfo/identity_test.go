@@ -93,9 +93,11 @@ func TestIdentityOfATree(t *testing.T) {
 		"Max open files            1024                 524288               files     \n"
 	whole := Identity{
 		Comm: "a (b) c", StartTicks: 4242, Threads: 3, UID: maybe.Some(6), RealUID: maybe.Some(5),
-		FDSize: maybe.Some[int64](64), Nofile: maybe.Some[int64](1024),
+		FDSize: maybe.Some[int64](64), Nofile: maybe.Some[int64](1024), HardNofile: maybe.Some[int64](524_288),
 	}
-	noLimit := func(id *Identity) { id.Nofile, id.NofileProblem = maybe.Of[int64]{}, "said" }
+	noLimit := func(id *Identity) {
+		id.Nofile, id.HardNofile, id.NofileProblem = maybe.Of[int64]{}, maybe.Of[int64]{}, "said"
+	}
 	for name, tt := range map[string]struct {
 		stat, status, limits string
 		change               func(*Identity)
@@ -208,7 +210,7 @@ func FuzzIdentity(f *testing.F) {
 			t.Error(err)
 		}
 		id.parseStatus([]byte(status))
-		id.Nofile, _ = parseNofile([]byte(limits))
+		id.Nofile, id.HardNofile, _ = parseNofile([]byte(limits))
 		if id.Threads < 0 || id.UID.Value < 0 || id.RealUID.Value < 0 || id.FDSize.Value < 0 || id.Nofile.Value < 0 {
 			t.Errorf("%+v", id)
 		}

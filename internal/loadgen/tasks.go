@@ -99,20 +99,9 @@ func (l Limits) PairLimits(c Config) []PairLimit {
 // readTasks reads the limits of threads.
 func (l *Limits) readTasks(procRoot string) error {
 	var errs []error
-	number := func(name string) maybe.Of[int64] {
-		n, err := readNumbers(filepath.Join(procRoot, name), 1)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-			}
-			return maybe.Of[int64]{}
-		}
-		return maybe.Some(n[0])
-	}
-	l.MostTasks = number("sys/kernel/threads-max")
-	if pids := number("sys/kernel/pid_max"); pids.Known && (!l.MostTasks.Known || pids.Value < l.MostTasks.Value) {
-		l.MostTasks = pids
-	}
+	var err error
+	l.MostTasks, err = readMostTasks(procRoot)
+	errs = append(errs, err)
 	l.Tasks = readAllTasks(procRoot)
 	l.Threads = countEntries(procRoot + "/self/task")
 	l.UserTasks, l.MostUserTasks = maybe.Of[int64]{}, maybe.Of[int64]{}
@@ -123,6 +112,28 @@ func (l *Limits) readTasks(procRoot string) error {
 		l.UserTasks = maybe.Some(countTasks(procRoot, l.UID))
 	}
 	return errors.Join(errs...)
+}
+
+// ReadTasks reads how many threads the machine has, and how many it may have; each is absent
+// where a file cannot be read.
+func ReadTasks(procRoot string) (used, most maybe.Of[int64]) {
+	most, _ = readMostTasks(procRoot)
+	return readAllTasks(procRoot), most
+}
+
+// readMostTasks reads kernel.threads-max or kernel.pid_max, the smaller.
+func readMostTasks(procRoot string) (most maybe.Of[int64], err error) {
+	var errs []error
+	for _, name := range []string{"sys/kernel/threads-max", "sys/kernel/pid_max"} {
+		n, err := readNumbers(filepath.Join(procRoot, name), 1)
+		switch {
+		case err == nil && (!most.Known || n[0] < most.Value):
+			most = maybe.Some(n[0])
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, err)
+		}
+	}
+	return most, errors.Join(errs...)
 }
 
 // readAllTasks is how many there are: the second number of loadavg's fourth field,

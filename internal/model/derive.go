@@ -52,8 +52,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	snap.SlabTotals, snap.SlabNetwork = SumSlab(snap.Slab, true), SumSlab(snap.Slab, false)
 	snap.Processes = b.processRows()
 	b.placements(snap)
-	snap.Walls = walls(s, snap)
-	b.networkWalls(snap)
+	snap.Walls = b.walls(snap)
 	return snap
 }
 

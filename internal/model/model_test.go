@@ -266,14 +266,17 @@ func TestWalls(t *testing.T) {
 		}
 		names = append(names, string(w.Name)+" of "+w.Scope)
 	}
-	want := []string{"nofile of pid 20", "user_watches of user www", "user_watches of user me", "file_max of host", "memory of host"}
+	want := []string{"nofile of pid 20", "user_watches of user www", "file_max of host", "memory of host"}
 	if !cmp.Equal(names, want) {
 		t.Errorf("walls = %q", names)
 	}
 	if w := walls[0]; w.ConnectionsLeft != 1 || w.RaiseWith != "prlimit --pid 20 --nofile=20" {
 		t.Errorf("nearest wall = %+v", w)
 	}
-	if w := walls[4]; w.ConnectionsLeft != (1<<29)/(3829+208) {
+	if walls[0].Others != 2 || walls[1].Others != 1 {
+		t.Errorf("two processes and a user more are folded: %+v", walls[:2])
+	}
+	if w := walls[3]; w.ConnectionsLeft != (1<<29)/(3829+208) {
 		t.Errorf("memory = %+v", w)
 	}
 }

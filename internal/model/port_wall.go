@@ -82,7 +82,7 @@ func (b *builder) portWall(s *Sample) (Wall, bool) {
 	}
 	return Wall{
 		Name: WallPorts, Unit: UnitPorts, Used: taken, Limit: most, ConnectionsLeft: max(0, most-taken), Scope: at.from.String() + " to " + at.to.String(),
-		RaiseWith: `sysctl net.ipv4.ip_local_port_range="1024 65535", or more local addresses`, Origin: Derived,
+		RaiseWith: s.Host.sysctl(`net.ipv4.ip_local_port_range="1024 65535"`) + ", or more local addresses", Origin: Derived,
 	}, true
 }
 

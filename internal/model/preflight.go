@@ -160,11 +160,9 @@ func (f *preflight) memory() {
 	}
 }
 
-// charge is what a memory cgroup is charged for a connection that takes so many bytes:
-// objects without the waste of their slabs, with a pointer for each
-// (obj_full_size in mm/memcontrol.c). Where a size is not known it is the bytes.
+// charge is what a memory cgroup is charged for a connection that takes so many bytes;
+// where a size is not known it is the bytes.
 func (f *preflight) charge(bytes int64) int64 {
-	const pointer = 8
 	end, _ := f.snap.ConnectionCost.Of(f.plan.Family)
 	parts := slices.Concat(end.Parts, end.Parts)
 	if len(end.Parts) > 0 && f.plan.Family != loadgen.UNIX && f.limits.CgroupVersion == 1 {
@@ -178,15 +176,8 @@ func (f *preflight) charge(bytes int64) int64 {
 	if f.plan.Watch != loadgen.WatchNone {
 		parts = append(parts, f.snap.Epoll.Cost.Value.Parts...)
 	}
-	n := int64(0)
-	for _, p := range parts {
-		object, ok := p.ObjectBytes.Get()
-		if !ok {
-			return bytes
-		}
-		n += object + pointer
-	}
-	if n == 0 {
+	n, ok := chargeOf(parts)
+	if !ok || n == 0 {
 		return bytes
 	}
 	if f.limits.CgroupVersion != 1 {
@@ -228,7 +219,7 @@ func (f *preflight) files() {
 	}
 	f.wall(Wall{
 		Name: WallFileMax, Unit: UnitFiles, Used: open, Limit: most, ConnectionsLeft: left, Scope: "host",
-		RaiseWith: fmt.Sprintf("sysctl fs.file-max=%d", twice(most)), Origin: Derived,
+		RaiseWith: f.snap.Host.sysctl("fs.file-max=%d", twice(most)), Origin: Derived,
 	})
 }
 
@@ -248,13 +239,13 @@ func (f *preflight) workers() {
 			if l.UID != 0 {
 				command += " as root"
 			}
-			w.RaiseWith = raiseNofile(command, limit.Most, l.NrOpen, l.UID == 0 && !l.Resource)
+			w.RaiseWith = raiseNofile(command, limit.Most, l.NrOpen, l.UID == 0 && !l.Resource, &f.snap.Host)
 		case WallPorts:
 			w.Unit, w.Scope = UnitPorts, fmt.Sprintf("ports %d to %d", l.PortLow.Value, l.PortHigh.Value)
 			if l.PortsReserved != "" {
 				w.Scope += " without " + l.PortsReserved
 			}
-			w.RaiseWith = `sysctl net.ipv4.ip_local_port_range="1024 65535"`
+			w.RaiseWith = f.snap.Host.sysctl(`net.ipv4.ip_local_port_range="1024 65535"`)
 		case WallPids:
 			w.Scope = cgroupScope(limit.Dir)
 			w.RaiseWith = "a higher pids.max of " + w.Scope + " (systemd TasksMax=, docker --pids-limit)"
@@ -297,7 +288,7 @@ func (f *preflight) watches() {
 			user = u
 		}
 	}
-	f.wall(watchesWall(&user, most))
+	f.wall(watchesWall(&user, most, &f.snap.Host))
 }
 
 // tcpMem bounds buffers: idle connections have none. The kernel counts whole pages for
@@ -322,7 +313,7 @@ func (f *preflight) tcpMem() {
 	each := f.bufferPages()
 	f.wall(Wall{
 		Name: WallTCPMem, Unit: UnitBytes, Used: used, Limit: marks.High, ConnectionsLeft: (marks.High - used) / each, Scope: "host",
-		RaiseWith: raiseTCPMem(marks.High / page), Origin: Estimated,
+		RaiseWith: raiseTCPMem(marks.High/page, &f.snap.Host), Origin: Estimated,
 	})
 }
 
@@ -340,7 +331,7 @@ func (f *preflight) conntrack() {
 	}
 	f.wall(Wall{
 		Name: WallConntrack, Unit: UnitConnections, Used: used, Limit: most, ConnectionsLeft: most - used, Scope: "host, if loopback is tracked",
-		RaiseWith: fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
+		RaiseWith: f.snap.Host.sysctl("net.netfilter.nf_conntrack_max=%d", twice(most)), Origin: Estimated,
 	})
 }
 

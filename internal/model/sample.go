@@ -81,6 +81,12 @@ type Sample struct {
 	TCPMem                 maybe.Of[sock.Marks]
 	Cgroup                 maybe.Of[Cgroup]
 	NetworkLimits          NetworkLimits
+	// CgroupLimits are those of the processes with most files and of those asked for, each
+	// cgroup once.
+	CgroupLimits []CgroupLimits
+	// Tasks are the threads of the whole machine, MostTasks is kernel.threads-max or
+	// kernel.pid_max, the smaller.
+	Tasks, MostTasks maybe.Of[int64]
 
 	// Load is the load generator; nil where none was started.
 	Load *Load
@@ -118,10 +124,11 @@ type ProcessSample struct {
 	FileIndex []uint32
 	// EpollsWaiting are its epoll fds that are in no instance yet; see Coverage.
 	EpollsWaiting int
-	// Nofile is the soft RLIMIT_NOFILE.
-	Nofile   maybe.Of[int64]
-	ListedAt time.Time
-	Problem  string
+	// Nofile is the soft RLIMIT_NOFILE, HardNofile what the process may raise it to by
+	// itself.
+	Nofile, HardNofile maybe.Of[int64]
+	ListedAt           time.Time
+	Problem            string
 	// Placement is there for processes that were asked for, on machines with several
 	// nodes.
 	Placement maybe.Of[PlacementSample]

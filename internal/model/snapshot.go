@@ -73,8 +73,10 @@ type Snapshot struct {
 type Host struct {
 	Hostname string `json:"hostname,omitempty"`
 	// Captured: it is known from files that were copied from it some time.
-	Captured bool   `json:"captured,omitempty"`
-	Kernel   string `json:"kernel,omitempty"`
+	Captured bool `json:"captured,omitempty"`
+	// SysctlReadOnly: /proc/sys is mounted so, as in containers.
+	SysctlReadOnly bool   `json:"sysctl_read_only,omitempty"`
+	Kernel         string `json:"kernel,omitempty"`
 	// PageBytes is absent for a captured tree in which nothing gives it away.
 	PageBytes         maybe.Of[int64] `json:"page_bytes,omitzero"`
 	CPUs              int             `json:"cpus,omitempty"`
@@ -594,7 +596,13 @@ type Wall struct {
 	// processes that were not seen may be nearer to a limit of their own.
 	LeftAtMost bool   `json:"connections_left_at_most,omitempty"`
 	Scope      string `json:"scope"`
-	RaiseWith  string `json:"raise_with"`
-	Origin     Origin `json:"origin"`
-	Level      Level  `json:"level,omitempty"`
+	// PID and Comm are the process that the limit holds for; 0 where it is none's, or that
+	// of several.
+	PID  int    `json:"pid,omitempty"`
+	Comm string `json:"comm,omitempty"`
+	// Others counts the limits of this kind that are farther away and have no entry.
+	Others    int    `json:"others,omitempty"`
+	RaiseWith string `json:"raise_with"`
+	Origin    Origin `json:"origin"`
+	Level     Level  `json:"level,omitempty"`
 }
