@@ -26,6 +26,10 @@ type Deriver struct {
 	rows   []uint32
 	counts map[*epoll.Watch]Counts // of the long lists of watches, by their first
 	past   past
+	book   book
+
+	// Thresholds are those of the rules that were set to another number than the default.
+	Thresholds Thresholds
 }
 
 // Derive says what a look means. The Snapshot keeps the Sample's watches and sockets,
@@ -36,6 +40,7 @@ func (d *Deriver) Derive(s *Sample) *Snapshot {
 	d.count(s.Instances)
 	snap := d.derive(s)
 	d.Remember(snap)
+	d.book.find(d.ruling(s, snap))
 	return snap
 }
 

@@ -3,9 +3,19 @@ package model
 import "slices"
 
 // Restrict returns a snapshot whose Processes are only those that keep accepts.
-// Everything about the host, its users and their sums stays whole.
+// Findings about other processes are left out too. Everything about the host, its users
+// and their sums stays whole.
 func (s *Snapshot) Restrict(keep func(*Process) bool) *Snapshot {
 	out := *s
+	foreign := func(f Finding) bool {
+		if f.PID == 0 {
+			return false
+		}
+		p := s.Process(f.PID)
+		return p == nil || !keep(p)
+	}
+	out.Findings = slices.DeleteFunc(slices.Clone(s.Findings), foreign)
+	out.FindingsEnded = slices.DeleteFunc(slices.Clone(s.FindingsEnded), foreign)
 	out.Processes = make([]Process, 0, len(s.Processes))
 	for i := range s.Processes {
 		if keep(&s.Processes[i]) {

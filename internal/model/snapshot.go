@@ -49,6 +49,14 @@ type Snapshot struct {
 	// MemoryModules are the firmware's slots, empty ones included, in its order.
 	MemoryModules []MemoryModule `json:"memory_modules,omitempty"`
 	Walls         []Wall         `json:"walls,omitempty"`
+	// Findings are the faults that rules found, the worst first. FindingsUnjudged are the
+	// rules that could not be judged: their faults may be there. FindingsEnded are those
+	// that ended within the last seconds. FindingsCut counts the findings that one rule has
+	// beyond a bound, which are in no list.
+	Findings         []Finding  `json:"findings"`
+	FindingsUnjudged []Unjudged `json:"findings_unjudged"`
+	FindingsEnded    []Finding  `json:"findings_ended,omitempty"`
+	FindingsCut      int64      `json:"findings_cut,omitempty"`
 
 	// Load is eptop's own load generator; nil where none was started.
 	Load *Load `json:"load,omitempty"`

@@ -1,0 +1,4 @@
+package model
+
+// socketRules are about sockets, whoever watches them.
+func socketRules() []Rule { return nil }
