@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/lab"
 	"github.com/eptop/eptop/internal/loadgen"
 )
 
@@ -24,11 +25,13 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitTarget      = 3 // the target is gone or may not be read
+	exitBreached    = 4 // a check is breached, or the kernel differs from the manual
 	exitInterrupted = 130
 )
 
 func main() {
 	loadgen.RunIfWorker()
+	lab.RunIfWorker()
 	loadgen.SpareMemory()
 	os.Exit(run())
 }
@@ -103,6 +106,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.Is(err, collect.ErrGone), errors.Is(err, collect.ErrDenied), errors.Is(err, collect.ErrKernelThread):
 		return exitTarget
+	case errors.Is(err, errDifferent):
+		return exitBreached
 	}
 	return exitFailed
 }

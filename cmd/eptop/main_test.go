@@ -16,12 +16,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/eptop/eptop/internal/lab"
 	"github.com/eptop/eptop/internal/loadgen"
 	"github.com/eptop/eptop/internal/model"
 )
 
 func TestMain(m *testing.M) {
 	loadgen.RunIfWorker()
+	lab.RunIfWorker()
 	testscript.Main(m, map[string]func(){
 		"eptop":      main,
 		"hold23":     hold23,

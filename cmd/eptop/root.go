@@ -94,7 +94,7 @@ func newRoot() *cobra.Command {
 	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
 	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
 	root.Flags().Var((*number)(&s.loadNow), "load", "open `N` idle connections at once, in the Load view (10k and 2M are understood)")
-	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newMan())
+	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newLab(s), newMan())
 	for _, cmd := range root.Commands() {
 		cmd.Version = version
 		cmd.SetVersionTemplate("eptop {{.Version}}\n")

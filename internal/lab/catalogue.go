@@ -1,0 +1,10 @@
+package lab
+
+import "slices"
+
+// All returns every experiment, in the order in which they are explained best.
+func All() []*Experiment {
+	return slices.Concat(
+		triggers(),
+	)
+}
