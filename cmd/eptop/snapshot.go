@@ -14,7 +14,7 @@ import (
 	"github.com/eptop/eptop/internal/report"
 )
 
-type snapshotFlags struct{ json, watches bool }
+type snapshotFlags struct{ json, watches, sockets bool }
 
 func newSnapshot(s *settings) *cobra.Command {
 	var f snapshotFlags
@@ -27,6 +27,7 @@ func newSnapshot(s *settings) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&f.watches, "watches", false, "add every watch")
+	cmd.Flags().BoolVar(&f.sockets, "sockets", false, "add every socket of each process")
 	return cmd
 }
 
@@ -52,9 +53,9 @@ func (s *settings) snapshot(cmd *cobra.Command, f snapshotFlags) error {
 		return err
 	}
 	if f.json {
-		return report.JSON(cmd.OutOrStdout(), snap, f.watches)
+		return report.JSON(cmd.OutOrStdout(), snap, report.Lists{Watches: f.watches, Sockets: f.sockets})
 	}
-	return report.Text(cmd.OutOrStdout(), snap, len(s.pids) > 0, f.watches)
+	return report.Text(cmd.OutOrStdout(), snap, len(s.pids) > 0, report.Lists{Watches: f.watches, Sockets: f.sockets})
 }
 
 // endSoon ends eptop a moment after ctx has ended, should it still be at work then: in a

@@ -261,10 +261,10 @@ func lookAt(t *testing.T, root string, bad map[string]bool) {
 		}
 	}
 	var object, text bytes.Buffer
-	if err := report.JSON(&object, s, true); err != nil {
+	if err := report.JSON(&object, s, report.Lists{Watches: true, Sockets: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := report.Text(&text, s, true, true); err != nil {
+	if err := report.Text(&text, s, true, report.Lists{Watches: true, Sockets: true}); err != nil {
 		t.Fatal(err)
 	}
 	printable(t, "JSON", strings.TrimSuffix(object.String(), "\n"))
@@ -277,7 +277,7 @@ func lookAt(t *testing.T, root string, bad map[string]bool) {
 	}
 	nothingBelow0(t, "", all)
 	var same bytes.Buffer
-	if err := report.Text(&same, copyOf(t, s), true, true); err != nil || same.String() != text.String() {
+	if err := report.Text(&same, copyOf(t, s), true, report.Lists{Watches: true, Sockets: true}); err != nil || same.String() != text.String() {
 		t.Errorf("the copy of a snapshot is another: %v\n%s\n%s", err, &text, &same)
 	}
 }

@@ -75,6 +75,11 @@ type rows struct {
 	// on; 0 is none.
 	Watches [][]byte `json:"watches,omitempty"`
 	Lists   [][]int  `json:"lists,omitempty"`
+	// WatchFiles are the FileIndex of Watches, nothing where there is none.
+	WatchFiles [][]byte `json:"watch_files,omitempty"`
+	// Others are the Snapshot's. What is of each process goes on with them after Processes.
+	Others []Process  `json:"others,omitempty"`
+	Files  []fileRows `json:"files,omitempty"`
 	// Sockets are the tables of Snapshot.Sockets.
 	Sockets []tableRows `json:"sockets,omitempty"`
 	History History     `json:"history,omitzero"`
@@ -86,13 +91,14 @@ type tableRows struct {
 	Namespace string   `json:"namespace"`
 	Rows      []byte   `json:"rows"`
 	Here      []uint64 `json:"here"`
+	Past      []byte   `json:"past,omitempty"`
 }
 
 func rowsOf(s *Snapshot) (*rows, error) {
-	r := &rows{History: s.History}
+	r := &rows{History: s.History, Others: s.Others}
 	known := map[*epoll.Watch]int{}
-	for i := range s.Processes {
-		epolls := s.Processes[i].Epolls
+	for p := range s.all() {
+		epolls := p.Epolls
 		lists := make([]int, len(epolls))
 		for j := range epolls {
 			list := epolls[j].List
@@ -102,19 +108,21 @@ func rowsOf(s *Snapshot) (*rows, error) {
 			at, ok := known[&list[0]]
 			if !ok {
 				r.Watches = append(r.Watches, epoll.AppendWatches(nil, list))
+				r.WatchFiles = append(r.WatchFiles, appendIndex(epolls[j].FileIndex))
 				at = len(r.Watches)
 				known[&list[0]] = at
 			}
 			lists[j] = at
 		}
 		r.Lists = append(r.Lists, lists)
+		r.Files = append(r.Files, filesOfProcess(p))
 	}
 	for _, t := range s.Sockets.tables() {
 		b, err := t.Table.AppendBinary(nil)
 		if err != nil {
 			return nil, err
 		}
-		r.Sockets = append(r.Sockets, tableRows{t.Namespace, b, t.Here})
+		r.Sockets = append(r.Sockets, tableRows{t.Namespace, b, t.Here, appendPast(t.Past)})
 	}
 	for i := range s.Slab {
 		r.Caches = append(r.Caches, s.Slab[i].History)
@@ -124,20 +132,33 @@ func rowsOf(s *Snapshot) (*rows, error) {
 
 // fill gives a Snapshot its rows.
 func (r *rows) fill(s *Snapshot) error {
-	s.History = r.History
-	if len(r.Lists) != len(s.Processes) || len(r.Caches) != len(s.Slab) {
+	s.History, s.Others = r.History, r.Others
+	if len(r.Lists) != len(s.Processes)+len(s.Others) || len(r.Caches) != len(s.Slab) || len(r.Files) > len(r.Lists) || len(r.WatchFiles) > len(r.Watches) {
 		return errors.New("rows of another snapshot")
 	}
-	watches := make([][]epoll.Watch, len(r.Watches))
+	watches, index := make([][]epoll.Watch, len(r.Watches)), make([][]uint32, len(r.Watches))
 	for i, b := range r.Watches {
 		var err error
 		if watches[i], err = epoll.DecodeWatches(b); err != nil {
 			return err
 		}
+		if i >= len(r.WatchFiles) {
+			continue
+		}
+		if index[i], err = decodeIndex(r.WatchFiles[i], len(watches[i])); err != nil {
+			return err
+		}
 	}
-	for i, lists := range r.Lists {
-		epolls := s.Processes[i].Epolls
-		if len(lists) != len(epolls) {
+	i := 0
+	for p := range s.all() {
+		if i < len(r.Files) {
+			if err := r.Files[i].fill(p); err != nil {
+				return err
+			}
+		}
+		lists := r.Lists[i]
+		i++
+		if len(lists) != len(p.Epolls) {
 			return errors.New("epolls of another snapshot")
 		}
 		for j, at := range lists {
@@ -145,7 +166,7 @@ func (r *rows) fill(s *Snapshot) error {
 			case at < 0 || at > len(watches):
 				return fmt.Errorf("no list of watches %d", at)
 			case at > 0:
-				epolls[j].List = watches[at-1]
+				p.Epolls[j].List, p.Epolls[j].FileIndex = watches[at-1], index[at-1]
 			}
 		}
 	}
@@ -166,7 +187,11 @@ func (r *rows) fill(s *Snapshot) error {
 		if err := table.UnmarshalBinary(t.Rows); err != nil {
 			return err
 		}
-		s.Sockets.Tables = append(s.Sockets.Tables, SocketTable{Namespace: t.Namespace, Table: table, Here: t.Here})
+		past, err := decodePast(t.Past, table.Len())
+		if err != nil {
+			return err
+		}
+		s.Sockets.Tables = append(s.Sockets.Tables, SocketTable{Namespace: t.Namespace, Table: table, Here: t.Here, Past: past})
 	}
 	return nil
 }

@@ -52,7 +52,8 @@ var compareWhole = cmp.Options{
 }
 
 func TestBytes(t *testing.T) {
-	for name, want := range map[string]*Snapshot{"whole": whole(t), "empty": New(&Sample{}), "two processes": New(sample()), "from the kernel": New(kernelSample())} {
+	for name, want := range map[string]*Snapshot{"whole": whole(t), "empty": New(&Sample{}), "two processes": New(sample()), "from the kernel": New(kernelSample()),
+		"restricted": whole(t).Restrict(func(p *Process) bool { return p.PID == 20 })} {
 		t.Run(name, func(t *testing.T) {
 			b, err := Marshal(want)
 			if err != nil {

@@ -50,7 +50,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	b.epoll(snap)
 	b.explain(snap)
 	snap.SlabTotals, snap.SlabNetwork = SumSlab(snap.Slab, true), SumSlab(snap.Slab, false)
-	snap.Processes = b.processRows()
+	snap.Processes, snap.Others = b.processRows()
 	b.placements(snap)
 	snap.Walls = b.walls(snap)
 	return snap
@@ -221,8 +221,8 @@ func (b *builder) userName(uid int) string {
 }
 
 // processRows makes the rows, those with the most watches first.
-func (b *builder) processRows() []Process {
-	rows := make([]Process, 0, len(b.sample.Processes))
+func (b *builder) processRows() (rows, others []Process) {
+	rows = make([]Process, 0, len(b.sample.Processes))
 	holds := map[int]bool{}
 	for i := range b.sample.Instances {
 		for _, h := range b.sample.Instances[i].Holders {
@@ -233,6 +233,12 @@ func (b *builder) processRows() []Process {
 	for i := range b.sample.Processes {
 		p := &b.sample.Processes[i]
 		if !holds[p.PID] && !b.shown(p) {
+			if files, ok := p.Files.Get(); ok && p.FileIndex != nil {
+				others = append(others, Process{
+					PID: p.PID, ThreadOf: p.ThreadOf, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started, State: p.State, FDs: p.FDs, Epolls: []Epoll{},
+					Files: files, FileIndex: p.FileIndex,
+				})
+			}
 			continue
 		}
 		at[p.PID] = len(rows)
@@ -273,7 +279,7 @@ func (b *builder) processRows() []Process {
 	slices.SortFunc(rows, func(a, b Process) int {
 		return cmp.Or(maybe.Compare(b.Watches, a.Watches), maybe.Compare(b.FDs, a.FDs), cmp.Compare(a.PID, b.PID))
 	})
-	return rows
+	return rows, others
 }
 
 // rowGaps are what is not known of one process's files.
@@ -303,6 +309,10 @@ func (b *builder) shown(p *ProcessSample) bool {
 
 // addHolding adds what a process's list of fds says.
 func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
+	row.Held, row.States = h.sockets, b.states(h)
+	if p.FileIndex != nil {
+		row.Files, row.FileIndex = h.files, p.FileIndex
+	}
 	row.Sockets, row.SharedSockets = maybe.Some(h.Sockets+int64(len(h.missing))), h.shared
 	seen := maybe.Some(int64(len(h.files)))
 	switch {
@@ -345,7 +355,7 @@ func (b *builder) epollOf(in *InstanceSample, h epoll.Holder, who charge) Epoll 
 	e := Epoll{
 		FD: h.FD, State: in.State, Problem: in.Problem, Counts: b.countsOf(in),
 		ReadTook: in.ReadTook, Age: b.age(in.ReadAt), NextRead: max(0, in.NextRead.Sub(b.sample.Time)),
-		SharingUnknown: !in.SharingKnown, List: in.List,
+		SharingUnknown: !in.SharingKnown, List: in.List, FileIndex: in.FileIndex,
 	}
 	e.ChargedUID, e.ChargedSure, e.ChargedWhy = who.uid, who.sure, who.why
 	if k, ok := in.Kernel.Get(); ok {

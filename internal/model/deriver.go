@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"time"
 
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/sock"
@@ -25,8 +26,14 @@ type Deriver struct {
 	seen   rowSet
 	rows   []uint32
 	counts map[*epoll.Watch]Counts // of the long lists of watches, by their first
-	past   past
-	book   book
+	// began is the time of the first look at sockets. previous are the tables of the
+	// last look by namespace, pasts what is known of their sockets.
+	began    time.Time
+	previous map[string]*sock.Table
+	pasts    map[*sock.Table][]SocketPast
+	watched  watchedSockets
+	past     past
+	book     book
 
 	// Thresholds are those of the rules that were set to another number than the default.
 	Thresholds Thresholds
@@ -36,8 +43,10 @@ type Deriver struct {
 // which must not change any more.
 func (d *Deriver) Derive(s *Sample) *Snapshot {
 	d.survey(s.Networks)
+	d.age(s)
 	d.join(s)
 	d.count(s.Instances)
+	d.watch(s.Instances)
 	snap := d.derive(s)
 	d.Remember(snap)
 	d.book.find(d.ruling(s, snap))
@@ -91,6 +100,9 @@ type holding struct {
 	held
 	absent []absence // of missing, in its order
 	shared int64     // sockets that other processes hold too
+	// states are those of its sockets, as of the look number counted.
+	states  []StateCount
+	counted int
 }
 
 // hasSockets reports whether a process holds any: most of those with files hold none.

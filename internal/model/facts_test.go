@@ -29,6 +29,14 @@ func kernelSample() *Sample {
 	in.List[0].Facts = epoll.KnowsReady | epoll.IsReady | epoll.KnowsFlags | epoll.IsBlocking
 	in.List[0].Mask = epoll.In | epoll.ET
 	in.List[1].Facts = epoll.KnowsReady | epoll.KnowsFlags
+	in.FileIndex = make([]uint32, len(in.List))
+	for i := range in.FileIndex {
+		in.FileIndex[i] = uint32(i + 7)
+	}
+	s.Processes[0].Files = maybe.Some([]epoll.FD{{Num: 10, Kind: epoll.KindEventfd}, {Num: 11, Kind: epoll.KindSocket, Ino: 101}})
+	s.Processes[0].FileIndex = []uint32{7, 8}
+	s.Processes[2].Files = maybe.Some([]epoll.FD{{Num: 3, Kind: epoll.KindEpoll}, {Num: 5, Kind: epoll.KindEventfd}})
+	s.Processes[2].FileIndex = []uint32{1, 7}
 	return s
 }
 

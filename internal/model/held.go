@@ -17,32 +17,33 @@ type held struct {
 	rows []uint32
 	// Listening are the inodes of those that listen.
 	Listening []uint32
+	// sockets are all of them, in the order of their first fds.
+	sockets []HeldSocket
 }
 
 // heldBy joins fds with the sockets of all namespaces.
 func (d *Deriver) heldBy(files []epoll.FD) held {
 	var h held
 	rows := d.rows[:0]
+	var missing map[uint64]bool
 	at := 0 // the table of the last socket: all of a process are in one as a rule
 	for i := range files {
 		if files[i].Kind != epoll.KindSocket {
 			continue
 		}
-		row, ok := 0, false
-		for try := range d.tables {
-			n := (at + try) % len(d.tables)
-			if d.tables[n] == nil {
-				continue
-			}
-			if row, ok = d.tables[n].Find(files[i].Ino); ok {
-				at = n
-				break
-			}
-		}
+		row, n, ok := d.find(files[i].Ino, at)
 		if !ok {
-			h.missing = append(h.missing, files[i].Ino)
+			if ino := files[i].Ino; !missing[ino] {
+				if missing == nil {
+					missing = map[uint64]bool{}
+				}
+				missing[ino] = true
+				h.missing = append(h.missing, ino)
+				h.sockets = append(h.sockets, HeldSocket{files[i].Num, uint32(ino)})
+			}
 			continue
 		}
+		at = n
 		table := d.tables[at]
 		survey := d.surveys[table]
 		number := d.first[at] + row
@@ -51,6 +52,7 @@ func (d *Deriver) heldBy(files []epoll.FD) held {
 		}
 		d.seen.set(number)
 		rows = append(rows, uint32(number))
+		h.sockets = append(h.sockets, HeldSocket{files[i].Num, uint32(files[i].Ino)})
 		s := table.Brief(row)
 		s.Ino = uint32(files[i].Ino)
 		h.add(&s, 1)
@@ -63,8 +65,8 @@ func (d *Deriver) heldBy(files []epoll.FD) held {
 		d.seen.unset(int(number))
 	}
 	d.rows, h.rows = rows, slices.Clone(rows)
+	h.sockets = slices.Clip(h.sockets)
 	slices.Sort(h.missing)
-	h.missing = slices.Compact(h.missing)
 	return h
 }
 

@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // Restrict returns a snapshot whose Processes are only those that keep accepts.
 // Findings about other processes are left out too. Everything about the host, its users
@@ -16,10 +19,12 @@ func (s *Snapshot) Restrict(keep func(*Process) bool) *Snapshot {
 	}
 	out.Findings = slices.DeleteFunc(slices.Clone(s.Findings), foreign)
 	out.FindingsEnded = slices.DeleteFunc(slices.Clone(s.FindingsEnded), foreign)
-	out.Processes = make([]Process, 0, len(s.Processes))
+	out.Processes, out.Others = make([]Process, 0, len(s.Processes)), slices.Clone(s.Others)
 	for i := range s.Processes {
 		if keep(&s.Processes[i]) {
 			out.Processes = append(out.Processes, s.Processes[i])
+		} else {
+			out.Others = append(out.Others, s.Processes[i])
 		}
 	}
 	return &out
@@ -44,4 +49,17 @@ func (s *Snapshot) Process(pid int) *Process {
 		}
 	}
 	return nil
+}
+
+// all iterates over the processes, those that Restrict left out among them.
+func (s *Snapshot) all() iter.Seq[*Process] {
+	return func(yield func(*Process) bool) {
+		for _, list := range [][]Process{s.Processes, s.Others} {
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
 }

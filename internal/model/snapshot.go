@@ -26,6 +26,10 @@ type Snapshot struct {
 	// InstanceCost is the kernel memory of one epoll instance without watches.
 	InstanceCost maybe.Of[InstanceCost] `json:"instance_cost,omitzero"`
 	Processes    []Process              `json:"processes"`
+	// Others are further processes that may hold and watch what those in Processes do: those
+	// that Restrict left out, and where the kernel's own structures were read those that hold
+	// neither an epoll nor a socket.
+	Others []Process `json:"-"`
 	// Coverage is how much of the machine the looks so far have covered.
 	Coverage Coverage `json:"coverage"`
 	// Hidden counts processes whose fds this user may not list.
@@ -191,6 +195,9 @@ type Process struct {
 	// sum over processes has those more than once.
 	EndsHere      int64 `json:"sockets_ends_here"`
 	SharedSockets int64 `json:"sockets_shared,omitempty"`
+	// States counts its sockets by protocol and state, the commonest first, as far as the
+	// kernel lists them.
+	States []StateCount `json:"states,omitempty"`
 	// FDsSeen is set where the listing stopped at the limit: only that many of
 	// FDs were looked at, and Sockets and Epolls cover no more.
 	FDsSeen maybe.Of[int64] `json:"fds_seen,omitzero"`
@@ -223,6 +230,28 @@ type Process struct {
 	// Problem says why part of the process could not be read; empty when all
 	// of it was.
 	Problem string `json:"problem,omitempty"`
+	// SocketsHeld is Held for programs; filled by whoever prints it.
+	SocketsHeld []ListedSocket `json:"sockets_held,omitempty"`
+	// Held are its sockets, each once however many fds refer to it.
+	Held []HeldSocket `json:"-"`
+	// Files are its fds, and FileIndex numbers the open file behind each: the same number
+	// anywhere in the Snapshot is the same one. Nil where /proc was read.
+	Files     []epoll.FD `json:"-"`
+	FileIndex []uint32   `json:"-"`
+}
+
+// HeldSocket is a socket that a process holds, under the first of its fds.
+type HeldSocket struct {
+	FD  int32
+	Ino uint32
+}
+
+// StateCount is how many sockets are in a state, "tcp CLOSE_WAIT".
+type StateCount struct {
+	State   string `json:"state"`
+	Sockets int64  `json:"sockets"`
+	// Watched of them are watched by an epoll that was read, of whichever process.
+	Watched int64 `json:"watched"`
 }
 
 // KernelBytes is the kernel memory behind a process's fds. Parts that were not
@@ -290,6 +319,8 @@ type Epoll struct {
 	BusyPoll maybe.Of[epoll.BusyPoll] `json:"busy_poll,omitzero"`
 	// List holds the watches in the kernel's order, one for each tfd line.
 	List []epoll.Watch `json:"-"`
+	// FileIndex numbers the open file that each of List watches, as in Process.
+	FileIndex []uint32 `json:"-"`
 	// Targets is List for programs; filled by whoever prints it.
 	Targets []Target `json:"targets,omitempty"`
 }
@@ -337,7 +368,8 @@ type Target struct {
 	Ready maybe.Of[bool] `json:"ready,omitzero"`
 	// Nonblock: the watched file has O_NONBLOCK. Absent where /proc was read.
 	Nonblock maybe.Of[bool] `json:"nonblock,omitzero"`
-	Notes    []string       `json:"notes,omitempty"`
+	Others
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Cost is what one end of a connection takes in kernel memory, part by part.

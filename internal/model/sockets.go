@@ -47,6 +47,8 @@ type Sockets struct {
 	ByRemote   []SocketGroup      `json:"by_remote"`
 	ByUser     []SocketGroup      `json:"by_user"`
 	Cgroup     maybe.Of[Cgroup]   `json:"cgroup,omitzero"`
+	// PastFrom is what Past of Tables counts from.
+	PastFrom time.Time `json:"past_from,omitzero"`
 	// Tables are the sockets one by one, of each namespace that is in the sums.
 	Tables []SocketTable `json:"-"`
 }
@@ -63,6 +65,9 @@ type SocketTable struct {
 	Table     *sock.Table
 	// Here marks those whose other end is in the table too.
 	Here sock.Ends
+	// Past says of each how long it has been seen; the zero SocketPast where that is not
+	// known. It may be shorter than Table.
+	Past []SocketPast
 }
 
 // tables are those of s, none where sockets were not looked at.
@@ -197,7 +202,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		return nil
 	}
 	out := &Sockets{
-		Age: b.age(s.SocketsAt), NextRead: max(0, s.SocketsNext.Sub(s.Time)), Cgroup: s.Cgroup, Origin: Derived,
+		Age: b.age(s.SocketsAt), PastFrom: b.began, NextRead: max(0, s.SocketsNext.Sub(s.Time)), Cgroup: s.Cgroup, Origin: Derived,
 		TCP: tcpTotals(s), Namespaces: []NetworkNamespace{}, ByState: []SocketGroup{}, ByPort: []SocketGroup{}, ByRemote: []SocketGroup{}, ByUser: []SocketGroup{},
 	}
 	page, pageKnown := s.Host.PageBytes.Get()
@@ -212,7 +217,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		n := &s.Networks[i]
 		ns := NetworkNamespace{ID: n.ID, Own: n.Own, PID: n.PID, State: n.State, Detail: n.Detail}
 		if v := b.surveys[n.Table]; v != nil {
-			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends})
+			out.Tables = append(out.Tables, SocketTable{Namespace: n.ID, Table: n.Table, Here: v.ends, Past: v.past})
 			ns.Sockets = maybe.Some(v.All.Sockets)
 			out.Queued += v.Queued
 			merge(&all, &v.All)

@@ -101,6 +101,7 @@ type survey struct {
 	OtherRemotes Tally
 
 	ends sock.Ends
+	past []SocketPast
 	// bindPorts and bindAddresses have a bit for each open socket to which a bind
 	// bucket is put down.
 	bindPorts, bindAddresses rowSet

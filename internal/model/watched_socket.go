@@ -25,6 +25,10 @@ type WatchedSocket struct {
 	// Drops are packets that it lost; absent of a TCP connection, where the kernel counts
 	// keepalive probes as well.
 	Drops maybe.Of[int64]
+	// Seen is how long eptop has seen it, InState in its present state. Absent of what a
+	// table that was written down does not say.
+	Seen, InState maybe.Of[SeenFor]
+	Ino           uint64
 }
 
 // SocketEnd is one end of a connection. The zero SocketEnd is none.
@@ -87,10 +91,22 @@ func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
 	if w.Kind != epoll.KindSocket || !w.HasInode {
 		return WatchedSocket{}, false
 	}
+	return s.SocketWith(w.Ino)
+}
+
+// SocketWith is the socket with an inode number.
+func (s *Snapshot) SocketWith(ino uint64) (WatchedSocket, bool) {
 	for i := range s.Sockets.tables() {
 		t := &s.Sockets.Tables[i]
-		if row, ok := t.Table.Find(w.Ino); ok {
-			return watchedSocket(t.Table, row, t.Here.Here(row)), true
+		if row, ok := t.Table.Find(ino); ok {
+			out := watchedSocket(t.Table, row, t.Here.Here(row))
+			if row < len(t.Past) {
+				seen, ok := t.Past[row].Seen.since(s.Sockets.PastFrom, s.Time)
+				out.Seen = maybe.When(seen, ok)
+				state, ok := t.Past[row].State.since(s.Sockets.PastFrom, s.Time)
+				out.InState = maybe.When(state, ok)
+			}
+			return out, true
 		}
 	}
 	return WatchedSocket{}, false
@@ -98,7 +114,7 @@ func (s *Snapshot) SocketOf(w epoll.Watch) (WatchedSocket, bool) {
 
 func watchedSocket(t *sock.Table, i int, peerHere bool) WatchedSocket {
 	s := t.At(i)
-	out := WatchedSocket{Kind: s.Protocol(), State: s.State.String(), PeerHere: peerHere}
+	out := WatchedSocket{Kind: s.Protocol(), State: s.State.String(), PeerHere: peerHere, Ino: uint64(s.Ino)}
 	if s.Kind.IsUnix() {
 		out.Kind = "unix"
 	}

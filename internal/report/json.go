@@ -12,14 +12,20 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// JSON writes the snapshot as one JSON object and a newline. With watches it adds
-// every watch as a target of its epoll. Watches are written one by one, so that a
+// Lists are what a report has beyond sums.
+type Lists struct {
+	// Watches adds every watch of every epoll, Sockets every socket of every process.
+	Watches, Sockets bool
+}
+
+// JSON writes the snapshot as one JSON object and a newline. Watches are targets of their
+// epoll, sockets the sockets_held of their process. They are written one by one, so that a
 // million of them are never in memory together.
-func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
-	if !watches {
+func JSON(w io.Writer, s *model.Snapshot, lists Lists) error {
+	if lists == (Lists{}) {
 		return json.NewEncoder(escaper{w}).Encode(s)
 	}
-	out := &jsonWriter{snap: s, w: bufio.NewWriterSize(w, 64<<10)}
+	out := &jsonWriter{snap: s, links: model.NewLinks(s), lists: lists, w: bufio.NewWriterSize(w, 64<<10)}
 	out.snapshot(s)
 	if out.err != nil {
 		return out.err
@@ -29,9 +35,11 @@ func JSON(w io.Writer, s *model.Snapshot, watches bool) error {
 
 // jsonWriter keeps the first error, so that the nesting stays readable.
 type jsonWriter struct {
-	snap *model.Snapshot
-	w    *bufio.Writer
-	err  error
+	snap  *model.Snapshot
+	links *model.Links
+	lists Lists
+	w     *bufio.Writer
+	err   error
 }
 
 func (j *jsonWriter) raw(b []byte) {
@@ -41,9 +49,9 @@ func (j *jsonWriter) raw(b []byte) {
 }
 
 // around marshals v, in which the array of that name is null, and writes the array's
-// elements in its place. No text in v can be taken for the key: within a JSON string
+// elements in its place, and what last writes as its last fields. No text in v can be taken for the key: within a JSON string
 // its quotes are escaped.
-func (j *jsonWriter) around(v any, name string, elements func()) {
+func (j *jsonWriter) around(v any, name string, elements, last func()) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		j.err = err
@@ -60,7 +68,9 @@ func (j *jsonWriter) around(v any, name string, elements func()) {
 	j.raw([]byte("["))
 	elements()
 	j.raw([]byte("]"))
-	j.raw(after)
+	j.raw(after[:len(after)-1])
+	last()
+	j.raw([]byte("}"))
 }
 
 func (j *jsonWriter) comma(i int) {
@@ -77,7 +87,7 @@ func (j *jsonWriter) snapshot(s *model.Snapshot) {
 			j.comma(i)
 			j.process(&s.Processes[i])
 		}
-	})
+	}, func() {})
 	j.raw([]byte("\n"))
 }
 
@@ -87,33 +97,43 @@ func (j *jsonWriter) process(p *model.Process) {
 	j.around(&head, "epolls", func() {
 		for i := range p.Epolls {
 			j.comma(i)
-			j.epoll(&p.Epolls[i])
+			j.epoll(p, &p.Epolls[i])
+		}
+	}, func() {
+		if j.lists.Sockets && len(p.Held) > 0 {
+			j.array("sockets_held", len(p.Held), func(i int) any { return j.links.Listed(p, p.Held[i]) })
 		}
 	})
 }
 
-func (j *jsonWriter) epoll(e *model.Epoll) {
-	b, err := json.Marshal(e)
-	if err != nil {
-		j.err = err
-		return
-	}
-	if e.State != model.OK {
-		j.raw(b)
-		return
-	}
-	// A snapshot has no targets of its own, so the array is left out: append it as the
-	// last field.
-	j.raw(b[:len(b)-1])
-	j.raw([]byte(`,"targets":[`))
-	for i := range e.List {
+// array writes an array as a further field.
+func (j *jsonWriter) array(name string, n int, element func(int) any) {
+	j.raw(fmt.Appendf(nil, ",%q:[", name))
+	for i := range n {
 		j.comma(i)
-		b, err := json.Marshal(j.snap.Target(e.List[i]))
+		b, err := json.Marshal(element(i))
 		if err != nil {
 			j.err = err
 			return
 		}
 		j.raw(b)
 	}
-	j.raw([]byte("]}"))
+	j.raw([]byte("]"))
+}
+
+func (j *jsonWriter) epoll(p *model.Process, e *model.Epoll) {
+	b, err := json.Marshal(e)
+	if err != nil {
+		j.err = err
+		return
+	}
+	if e.State != model.OK || !j.lists.Watches {
+		j.raw(b)
+		return
+	}
+	// A snapshot has no targets of its own, so the array is left out: append it as the
+	// last field.
+	j.raw(b[:len(b)-1])
+	j.array("targets", len(e.List), func(i int) any { return j.links.Target(p, e, i) })
+	j.raw([]byte("}"))
 }

@@ -32,7 +32,7 @@ func TestFullQueuesAreShown(t *testing.T) {
 	}
 	write := func(details bool) string {
 		var b strings.Builder
-		if err := Text(&b, s, details, false); err != nil {
+		if err := Text(&b, s, details, Lists{}); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -73,6 +73,7 @@ func snapshot() *model.Snapshot {
 			{
 				PID: 42, Comm: "a\x1b[2Jb\tc\n\"processes\":null", UID: maybe.Some(33), User: "www-data", FDs: maybe.Some[int64](20), Sockets: maybe.Some[int64](2),
 				State: model.OK, Instances: maybe.Some[int64](2), Watches: maybe.Some[int64](6), KernelBytes: model.KernelBytes{Total: maybe.Some[int64](2588)}, Epolls: []model.Epoll{epoll(5), epoll(8)},
+				Held: []model.HeldSocket{{FD: 10, Ino: 7}, {FD: 14, Ino: 9}}, States: []model.StateCount{{State: "tcp CLOSE_WAIT", Sockets: 2, Watched: 1}},
 				Placement: &model.Placement{
 					Threads: 4, ThreadsMore: true, ThreadsMoved: 1, CPUsAllowed: "0-1", Sockets: maybe.Some[int64](2), Nodes: []model.NodePlacement{
 						{Node: 0, Threads: 3, MemoryBytes: maybe.Some[int64](4096), SocketsAtLeast: maybe.Some[int64](0), SocketsAtMost: maybe.Some[int64](2)},
@@ -121,7 +122,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestText(t *testing.T) {
 	var b bytes.Buffer
-	if err := Text(&b, snapshot(), true, true); err != nil {
+	if err := Text(&b, snapshot(), true, Lists{Watches: true, Sockets: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "snapshot.txt", b.Bytes())
@@ -132,7 +133,7 @@ func TestText(t *testing.T) {
 
 func TestTextOfAnEmptyMachine(t *testing.T) {
 	var b bytes.Buffer
-	if err := Text(&b, &model.Snapshot{}, false, false); err != nil {
+	if err := Text(&b, &model.Snapshot{}, false, Lists{}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "empty.txt", b.Bytes())
@@ -143,19 +144,24 @@ func TestTextOfAnEmptyMachine(t *testing.T) {
 func TestJSONStreamsTheSameObject(t *testing.T) {
 	s := snapshot()
 	var streamed bytes.Buffer
-	if err := JSON(&streamed, s, true); err != nil {
+	if err := JSON(&streamed, s, Lists{Watches: true, Sockets: true}); err != nil {
 		t.Fatal(err)
 	}
+	links := model.NewLinks(s)
 	for i := range s.Processes {
-		for j := range s.Processes[i].Epolls {
-			e := &s.Processes[i].Epolls[j]
-			for _, w := range e.List {
-				e.Targets = append(e.Targets, s.Target(w))
+		p := &s.Processes[i]
+		for _, h := range p.Held {
+			p.SocketsHeld = append(p.SocketsHeld, links.Listed(p, h))
+		}
+		for j := range p.Epolls {
+			e := &p.Epolls[j]
+			for k := range e.List {
+				e.Targets = append(e.Targets, links.Target(p, e, k))
 			}
 		}
 	}
 	var whole bytes.Buffer
-	if err := JSON(&whole, s, false); err != nil {
+	if err := JSON(&whole, s, Lists{}); err != nil {
 		t.Fatal(err)
 	}
 	var got, want any
@@ -175,7 +181,7 @@ func TestJSONStreamsTheSameObject(t *testing.T) {
 
 func TestJSONWithoutWatchesHasNoTargets(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, snapshot(), false); err != nil {
+	if err := JSON(&b, snapshot(), Lists{}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(b.String(), "targets") {
@@ -191,9 +197,9 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
 
 func TestWriteErrorsAreSaid(t *testing.T) {
 	for name, write := range map[string]func() error{
-		"text":     func() error { return Text(fullDisk{}, snapshot(), false, false) },
-		"json":     func() error { return JSON(fullDisk{}, snapshot(), false) },
-		"streamed": func() error { return JSON(fullDisk{}, snapshot(), true) },
+		"text":     func() error { return Text(fullDisk{}, snapshot(), false, Lists{}) },
+		"json":     func() error { return JSON(fullDisk{}, snapshot(), Lists{}) },
+		"streamed": func() error { return JSON(fullDisk{}, snapshot(), Lists{Watches: true}) },
 	} {
 		if err := write(); !errors.Is(err, errFull) {
 			t.Errorf("%s to a full disk: %v", name, err)
@@ -212,7 +218,7 @@ func BenchmarkJSONWatches(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		out.Reset()
-		if err := JSON(&out, s, true); err != nil {
+		if err := JSON(&out, s, Lists{Watches: true}); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(out.Len()))
@@ -229,7 +235,7 @@ func TestModuleNames(t *testing.T) {
 		{Locator: "DIMM\u202eA1\u2028\x1b[2J\u0301", Bank: strings.Repeat("ß", 3000), Type: strings.Repeat("D", 300)},
 	}}
 	var out bytes.Buffer
-	if err := Text(&out, s, false, false); err != nil {
+	if err := Text(&out, s, false, Lists{}); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()
@@ -246,7 +252,7 @@ func TestJSONIsSafeForATerminal(t *testing.T) {
 		s := &model.Snapshot{Processes: []model.Process{{Comm: name, Epolls: []model.Epoll{}}}, Sources: []model.Source{}}
 		for _, watches := range []bool{false, true} {
 			var b strings.Builder
-			if err := JSON(&b, s, watches); err != nil {
+			if err := JSON(&b, s, Lists{Watches: watches}); err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range strings.TrimSuffix(b.String(), "\n") {
@@ -271,7 +277,7 @@ func TestSumsOfSocketsAreMarkedAlike(t *testing.T) {
 		Extent: model.ExtentOf(model.Gap{What: model.GapPIDNamespace}),
 	}
 	var b bytes.Buffer
-	if err := Text(&b, s, false, false); err != nil {
+	if err := Text(&b, s, false, Lists{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"≥ 100 014 sockets", "≥ 382.9 MB in structures", "≥ 1.0 MB in buffers", "≥ 211.5 MB of the structures", "≥ 100 012 have their other end"} {

@@ -20,7 +20,7 @@ func Save(snap *model.Snapshot) (path string, err error) {
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
-	if err := JSON(f, snap, true); err != nil {
+	if err := JSON(f, snap, Lists{Watches: true, Sockets: true}); err != nil {
 		return "", err
 	}
 	if err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {

@@ -17,7 +17,7 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	if err := JSON(&want, snap, true); err != nil {
+	if err := JSON(&want, snap, Lists{Watches: true, Sockets: true}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)

@@ -23,9 +23,9 @@ const (
 	unknown = "?"
 )
 
-// Text writes the snapshot for people. With watches it adds every watch of
-// every epoll; with details the epolls of each process.
-func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
+// Text writes the snapshot for people, with details the epolls of each process and the
+// states of its sockets, and the lists that are wanted.
+func Text(w io.Writer, s *model.Snapshot, details bool, lists Lists) error {
 	t := &text{w: bufio.NewWriter(w)}
 	t.host(s)
 	t.connection(s)
@@ -33,8 +33,11 @@ func Text(w io.Writer, s *model.Snapshot, details, watches bool) error {
 	t.users(s)
 	t.sockets(s, details)
 	t.processes(s)
-	if details || watches {
-		t.epolls(s, watches)
+	if details || lists.Watches {
+		t.epolls(s, lists.Watches)
+	}
+	if details || lists.Sockets {
+		t.socketsHeld(s, lists.Sockets)
 	}
 	t.walls(s)
 	t.slab(s)
