@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,8 +164,11 @@ func activeOf(t *testing.T, f *slab.FS, kinds []object.Kind) map[string]int64 {
 	out := map[string]int64{}
 	for _, k := range kinds {
 		shown, _ := names.ShownAs(k.Cache)
-		if k.Kmalloc {
+		switch k {
+		case object.Subflow:
 			shown = "kmalloc-512" // of all kernels with MPTCP so far
+		case object.UDPQueue:
+			shown = "kmalloc-64" // on one node
 		}
 		for i := range caches {
 			if caches[i].Name == shown {
@@ -194,6 +198,28 @@ func TestMPTCPAgreesWithSlab(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUDPAgreesWithSlab: since Linux 6.18 a UDP socket has queues beside its structure.
+func TestUDPAgreesWithSlab(t *testing.T) {
+	if b, err := os.ReadFile("/sys/devices/system/node/possible"); err == nil && strings.TrimSpace(string(b)) != "0" {
+		t.Skipf("nodes %s: run it where there can be one node only", b)
+	}
+	const n = 1500
+	for domain, socket := range map[int]object.Kind{unix.AF_INET: object.UDP, unix.AF_INET6: object.UDPv6} {
+		t.Run(socket.Cache, func(t *testing.T) {
+			agrees(t, n, append(object.WithFile(socket), object.UDPQueue), func(t *testing.T) {
+				for range n {
+					fd := openSocket(t, domain, unix.SOCK_DGRAM, 0)
+					at := unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+					if domain == unix.AF_INET6 {
+						at = &unix.SockaddrInet6{Addr: [16]byte{15: 1}}
+					}
+					mustDo(t, unix.Bind(fd, at)) // sock_diag lists those with a port
+				}
+			})
+		})
+	}
 }
 
 // TestAcceptQueuesAgreeWithSlab: a TCP connection that waits keeps its request, and a UNIX

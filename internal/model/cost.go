@@ -3,6 +3,7 @@ package model
 import (
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/object"
+	"github.com/eptop/eptop/internal/zone"
 )
 
 // FolkloreBytes is the often quoted 3.3 KB of one idle TCP socket on a
@@ -18,6 +19,17 @@ type sizes struct {
 	layouts   map[string]Layout
 	structs   map[string]int64
 	protocols map[string]int64
+	// nodes is how many numbers NUMA nodes can have (nr_node_ids); 0 where not known.
+	nodes int64
+}
+
+// objectBytes is what a structure of k takes, or the array of them.
+func (s sizes) objectBytes(k object.Kind) (int64, bool) {
+	n, ok := s.structs[k.Struct]
+	if k.PerNode {
+		n *= max(1, s.nodes)
+	}
+	return n, ok
 }
 
 // part resolves k from the best source there is: the allocator's own layout,
@@ -25,7 +37,7 @@ type sizes struct {
 // two leave slab waste out and are therefore estimates.
 func (s sizes) part(k object.Kind) (Part, bool) {
 	out := Part{Cache: s.kindHere(k).Cache, Origin: Estimated}
-	if n, ok := s.structs[k.Struct]; ok {
+	if n, ok := s.objectBytes(k); ok {
 		out.ObjectBytes = maybe.Some(n)
 	} else if n, ok := s.protocols[s.kindHere(k).Protocol]; ok {
 		out.ObjectBytes = maybe.Some(n)
@@ -55,6 +67,15 @@ func (s sizes) part(k object.Kind) (Part, bool) {
 		return Part{}, false
 	}
 	return out, true
+}
+
+// nodeNumbers is how many numbers the nodes of a machine can have.
+func nodeNumbers(n zone.Nodes) int64 {
+	most := -1
+	for _, id := range append(n.Possible, n.Online...) {
+		most = max(most, id)
+	}
+	return int64(most + 1)
 }
 
 // kindHere is k as this kernel has it: one without k's cache takes the objects from an

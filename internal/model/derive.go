@@ -13,7 +13,7 @@ import (
 
 // derive makes of a sample what it means.
 func (d *Deriver) derive(s *Sample) *Snapshot {
-	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes}
+	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes, nodes: nodeNumbers(s.Nodes)}
 	b := builder{Deriver: d, sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
 	b.watch, b.headBytes = costs.watch()
 	b.instance = costs.instance()

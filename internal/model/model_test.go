@@ -12,6 +12,7 @@ import (
 	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/slab"
+	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/zone"
 )
 
@@ -66,6 +67,36 @@ func TestCostsOfLinux618(t *testing.T) {
 	}
 	if in := s.instance(); in.Value.Bytes != 256+195+195+24 || in.Value.Parts[0].ShownAs != "kmalloc-256" {
 		t.Errorf("instance = %+v", in.Value)
+	}
+}
+
+// TestCostOfUDP: a UDP socket has an array of queues beside its file, of which the kernel
+// makes one for each number that a node can have.
+func TestCostOfUDP(t *testing.T) {
+	for nodes, want := range map[int64]string{0: "kmalloc-64", 1: "kmalloc-64", 2: "kmalloc-128", 4: "kmalloc-256"} {
+		s := sizes{layouts: layouts618(), structs: structs618(), nodes: nodes}
+		s.structs["udp_sock"], s.structs["udp_prod_queue"] = 1152, 64
+		for _, name := range []string{"kmalloc-64", "kmalloc-128"} {
+			s.layouts[name] = Layout{ShownAs: name}
+		}
+		c := socketCosts{sizes: s, known: map[SocketObject]maybe.Of[Cost]{}}
+		plain := c.cost(SocketObject{Kind: sock.UnixDgram, Hold: HoldFile}).Value
+		got := c.cost(SocketObject{Kind: sock.UDP4, Hold: HoldFile}).Value
+		i := slices.IndexFunc(got.Parts, func(p Part) bool { return p.Cache == "udp_prod_queue" })
+		if i < 0 || got.Parts[i].ShownAs != want || got.Parts[i].Bytes != 64*max(1, nodes) || len(got.Parts) != len(plain.Parts)+1 {
+			t.Errorf("%d nodes: %+v", nodes, got.Parts)
+		}
+		delete(s.structs, "udp_prod_queue")
+		c.known = map[SocketObject]maybe.Of[Cost]{}
+		if got := c.cost(SocketObject{Kind: sock.UDP4, Hold: HoldFile}).Value; got.AtLeast || len(got.Parts) != len(plain.Parts) {
+			t.Errorf("before Linux 6.18: %+v", got)
+		}
+	}
+	if n := nodeNumbers(zone.Nodes{Possible: []int{0, 1, 2, 3}, Online: []int{0, 2}}); n != 4 {
+		t.Errorf("%d numbers of nodes, want 4", n)
+	}
+	if n := nodeNumbers(zone.Nodes{Online: []int{0, 2}}); n != 3 {
+		t.Errorf("%d numbers of nodes, want 3", n)
 	}
 }
 

@@ -123,6 +123,9 @@ func either(first bool, a, b object.Kind) object.Kind {
 func sockObjects(o SocketObject) []object.Kind {
 	parts := []object.Kind{ownObject(o)}
 	v6 := o.Kind == sock.TCP6
+	if o.Kind == sock.UDP4 || o.Kind == sock.UDP6 {
+		parts = append(parts, object.UDPQueue)
+	}
 	if o.MPTCP != 0 {
 		parts = append(parts, object.Subflow)
 	}

@@ -99,7 +99,7 @@ func (b *builder) cacheOf(s *Snapshot, k object.Kind) string {
 	if !k.Kmalloc {
 		return b.kindHere(k).Cache
 	}
-	n, ok := b.sample.StructBytes[k.Struct]
+	n, ok := b.objectBytes(k)
 	// With random kmalloc caches (CONFIG_RANDOM_KMALLOC_CACHES) nobody knows which.
 	random := slices.ContainsFunc(s.Slab, func(c Cache) bool { return strings.HasPrefix(c.Name, "kmalloc-rnd-") })
 	if !ok || random {

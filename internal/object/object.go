@@ -31,6 +31,8 @@ type Kind struct {
 	// Kmalloc: it has no cache of its own; kmalloc serves it from the smallest cache
 	// that holds its structure (KmallocCache).
 	Kmalloc bool
+	// PerNode: it is an array with a structure for each number that a NUMA node can have.
+	PerNode bool
 	// Earlier is the cache that the same objects came from on kernels without Cache.
 	Earlier string
 }
@@ -50,10 +52,13 @@ var Eventpoll = Kind{Cache: "eventpoll", Struct: "eventpoll", For: "epoll instan
 // The sockets themselves. UNIX is all UNIX sockets until Linux 5.14, and those that are no
 // streams since (commit 94531cfcbe79).
 var (
-	TCP        = Kind{Cache: "TCP", Struct: "tcp_sock", Protocol: "TCP", For: "TCP sockets over IPv4"}
-	TCPv6      = Kind{Cache: "TCPv6", Struct: "tcp6_sock", Protocol: "TCPv6", For: "TCP sockets over IPv6"}
-	UDP        = Kind{Cache: "UDP", Struct: "udp_sock", Protocol: "UDP", For: "UDP sockets over IPv4"}
-	UDPv6      = Kind{Cache: "UDPv6", Struct: "udp6_sock", Protocol: "UDPv6", For: "UDP sockets over IPv6"}
+	TCP   = Kind{Cache: "TCP", Struct: "tcp_sock", Protocol: "TCP", For: "TCP sockets over IPv4"}
+	TCPv6 = Kind{Cache: "TCPv6", Struct: "tcp6_sock", Protocol: "TCPv6", For: "TCP sockets over IPv6"}
+	UDP   = Kind{Cache: "UDP", Struct: "udp_sock", Protocol: "UDP", For: "UDP sockets over IPv4"}
+	UDPv6 = Kind{Cache: "UDPv6", Struct: "udp6_sock", Protocol: "UDPv6", For: "UDP sockets over IPv6"}
+	// UDPQueue is one for each UDP socket, where packets wait for the softirq that has the
+	// socket, since Linux 6.18 (udp_prod_queue of struct udp_sock).
+	UDPQueue   = Kind{Cache: "udp_prod_queue", Struct: "udp_prod_queue", For: "queues of UDP sockets", Kmalloc: true, PerNode: true, Optional: true}
 	UNIX       = Kind{Cache: "UNIX", Struct: "unix_sock", Protocol: "UNIX", For: "UNIX datagram and seqpacket sockets"}
 	UNIXStream = Kind{Cache: "UNIX-STREAM", Struct: "unix_sock", Protocol: "UNIX-STREAM", For: "UNIX stream sockets", Earlier: "UNIX"}
 )
@@ -116,7 +121,7 @@ var kmalloc = []struct {
 	cache string
 	bytes int64
 }{
-	{"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256}, {"kmalloc-512", 512}, {"kmalloc-1k", 1024},
+	{"kmalloc-64", 64}, {"kmalloc-96", 96}, {"kmalloc-128", 128}, {"kmalloc-192", 192}, {"kmalloc-256", 256}, {"kmalloc-512", 512}, {"kmalloc-1k", 1024},
 }
 
 // networkNames are further caches behind sockets, and networkPrefixes begin the names of
@@ -158,7 +163,7 @@ func CostCaches() []string {
 // Structs are the names of all structures, each once.
 func Structs() []string {
 	var names []string
-	for _, k := range append(slices.Clone(costs), Eventpoll, Subflow, Inode, ProcInode) {
+	for _, k := range append(slices.Clone(costs), Eventpoll, Subflow, UDPQueue, Inode, ProcInode) {
 		if k.Struct != "" && !slices.Contains(names, k.Struct) {
 			names = append(names, k.Struct)
 		}

@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q is behind sockets or epoll: %v", name, got)
 		}
 	}
-	for bytes, want := range map[int64]string{1: "kmalloc-128", 128: "kmalloc-128", 129: "kmalloc-192", 1024: "kmalloc-1k", 1025: ""} {
+	for bytes, want := range map[int64]string{1: "kmalloc-64", 64: "kmalloc-64", 65: "kmalloc-96", 128: "kmalloc-128", 129: "kmalloc-192", 1024: "kmalloc-1k", 1025: ""} {
 		if got, ok := KmallocCache(bytes); got != want || ok != (want != "") {
 			t.Errorf("%d bytes come from %q, %v", bytes, got, ok)
 		}
