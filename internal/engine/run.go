@@ -109,7 +109,7 @@ func (e *Engine) run(ctx context.Context, r Run, open func(costs *model.Snapshot
 	start := time.Now()
 	if interrupted == nil {
 		r.Progress.Opened(p.opened)
-		interrupted = r.hold(ctx, o, p.opened.LastLoss)
+		interrupted = r.hold(ctx, o, p.opened)
 	}
 	p.held = o.Status()
 	if p.opened.Phase == model.LoadHolding {
@@ -147,12 +147,12 @@ func (r Run) follow(ctx context.Context, o opener) error {
 	}
 }
 
-// lossEach is how often a held load is checked for workers that died.
+// lossEach is how often a held load is checked for connections that ended.
 const lossEach = time.Second
 
 // hold waits as long as the connections are to be held, and reports losses after the
-// one that is known.
-func (r Run) hold(ctx context.Context, o opener, lost string) error {
+// those that are known.
+func (r Run) hold(ctx context.Context, o opener, known model.LoadStatus) error {
 	var end <-chan time.Time
 	if r.Hold >= 0 {
 		timer := time.NewTimer(r.Hold)
@@ -168,8 +168,8 @@ func (r Run) hold(ctx context.Context, o opener, lost string) error {
 		case <-end:
 			return nil
 		case <-look.C:
-			if s := o.Status(); s.LastLoss != lost {
-				lost = s.LastLoss
+			if s := o.Status(); s.Lost != known.Lost || s.LastLoss != known.LastLoss {
+				known = s
 				r.Progress.Lost(s)
 			}
 		}

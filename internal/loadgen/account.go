@@ -43,7 +43,12 @@ func (g *Generator) count() {
 	st.Open, st.Have = 0, Stages{}
 	sum := newTally()
 	sum.add(g.gone)
+	st.Lost = g.lost
 	for _, p := range g.pairs {
+		lost := p.page.server.lost.Load()
+		if st.Lost += lost; lost != p.lost {
+			st.LastLoss = endedByOthers
+		}
 		st.Have.add(p.page.stages())
 		st.Open += p.open(g.config)
 		sum.add(countOf(p.page))
@@ -94,8 +99,8 @@ func (g *Generator) phase(now time.Time) Phase {
 			retiring = true
 			continue
 		}
-		want := g.wanted.clamp(room, g.bounds.perPair)
-		room += g.bounds.perPair
+		want := g.wanted.clamp(room, g.room(p))
+		room += g.room(p)
 		reached = reached && !p.again && p.want == want && p.hasReached(watched)
 		quiet = quiet && p.isQuiet(now, watched)
 	}

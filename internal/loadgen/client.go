@@ -23,6 +23,7 @@ type client struct {
 	port     int64 // the next one to connect from, where ports are chosen
 	refused  int   // failures in a row
 	dropped  int64
+	reaped   int64 // the lost ends that were looked for
 	opened   int64 // connections ever, to spread the active ones
 	beats    []beat
 	nextBeat int
@@ -89,6 +90,10 @@ func (c *client) work() (wait int64, err error) {
 	}
 	if n := c.page.server.dropped.Load(); n != c.dropped {
 		c.dropped = n
+		return 0, c.reap()
+	}
+	if n := c.me.reap.Load(); n != c.reaped {
+		c.reaped = n
 		return 0, c.reap()
 	}
 	sockets, connects := c.me.wantSockets.Load(), c.me.wantConnects.Load()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,10 @@ type Generator struct {
 	bucket  bucket
 	status  Status
 	// gone is what the pairs that have ended had counted.
-	gone    tally
+	gone tally
+	// lost counts the connections that ended with a worker, and those that pairs which have
+	// ended had lost before.
+	lost    int64
 	phaseAt time.Time // when the phase was last looked at
 	wasOpen int64     // connections open then
 	opened  int64     // connections opened since all was drained
@@ -138,6 +142,9 @@ func (g *Generator) Status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.count()
+	if slices.ContainsFunc(g.pairs, func(p *pair) bool { return p.page.server.lost.Load() != p.lost }) {
+		g.poke() // workers report nothing by themselves
+	}
 	st := g.status
 	st.Failures = maps.Clone(st.Failures)
 	st.Workers = nil

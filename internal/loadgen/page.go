@@ -34,6 +34,9 @@ type clientSide struct {
 	// Held now.
 	sockets, connects atomic.Int64
 	echoes, unread    atomic.Int64
+	// reap is how many of the ends that the server has lost the generator knows of; it
+	// writes that. When it changes the client looks which of its own ends are dead.
+	reap atomic.Int64
 	trouble
 	_ [64]byte
 }
@@ -44,6 +47,8 @@ type serverSide struct {
 	// dropped counts ends that were accepted and closed again, because they could get no
 	// watch. When it changes the client looks which of its own ends are dead.
 	dropped atomic.Int64
+	// lost counts ends that others have ended. They are not opened again.
+	lost atomic.Int64
 	trouble
 	_ [64]byte
 }

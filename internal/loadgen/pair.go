@@ -23,6 +23,9 @@ type pair struct {
 	frozen, again bool
 	// refusedAt is when the server was first seen refusing the client.
 	refusedAt time.Time
+	// lost is what of the server's lost ends was booked; givenUp of them are not wanted
+	// again.
+	lost, givenUp int64
 	// seen is what the pair had at seenAt.
 	seen   Stages
 	seenAt time.Time
@@ -103,7 +106,7 @@ func (p *pair) isQuiet(now time.Time, watched bool) bool {
 }
 
 // retry lets a stopped pair try again with what it is asked for next.
-func (p *pair) retry() { p.frozen, p.again, p.refusedAt = false, true, time.Time{} }
+func (p *pair) retry() { p.frozen, p.again, p.refusedAt, p.givenUp = false, true, time.Time{}, 0 }
 
 // retire ends the pair. The server goes first: it resets its ends, so that no end of
 // the client lingers.

@@ -19,6 +19,7 @@ type server struct {
 	fds    []int32
 	polled []unix.PollFd // control, the epoll, then the listeners
 	events [256]unix.EpollEvent
+	sweep  sweep
 }
 
 func newServer(o order, p *page) *server {
@@ -52,7 +53,7 @@ func (s *server) open() error {
 			s.me.stop(callEpollCreate, s.me.count(err))
 			return fmt.Errorf("epoll_create1: %w", err)
 		}
-		if s.order.Config.ActivePercent > 0 {
+		if s.order.Config.ActivePercent > 0 || s.order.Config.seesEnds() {
 			s.polled[1].Fd = int32(s.epoll)
 		}
 	}
@@ -123,6 +124,9 @@ func (s *server) wait(micros int64) error {
 			s.polled[i].Events = unix.POLLIN
 		}
 	}
+	if micros == untilWoken && s.order.Config.needsSweep() {
+		micros = sweepEach.Microseconds()
+	}
 	if _, err := poll(s.polled, micros); err != nil {
 		return fmt.Errorf("wait for connections: %w", err)
 	}
@@ -143,6 +147,11 @@ func (s *server) work() (wait int64, err error) {
 	}
 	if s.polled[1].Fd >= 0 && s.polled[1].Revents != 0 {
 		if err := s.echo(); err != nil {
+			return 0, err
+		}
+	}
+	if s.order.Config.needsSweep() {
+		if err := s.sweepEnds(); err != nil {
 			return 0, err
 		}
 	}
@@ -260,15 +269,22 @@ func (w Watch) mask() uint32 {
 	return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 }
 
-// echo sends beats back. It leaves alone the bytes that are to stay unread.
+// echo sends beats back, and buries the ends that others have ended. It leaves alone the
+// bytes that are to stay unread.
 func (s *server) echo() error {
 	n, err := unix.EpollWait(s.epoll, s.events[:], 0)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("epoll_wait: %w", err)
 	}
 	var b [1]byte
+	dead := map[int32]bool{}
+	defer func() { s.bury(dead) }()
 	for _, e := range s.events[:max(0, n)] {
 		fd := int(e.Fd)
+		if e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			dead[e.Fd] = true
+			continue
+		}
 		if n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err != nil || n == 0 || b[0] != beatByte {
 			continue
 		}

@@ -29,13 +29,14 @@ type Status struct {
 	Have Stages `json:"stages"`
 	// Peak is the most that were open at a time.
 	Peak int64 `json:"peak"`
-	// Failed counts attempts that failed, Lost the connections that ended with a worker.
+	// Failed counts attempts that failed, Lost the connections that ended with a worker or
+	// that others ended.
 	Failed int64 `json:"failed"`
 	Lost   int64 `json:"lost"`
 	// GivenUp is how many of the connections asked for last are not tried again,
-	// because their worker died.
+	// because their worker died or others ended them.
 	GivenUp int64 `json:"given_up"`
-	// LastLoss says how the last worker ended that ended unasked.
+	// LastLoss says how the last connections or the last worker ended that ended unasked.
 	LastLoss string `json:"last_loss,omitempty"`
 	// Failures counts the attempts that failed by the name of the error, such as EMFILE.
 	Failures map[string]int64 `json:"failures,omitempty"`

@@ -18,6 +18,7 @@ import (
 // look again soon.
 func (g *Generator) step(now time.Time) (busy bool) {
 	g.count()
+	g.bookLost()
 	g.guard(now)
 	g.checkStopped(now)
 	g.hire()
@@ -50,25 +51,23 @@ func (g *Generator) nudge(now time.Time) {
 
 // hire starts pairs for what is wanted, and retires those that are not needed.
 func (g *Generator) hire() {
-	each := max(1, g.bounds.perPair)
-	need := (g.wanted.Sockets + each - 1) / each
-	live := int64(0)
+	room := int64(0)
 	opening := 0
 	for _, p := range g.pairs {
 		if p.retiring {
 			continue
 		}
-		live++
-		if live > need {
+		if room >= g.wanted.Sockets {
 			p.retire()
 			continue
 		}
-		if p.page.stages().Sockets < g.bounds.perPair || !p.hasReached(g.config.Watch != WatchNone) {
+		room += g.room(p)
+		if p.page.stages().Sockets < g.room(p) || !p.hasReached(g.config.Watch != WatchNone) {
 			opening++
 		}
 	}
 	// One more pair is started than open at once, so that nobody waits for a process.
-	if live >= need || opening > atOnce() || g.status.StoppedBy != "" {
+	if room >= g.wanted.Sockets || opening > atOnce() || g.status.StoppedBy != "" {
 		return
 	}
 	// Those there are fill first; then what keeps others from starting ends the opening.
@@ -232,8 +231,8 @@ func (g *Generator) deal(now time.Time) {
 		if p.retiring {
 			continue
 		}
-		want := most.clamp(before, g.bounds.perPair)
-		before += g.bounds.perPair
+		want := most.clamp(before, g.room(p))
+		before += g.room(p)
 		if p.page.stages().Connects < want.Connects {
 			if opening++; opening > atOnce() && p.want == (Stages{}) {
 				continue
@@ -360,12 +359,12 @@ func (g *Generator) bookExit(e exit) {
 	e.worker.book()
 	p := e.pair
 	if !p.retiring {
-		g.status.Lost += p.open(g.config)
-		// What it was to hold is not tried again: who ended it had a reason.
-		share := g.wanted.clamp(g.bounds.perPair*int64(slices.Index(g.living(), p)), g.bounds.perPair).Sockets
-		g.wanted = g.wanted.less(share)
-		g.status.GivenUp += share
-		g.status.Wanted = g.wanted.Sockets
+		g.lost += p.open(g.config)
+		before := int64(0)
+		for _, q := range g.living()[:slices.Index(g.living(), p)] {
+			before += g.room(q)
+		}
+		g.giveUp(g.wanted.clamp(before, g.room(p)).Sockets)
 		if c, errno, ok := p.stopCause(); ok && !isRefusal(errno) {
 			g.blame(c, errno)
 		}
@@ -385,6 +384,7 @@ func (g *Generator) bookExit(e exit) {
 		return
 	}
 	g.gone.add(countOf(p.page))
+	g.lost += p.page.server.lost.Load()
 	g.pairs = slices.DeleteFunc(g.pairs, func(q *pair) bool { return q == p })
 	p.page.unmap()
 }

@@ -85,13 +85,13 @@ type Opening struct {
 	Watch  string `json:"watch"`
 
 	// Connections were wanted; Opened were open together at most. Failed counts
-	// attempts, Lost the connections that ended with a worker.
+	// attempts, Lost the connections that ended with a worker or were ended by others.
 	Connections int64 `json:"connections"`
 	Opened      int64 `json:"opened"`
 	Failed      int64 `json:"failed"`
 	Lost        int64 `json:"lost"`
 	// Failures are the attempts that failed by the error's name, LastLoss is how the
-	// last worker ended that nobody had asked to.
+	// last connections or the last worker ended that nobody had asked to.
 	Failures    map[string]int64 `json:"failures,omitempty"`
 	LastLoss    string           `json:"last_loss,omitempty"`
 	OpenSeconds float64          `json:"open_seconds"`

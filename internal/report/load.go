@@ -118,7 +118,7 @@ func (t *text) trouble(o model.Opening, stoppedBy model.WallName, reason string)
 		t.line("%s failed: %s", units.Many(o.Failed, "attempt"), strings.Join(parts, ", "))
 	}
 	if o.Lost > 0 || o.LastLoss != "" {
-		t.line("%s lost with their worker: %s", units.Many(o.Lost, "connection"), clean(o.LastLoss))
+		t.line("%s lost: %s", units.Many(o.Lost, "connection"), clean(o.LastLoss))
 	}
 }
 
