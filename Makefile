@@ -11,7 +11,9 @@ PKG      ?= ./...
 VERSION  ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The entry of the program is its own on the architectures that have one (cmd/eptop/start.go).
 START     = $(if $(filter amd64 arm64,$(shell $(GO) env GOARCH)),-E main.start)
-LDFLAGS   = -s -w -X main.version=$(VERSION) $(START)
+# That of the commit stands in the man pages: a build is the same on every day.
+DATE     ?= $(shell test -e .git && git show -s --format=%cs 2>/dev/null)
+LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.date=$(DATE) $(START)
 
 # The tools are pinned in a module of their own, to keep their dependencies
 # out of go.mod.
@@ -21,7 +23,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := all
-.PHONY: all build test test-deps test-vm vet fmt lint generate check-generated vulncheck bench bench-million fuzz cover golden man install clean help
+.PHONY: all build test test-deps test-vm vet fmt lint generate check-generated vulncheck bench bench-million fuzz cover golden man completion install clean help
 
 all: build lint test ## what CI does, except test-vm (the default)
 
@@ -111,13 +113,22 @@ golden: ## rewrite the golden files with what the code prints now; read the diff
 	if [ -z "$$packages" ]; then echo 'no package has golden files'; \
 	else set -x; $(GO) test $$packages -update; fi
 
-man: build ## the man page, dist/eptop.1
-	@mkdir -p dist
-	./eptop man > dist/eptop.1
+man: build ## the man pages, dist/man
+	@mkdir -p dist/man
+	./eptop man --dir dist/man
 
-install: build man ## install into DESTDIR and PREFIX (/usr/local)
+completion: build ## what bash, zsh and fish need to complete eptop, dist/completion
+	@mkdir -p dist/completion
+	./eptop completion bash > dist/completion/eptop
+	./eptop completion zsh > dist/completion/_eptop
+	./eptop completion fish > dist/completion/eptop.fish
+
+install: build man completion ## install into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 eptop '$(DESTDIR)$(PREFIX)/bin/eptop'
-	install -D -m 644 dist/eptop.1 '$(DESTDIR)$(PREFIX)/share/man/man1/eptop.1'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' dist/man/*.1
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' dist/completion/eptop
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' dist/completion/_eptop
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' dist/completion/eptop.fish
 
 clean: ## remove what the targets above have made
 	rm -rf eptop dist

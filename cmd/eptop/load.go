@@ -31,35 +31,28 @@ type loadFlags struct {
 func (f *loadFlags) add(cmd *cobra.Command, hold string) {
 	f.plan = model.DefaultLoadPlan()
 	flags := cmd.Flags()
-	flags.VarP((*number)(&f.plan.Connections), "connections", "c", "how many connections to open, `N` (10k and 2M are understood)")
-	flags.StringVar(&f.family, "family", string(f.plan.Family), "family of the addresses, `tcp4|tcp6|unix`")
-	flags.StringVar(&f.watch, "watch", string(f.plan.Watch), "how the server ends are watched: `et|lt|oneshot|exclusive|none`")
-	flags.Var((*number)(&f.plan.Rate), "rate", "how many to open a second, `N`, 0 as fast as it goes")
-	flags.DurationVar(&f.hold, "hold", -1, "how long to hold them, a `DURATION` as 30s or 5m, "+hold)
-	flags.Float64Var(&f.plan.ActivePercent, "active", 0, "share of the connections that echo, in `PERCENT`")
-	flags.Float64Var(&f.plan.BeatsPerSecond, "active-rate", f.plan.BeatsPerSecond, "how often each of them echoes a second, `N`")
+	flags.VarP((*number)(&f.plan.Connections), "connections", "c", "open `N` connections (10k, 2M)")
+	flags.StringVar(&f.family, "family", string(f.plan.Family), "`FAMILY` of the addresses: tcp4, tcp6 or unix")
+	flags.StringVar(&f.watch, "watch", string(f.plan.Watch), "how the server ends are watched: `MODE` is et, lt, oneshot, exclusive or none")
+	flags.Var((*number)(&f.plan.Rate), "rate", "open `N` a second; 0 is as fast as it goes")
+	flags.DurationVar(&f.hold, "hold", -1, "hold them for `DURATION`, 30s or 5m; "+hold)
+	flags.Float64Var(&f.plan.ActivePercent, "active", 0, "let `PERCENT` of the connections echo")
+	flags.Float64Var(&f.plan.BeatsPerSecond, "active-rate", f.plan.BeatsPerSecond, "let each of these echo `N` times a second")
 	flags.Var((*number)(&f.plan.UnreadBytes), "unread", "leave `BYTES` unread in the receive buffer of each idle server end")
-	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop while this share of the memory, in `PERCENT`, is still available")
+	flags.Float64Var(&f.floor, "floor", 100*f.plan.Floor, "stop before less than `PERCENT` of the memory is available")
 	flags.BoolVar(&f.json, "json", false, "print the result as one JSON object")
-	flags.Lookup("hold").DefValue = "0s" // the help shows none
+	flags.Lookup("hold").DefValue = "" // the usage says what it is
+	completeLoadFlags(cmd)
 }
 
 // check makes the plan that the flags describe.
-func (f *loadFlags) check(s *settings, cmd *cobra.Command) error {
+func (f *loadFlags) check(cmd *cobra.Command) error {
 	f.plan.Family, f.plan.Watch, f.plan.Floor = loadgen.Family(f.family), loadgen.Watch(f.watch), f.floor/100
 	if err := f.plan.Check(); err != nil {
 		return usageError{err}
 	}
 	if cmd.Flags().Changed("hold") && f.hold < 0 {
 		return usagef("--hold %s: negative", f.hold)
-	}
-	for _, name := range []string{"pid", "delay", "source", "user", "max-stall", "max-fds"} {
-		if cmd.Flags().Changed(name) {
-			return usagef("--%s: of no meaning to a load", name)
-		}
-	}
-	if s.procRoot != "/proc" || s.sysRoot != "/sys" {
-		return usagef("connections are opened on the machine that runs, not in a captured tree: leave --path.procfs and --path.sysfs")
 	}
 	return nil
 }
@@ -100,13 +93,13 @@ func newLoad(s *settings) *cobra.Command {
 		Example: "  eptop load -c 10000\n  eptop load -c 1M --hold 5m --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(s, cmd); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
 			return s.load(cmd, f)
 		},
 	}
-	f.add(cmd, "default until interrupted")
+	f.add(cmd, "not given: until interrupted")
 	return cmd
 }
 

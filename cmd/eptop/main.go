@@ -17,8 +17,11 @@ import (
 	"github.com/eptop/eptop/internal/loadgen"
 )
 
-// version is set by the Makefile.
-var version = "dev"
+// version and date, of the commit, are set by the Makefile.
+var (
+	version = "dev"
+	date    string
+)
 
 // Exit codes other programs may rely on.
 const (

@@ -26,13 +26,13 @@ func newMeasure(s *settings) *cobra.Command {
 		Example: "  sudo eptop measure -c 10000\n  sudo eptop measure --family unix --watch none --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(s, cmd); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
 			return s.measure(cmd, f)
 		},
 	}
-	f.add(cmd, "default 0")
+	f.add(cmd, "not given: not at all")
 	return cmd
 }
 

@@ -16,25 +16,6 @@ import (
 	"github.com/eptop/eptop/internal/model"
 )
 
-// long has one line for each paragraph: the help wraps it to the terminal, and the man
-// page makes a paragraph of each line.
-var long = strings.Join([]string{
-	"eptop shows which processes hold epoll instances and sockets, how many watches each has against " +
-		"fs.epoll.max_user_watches, and what a watch and an idle connection cost in kernel memory on the running kernel, " +
-		"with the slab caches, NUMA nodes and zones behind them.",
-	"Without a terminal on its output it prints one snapshot, as \"eptop snapshot\" does.",
-	"OVERHEAD",
-	"Reading an epoll's fdinfo holds that instance's lock: with 19 000 watches for some 30 ms the first time and 10 ms " +
-		"afterwards, in which its owner waits in epoll_ctl. eptop reads an instance again only when that keeps the lock held " +
-		"for at most --max-stall percent of the time, and shows how old each number is.",
-	"Listing the fds of a process makes the kernel create some 920 bytes for each, which it frees under memory pressure. " +
-		"eptop lists a process when its number of fds changed, and at most --max-fds of them.",
-	"All listing and reading takes at most 3 percent of the time, dumping sockets another 4: what does not fit waits.",
-	"CAVEATS",
-	"Without root other users' processes and /proc/slabinfo cannot be read; eptop says what is missing.",
-	"The user that an instance is charged to is a guess, the user of its oldest holder: /proc does not show who created the instance.",
-}, "\n\n")
-
 // settings are the flags that all commands share that look at the machine.
 type settings struct {
 	pids     []int
@@ -54,12 +35,11 @@ type settings struct {
 func newRoot() *cobra.Command {
 	s := &settings{}
 	root := &cobra.Command{
-		Use:     "eptop",
-		Short:   "What epoll and sockets cost in kernel memory, live",
-		Long:    long,
-		Example: "  sudo eptop\n  sudo eptop --pid $(pgrep -o nginx)\n  sudo eptop snapshot --json | jq .epoll",
-		Args:    noArgs,
-		Version: version,
+		Use:                        "eptop",
+		Short:                      "What epoll and sockets cost in kernel memory, live",
+		Args:                       noArgs,
+		Version:                    version,
+		SuggestionsMinimumDistance: 2,
 		// run prints errors, without the usage.
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -80,26 +60,48 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetHelpFunc(printHelp)
-	root.SetVersionTemplate("eptop {{.Version}}\n")
-	f := root.PersistentFlags()
-	f.BoolP("version", "V", false, "print the version")
-	f.VarP((*pidList)(&s.pids), "pid", "p", "attach to process `P` (snapshot: restrict to it; repeatable)")
-	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
-	f.StringVar(&s.source, "source", "auto", "where files, watches and sockets are read from: `auto|proc|bpf`")
-	f.StringVar(&s.procRoot, "path.procfs", "/proc", "procfs mount point, or a captured tree")
-	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "sysfs mount point, or that of a captured tree")
-	f.StringVarP(&s.user, "user", "u", "", "show only processes of this `USER` (name or number)")
-	f.BoolVar(&s.noColor, "no-color", false, "no colours (also: NO_COLOR)")
-	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")
-	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "`PERCENT` of time an epoll's lock may be held by looking, above 0 up to 100")
-	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
-	root.Flags().Var((*number)(&s.loadNow), "load", "open `N` idle connections at once, in the Load view (10k and 2M are understood)")
-	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newLab(s), newMan())
-	for _, cmd := range root.Commands() {
+	s.addFlags(root)
+	root.Flags().Var((*number)(&s.loadNow), "load", "open `N` idle connections at once (10k, 2M)")
+	root.AddGroup(&cobra.Group{ID: groupOther})
+	root.SetHelpCommand(newHelp())
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newLab(s), newMan(), newVersion())
+	for _, cmd := range append(root.Commands(), root) {
 		cmd.Version = version
 		cmd.SetVersionTemplate("eptop {{.Version}}\n")
+		cmd.Flags().BoolP("version", "V", false, "print the version")
+		cmd.Flags().BoolP("help", "h", false, "print this help")
 	}
 	return root
+}
+
+// addFlags adds the flags of the commands that look at the machine.
+func (s *settings) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.VarP((*pidList)(&s.pids), "pid", "p", pidUsage(cmd))
+	f.Float64VarP(&s.delay, "delay", "d", 1, "`SECONDS` between looks, 0.1 to 60")
+	f.StringVar(&s.source, "source", collect.SourceAuto, "where files, watches and sockets come from: `SOURCE` is auto, proc or bpf")
+	f.StringVarP(&s.user, "user", "u", "", "only processes of `USER`, a name or number")
+	f.StringVar(&s.procRoot, "path.procfs", "/proc", "`DIR` where procfs is mounted, or a captured tree")
+	f.StringVar(&s.sysRoot, "path.sysfs", "/sys", "`DIR` where sysfs is mounted, or that of a captured tree")
+	f.Float64Var(&s.maxStall, "max-stall", 100*collect.DefaultMaxStall, "hold an epoll's lock for at most `PERCENT` of the time, above 0 up to 100")
+	f.IntVar(&s.maxFDs, "max-fds", collect.DefaultMaxFDs, "list at most `N` fds of a process, 0 for all")
+	f.BoolVar(&s.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
+	f.BoolVar(&s.noMouse, "no-mouse", false, "leave the mouse to the terminal")
+	for _, name := range []string{"path.procfs", "path.sysfs", "max-stall", "max-fds", "no-color", "no-mouse"} {
+		f.Lookup(name).Annotations = map[string][]string{rare: nil}
+	}
+	completeFlags(cmd, s)
+}
+
+// pidUsage describes --pid: what prints restricts itself to processes, the dashboard
+// attaches to one.
+func pidUsage(cmd *cobra.Command) string {
+	if cmd.HasParent() || cmd.Name() != "eptop" {
+		return "only the process `PID`; repeatable"
+	}
+	return "attach to the process `PID`"
 }
 
 // pidList is --pid: numbers, repeated or with commas between them.
@@ -115,13 +117,6 @@ func (l *pidList) Set(text string) error {
 			return fmt.Errorf("%q is not a process number", word)
 		}
 		*l = append(*l, int(pid))
-	}
-	return nil
-}
-
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("unknown command %q; see %s --help", args[0], cmd.CommandPath())
 	}
 	return nil
 }

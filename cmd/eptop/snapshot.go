@@ -25,6 +25,7 @@ func newSnapshot(s *settings) *cobra.Command {
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.snapshot(cmd, f) },
 	}
+	s.addFlags(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&f.watches, "watches", false, "add every watch")
 	cmd.Flags().BoolVar(&f.sockets, "sockets", false, "add every socket of each process")

@@ -37,7 +37,7 @@ func TestTerminalIsNotAsked(t *testing.T) {
 		code int
 		text string
 	}{
-		{"--help", 0, "USAGE"}, {"load --help", 0, "--connections"}, {"help measure", 0, "USAGE"},
+		{"--help", 0, "Usage"}, {"load --help", 0, "--connections"}, {"help measure", 0, "Usage"},
 		{"-V", 0, "eptop "}, {"completion bash", 0, "complete"}, {"man", 0, ".TH EPTOP"},
 		{"bogus", 2, "unknown command"}, {"--nix", 2, "unknown flag"}, {"--pid x", 2, "not a process number"},
 		{"--pid 1073741824", 3, "no such process"}, {"snapshot --pid 1073741824", 3, "no such process"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/ui/theme"
 )
 
@@ -128,6 +129,17 @@ type ProcessShower interface {
 	ShownPID() int
 	// NoteLook is called before SetSnapshot with the PID that the look was asked for.
 	NoteLook(pid int)
+}
+
+// ColumnLister is implemented by a view with tables.
+//
+// The man page is made from what Columns returns.
+type ColumnLister interface{ Columns() []ColumnList }
+
+// ColumnList is the columns of one table.
+type ColumnList struct {
+	Title   string
+	Columns []table.Column
 }
 
 // A view sends one of these messages to the root by returning the command that Send
