@@ -191,15 +191,43 @@ func (l *Links) Watchers(f File) iter.Seq[Watcher] {
 	}
 }
 
-// FirstWatcher is the first watch on a file with its epoll, and how many there are.
-func (l *Links) FirstWatcher(f File) (process *Process, e *Epoll, w *epoll.Watch, count int) {
+// IndexWatchers makes what Watchers looks into, where a first use of it may not take time.
+func (l *Links) IndexWatchers() { l.watchers.once.Do(func() { l.watchers.make(&l.watchers) }) }
+
+// Size is how many files and watches there are.
+func (l *Links) Size() (n int) {
+	for _, p := range l.procs {
+		n += p.fileCount()
+	}
+	for _, w := range l.watching {
+		n += len(w.epoll.List)
+	}
+	return n
+}
+
+// FirstWatcher is a watch on a file, and how many there are: one in an epoll of process pid
+// where it has one.
+func (l *Links) FirstWatcher(f File, pid int) (holder epoll.Holder, w *epoll.Watch, count int) {
 	for owner, at := range l.watchers.of(f) {
-		if count++; count == 1 {
-			list := l.watching[owner]
-			process, e, w = list.process, list.epoll, &list.epoll.List[at]
+		list := l.watching[owner]
+		own, is := list.heldBy(pid)
+		if count++; count == 1 || is && holder.PID != pid {
+			holder, w = own, &list.epoll.List[at]
 		}
 	}
-	return process, e, w, count
+	return holder, w, count
+}
+
+// heldBy is the fd of a process that refers to the instance, or else its first holder.
+func (w *watchList) heldBy(pid int) (h epoll.Holder, is bool) {
+	if w.process.PID != pid {
+		for _, h := range w.epoll.SharedWith {
+			if h.PID == pid {
+				return h, true
+			}
+		}
+	}
+	return epoll.Holder{PID: w.process.PID, FD: w.epoll.FD}, w.process.PID == pid
 }
 
 // chains has entries by file, at 12 bytes an entry: a table of the first entry of each file,

@@ -52,6 +52,11 @@ func TestLinks(t *testing.T) {
 			if len(watchers) != 2 || watchers[0].PID != 10 || !watchers[0].Exclusive || watchers[0].SharedCount != 2 || watchers[1].EpollFD != 3 || watchers[1].Exclusive || watchers[1].FD != 1 {
 				t.Errorf("watched by %+v", watchers)
 			}
+			for pid, want := range map[int]epoll.Holder{10: {PID: 10, FD: 4}, 11: {PID: 11, FD: 4}, 20: {PID: 20, FD: 3}} {
+				if h, w, n := l.FirstWatcher(SocketFile(50), pid); h != want || n != 2 || w.Ino != 50 {
+					t.Errorf("for process %d it is watched by %v, of %d", pid, h, n)
+				}
+			}
 			if n := len(slices.Collect(l.Watchers(SocketFile(101)))); n != 0 {
 				t.Errorf("a forgotten socket has %d watches", n)
 			}
@@ -218,7 +223,7 @@ func BenchmarkLinks(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l := NewLinks(s)
-		if _, _, w, count := l.FirstWatcher(SocketFile(1_000 + 3*77)); count != 1 || w.TFD != n-1-77 {
+		if _, w, count := l.FirstWatcher(SocketFile(1_000+3*77), 1); count != 1 || w.TFD != n-1-77 {
 			b.Fatalf("%d watches, %+v", count, w)
 		}
 	}

@@ -25,6 +25,7 @@ func TestACopyShowsTheSame(t *testing.T) {
 		"rich": viewtest.Rich, "huge": viewtest.Huge, "empty": viewtest.Empty, "denied": viewtest.LockedDown, "nobody": viewtest.Unprivileged,
 		"no-numa": viewtest.NoNUMA, "nodes-4": viewtest.Nodes4, "nodes-8": viewtest.Nodes8, "odd-nodes": viewtest.OddNodes,
 		"pressed": viewtest.TCPPressure, "placed": viewtest.MisplacedProcess, "dimms": viewtest.MemoryModules, "shared": viewtest.Shared, "joined": viewtest.SharedWithSockets,
+		"from the kernel": viewtest.FromKernel,
 	}
 	for name, l := range map[string]func() *model.Load{
 		"load-idle": func() *model.Load { return nil }, "load-opening": viewtest.LoadOpening, "load-holding": viewtest.LoadHolding,
@@ -84,7 +85,7 @@ func frames(t *testing.T, s *model.Snapshot, size [2]int) []string {
 	var out []string
 	for _, keys := range [][]string{
 		{"1"}, {"2"}, {"3"}, {"v"}, {"v"}, {"v"}, {"v"}, {"4"}, {"n"}, {"enter"}, {"esc", "5"}, {"down"}, {"6"}, {"e"}, {"esc"},
-		append(append([]string{"p"}, strings.Split(pid, "")...), "enter"), {"right"}, {"enter"}, {"esc", "s", "right", "right", "right", "enter"}, {"e"},
+		append(append([]string{"p"}, strings.Split(pid, "")...), "enter"), {"v"}, {"enter"}, {"esc", "v"}, {"right"}, {"enter"}, {"esc", "s", "right", "right", "right", "enter"}, {"e"},
 	} {
 		r.keys(keys...)
 		r.settle()

@@ -181,7 +181,7 @@ func TestLightBackground(t *testing.T) {
 // fills the terminal exactly.
 func TestFramesFit(t *testing.T) {
 	machines := map[string]*model.Snapshot{
-		"shared": viewtest.Shared(), "denied": viewtest.LockedDown(), "empty": viewtest.Empty(), "million": viewtest.ListedWatches(3000), "joined": viewtest.SharedWithSockets(), "nothing yet": nil,
+		"shared": viewtest.Shared(), "denied": viewtest.LockedDown(), "empty": viewtest.Empty(), "million": viewtest.ListedWatches(3000), "joined": viewtest.SharedWithSockets(), "kernel": viewtest.FromKernel(), "nothing yet": nil,
 		"loading": viewtest.RichWithLoad(viewtest.LoadHolding()),
 	}
 	for name, snap := range machines {
@@ -199,7 +199,7 @@ func TestFramesFit(t *testing.T) {
 			case name == "shared":
 				step = 1
 			}
-			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"3"}, {"3", "v", "v", "enter"}, {"4"}, {"5"}, {"6"}, {"6", "s"}, {"?"}, {"e"}, {"p"}} {
+			for _, keys := range [][]string{{}, {"2"}, {"2", "/", "n"}, {"2", "s"}, {"p", "9", "0", "0", "enter", "right"}, {"p", "9", "0", "0", "enter", "v"}, {"p", "9", "0", "0", "enter", "v", "enter"}, {"3"}, {"3", "v", "v", "enter"}, {"4"}, {"5"}, {"6"}, {"6", "s"}, {"?"}, {"e"}, {"p"}} {
 				r.keys("esc", "esc", "esc", "esc", "1")
 				r.settle()
 				r.send(tea.WindowSizeMsg{Width: 80, Height: 24})

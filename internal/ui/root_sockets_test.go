@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/sock"
 	"github.com/eptop/eptop/internal/ui/viewtest"
@@ -20,11 +21,20 @@ func TestJoinedGolden(t *testing.T) {
 		"watches":  {"p", "4", "2", "4", "2", "enter", "right"},
 		"listener": {"p", "4", "2", "4", "2", "enter", "right", "enter"},
 		"peer":     {"p", "4", "2", "4", "2", "enter", "right", "j", "enter"},
+		"sockets":  {"p", "9", "0", "0", "enter", "v"},
+		"socket":   {"p", "9", "0", "0", "enter", "v", "enter"},
+		// What only the kernel's own structures say.
+		"kernel": {"p", "9", "0", "0", "enter"}, "kernel-listener": {"p", "9", "0", "0", "enter", "right", "enter"}, "kernel-about": {"p", "9", "0", "0", "enter", "e"},
 	}
+	machines := map[string]func() *model.Snapshot{"kernel": viewtest.FromKernel, "kernel-listener": viewtest.FromKernel, "kernel-about": viewtest.FromKernel}
 	for name, keys := range screens {
+		machine := machines[name]
+		if machine == nil {
+			machine = viewtest.SharedWithSockets
+		}
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
-				r := newRig(t, viewtest.SharedWithSockets())
+				r := newRig(t, machine())
 				r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 				for _, k := range keys {
 					r.keys(k)
@@ -34,6 +44,46 @@ func TestJoinedGolden(t *testing.T) {
 				viewtest.Golden(t, fmt.Sprintf("joined-%s-%dx%d", name, size[0], size[1]), r.m.View().Content)
 			})
 		}
+	}
+}
+
+// TestSocketsOfAProcess turns to them and back, filters them, and shows them at once where a
+// process has no epoll.
+func TestSocketsOfAProcess(t *testing.T) {
+	r := newRig(t, viewtest.SharedWithSockets())
+	r.send(tea.WindowSizeMsg{Width: 160, Height: 50})
+	r.keys("p", "9", "0", "0", "enter")
+	r.settle()
+	r.sees("Epoll instances", "v all sockets")
+	r.keys("v")
+	r.settle()
+	r.sees("Sockets · 30 · 3 in CLOSE_WAIT, 2 of them in no epoll", "WATCHED BY", "v epolls")
+	r.keys("/", "n", "o", " ", "e", "p", "o", "l", "l", "enter")
+	r.settle()
+	r.sees("91010", "no epoll", "row 1 of 1")
+	r.keys("enter")
+	r.settle()
+	r.sees("Socket of fd 40", "No epoll that eptop sees watches it", "process 900 (nginx), fd 40")
+	r.keys("esc", "esc", "esc")
+	r.settle()
+	r.sees("Epoll instances")
+	r.keys("enter", "v", "esc")
+	r.settle()
+	if r.m.shownPID() != 900 {
+		t.Error("Esc in the sockets leads out of the process")
+	}
+	s := viewtest.SharedWithSockets()
+	s.Processes[0].Epolls, s.Processes[0].Instances, s.Processes[0].Watches = nil, maybe.Some[int64](0), maybe.Some[int64](0)
+	r = newRig(t, s)
+	r.keys("p", "9", "0", "0", "enter")
+	r.settle()
+	r.sees("Sockets · 30", "127.0.0.2:40112")
+	r.keys("v")
+	r.sees("It holds no epoll instance.")
+	r.keys("v", "esc")
+	r.settle()
+	if r.m.shownPID() != 0 {
+		t.Error("Esc does not leave a process without epolls")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/cell"
@@ -41,6 +42,18 @@ func epollFields(ended bool) []epollField {
 			Explain: "Watches whose fd is closed or is another file by now, while a duplicate keeps the watched file open. Unproven ones are not counted."}, table.Warn, watchCounts["STALE"]),
 		countField(table.Column{Title: "UNPROVEN", Min: 9, Max: 11, Weight: 1, Align: cell.Right, Rank: 4, Falling: true, Hidden: true,
 			Explain: "Watches of which it is not known whether their fd still is the watched file: each may be stale or not. The column is there when there are any."}, table.Warn, watchCounts["UNPROVEN"]),
+		kernelField(table.Column{Title: "READY", Min: 6, Max: 11, Weight: 1, Align: cell.Right, Rank: 3, Falling: true, Hidden: true,
+			Explain: "Watches on the ready list: the next epoll_wait(2) looks at these. A level-triggered one stays there after it was delivered, until a wait finds it idle. A dash: a thread was taking events at that moment. The column is there where the kernel's own structures are read (bpf); /proc does not show it."},
+			func(e *model.Epoll) table.Cell {
+				n, ok := e.Ready.Get()
+				if !ok {
+					return none
+				}
+				return view.QuietZero(n, table.Plain)
+			}, func(e *model.Epoll) maybe.Of[int64] { return e.Ready }),
+		kernelField(table.Column{Title: "WAIT", Min: 5, Max: 9, Weight: 1, Align: cell.Right, Rank: 5, Falling: true, Hidden: true,
+			Explain: "Threads that wait in epoll_wait(2) now; of more than 64 no more are counted. Threads that poll busily, epolls that watch this one and io_uring are not among them. 0: its threads are at work, or nobody waits. The column is there where the kernel's own structures are read (bpf); /proc does not show it."},
+			waitersCell, func(e *model.Epoll) maybe.Of[int64] { return e.Waiters }),
 		{
 			Column: table.Column{Title: "AGE", Min: 7, Align: cell.Right, Rank: 8, Falling: true,
 				Explain: "How old these numbers are. Reading an instance stops the process for that long, so a large one is read seldom (--max-stall). A dash: not read, or the process has ended; the line above its watches says when they were read."},
@@ -81,6 +94,22 @@ func countField(c table.Column, role table.Role, count func(*model.Epoll) int64)
 			return view.QuietZero(count(e), role)
 		},
 	}
+}
+
+// kernelField is a column of what only the kernel's own structures say.
+func kernelField(c table.Column, show func(*model.Epoll) table.Cell, of func(*model.Epoll) maybe.Of[int64]) epollField {
+	return epollField{Column: c, Show: show, Compare: func(a, b *model.Epoll) int { return maybe.Compare(of(a), of(b)) }}
+}
+
+func waitersCell(e *model.Epoll) table.Cell {
+	n, ok := e.Waiters.Get()
+	switch {
+	case !ok:
+		return none
+	case n >= epoll.MaxWaiters:
+		return table.Cell{Text: "≥" + units.Count(n)}
+	}
+	return view.QuietZero(n, table.Plain)
 }
 
 // byRead orders instances by a value that one has only once it was read.

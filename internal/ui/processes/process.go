@@ -38,7 +38,19 @@ type process struct {
 	onWatches       bool // the pane with the keys
 	chosen          int  // the fd of the instance whose watches are shown
 	rects           processLayout
+
+	// sockets are shown instead of the two with onSockets. turned: the person has chosen
+	// which.
+	sockets           *table.Model
+	onSockets, turned bool
+	turn              key.Binding
+	links             *model.Links
+	linking           *model.Links // being made
+	sendLinks         bool         // and not begun
 }
+
+// linksMsg are the links of a snapshot, made in the background.
+type linksMsg struct{ links *model.Links }
 
 // life is what became of the process.
 type life int
@@ -52,7 +64,10 @@ const (
 )
 
 func newProcess(keys view.KeyMap) *process {
-	v := &process{keys: keys, epolls: newEpollTable(keys.Keys), watches: newWatchTable(keys.Keys)}
+	v := &process{
+		keys: keys, epolls: newEpollTable(keys.Keys), watches: newWatchTable(keys.Keys), sockets: newHeldTable(keys.Keys),
+		turn: key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "all sockets, or epolls")),
+	}
 	v.focus(false)
 	return v
 }
@@ -63,6 +78,7 @@ func (v *process) SetTheme(t theme.Theme) {
 	v.theme, v.pens = t, draw.NewPens(t)
 	v.epolls.SetTheme(t)
 	v.watches.SetTheme(t)
+	v.sockets.SetTheme(t)
 }
 
 func (v *process) SetSize(w, h int) {
@@ -115,7 +131,12 @@ func (v *process) fill() {
 	roomForEpolls(v.epolls, v.data)
 	v.epolls.SetEmpty(noEpoll(v.data))
 	v.epolls.SetSource(newEpollRows(v.data, v.over()))
+	v.showReady()
 	v.choose()
+	if !v.turned {
+		v.onSockets = len(v.data.Epolls) == 0 && len(v.data.Held) > 0
+	}
+	v.fillSockets()
 }
 
 // noEpoll says why no instance is listed.
@@ -181,7 +202,10 @@ func (v *process) focus(onWatches bool) {
 
 // pane is the table that has the keys.
 func (v *process) pane() *table.Model {
-	if v.onWatches {
+	switch {
+	case v.onSockets:
+		return v.sockets
+	case v.onWatches:
 		return v.watches
 	}
 	return v.epolls
@@ -195,9 +219,12 @@ func (v *process) Update(msg tea.Msg) tea.Cmd {
 		return v.mouse(msg)
 	case tea.PasteMsg:
 		v.pane().Update(msg)
+	case linksMsg:
+		v.linked(msg)
 	default:
 		v.epolls.Update(msg)
 		v.watches.Update(msg)
+		v.sockets.Update(msg)
 		v.choose()
 	}
 	return nil
@@ -207,6 +234,11 @@ func (v *process) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	t := v.pane()
 	if !t.Capturing() && !t.Choosing() {
 		switch {
+		case key.Matches(msg, v.turn) && v.data != nil:
+			v.turned = true
+			v.turnTo(!v.onSockets)
+			return nil
+		case v.onSockets:
 		case key.Matches(msg, v.keys.Left) && v.onWatches && !t.Scrolled():
 			v.focus(false)
 			return nil
@@ -220,6 +252,12 @@ func (v *process) pressed(msg tea.KeyPressMsg) tea.Cmd {
 
 // happened goes on from what a table did.
 func (v *process) happened(e table.Event) tea.Cmd {
+	if v.onSockets {
+		if e == table.Opened {
+			return v.describeHeld()
+		}
+		return nil
+	}
 	if !v.onWatches {
 		v.choose()
 		if e == table.Opened {
@@ -235,6 +273,9 @@ func (v *process) happened(e table.Event) tea.Cmd {
 
 func (v *process) mouse(msg tea.MouseMsg) tea.Cmd {
 	at := msg.Mouse()
+	if v.onSockets {
+		return v.mouseOnSockets(msg)
+	}
 	for _, onWatches := range []bool{false, true} {
 		r := v.rects.epolls
 		if onWatches {
@@ -271,14 +312,20 @@ func (v *process) Back() bool {
 	if v.pane().Back() {
 		return true
 	}
-	if v.onWatches {
+	switch {
+	case v.onSockets && v.data != nil && len(v.data.Epolls) > 0:
+		v.turnTo(false)
+		return true
+	case v.onWatches && !v.onSockets:
 		v.focus(false)
 		return true
 	}
 	return false
 }
 
-func (v *process) Pending() tea.Cmd { return tea.Batch(v.epolls.Pending(), v.watches.Pending()) }
+func (v *process) Pending() tea.Cmd {
+	return tea.Batch(v.epolls.Pending(), v.watches.Pending(), v.sockets.Pending(), v.link())
+}
 
 func (v *process) Status() string {
 	if v.data == nil {
@@ -288,7 +335,13 @@ func (v *process) Status() string {
 }
 
 func (v *process) Keys() []key.Binding {
-	keys := v.keys.Keys.Help()
+	keys := slices.Insert(v.keys.Keys.Help(), 1, v.turn)
+	if v.onSockets {
+		keys[0].SetHelp("Enter", "all of a socket")
+		keys[1].SetHelp("v", "epolls and watches")
+		return keys
+	}
+	keys[1].SetHelp("v", "all sockets")
 	for i := range keys {
 		switch keys[i].Help() {
 		case v.keys.Left.Help():
@@ -304,7 +357,7 @@ func (v *process) Keys() []key.Binding {
 
 func (v *process) Explain() (title, text string) {
 	title, text = view.ExplainColumn(v.pane())
-	if e := v.epoll(); e != nil && !v.onWatches {
+	if e := v.epoll(); e != nil && !v.onWatches && !v.onSockets {
 		text += "\n\nThe instance here, fd " + strconv.Itoa(e.FD) + ": " + charged(v.seen, e) + "."
 	}
 	return title, text
@@ -318,11 +371,11 @@ func (v *process) describe() tea.Cmd {
 	if !ok || !has {
 		return nil
 	}
-	snap, p := v.seen, v.data
+	snap, p, links := v.seen, v.data, v.linksOf(v.seen)
 	return func() tea.Msg {
 		return view.OverlayMsg{
 			Title: "Watch of fd " + strconv.Itoa(int(rows.epoll.List[row].TFD)) + " in epoll " + strconv.Itoa(rows.epoll.FD),
-			Text:  describeWatch(snap, p, rows.epoll, row),
+			Text:  describeWatch(snap, links, p, rows.epoll, row),
 		}
 	}
 }

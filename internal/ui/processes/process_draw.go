@@ -19,6 +19,7 @@ type processLayout struct {
 	epollTitle, watchTitle view.Area
 	epolls, watches        view.Area // the tables
 	about                  view.Area // what is known of the chosen instance
+	socketTitle, sockets   view.Area
 	sideBySide             bool
 }
 
@@ -43,6 +44,9 @@ func (v *process) arrange() {
 	}
 	l.card = view.Area{X: 0, Y: 0, W: v.w, H: cardH}
 	rest := max(0, v.h-cardH)
+	l.socketTitle = view.Area{X: 0, Y: cardH, W: v.w, H: min(1, rest)}
+	l.sockets = view.Area{X: 0, Y: cardH + 1, W: v.w, H: max(0, rest-1)}
+	v.sockets.SetSize(l.sockets.W, l.sockets.H)
 	if v.w >= sideBySideWidth {
 		l.sideBySide = true
 		left := min(max(leastEpolls, v.w-wantedWatches), mostEpolls)
@@ -83,8 +87,12 @@ func (v *process) View() string {
 	}
 	l := v.rects
 	lines := v.pens.Card(v.cardTitle(), l.card.W, l.card.H, false, v.cardLines(draw.CardInner(l.card.W)))
-	left := v.block(v.rule("Epoll instances", !v.onWatches, l.epollTitle.W), nil, v.epolls.View(), l.epolls)
-	right := v.block(v.rule(v.watchesTitle(), v.onWatches, l.watchTitle.W), v.aboutLines(), v.watches.View(), l.watches)
+	if v.onSockets {
+		lines = append(lines, v.block(v.rule(v.socketsTitle(), true, l.socketTitle.W, "epolls"), nil, v.sockets.View(), l.sockets)...)
+		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
+	}
+	left := v.block(v.rule("Epoll instances", !v.onWatches, l.epollTitle.W, "all sockets"), nil, v.epolls.View(), l.epolls)
+	right := v.block(v.rule(v.watchesTitle(), v.onWatches, l.watchTitle.W, ""), v.aboutLines(), v.watches.View(), l.watches)
 	if !l.sideBySide {
 		lines = append(append(lines, left...), right...)
 		return strings.Join(draw.Exact(lines, v.w, v.h), "\n")
@@ -111,15 +119,22 @@ func (v *process) block(title string, lines []string, table string, r view.Area)
 	return out
 }
 
-// rule is a pane's title with a line after it; ▸ marks the pane with the keys.
-func (v *process) rule(title string, here bool, w int) string {
+// rule is a pane's title with a line after it; ▸ marks the pane with the keys. other is what
+// the key v shows instead, where there is room to say so.
+func (v *process) rule(title string, here bool, w int, other string) string {
 	p := v.pens
 	pen, mark := p.Header, "  "
 	if here {
 		pen, mark = p.Title, "▸ "
 	}
 	text := draw.Fit(title, min(draw.Width(title), max(0, w-3)))
-	return draw.Fit(pen.Ink(mark+text)+" "+p.Border.Ink(strings.Repeat("─", max(0, w-3-draw.Width(text)))), w)
+	line := w - 3 - draw.Width(text)
+	hint := ""
+	if n := 4 + draw.Width(other); other != "" && line >= n+3 {
+		line -= n
+		hint = " " + p.Key.Ink("v") + p.Muted.Ink(" "+other+" ")
+	}
+	return draw.Fit(pen.Ink(mark+text)+" "+p.Border.Ink(strings.Repeat("─", max(0, line)))+hint, w)
 }
 
 // unseen says why there is nothing to show.
@@ -281,6 +296,7 @@ func (v *process) aboutLines() []string {
 	if b, ok := e.Bytes.Get(); ok {
 		second = append(second, units.Bytes(b)+" of kernel memory")
 	}
+	second = append(second, kernelFacts(e)...)
 	if e.NextRead > 0 && !v.over() {
 		second = append(second, "next in "+units.Duration(e.NextRead.Round(time.Millisecond)))
 	}
@@ -298,4 +314,21 @@ func (v *process) aboutLines() []string {
 		lines[i] = p.Muted.Ink(draw.Fit("  "+cell.Clean(lines[i]), r.W))
 	}
 	return lines
+}
+
+// kernelFacts are what only the kernel's own structures say of an instance.
+func kernelFacts(e *model.Epoll) (facts []string) {
+	if n, ok := e.Waiters.Get(); ok {
+		facts = append(facts, model.Waiters(n)+" waiting")
+	}
+	if n, ok := e.Ready.Get(); ok {
+		facts = append(facts, units.Count(n)+" ready")
+	}
+	if n := e.Unheld.Value; n > 0 {
+		facts = append(facts, units.Many(n, "watch")+" on files that no process holds, not listed")
+	}
+	if b, ok := e.BusyPoll.Get(); ok && b.Usecs > 0 {
+		facts = append(facts, "busy polling for "+units.Count(int64(b.Usecs))+" µs")
+	}
+	return facts
 }

@@ -138,6 +138,62 @@ func BenchmarkJoin(b *testing.B) {
 	}
 }
 
+// BenchmarkHeld is a process with a million sockets, each watched: a frame, a key, a sort, a
+// filter.
+func BenchmarkHeld(b *testing.B) {
+	const n = 1_000_000
+	snap := viewtest.WithSocketTable(viewtest.ListedWatches(n), viewtest.ReadTable(b, viewtest.ProcNetTCP(n, 100_000)))
+	p := &snap.Processes[0]
+	p.Held = make([]model.HeldSocket, n)
+	for i := range p.Held {
+		p.Held[i] = model.HeldSocket{FD: int32(i + 5), Ino: uint32(100_000 + i)}
+	}
+	v := newProcess(view.NewKeyMap())
+	v.SetSize(160, 47)
+	v.attach(p.PID, snap)
+	v.Update(viewtest.Press("v"))
+	finishJob(v.Update, tea.Batch(v.link()))
+	if s := ansi.Strip(v.View()); !strings.Contains(s, "ESTABLISHED") || !strings.Contains(s, "4 IN|RDHUP|ET") {
+		b.Fatalf("not linked:\n%s", s)
+	}
+	b.Run("frame", func(b *testing.B) {
+		for b.Loop() {
+			v.SetSnapshot(snap)
+			v.View()
+		}
+	})
+	b.Run("key", func(b *testing.B) {
+		for b.Loop() {
+			v.Update(viewtest.Press("down"))
+			v.View()
+		}
+	})
+	b.Run("links", func(b *testing.B) {
+		for b.Loop() {
+			model.NewLinks(snap).IndexWatchers()
+		}
+	})
+	m := v.sockets
+	for name, ask := range map[string]func(){
+		"sort by peer": func() { m.SetOrder(m.Named("PEER"), true) }, "sort by epoll": func() { m.SetOrder(m.Named("WATCHED BY"), true) }, "filter": func() { m.SetFilter("no epoll") },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				m.SetOrder(-1, false)
+				m.SetFilter("")
+				began := time.Now()
+				ask()
+				if d := time.Since(began); d > 10*time.Millisecond {
+					b.Fatalf("%s holds the screen up for %s", name, d)
+				}
+				for m.Busy() {
+					finishJob(m.Update, m.Pending())
+				}
+			}
+		})
+	}
+}
+
 // finishJob runs commands and hands their answers on, ticks left out.
 func finishJob[E any](update func(tea.Msg) E, cmd tea.Cmd) {
 	if cmd == nil {

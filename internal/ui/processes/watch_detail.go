@@ -13,9 +13,9 @@ import (
 	"github.com/eptop/eptop/internal/units"
 )
 
-// describeWatch writes all that is known of one watch, and which other epolls
-// of the snapshot watch the same file.
-func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int) string {
+// describeWatch writes all that is known of one watch, and who else holds and watches the
+// same file.
+func describeWatch(s *model.Snapshot, links *model.Links, p *model.Process, e *model.Epoll, row int) string {
 	w := &e.List[row]
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -47,6 +47,23 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 	if w.Mask.Disarmed() {
 		line("armed", "no, disarmed: it has fired once and waits for EPOLL_CTL_MOD")
 	}
+	if ready, ok := model.ReadyOf(*w).Get(); ok {
+		if ready {
+			line("ready", "yes, on the epoll's ready list: the next epoll_wait looks at it")
+		} else {
+			line("ready", "no, not on the epoll's ready list")
+		}
+	}
+	if nonblock, ok := model.NonblockOf(*w).Get(); ok {
+		switch {
+		case nonblock:
+			line("blocking", "no, the file has O_NONBLOCK")
+		case w.Mask&epoll.ET != 0:
+			line("blocking", "YES, the file lacks O_NONBLOCK: edge-triggered, it has to be read until EAGAIN, and that read waits")
+		default:
+			line("blocking", "yes, the file lacks O_NONBLOCK: a read or accept of what another took meanwhile waits")
+		}
+	}
 	if twins := twinsOf(e, row); twins > 0 {
 		line("twins", "fd %d stands %s more in this epoll: closed and opened again while a duplicate lived on", w.TFD, units.Many(int64(twins), "time"))
 	}
@@ -61,7 +78,11 @@ func describeWatch(s *model.Snapshot, p *model.Process, e *model.Epoll, row int)
 	case w.Kind == epoll.KindSocket:
 		b.WriteString("\n" + view.Absence(s, "sock_diag", "Sockets were not looked at.") + "\n")
 	}
-	b.WriteString("\n" + othersWatching(s, p, e, row))
+	if f := e.FileOf(row); f != 0 {
+		b.WriteString("\n" + describeFile(s, links, f, &watchAt{p, e, row}))
+	} else {
+		b.WriteString("\n" + othersWatching(s, p, e, row))
+	}
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -84,7 +105,14 @@ func describeSocket(s *model.WatchedSocket) string {
 		}
 		return units.Count(n) + " B " + what
 	}
-	line("state", s.State)
+	state := s.State
+	if seen, ok := s.InState.Get(); ok {
+		state += ", seen so for " + seenText(seen)
+	}
+	line("state", state)
+	if seen, ok := s.Seen.Get(); ok {
+		line("seen", "for "+seenText(seen))
+	}
 	line("local", or(s.Local.String(), "none"))
 	switch {
 	case s.PeerHere:

@@ -22,27 +22,35 @@ type lazyOrdering struct {
 	made ordering
 }
 
-func (l *lazyOrdering) of(r *watchRows, from func(*watchRows) ordering) ordering {
+func (l *lazyOrdering) of(r joinedRows, from func(joinedRows) ordering) ordering {
 	l.once.Do(func() { l.made = from(r) })
 	return l.made
 }
 
+// joinedRows are rows that join fills in: the watch of row i, or what stands for it, and its
+// socket, where one is known.
+type joinedRows interface {
+	Len() int
+	join(i int, w *epoll.Watch, s *model.WatchedSocket) (joined bool)
+}
+
 // keyed orders rows by a key of each watch and its socket, the zero socket where none
 // is known. The key of every row is made once for a source.
-func keyed[T any](key func(*epoll.Watch, *model.WatchedSocket) T, compare func(a, b T) int) func(*watchRows) ordering {
-	return func(r *watchRows) ordering {
+func keyed[T any](key func(*epoll.Watch, *model.WatchedSocket) T, compare func(a, b T) int) func(joinedRows) ordering {
+	return func(r joinedRows) ordering {
 		keys := make([]T, r.Len())
+		var w epoll.Watch
 		var s model.WatchedSocket // one for all rows: key keeps none
 		for i := range keys {
-			s, _ = r.socket(i)
-			keys[i] = key(&r.epoll.List[i], &s)
+			r.join(i, &w, &s)
+			keys[i] = key(&w, &s)
 		}
 		return func(i, j int) int { return compare(keys[i], keys[j]) }
 	}
 }
 
 // keyedNumber orders rows by a number of their sockets, absent ones first.
-func keyedNumber(number func(*model.WatchedSocket) maybe.Of[int64]) func(*watchRows) ordering {
+func keyedNumber(number func(*model.WatchedSocket) maybe.Of[int64]) func(joinedRows) ordering {
 	return keyed(func(_ *epoll.Watch, s *model.WatchedSocket) int64 {
 		if n := number(s); n.Known {
 			return n.Value

@@ -30,7 +30,7 @@ type watchField struct {
 	table.Column
 	show     func(*watchRow) table.Cell
 	compare  func(a, b *epoll.Watch) int
-	bySocket func(*watchRows) ordering
+	bySocket func(joinedRows) ordering
 }
 
 // watchFields are the columns of the watches.
@@ -52,6 +52,12 @@ var watchFields = []watchField{
 			Explain: "What the process wants reported. ERR and HUP are left out: the kernel adds them to every watch. None at all beside ONESHOT: it has fired and is disarmed."},
 		show:    func(r *watchRow) table.Cell { return table.Cell{Text: r.Mask.String()} },
 		compare: func(a, b *epoll.Watch) int { return cmp.Compare(a.Mask, b.Mask) },
+	},
+	{
+		Column: table.Column{Title: "READY", Min: 6, Rank: 4, Hidden: true, Falling: true,
+			Explain: "●: the watch is on its epoll's ready list, so the next epoll_wait(2) looks at it. A level-triggered one stays there after it was delivered, until a wait finds it idle. A dash: a thread was taking events at that moment. The column is there where the kernel's own structures are read (bpf)."},
+		show:    readyCell,
+		compare: func(a, b *epoll.Watch) int { return cmp.Compare(readyRank(a), readyRank(b)) },
 	},
 	{
 		Column: table.Column{Title: "STATE", Min: 11, Max: 12, Weight: 1, Rank: 3,
@@ -109,7 +115,7 @@ var watchFields = []watchField{
 	},
 	{
 		Column: table.Column{Title: "NOTES", Min: 8, Weight: 2, Rank: 2,
-			Explain: "stale: the fd is closed or another file by now, and the watch lives on with a duplicate. unproven: which of the two is not known. disarmed: a one-shot watch that has fired. nested: the watched file is an epoll itself. full: a listener whose accept queue takes no more. drops: the socket threw packets away."},
+			Explain: "stale: the fd is closed or another file by now, and the watch lives on with a duplicate. unproven: which of the two is not known. disarmed: a one-shot watch that has fired. nested: the watched file is an epoll itself. full: a listener whose accept queue takes no more. drops: the socket threw packets away. blocking: edge-triggered, and the file lacks O_NONBLOCK, so that reading all of it ends in a wait."},
 		show:     notesCell,
 		bySocket: keyed(notesRank, func(a, b int) int { return cmp.Compare(b, a) }),
 	},
@@ -153,6 +159,31 @@ func endCell(end model.SocketEnd, text string) table.Cell {
 		return none
 	}
 	return table.Cell{Text: text}
+}
+
+// readyMark is the mark of a watch on the ready list.
+const readyMark = "●"
+
+func readyCell(r *watchRow) table.Cell {
+	switch ready := model.ReadyOf(*r.Watch); {
+	case !ready.Known:
+		return none
+	case ready.Value:
+		return table.Cell{Text: readyMark, Role: table.Good}
+	}
+	return table.Cell{}
+}
+
+// readyRank orders watches: unknown, idle, ready.
+func readyRank(w *epoll.Watch) int {
+	ready := model.ReadyOf(*w)
+	switch {
+	case !ready.Known:
+		return 0
+	case ready.Value:
+		return 2
+	}
+	return 1
 }
 
 func recvCell(r *watchRow) table.Cell {
@@ -250,6 +281,12 @@ func (r *watchRows) Row(i int, dst []table.Cell) {
 	}
 }
 
+func (r *watchRows) join(i int, w *epoll.Watch, s *model.WatchedSocket) (joined bool) {
+	*w = r.epoll.List[i]
+	*s, joined = r.socket(i)
+	return joined
+}
+
 // Key: the identity of a watch is (tfd, open file), of which the inode and the
 // owner's data are what fdinfo shows.
 func (r *watchRows) Key(i int) table.Key {
@@ -283,6 +320,9 @@ func (r *watchRows) AppendText(dst []byte, i int) []byte {
 			dst = append(dst, " "+peerHere...)
 		}
 		dst = s.Peer.AppendText(append(dst, ' '))
+	}
+	if readyRank(w) == 2 {
+		dst = append(dst, " ready"...)
 	}
 	if n := notesOf(w, &s); n != 0 {
 		dst = append(append(dst, ' '), n.String()...)

@@ -61,3 +61,13 @@ func (m *Model) Named(title string) int {
 	}
 	panic("no column " + title)
 }
+
+// Find returns the number of the column with a title, and whether there is one.
+func (m *Model) Find(title string) (column int, has bool) {
+	for i := range m.columns {
+		if m.columns[i].Title == title {
+			return i, true
+		}
+	}
+	return -1, false
+}

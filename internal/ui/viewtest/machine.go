@@ -4,6 +4,7 @@
 package viewtest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eptop/eptop/internal/epoll"
@@ -331,7 +332,12 @@ func KnownProcess(pid int) model.Process {
 			w.Kind, w.Ino, w.Sdev = epoll.KindEpoll, 1057, 15
 		}
 		e.List = append(e.List, w)
+		if w.Kind == epoll.KindSocket {
+			p.Held = append(p.Held, model.HeldSocket{FD: w.TFD, Ino: uint32(w.Ino)})
+		}
 	}
+	p.Held = append(p.Held, model.HeldSocket{FD: 40, Ino: 91_010})
+	p.States = []model.StateCount{{State: "tcp ESTABLISHED", Sockets: 8, Watched: 8}, {State: "tcp CLOSE_WAIT", Sockets: 3, Watched: 1}, {State: "tcp LISTEN", Sockets: 1, Watched: 1}}
 	return p
 }
 
@@ -341,7 +347,9 @@ func KnownProcess(pid int) model.Process {
 func Shared() *model.Snapshot {
 	s := Rich()
 	p := Process(900, 33, "www-data", "nginx", 23, 30)
-	first := KnownProcess(900).Epolls[0]
+	known := KnownProcess(900)
+	first := known.Epolls[0]
+	p.Held, p.States = known.Held, known.States
 	first.SharedWith, first.SharedCount = []epoll.Holder{{PID: 901, FD: 4}}, 1
 	first.ChargedUID, first.ChargedSure, first.ChargedWhy = maybe.Some(0), false, "its holders run as several users"
 	second := model.Epoll{FD: 9, State: model.OK, Counts: model.Counts{Watches: 4, ET: 1, Unproven: 1}, ReadTook: 9000, Age: 12 * time.Second, SharingUnknown: true}
@@ -368,6 +376,7 @@ func Shared() *model.Snapshot {
 	p.KernelBytes.AtLeast, p.KernelBytes.LeavesOut = true, p.Extent.LeavesOut
 	child := Process(901, 33, "www-data", "\x1b[2Jevil\x1b]0;x\a", 23, 30)
 	child.Epolls[0] = first
+	child.Held = []model.HeldSocket{{FD: 10, Ino: 90_000}}
 	child.Epolls[0].SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
 	s.Processes = append([]model.Process{p, child}, s.Processes...)
 	s.Epoll.Unread, s.Epoll.Waiting = 2, 1
@@ -376,6 +385,41 @@ func Shared() *model.Snapshot {
 	for i := range s.Epoll.Users {
 		s.Epoll.Users[i].Extent = s.Epoll.Extent
 	}
+	return s
+}
+
+// FromKernel is Shared as it is read from the kernel's own structures: who waits, what is
+// ready, whom each instance is charged to.
+func FromKernel() *model.Snapshot {
+	s := SharedWithSockets()
+	for i := range s.Processes[0].Epolls {
+		e := &s.Processes[0].Epolls[i]
+		e.ChargedUID, e.ChargedSure, e.ChargedWhy = maybe.Some(0), true, "the kernel records who made it"
+		e.SharingUnknown, e.Waiters, e.Unheld = false, maybe.Some(int64(i)), maybe.Some[int64](0)
+		if i == 0 {
+			e.Waiters, e.Ready, e.Unheld, e.Watches = maybe.Some[int64](64), maybe.Some[int64](2), maybe.Some[int64](3), e.Watches+3
+			e.BusyPoll = maybe.Some(epoll.BusyPoll{Usecs: 50, Budget: 8, Prefer: true})
+		}
+		e.List, e.FileIndex = slices.Clone(e.List), make([]uint32, len(e.List))
+		for j := range e.List {
+			e.FileIndex[j] = uint32(1000*i + j)
+			e.List[j].Facts = epoll.KnowsReady | epoll.KnowsFlags
+			switch {
+			case i == 0 && j < 2:
+				e.List[j].Facts |= epoll.IsReady
+			case j == 3:
+				e.List[j].Facts |= epoll.IsBlocking
+			}
+		}
+	}
+	s.Processes[1].Epolls = slices.Clone(s.Processes[1].Epolls)
+	shared := &s.Processes[1].Epolls[0]
+	*shared = s.Processes[0].Epolls[0]
+	shared.SharedWith = []epoll.Holder{{PID: 900, FD: 4}}
+	// The listener is watched by another epoll of the process too, exclusively.
+	second := &s.Processes[0].Epolls[1]
+	second.List[2].Ino, second.List[2].Mask = 90_000, second.List[2].Mask|epoll.Exclusive
+	s.Epoll.Users[0].Counted = maybe.Some(s.Epoll.Users[0].Watches.Value + 30)
 	return s
 }
 
