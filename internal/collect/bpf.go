@@ -24,6 +24,7 @@ type bpfSource struct {
 	known     map[bpf.ID]*knownInstance
 	instances []model.InstanceSample
 	users     map[int]int64
+	unheld    map[uint32]unheldSockets // by the inode of the network namespace
 }
 
 var _ source = (*bpfSource)(nil)
@@ -63,7 +64,12 @@ func (s *bpfSource) look(ctx context.Context, outer *look) error {
 	for uid := range s.users {
 		l.sample.UserNames[uid] = l.userName(uid)
 	}
-	return inTurn(ctx, l.step("sockets", l.dumpSockets), l.fillProcesses)
+	for uid := range s.sockets.owners {
+		l.sample.UserNames[uid] = l.userName(uid)
+	}
+	l.sample.Networks, l.sample.SocketsAt, l.sample.SocketsNext = s.sockets.networks, s.sockets.at, s.next
+	l.source("sock_diag", s.sockets.took, s.sockets.err)
+	return inTurn(ctx, l.fillProcesses)
 }
 
 // passAll makes a pass over all processes and takes over what it found.
@@ -79,6 +85,9 @@ func (l bpfLook) passAll() error {
 	s.next = s.at.Add(time.Duration(float64(cost.CPU) / passShare))
 	l.adoptTables()
 	l.adoptInstances()
+	l.doing("sockets")
+	l.adoptNetworks()
+	s.pass.end()
 	l.progress.listed.Files.Store(cost.Files)
 	l.progress.listed.Processes.Store(int64(len(s.pass.tables)))
 	return nil

@@ -162,7 +162,6 @@ func (l bpfLook) adoptInstances() {
 		})
 	}
 	l.s.known = known
-	*p = pass{trees: p.trees, files: p.files, unsettled: p.unsettled, tables: p.tables[:0], fds: p.fds, index: p.index}
 }
 
 // everybodyPassed reports whether the pass saw the files of everybody who may have added a

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eptop/eptop/internal/bpf"
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/sock"
 )
 
 // pass sorts the files of one pass by table and by epoll as they come. Its memory is kept
@@ -39,6 +40,10 @@ type pass struct {
 	unjudged  []unjudged
 	places    []place
 	unsettled []uint64
+
+	networks []*passedNetwork
+	network  int         // the one of the last socket
+	socket   sock.Socket // that is added
 
 	// torn counts the files whose list of watches changed under the pass, cut those that
 	// have more watches than a pass lists.
@@ -82,7 +87,13 @@ func (p *pass) begin(s *bpfSource) {
 	p.before, p.known = s.processes, s.known
 	p.unjudged, p.places = p.unjudged[:0], p.places[:0]
 	clear(p.unsettled)
+	p.networks, p.network = nil, 0
 	p.torn, p.cut = 0, 0
+}
+
+// end lets go what is not needed for the next pass.
+func (p *pass) end() {
+	*p = pass{trees: p.trees, files: p.files, unsettled: p.unsettled, fds: p.fds, index: p.index}
 }
 
 // visit takes one file of the pass.
@@ -97,6 +108,9 @@ func (p *pass) visit(f *bpf.File) error {
 	case epoll.KindSocket:
 		fd.Ino = f.Ino
 		t.sockets++
+		if isNew && f.Socket != nil {
+			p.addSocket(f)
+		}
 	case epoll.KindPipe:
 		fd.Ino = f.Ino
 	case epoll.KindEpoll:

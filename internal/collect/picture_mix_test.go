@@ -101,6 +101,22 @@ func mixedSockets() []int {
 		must(unix.Write(client, make([]byte, 5000)))
 		// One waits in the accept queue.
 		check(unix.Connect(open(domain, unix.SOCK_STREAM, 0), to))
+		// One is in TIME_WAIT, one an orphan in FIN_WAIT2.
+		ends := must(unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+		acceptor := must(unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+		check(unix.Bind(acceptor, at))
+		check(unix.Listen(acceptor, 1))
+		near, err := unix.Getsockname(acceptor)
+		check(err)
+		check(unix.Connect(ends, near))
+		far, _, err := unix.Accept4(acceptor, unix.SOCK_CLOEXEC)
+		check(unix.Close(ends))
+		check(unix.Close(must(far, err)))
+		ends = must(unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+		check(unix.Connect(ends, near))
+		far, _, err = unix.Accept4(acceptor, unix.SOCK_CLOEXEC)
+		fds = append(fds, must(far, err), acceptor)
+		check(unix.Close(ends))
 		udp := open(domain, unix.SOCK_DGRAM, 0)
 		check(unix.Bind(udp, at))
 		open(domain, unix.SOCK_DGRAM, 0)
@@ -113,7 +129,7 @@ func mixedSockets() []int {
 	named := open(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	check(unix.Bind(named, &unix.SockaddrUnix{Name: "@eptop picture " + itoa(os.Getpid())}))
 	check(unix.Listen(named, 3))
-	open(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE)
+	check(unix.Bind(open(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE), &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
 	return fds
 }
 
@@ -148,6 +164,19 @@ func passEpoll() int {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	check(err)
 	return must(number(line))
+}
+
+// upLoopback brings the loopback interface up, which a new network namespace has down.
+func upLoopback() {
+	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	check(err)
+	check(unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo))
+	if flags := lo.Uint16(); flags&unix.IFF_UP == 0 {
+		lo.SetUint16(flags | unix.IFF_UP)
+		check(unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo))
+	}
 }
 
 func newEpoll() int { return must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)) }

@@ -210,6 +210,8 @@ func (e *networkError) add(o *sock.Outcome) (state model.State, lost bool) {
 		state, lost, words = model.State(o.State.String()), true, o.Err.Error()
 	case o.Torn:
 		state, lost, words = model.Failed, true, "the list changed while it was read, some sockets may be missing"
+	case o.Via == sock.Pass:
+		return model.OK, false
 	case o.Via != sock.SockDiag && o.Err == nil:
 		state, words = model.Absent, "read from net/, which has no memory: a captured tree has no sock_diag"
 	case o.Via != sock.SockDiag:

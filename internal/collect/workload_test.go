@@ -211,6 +211,7 @@ func playWorkload(name string) {
 		check(child.Wait())
 		return
 	case "mix":
+		upLoopback()
 		pids := playMix()
 		fmt.Println(pids[0], pids[1])
 		_, err := io.Copy(io.Discard, os.Stdin)
@@ -306,20 +307,27 @@ func number(line string) (int, error) { return strconv.Atoi(strings.TrimSpace(li
 
 // workload is a running process with a known workload.
 type workload struct {
-	pids  []int
+	pid   int   // as the test numbers it
+	pids  []int // as the workload does
 	stdin *os.File
 	out   *bufio.Reader
 }
 
 func start(t testing.TB, name string, uid uint32) *workload {
 	t.Helper()
+	if uid == 0 {
+		return startAs(t, name, nil)
+	}
+	return startAs(t, name, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}})
+}
+
+func startAs(t testing.TB, name string, as *syscall.SysProcAttr) *workload {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	// The race detector would sleep a second at the end of each workload.
 	cmd.Env = append(os.Environ(), workloadEnv+"="+name, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
-	if uid != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	}
+	cmd.SysProcAttr = as
 	in, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -339,7 +347,7 @@ func start(t testing.TB, name string, uid uint32) *workload {
 			t.Errorf("workload %s: %v", name, err)
 		}
 	})
-	p := &workload{stdin: w, out: bufio.NewReader(stdout)}
+	p := &workload{pid: cmd.Process.Pid, stdin: w, out: bufio.NewReader(stdout)}
 	line, err := p.out.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)

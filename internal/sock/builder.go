@@ -31,11 +31,70 @@ func (b *Builder) Add(s *Socket) {
 	t.add(&r, traitOf(s))
 }
 
+// Merge adds the sockets of another table of the same namespace that are not here: those
+// without an inode, and those whose inode no socket here has. A socket here whose queues are
+// not known takes those of the other table.
+func (b *Builder) Merge(from *Table) {
+	t := b.table
+	t.seal()
+	for i := range from.rows.n {
+		r := *from.rows.at(i)
+		tr := from.traits.items.at(int(r.trait))
+		if r.ino != 0 {
+			if at, found := t.findInode(r.ino); found {
+				b.takeQueues(t.rows.at(int(t.byInode.table[at]-1)), tr)
+				continue
+			}
+		}
+		switch {
+		case tr.kind == TCP6 || tr.kind == UDP6:
+			r.local, r.remote = t.internFrom(from, r.local), t.internFrom(from, r.remote)
+		case tr.kind.IsUnix() && r.local != 0:
+			r.local = t.names.intern(from.names.at(r.local-1)) + 1
+		}
+		t.add(&r, tr)
+	}
+}
+
+func (b *Builder) takeQueues(r *row, from *trait) {
+	if b.table.traits.items.at(int(r.trait)).has&hasQueues != 0 || from.has&hasQueues == 0 {
+		return
+	}
+	b.table.retrait(r, func(tr *trait) {
+		tr.recvQueue, tr.sendQueue = from.recvQueue, from.sendQueue
+		tr.has |= from.has & (hasQueues | hasBacklog)
+	})
+}
+
+func (t *Table) internFrom(from *Table, number uint32) uint32 {
+	a := *from.addrs.items.at(int(number))
+	return t.addrs.intern(&a, hashAddr(&a))
+}
+
+// Count returns how many sockets of some kind there are so far, those in a state that
+// counts.
+func (b *Builder) Count(counts func(*Socket) bool) (n int64) {
+	for s, of := range b.table.Groups() {
+		if counts(&s) {
+			n += int64(of)
+		}
+	}
+	return n
+}
+
 // Table ends the building and returns what was built. The outcomes say of each family
-// how it went.
+// how it went; those that came Via Pass get the number of their sockets.
 func (b *Builder) Table(outcomes ...Outcome) *Table {
 	t := b.table
 	t.Outcomes = append(t.Outcomes, outcomes...)
+	for i := range t.Outcomes {
+		if o := &t.Outcomes[i]; o.Via == Pass {
+			o.Sockets = int(b.Count(func(s *Socket) bool {
+				mptcp := s.MPTCP == MPTCPSocket && o.Family == map[Kind]Family{TCP4: FamilyMPTCP4, TCP6: FamilyMPTCP6}[s.Kind]
+				return s.Kind.Family() == o.Family || mptcp
+			}))
+		}
+	}
 	t.seal()
 	b.table = nil
 	return t

@@ -23,6 +23,7 @@ type Conn struct {
 	seq     uint32
 	request []byte
 	mptcp   mptcpSockets // of the dump that runs
+	states  uint32       // bits of those that the dump that runs asks for
 }
 
 const (
@@ -57,6 +58,23 @@ func (c *Conn) Close() {
 //
 // Once ctx ends, Dump returns before the next part of an answer, and the family says so.
 func (c *Conn) Dump(ctx context.Context, reuse *Table, want Family) *Table {
+	return c.DumpStates(ctx, reuse, want, allStates)
+}
+
+// Unheld has the states of TCP sockets that no descriptor holds, as a rule: SYN_RECV,
+// TIME_WAIT and those of a connection being closed. Queued has those that wait in an accept
+// queue, AllStates all that Dump asks for.
+const (
+	Unheld    = 1<<StateSynRecv | 1<<stateNewSynRecv | 1<<StateFinWait1 | 1<<StateFinWait2 | 1<<StateTimeWait | 1<<StateLastAck | 1<<StateClosing
+	Queued    = 1<<StateEstablished | 1<<StateCloseWait
+	AllStates = allStates
+)
+
+// DumpStates is Dump of those TCP and UDP sockets that are in one of some states, which are
+// bits as in 1<<StateListen. The kernel walks over the others. Where it has no sock_diag, all
+// are returned.
+func (c *Conn) DumpStates(ctx context.Context, reuse *Table, want Family, states uint32) *Table {
+	c.states = states
 	t := emptied(reuse)
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -138,7 +156,7 @@ func (c *Conn) once(ctx context.Context, t *Table, f Family, buf []byte) (torn b
 		}
 	}
 	c.seq++
-	c.request = request(c.request, f, c.seq)
+	c.request = request(c.request, f, c.seq, c.states)
 	if err := c.socket.send(c.request); err != nil {
 		c.Close()
 		return false, fmt.Errorf("send: %w", err)

@@ -148,11 +148,15 @@ type Source uint8
 const (
 	SockDiag Source = iota // NETLINK_SOCK_DIAG
 	ProcNet                // /proc/net/tcp and its kin
+	Pass                   // a pass over the files of all processes, see Builder
 )
 
 func (s Source) String() string {
-	if s == ProcNet {
+	switch s {
+	case ProcNet:
 		return "proc"
+	case Pass:
+		return "bpf"
 	}
 	return "sock_diag"
 }

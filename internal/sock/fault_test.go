@@ -336,14 +336,14 @@ func TestProcNetIsNotForged(t *testing.T) {
 
 // TestRequest holds requests to the layout in the headers.
 func TestRequest(t *testing.T) {
-	got := request(nil, FamilyUDP6, 7)
+	got := request(nil, FamilyUDP6, 7, allStates)
 	want := encodeMessage(unix.SOCK_DIAG_BY_FAMILY, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 7,
 		append([]byte{unix.AF_INET6, unix.IPPROTO_UDP, 1 << 6, 0}, append(host.AppendUint32(nil, 0x1fff), make([]byte, 48)...)...))
 	host.PutUint32(want[12:], 0) // no port in a request
 	if !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
-	if got := request(nil, FamilyUnix, 7); len(got) != 16+24 {
+	if got := request(nil, FamilyUnix, 7, allStates); len(got) != 16+24 {
 		t.Errorf("%d bytes for UNIX, want 40", len(got))
 	}
 }
@@ -357,7 +357,7 @@ func TestUnknownProtocol(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	b := appendInetRequest(appendRequest(nil, 1), unix.AF_INET, 253) // for experiments, RFC 3692
+	b := appendInetRequest(appendRequest(nil, 1), unix.AF_INET, 253, allStates) // for experiments, RFC 3692
 	host.PutUint32(b, uint32(len(b)))
 	if err := s.send(b); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,12 @@ const skMemInfoWords = unix.SK_MEMINFO_VARS
 // more, which took a quarter more time (150,000 sockets: 217 ms against 170 ms).
 const allStates = 1<<(stateNewSynRecv+1) - 1
 
-// appendInetRequest appends a struct inet_diag_req_v2 that asks for all sockets of
-// a protocol and their SKMEMINFO.
-func appendInetRequest(b []byte, family, protocol uint8) []byte {
+// appendInetRequest appends a struct inet_diag_req_v2 that asks for the sockets of
+// a protocol in some states and their SKMEMINFO.
+func appendInetRequest(b []byte, family, protocol uint8, states uint32) []byte {
 	start := len(b)
 	b = append(b, family, protocol, 1<<(inetDiagSkMemInfo-1), 0)
-	b = host.AppendUint32(b, allStates)
+	b = host.AppendUint32(b, states)
 	return append(b, make([]byte, inetDiagReqBytes-(len(b)-start))...) // struct inet_diag_sockid: any
 }
 

@@ -82,15 +82,15 @@ func appendRequest(b []byte, seq uint32) []byte {
 	return host.AppendUint32(b, 0)
 }
 
-// request builds the dump request of a family.
-func request(b []byte, f Family, seq uint32) []byte {
+// request builds the dump request of a family, of sockets in some states.
+func request(b []byte, f Family, seq, states uint32) []byte {
 	b = appendRequest(b[:0], seq)
 	switch f {
 	case FamilyUnix:
 		b = appendUnixRequest(b)
 	default:
 		family, protocol := f.inet()
-		b = appendInetRequest(b, family, protocol)
+		b = appendInetRequest(b, family, protocol, states)
 		if f&FamilyMPTCP != 0 {
 			b = appendMPTCPAttr(b)
 		}

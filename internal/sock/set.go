@@ -1,5 +1,7 @@
 package sock
 
+import "slices"
+
 // The containers of a Table. They hold no pointers to rows, grow without copying
 // what they have, and keep their memory when they are emptied, so that dump after
 // dump allocates nothing.
@@ -12,7 +14,7 @@ const (
 
 // chunked is an array that grows chunk by chunk: growing a slice of 20 MB would
 // need the old and the new one at the same time.
-type chunked[T any] struct {
+type chunked[T comparable] struct {
 	chunks [][]T
 	n      int
 }
@@ -25,6 +27,20 @@ func (c *chunked[T]) add() *T {
 	}
 	c.n++
 	return c.at(c.n - 1)
+}
+
+// same reports whether two arrays have the same items.
+func (c *chunked[T]) same(other *chunked[T]) bool {
+	if c.n != other.n {
+		return false
+	}
+	for i, left := 0, c.n; left > 0; i, left = i+1, left-chunkItems {
+		n := min(left, chunkItems)
+		if !slices.Equal(c.chunks[i][:n], other.chunks[i][:n]) {
+			return false
+		}
+	}
+	return true
 }
 
 // trim lets chunks go that are far more than what was used last.

@@ -1,9 +1,11 @@
 package sock
 
 import (
+	"bytes"
 	"encoding/binary"
 	"iter"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -182,6 +184,12 @@ func (t *Table) At(i int) Socket {
 	return s
 }
 
+// Same reports whether two tables have the same sockets in the same order.
+func (t *Table) Same(other *Table) bool {
+	return t.rows.same(&other.rows) && t.traits.items.same(&other.traits.items) && t.addrs.items.same(&other.addrs.items) &&
+		bytes.Equal(t.names.text, other.names.text) && slices.Equal(t.names.ends, other.names.ends) && t.Unjoined == other.Unjoined
+}
+
 // All iterates over the sockets in order.
 func (t *Table) All() iter.Seq2[int, Socket] {
 	return func(yield func(int, Socket) bool) {
@@ -244,6 +252,9 @@ func (a *addr) netip() netip.Addr {
 	binary.BigEndian.PutUint64(b[8:], a.lo)
 	return netip.AddrFrom16(b)
 }
+
+// UnixName makes a raw sun_path readable, without the zero byte that ends a path.
+func UnixName(raw []byte) (name string, abstract bool) { return unixName(sunPath(raw)) }
 
 // unixName makes a raw sun_path readable.
 func unixName(raw []byte) (name string, abstract bool) {
