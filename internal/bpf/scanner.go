@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,6 +29,8 @@ type Scanner struct {
 	// missesTables: an iterator over one process leaves out threads with tables of their
 	// own (before Linux 6.7, c12e785e8648).
 	missesTables bool
+	// countsWatches: the kernel counts the watches of an epoll (since Linux 6.4).
+	countsWatches bool
 	// link and iterator are the descriptors of the pass under way.
 	link, iterator int
 }
@@ -111,8 +114,19 @@ func load(kernel *btf.Spec, programs ...string) (*Scanner, error) {
 	}
 	s := &Scanner{collection: c, state: make([]byte, c.Maps[scanMapStates].ValueSize()), buf: make([]byte, 2*readBytes)}
 	host.PutUint32(s.state[stateCPUs:], uint32(cpus))
+	var eventpoll *btf.Struct
+	if kernel.TypeByName("eventpoll", &eventpoll) == nil {
+		s.countsWatches = slices.ContainsFunc(eventpoll.Members, func(m btf.Member) bool { return m.Name == "refcount" })
+	}
 	return s, nil
 }
+
+// CountsWatches reports whether Epoll.Watches is known on this kernel. Where it is not,
+// Options.Trees finds out.
+func (s *Scanner) CountsWatches() bool { return s.countsWatches }
+
+// PassesOne reports whether a pass over one process costs less than one over all.
+func (s *Scanner) PassesOne() bool { return !s.missesTables }
 
 // Close unloads the program. Nothing of it stays in the kernel.
 func (s *Scanner) Close() { s.collection.Close() }

@@ -24,6 +24,7 @@ type bpfSource struct {
 	known     map[bpf.ID]*knownInstance
 	instances []model.InstanceSample
 	users     map[int]int64
+	unlisted  int64                    // watches of which nobody knows
 	unheld    map[uint32]unheldSockets // by the inode of the network namespace
 }
 
@@ -53,14 +54,17 @@ func (s *bpfSource) look(ctx context.Context, outer *look) error {
 		return cmp.Or(ctx.Err(), err)
 	}
 	l.progress.all.Store(l.withFiles())
-	if s.at.IsZero() || !l.focus.Quiet && !l.start.Before(s.next) {
-		if err := l.passAll(); err != nil {
-			return cmp.Or(ctx.Err(), err)
-		}
+	if err := l.makePasses(); err != nil {
+		return cmp.Or(ctx.Err(), err)
 	}
-	l.fdinfoSource(s.cost.Wall)
+	l.fdinfoSource(0)
+	l.sample.Coverage.WatchesUnlisted = s.unlisted
 	l.sample.Instances, l.sample.UserWatches = l.livingInstances(), s.users
 	l.sample.Guest.InstancesRead = len(l.sample.Instances)
+	l.sample.Guest.Pass = maybe.Some(model.Pass{
+		Wall: s.cost.Wall, CPU: s.cost.CPU, Files: s.cost.Files, Watches: s.cost.Watches,
+		Age: max(0, l.now().Sub(s.at)), Next: max(0, s.next.Sub(l.now())),
+	})
 	for uid := range s.users {
 		l.sample.UserNames[uid] = l.userName(uid)
 	}
@@ -72,22 +76,80 @@ func (s *bpfSource) look(ctx context.Context, outer *look) error {
 	return inTurn(ctx, l.fillProcesses)
 }
 
-// passAll makes a pass over all processes and takes over what it found.
-func (l bpfLook) passAll() error {
+// makePasses makes a pass over all processes where one is due, and otherwise over those that
+// were asked for or are new, one by one.
+func (l bpfLook) makePasses() error {
 	s := l.s
-	s.pass.begin(s)
-	cost, err := s.scanner.Scan(l.ctx, bpf.Options{Trees: s.pass.trees}, s.pass.visit)
+	switch {
+	case s.at.IsZero(), !l.focus.Quiet && !l.start.Before(s.next):
+		return l.passAll()
+	case l.focus.Quiet || !s.scanner.PassesOne():
+		return nil
+	}
+	left := maxSinglePasses
+	for _, pid := range slices.Concat(l.focus.PIDs, l.pids) {
+		p := l.processes[pid]
+		if p == nil || p.threadOf != 0 || l.start.Before(p.nextPass) {
+			continue
+		}
+		if isNew := p.state == model.Absent && p.count.Value > 0; !isNew && !l.isAsked(p) {
+			continue
+		}
+		if left--; left < 0 || l.ctx.Err() != nil {
+			break
+		}
+		if err := l.passOne(p); err != nil {
+			return err
+		}
+	}
+	return l.ctx.Err()
+}
+
+// maxSinglePasses bounds the passes over single processes in a look.
+const maxSinglePasses = 64
+
+// watchesOfTree is up to how many watches an epoll's tree is walked on a kernel that does not
+// count them. The walk does not reschedule: it takes half a millisecond.
+const watchesOfTree = 4096
+
+func (l bpfLook) scan(o bpf.Options) (bpf.Stats, error) {
+	s := l.s
+	if !s.scanner.CountsWatches() {
+		o.Trees = watchesOfTree
+	}
+	s.pass.begin(s, o.PID != 0)
+	cost, err := s.scanner.Scan(l.ctx, o, s.pass.visit)
+	s.pass.endTable()
+	return cost, err
+}
+
+// passOne makes a pass over one process. What others hold of its epolls stays as it was.
+func (l bpfLook) passOne(p *process) error {
+	cost, err := l.scan(bpf.Options{PID: p.pid})
+	defer l.s.pass.end()
 	if err != nil {
 		return err
 	}
-	s.pass.endTable()
+	p.nextPass = l.now().Add(time.Duration(float64(cost.CPU) / passShare))
+	l.adoptTables(p.pid)
+	l.adoptInstancesOf()
+	return nil
+}
+
+// passAll makes a pass over all processes and takes over what it found.
+func (l bpfLook) passAll() error {
+	s := l.s
+	cost, err := l.scan(bpf.Options{})
+	defer s.pass.end()
+	if err != nil {
+		return err
+	}
 	s.cost, s.at = cost, l.now()
 	s.next = s.at.Add(time.Duration(float64(cost.CPU) / passShare))
-	l.adoptTables()
+	l.adoptTables(0)
 	l.adoptInstances()
 	l.doing("sockets")
 	l.adoptNetworks()
-	s.pass.end()
 	l.progress.listed.Files.Store(cost.Files)
 	l.progress.listed.Processes.Store(int64(len(s.pass.tables)))
 	return nil
@@ -115,8 +177,8 @@ func (s *bpfSource) close() {
 }
 
 // adoptTables takes over the tables of the pass: each becomes the files of a process, or of
-// a thread with a table of its own.
-func (l bpfLook) adoptTables() {
+// a thread with a table of its own. only is the process that the pass was over, 0 for all.
+func (l bpfLook) adoptTables(only int) {
 	shown := map[int]bool{} // the processes and threads that the pass has
 	for i := range l.s.pass.tables {
 		t := &l.s.pass.tables[i]
@@ -127,7 +189,7 @@ func (l bpfLook) adoptTables() {
 	}
 	for pid, p := range l.processes {
 		switch {
-		case shown[pid]:
+		case shown[pid], only != 0 && p.pid != only && p.threadOf != only:
 		case p.threadOf != 0:
 			delete(l.processes, pid)
 		default:
@@ -188,7 +250,7 @@ func (l bpfLook) takeListing(t *table) {
 	p.fileIndex = t.index
 	p.state, p.problem = model.OK, ""
 	p.count, p.countAt = maybe.Some(int64(len(t.fds))), int64(len(t.fds))
-	p.listedAt, p.nextList = l.s.at, l.s.next
+	p.listedAt = l.now()
 	p.tablesDue, p.unchecked, p.ungrouped = false, false, 0
 }
 

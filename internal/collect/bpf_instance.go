@@ -18,6 +18,8 @@ type passedEpoll struct {
 	kernel  bpf.Epoll
 	holders []place
 	before  *knownInstance
+	// mayLack: watches on a file with too many for a pass may be this epoll's.
+	mayLack bool
 	// n watches came. list and files are nil as long as all are as before.
 	n     int
 	list  []epoll.Watch
@@ -28,8 +30,11 @@ type passedEpoll struct {
 type knownInstance struct {
 	list  []epoll.Watch
 	files []uint32
+	at    int // in the instances; -1 where nobody holds it any more
 	// unlisted is how many watches the epoll counts beyond those on files that were seen.
 	unlisted maybe.Of[int64]
+	// unheld is how many of them are on files that nobody holds: as many at two passes.
+	unheld maybe.Of[int64]
 }
 
 // isHeldBy reports whether an fd of a table is the epoll, as far as the pass has come. The
@@ -107,7 +112,8 @@ func (e *passedEpoll) forgetReady() {
 	}
 }
 
-// judge finds out about the watches that were not judged as they came.
+// judge finds out about the watches that were not judged as they came. A pass over one
+// process leaves those as they were that it cannot judge.
 func (p *pass) judge(everybody bool) {
 	slices.SortFunc(p.places, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.num, b.num))
@@ -130,38 +136,87 @@ func (p *pass) judge(everybody bool) {
 				break
 			}
 		}
+		if p.one && link != epoll.Current && e.list == nil {
+			continue
+		}
 		e.setLink(u.at, link)
 	}
 }
 
 // adoptInstances makes instances of the epolls of the pass.
 func (l bpfLook) adoptInstances() {
-	p := &l.s.pass
+	s, p := l.s, &l.s.pass
 	p.judge(l.everybodyPassed())
 	known := make(map[bpf.ID]*knownInstance, len(p.epolls))
-	l.s.instances = make([]model.InstanceSample, 0, len(p.epolls))
-	l.s.users = map[int]int64{}
+	s.instances = make([]model.InstanceSample, 0, len(p.epolls))
+	s.users, s.unlisted = map[int]int64{}, 0
 	for i := range p.epolls {
 		e := &p.epolls[i]
 		if !e.isKnown {
 			continue
 		}
-		l.s.users[int(e.kernel.UID)] = e.kernel.UserWatches
-		if e.kernel.Scanning {
-			e.forgetReady()
-		}
+		s.users[int(e.kernel.UID)] = e.kernel.UserWatches
+		e.mayLack = p.cut > 0
 		k := e.remember()
 		known[e.id] = k
-		holders := l.holdersOf(e)
-		if len(holders) == 0 {
+		if in, held := l.instanceOf(e, k); held {
+			k.at = len(s.instances)
+			s.instances = append(s.instances, in)
+			if n, ok := k.unlisted.Get(); ok && !in.Kernel.Value.Unheld.Known {
+				s.unlisted += max(n, -n)
+			}
+		}
+	}
+	s.known = known
+}
+
+// adoptInstancesOf takes over what a pass over one process says of its epolls. Their lists
+// are replaced where all of their watches are on files of the process.
+func (l bpfLook) adoptInstancesOf() {
+	s, p := l.s, &l.s.pass
+	p.judge(false)
+	for i := range p.epolls {
+		e := &p.epolls[i]
+		if !e.isKnown {
 			continue
 		}
-		l.s.instances = append(l.s.instances, model.InstanceSample{
-			Holders: holders, SharingKnown: true, State: model.OK, List: k.list, FileIndex: k.files,
-			Kernel: maybe.Some(e.inKernel(k, p.cut > 0)), ReadAt: l.s.at,
-		})
+		s.users[int(e.kernel.UID)] = e.kernel.UserWatches
+		counted, ok := e.counted().Get()
+		k := e.before
+		whole := ok && counted == int64(e.n)
+		switch {
+		case k == nil && !whole:
+			continue // the next pass over all shows its watches
+		case k == nil:
+			k = e.remember()
+			in, held := l.instanceOf(e, k)
+			if !held {
+				continue
+			}
+			k.at = len(s.instances)
+			s.known[e.id] = k
+			s.instances = append(s.instances, in)
+		case k.at >= 0:
+			in := &s.instances[k.at]
+			kernel := e.inKernel(k)
+			if whole {
+				list := e.remember()
+				k.list, k.files, k.unlisted, k.unheld = list.list, list.files, list.unlisted, list.unheld
+				kernel = e.inKernel(k)
+				in.List, in.FileIndex, in.ReadAt = k.list, k.files, l.now()
+			}
+			in.Kernel = maybe.Some(kernel)
+		}
 	}
-	l.s.known = known
+}
+
+// instanceOf is an epoll as the Sample has it, unless nobody holds it any more.
+func (l bpfLook) instanceOf(e *passedEpoll, k *knownInstance) (in model.InstanceSample, held bool) {
+	holders := l.holdersOf(e)
+	return model.InstanceSample{
+		Holders: holders, SharingKnown: true, State: model.OK, List: k.list, FileIndex: k.files,
+		Kernel: maybe.Some(e.inKernel(k)), ReadAt: l.now(),
+	}, len(holders) > 0
 }
 
 // everybodyPassed reports whether the pass saw the files of everybody who may have added a
@@ -181,7 +236,10 @@ func (l bpfLook) everybodyPassed() bool {
 
 // remember returns what the next pass is compared with.
 func (e *passedEpoll) remember() *knownInstance {
-	k := &knownInstance{list: e.list, files: e.files}
+	if e.kernel.Scanning {
+		e.forgetReady()
+	}
+	k := &knownInstance{list: e.list, files: e.files, at: -1}
 	if e.list == nil {
 		if e.before != nil {
 			k.list, k.files = e.before.list[:e.n:e.n], e.before.files[:e.n:e.n]
@@ -191,6 +249,10 @@ func (e *passedEpoll) remember() *knownInstance {
 		}
 	}
 	k.unlisted = maybe.When(e.counted().Value-int64(e.n), e.counted().Known)
+	switch n := k.unlisted; {
+	case n.Known && n.Value == 0, n.Value > 0 && !e.mayLack && e.before != nil && e.before.unlisted == n:
+		k.unheld = n
+	}
 	return k
 }
 
@@ -202,21 +264,13 @@ func (e *passedEpoll) counted() maybe.Of[int64] {
 	return e.kernel.Watches
 }
 
-// inKernel is what the epoll's structure says. cut: a file has more watches than the pass
-// has listed.
-func (e *passedEpoll) inKernel(now *knownInstance, cut bool) model.InstanceKernel {
-	k := model.InstanceKernel{
-		UID: int(e.kernel.UID), Watches: e.kernel.Watches, Waiting: e.kernel.Waiting, Waiters: int64(e.kernel.Waiters),
+// inKernel is what the epoll's structure says.
+func (e *passedEpoll) inKernel(now *knownInstance) model.InstanceKernel {
+	return model.InstanceKernel{
+		UID: int(e.kernel.UID), Watches: e.kernel.Watches, Unheld: now.unheld,
+		Waiting: e.kernel.Waiting, Waiters: int64(e.kernel.Waiters),
 		Ready: maybe.When(int64(e.kernel.Ready.Value), e.kernel.Ready.Known), BusyPoll: e.kernel.BusyPoll,
 	}
-	switch n := now.unlisted; {
-	case !n.Known:
-	case n.Value == 0:
-		k.Unheld = n
-	case n.Value > 0 && !cut && e.before != nil && e.before.unlisted == n:
-		k.Unheld = n
-	}
-	return k
 }
 
 // holdersOf returns the fds that are an epoll, the oldest process first.

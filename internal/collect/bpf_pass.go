@@ -13,11 +13,12 @@ import (
 // pass sorts the files of one pass by table and by epoll as they come. Its memory is kept
 // for the next one.
 type pass struct {
-	// trees is up to how many watches an epoll's tree is walked; 0 where the kernel counts
-	// an epoll's watches.
-	trees uint32
-	// files numbers the open file descriptions.
+	// files numbers the open file descriptions: one has the same number at all passes. seen
+	// has those that this pass has shown.
 	files bpf.IDs
+	seen  bits
+	shown int
+	one   bool // it is a pass over one process
 
 	tables  []table
 	byTable map[tableKey]uint32
@@ -39,7 +40,7 @@ type pass struct {
 	// file; places is where the files they are on were seen, unsettled has the files' bits.
 	unjudged  []unjudged
 	places    []place
-	unsettled []uint64
+	unsettled bits
 
 	networks []*passedNetwork
 	network  int         // the one of the last socket
@@ -79,8 +80,14 @@ type place struct {
 	num         int32
 }
 
-func (p *pass) begin(s *bpfSource) {
-	p.files.Reset()
+// begin begins a pass over all processes, or over one of them.
+func (p *pass) begin(s *bpfSource, one bool) {
+	// Numbers of files that are gone would gather.
+	if p.one = one; !one && p.files.Len() > 2*p.shown+spareFiles {
+		p.files.Reset()
+	}
+	p.shown = 0
+	clear(p.seen)
 	p.tables, p.epolls = p.tables[:0], p.epolls[:0]
 	p.byTable, p.byEpoll = map[tableKey]uint32{}, map[bpf.ID]uint32{}
 	p.key, p.lastID = tableKey{}, bpf.ID{}
@@ -91,9 +98,16 @@ func (p *pass) begin(s *bpfSource) {
 	p.torn, p.cut = 0, 0
 }
 
+// spareFiles is how many numbers of files that are gone do not matter.
+const spareFiles = 1 << 14
+
 // end lets go what is not needed for the next pass.
 func (p *pass) end() {
-	*p = pass{trees: p.trees, files: p.files, unsettled: p.unsettled, fds: p.fds, index: p.index}
+	shown := p.shown
+	if p.one {
+		shown = p.files.Len()
+	}
+	*p = pass{files: p.files, seen: p.seen, shown: shown, unsettled: p.unsettled, fds: p.fds, index: p.index}
 }
 
 // visit takes one file of the pass.
@@ -101,14 +115,19 @@ func (p *pass) visit(f *bpf.File) error {
 	if key := (tableKey{f.PID, f.Table}); key != p.key {
 		p.beginTable(key, f)
 	}
-	number, isNew := p.files.Add(f.File.Of(f.Ino))
+	number, _ := p.files.Add(f.File.Of(f.Ino))
+	isNew := !p.seen.has(number)
+	if isNew {
+		p.seen.set(number)
+		p.shown++
+	}
 	fd := epoll.FD{Num: f.Num, Kind: f.Kind}
 	t := &p.tables[p.current]
 	switch f.Kind {
 	case epoll.KindSocket:
 		fd.Ino = f.Ino
 		t.sockets++
-		if isNew && f.Socket != nil {
+		if isNew && f.Socket != nil && !p.one {
 			p.addSocket(f)
 		}
 	case epoll.KindPipe:
@@ -197,9 +216,11 @@ func (p *pass) addHolder(f *bpf.File) {
 // addWatches adds the watches on a file, the first time it comes, and judges them as far as
 // that can be done: a watch is current where its number is that file in a table that holds
 // the epoll.
+//
+// Of a file with more watches than a pass lists, the others may belong to any epoll.
 func (p *pass) addWatches(f *bpf.File, number uint32, isNew bool) {
 	if !isNew {
-		if p.isUnsettled(number) {
+		if p.unsettled.has(number) {
 			p.places = append(p.places, place{number, p.current, f.Num})
 		}
 		return
@@ -228,7 +249,7 @@ func (p *pass) addWatches(f *bpf.File, number uint32, isNew bool) {
 		e.add(&w, number)
 	}
 	if !settled {
-		p.unsettle(number)
+		p.unsettled.set(number)
 		p.places = append(p.places, place{number, p.current, f.Num})
 	}
 }
@@ -245,15 +266,18 @@ func factsOf(f *bpf.File, w *bpf.Watch) epoll.Facts {
 	return facts
 }
 
-func (p *pass) isUnsettled(file uint32) bool {
+// bits has a bit for each file.
+type bits []uint64
+
+func (b bits) has(file uint32) bool {
 	word := int(file / 64)
-	return word < len(p.unsettled) && p.unsettled[word]&(1<<(file%64)) != 0
+	return word < len(b) && b[word]&(1<<(file%64)) != 0
 }
 
-func (p *pass) unsettle(file uint32) {
+func (b *bits) set(file uint32) {
 	word := int(file / 64)
-	if word >= len(p.unsettled) {
-		p.unsettled = append(p.unsettled, make([]uint64, max(word+1, 2*len(p.unsettled))-len(p.unsettled))...)
+	if word >= len(*b) {
+		*b = append(*b, make([]uint64, max(word+1, 2*len(*b))-len(*b))...)
 	}
-	p.unsettled[word] |= 1 << (file % 64)
+	(*b)[word] |= 1 << (file % 64)
 }

@@ -48,10 +48,11 @@ type process struct {
 	listedAt  time.Time
 	nextList  time.Time
 
-	tables    []int // the threads with a table of their own
-	tablesDue bool  // its threads are to be compared, see findTables
-	unchecked bool  // that could not be done
-	ungrouped int   // its epoll fds that wait to be compared with the others, see groupInstances
+	tables    []int     // the threads with a table of their own
+	tablesDue bool      // its threads are to be compared, see findTables
+	unchecked bool      // that could not be done
+	nextPass  time.Time // the earliest pass over it alone
+	ungrouped int       // its epoll fds that wait to be compared with the others, see groupInstances
 }
 
 // processTable updates the known processes: it forgets those that have ended, and

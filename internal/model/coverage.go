@@ -24,6 +24,9 @@ type Coverage struct {
 	// FilesChanged are fds that were opened or closed since the fds of their processes
 	// were listed, as far as the kernel counts fds.
 	FilesChanged int64 `json:"files_changed"`
+	// WatchesUnlisted are watches that epolls count and the pass did not list: they came
+	// or went meanwhile, or are on a file with too many. 0 where /proc is read.
+	WatchesUnlisted int64 `json:"watches_unlisted,omitempty"`
 	// EpollsWaiting are epoll fds that were listed and not yet compared with the others,
 	// so that nobody knows which instance they are.
 	EpollsWaiting int `json:"epolls_not_compared"`

@@ -46,6 +46,8 @@ const (
 	// GapUnseen: watches of a user that the kernel counts and eptop does not see, in
 	// processes or on files that nobody shows.
 	GapUnseen GapKind = "watches_unseen"
+	// GapUnlisted: watches that their epolls count and that were not listed.
+	GapUnlisted GapKind = "watches_unlisted"
 	// GapNamespaces: network namespaces that were not looked into, or not in full.
 	GapNamespaces GapKind = "namespaces"
 	// GapBuffers: sockets whose buffers the kernel did not report.
@@ -217,6 +219,8 @@ func (g Gap) String() string {
 		return count("fd") + " opened or closed since they were listed"
 	case GapUnseen:
 		return units.Many(n, "watch") + " in processes or of files that eptop does not see"
+	case GapUnlisted:
+		return count("watch") + " that their epolls count and the pass did not see"
 	case GapNamespaces:
 		return count("network namespace") + " not looked into in full"
 	case GapBuffers:
@@ -247,6 +251,9 @@ func (c *Coverage) gaps() []Gap {
 	if c.FilesChanged*100 > c.Files {
 		gaps = append(gaps, Gap{What: GapChanged, Count: maybe.Some(c.FilesChanged)})
 	}
+	if c.WatchesUnlisted*100 > c.Files {
+		gaps = append(gaps, Gap{What: GapUnlisted, Count: maybe.Some(c.WatchesUnlisted)})
+	}
 	return append(gaps, gap(GapNotCompared, c.EpollsWaiting))
 }
 
@@ -267,6 +274,6 @@ func (s *Sockets) cover(sample *Sample, unmeasured int64) {
 // processGaps are the processes that were not looked into at all.
 func (c *Coverage) processGaps() []Gap {
 	return slices.DeleteFunc(c.gaps(), func(g Gap) bool {
-		return slices.Contains([]GapKind{GapThreads, GapBeyondMax, GapNotCompared, GapChanged}, g.What)
+		return slices.Contains([]GapKind{GapThreads, GapBeyondMax, GapNotCompared, GapChanged, GapUnlisted}, g.What)
 	})
 }

@@ -122,8 +122,24 @@ type Guest struct {
 	// how many were left for later to keep to MaxStall.
 	InstancesRead    int `json:"instances_read"`
 	InstancesWaiting int `json:"instances_waiting"`
+	// Pass is the last pass of a BPF iterator over all processes, which holds no lock of
+	// theirs; absent where /proc is read.
+	Pass maybe.Of[Pass] `json:"pass,omitzero"`
 	// RSSBytes is eptop's own resident memory.
 	RSSBytes maybe.Of[int64] `json:"rss_bytes,omitzero"`
+}
+
+// Pass is what one pass over all open files was and cost.
+type Pass struct {
+	Wall time.Duration `json:"wall_ns"`
+	CPU  time.Duration `json:"cpu_ns"`
+	// Files are fds, Watches those of all files.
+	Files   int64 `json:"files"`
+	Watches int64 `json:"watches"`
+	// Age is how long ago it ended, Next when the next one is due, so that passes take no
+	// more than their share of a CPU.
+	Age  time.Duration `json:"age_ns"`
+	Next time.Duration `json:"next_ns"`
 }
 
 // EpollTotals is epoll on the whole host: every instance counted once, however

@@ -28,6 +28,8 @@ type guest struct {
 	cmdline string
 	// noDiag leaves out the modules of sock_diag.
 	noDiag bool
+	// noBPF is what eptop says where a pass of a BPF iterator cannot be had.
+	noBPF string
 	// modules are the machine's memory modules; QEMU invents one where there is none.
 	modules []module
 }
@@ -47,6 +49,10 @@ var guests = []guest{
 	{name: "no-memory", topology: "2 nodes, one without memory", nodes: []node{{1, 4096}, {1, 0}}},
 	{name: "no-cpus", topology: "2 nodes, one without CPUs", nodes: []node{{2, 2048}, {0, 2048}}},
 	{name: "nomerge", topology: "2 nodes, slab_nomerge", nodes: []node{{1, 2048}, {1, 2048}}, cmdline: "slab_nomerge"},
+	{
+		name: "lockdown", topology: "1 node, lockdown=confidentiality", nodes: []node{{2, 4096}}, cmdline: "lockdown=confidentiality NOBPF=1",
+		noBPF: "eptop: source bpf: the kernel is locked down for confidentiality",
+	},
 	{name: "no-diag", topology: "1 node, no *_diag modules", nodes: []node{{2, 4096}}, noDiag: true},
 }
 
@@ -143,6 +149,7 @@ func compare(c *comparison, g *guest, k kernel, dir string, base *base) {
 	c.slabNodes(dir, frozen)
 	c.sockets(dir, live)
 	c.watches(dir, live)
+	c.bothSources(g, dir)
 	c.explained(live)
 	c.costs(g, dir, frozen)
 	c.dmidecode(g, dir, live)

@@ -52,6 +52,7 @@ func observe(out *results) error {
 	out.run("live/slabtop", "slabtop --once")
 	out.run("live/snapshot", "eptop snapshot --json --watches")
 	out.run("after/slabtop", "slabtop --once")
+	observeSources(out)
 	if _, err := os.Stat("/sys/firmware/dmi/tables/DMI"); err == nil {
 		out.run("dmidecode", "dmidecode --type 17")
 	}
@@ -77,14 +78,39 @@ func observe(out *results) error {
 	return observeLoad(out)
 }
 
-// testBPF runs the tests of internal/bpf on this kernel. The console shows how far they
-// came.
-func testBPF(out *results) error {
-	cmd := exec.Command("bpf.test", "-test.v")
+// observeSources looks through BPF and through /proc. Where the environment says that
+// there is no BPF, what eptop says then is the result.
+func observeSources(out *results) {
+	const snapshot = "eptop snapshot --json --watches --source "
+	if os.Getenv("NOBPF") == "" {
+		out.run("sources/bpf", snapshot+"bpf")
+		out.run("sources/proc", snapshot+"proc")
+		return
+	}
 	var said bytes.Buffer
-	cmd.Stdout = io.MultiWriter(&said, os.Stdout)
-	cmd.Stderr = cmd.Stdout
-	err := cmd.Run()
+	cmd := exec.Command("eptop", "snapshot", "--source", "bpf")
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(&said, err)
+	}
+	out.add("sources/none", said.Bytes())
+}
+
+// testBPF runs the tests of internal/bpf on this kernel, and compares what eptop sees
+// through it and through /proc. The console shows how far they came.
+func testBPF(out *results) error {
+	const files = 1 << 16 // more than a process without a login may have
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	run := func(name string, args ...string) error {
+		cmd := exec.Command(name, args...)
+		cmd.Stdout = io.MultiWriter(&said, os.Stdout)
+		cmd.Stderr = cmd.Stdout
+		return cmd.Run()
+	}
+	err := errors.Join(run("bpf.test", "-test.v"), run("collect.test", "-test.v", "-test.run", "^TestOnePicture$"))
 	out.add("bpf", said.Bytes())
 	return err
 }
