@@ -14,6 +14,8 @@ func (s *Snapshot) Later(d time.Duration) *Snapshot {
 	out := *s
 	out.Time, out.Stale = s.Time.Add(d), s.Stale+d
 	grow(&out.Epoll.Age, d)
+	grow(&out.Guest.Pass.Value.Age, d)
+	shrink(&out.Guest.Pass.Value.Next, d)
 	if s.Sockets != nil {
 		sockets := *s.Sockets
 		out.Sockets = &sockets
