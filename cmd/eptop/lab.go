@@ -49,6 +49,7 @@ func newLab(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as one JSON object")
+	cmd.Flags().BoolVar(&f.heavy, "heavy", false, "make as many watches as fs.epoll.max_user_watches allows, as a user of its own, where the memory suffices")
 	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep one experiment at its turning point until Enter")
 	return cmd
 }

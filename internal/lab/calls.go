@@ -187,3 +187,55 @@ func (s *scene) await(fd int, mask int16) int16 {
 		return list[0].Revents
 	}
 }
+
+// listen returns a non-blocking TCP listener on a port of 127.0.0.1 that the kernel
+// chooses where port is 0.
+func (s *scene) listen(port int, reuse bool) (fd, on int) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	s.check(err, "socket")
+	if reuse {
+		s.check(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), "setsockopt SO_REUSEPORT")
+	}
+	s.check(unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}), "bind")
+	s.check(unix.Listen(fd, 128), "listen")
+	name, err := unix.Getsockname(fd)
+	s.check(err, "getsockname")
+	return fd, name.(*unix.SockaddrInet4).Port
+}
+
+// dial connects to a port of 127.0.0.1. Closing the connection is a reset, which leaves no
+// TIME_WAIT.
+func (s *scene) dial(port int) int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	s.check(err, "socket")
+	s.check(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}), "setsockopt SO_LINGER")
+	s.check(unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}), "connect")
+	return fd
+}
+
+// tcp returns both ends of a TCP connection over loopback, non-blocking.
+func (s *scene) tcp() (accepted, connected int) {
+	l, port := s.listen(0, false)
+	defer unix.Close(l)
+	connected = s.dial(port)
+	s.check(unix.SetNonblock(connected, true), "fcntl O_NONBLOCK")
+	s.await(l, unix.POLLIN)
+	accepted, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	s.check(err, "accept4")
+	return accepted, connected
+}
+
+func (s *scene) eventfd(n uint) int {
+	fd, err := unix.Eventfd(n, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	s.check(err, "eventfd")
+	return fd
+}
+
+func (s *scene) close(fd int) { s.check(unix.Close(fd), "close") }
+
+// dup returns another fd of the same open file.
+func (s *scene) dup(fd int) int {
+	d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	s.check(err, "dup")
+	return d
+}

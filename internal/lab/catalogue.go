@@ -6,5 +6,16 @@ import "slices"
 func All() []*Experiment {
 	return slices.Concat(
 		triggers(),
+		masks(),
+		identities(),
+		nests(),
+		closings(),
+		readings(),
+		herds(),
+		loops(),
+		limits(),
+		timings(),
+		costs(),
+		sidecars(),
 	)
 }

@@ -37,9 +37,6 @@ func start(o order, files ...int) (*process, error) {
 	defer unix.Close(ends[1])
 	p := &process{control: ends[0], pidfd: -1}
 	name := "eptop: lab " + o.Name
-	if o.Name == "" {
-		name = "eptop: lab bystander"
-	}
 	const closed = ^uintptr(0) // the Go runtime opens /dev/null there
 	list := []uintptr{closed, closed, 2, uintptr(ends[1])}
 	for _, fd := range files {

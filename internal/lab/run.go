@@ -29,8 +29,18 @@ type Options struct {
 	Started func(*Experiment, int)
 }
 
-// limit bounds an experiment that is not held.
-const limit = 20 * time.Second
+// limit bounds an experiment that is not held, heavyLimit one that takes much memory.
+const (
+	limit      = 20 * time.Second
+	heavyLimit = 2 * time.Minute
+)
+
+func (o Options) limit() time.Duration {
+	if o.Heavy {
+		return heavyLimit
+	}
+	return limit
+}
 
 // Run runs one experiment in a process of its own and waits for its end.
 func (e *Experiment) Run(ctx context.Context, opts Options) Result {
@@ -47,7 +57,7 @@ func (e *Experiment) Run(ctx context.Context, opts Options) Result {
 func (e *Experiment) runHere(ctx context.Context, opts Options) Result {
 	if !opts.Hold {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		ctx, cancel = context.WithTimeout(ctx, opts.limit())
 		defer cancel()
 	}
 	begun := time.Now()
@@ -89,7 +99,7 @@ func (t *talk) perform(ctx context.Context) observation {
 	case done != nil:
 		return *done
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return observation{Unable: "it took longer than " + limit.String()}
+		return observation{Unable: "it took longer than " + t.opts.limit().String()}
 	case ctx.Err() != nil:
 		return observation{Unable: "interrupted"}
 	case err != nil:

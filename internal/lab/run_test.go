@@ -3,18 +3,28 @@ package lab
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/cilium/ebpf"
 )
 
 // TestExperiments runs every experiment on this kernel.
 func TestExperiments(t *testing.T) {
 	// What cannot be told everywhere, and the words that say so.
-	cannot := map[string]string{}
+	cannot := map[string]string{
+		"watch-limit":       "--heavy makes them",
+		"pwait2-timeout":    "Linux 5.11",
+		"busy-poll":         "Linux 6.9",
+		"call-cost":         "/sys/kernel/slab",
+		"sockmap":           "CAP_BPF",
+		"wakeup-capability": "capset",
+	}
 	shown := 0
 	list := All()
 	RunAll(t.Context(), list, Options{}, func(r Result) {
@@ -86,6 +96,42 @@ func TestKilledBesideOthers(t *testing.T) {
 	}
 	if results[1].Verdict != CannotTell || !strings.Contains(results[1].Evidence, "status 1") {
 		t.Errorf("one that fails: %s, %s", results[1].Verdict, results[1].Evidence)
+	}
+}
+
+// TestNoBPFLeft: what the experiment with BPF loads is gone with its process.
+func TestNoBPFLeft(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("listing BPF maps takes root: run it as root")
+	}
+	if r := Find("sockmap").Run(t.Context(), Options{}); r.Verdict == Different {
+		t.Error(r.Evidence)
+	}
+	eventually(t, "no BPF map of the lab is left", func() bool { return countMaps(t, "eptop_lab") == 0 })
+}
+
+func countMaps(t *testing.T, name string) int {
+	n := 0
+	for id := ebpf.MapID(0); ; {
+		next, err := ebpf.MapGetNextID(id)
+		if errors.Is(err, os.ErrNotExist) {
+			return n
+		}
+		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
+			t.Skip("listing BPF maps is refused: run it as root")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = next
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			continue // it has gone just now
+		}
+		if info, err := m.Info(); err == nil && info.Name == name {
+			n++
+		}
+		m.Close()
 	}
 }
 

@@ -88,6 +88,9 @@ func (s *scene) saw(what, seen string, args ...any) {
 	s.seen.Seen[what] = seen
 }
 
+// fact returns what was seen of something.
+func (s *scene) fact(what string) string { return s.seen.Seen[what] }
+
 // evidence keeps the one line that is shown beside a pass.
 func (s *scene) evidence(text string, args ...any) { s.seen.Evidence = fmt.Sprintf(text, args...) }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/eptop/eptop/internal/lab"
 	"github.com/eptop/eptop/internal/units"
 )
@@ -45,27 +47,36 @@ func LabList(w io.Writer) error {
 func LabLine(w io.Writer, r lab.Result) error {
 	t := &text{w: bufio.NewWriter(w)}
 	t.line("%-*s  %-11s  %s", nameWidth(), r.Name, r.Verdict.Words(), clean(r.Evidence))
-	for _, s := range r.Series {
-		t.series(s)
-	}
+	t.series(r.Series)
 	return t.w.Flush()
 }
 
-// series writes measured values as bars, the longest one barWidth cells.
-func (t *text) series(s lab.Series) {
+// series writes measured values as bars: the longest of each unit has barWidth cells.
+func (t *text) series(list []lab.Series) {
 	const barWidth = 24
-	most, atWidth := 0.0, 0
-	for _, p := range s.Points {
-		most, atWidth = max(most, p.Value), max(atWidth, len(p.At))
-	}
-	for _, p := range s.Points {
-		bar := 0
-		if most > 0 {
-			bar = int(p.Value/most*barWidth + 0.5)
+	most, nameWidth, atWidth, valueWidth := map[string]float64{}, 0, 0, 0
+	for _, s := range list {
+		nameWidth = max(nameWidth, ansi.StringWidth(s.Name))
+		for _, p := range s.Points {
+			most[s.Unit] = max(most[s.Unit], p.Value)
+			atWidth = max(atWidth, ansi.StringWidth(p.At))
+			valueWidth = max(valueWidth, ansi.StringWidth(LabValue(p.Value, s.Unit)))
 		}
-		t.line("  %-24s %*s  %10s %s", s.Name, atWidth, p.At, LabValue(p.Value, s.Unit), strings.Repeat("█", bar))
+	}
+	for _, s := range list {
+		for _, p := range s.Points {
+			bar := 0
+			if most[s.Unit] > 0 {
+				bar = int(p.Value/most[s.Unit]*barWidth + 0.5)
+			}
+			t.line("  %s  %s  %s %s", padRight(s.Name, nameWidth), padLeft(p.At, atWidth), padLeft(LabValue(p.Value, s.Unit), valueWidth),
+				strings.Repeat("█", bar))
+		}
 	}
 }
+
+func padRight(s string, w int) string { return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s))) }
+func padLeft(s string, w int) string  { return strings.Repeat(" ", max(0, w-ansi.StringWidth(s))) + s }
 
 // LabValue writes a measured value with its unit.
 func LabValue(v float64, unit string) string {
