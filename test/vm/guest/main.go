@@ -72,8 +72,11 @@ func run() error {
 		return err
 	}
 	step := observe
-	if os.Getenv("ONLY") == "bpf" {
+	switch os.Getenv("ONLY") {
+	case "bpf":
 		step = testBPF
+	case "lab":
+		step = tryLab
 	}
 	// The results so far are sent even where a step failed, to show why.
 	if err := step(out); err != nil {
