@@ -140,6 +140,8 @@ type SocketGroup struct {
 	Queues []AcceptQueue `json:"accept_queues,omitempty"`
 	// QueueState says how full the fullest of them is.
 	QueueState QueueState `json:"accept_queue_state,omitempty"`
+	// UID is the owner, where the group is a user's.
+	UID maybe.Of[int] `json:"uid,omitzero"`
 	// PIDs hold the listening sockets.
 	PIDs []int `json:"pids,omitempty"`
 }
@@ -258,7 +260,9 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		out.ByState = append(out.ByState, costs.group(name, "", t))
 	}
 	for uid, t := range users {
-		out.ByUser = append(out.ByUser, costs.group(b.userName(uid), "", t))
+		g := costs.group(b.userName(uid), "", t)
+		g.UID = maybe.Some(uid)
+		out.ByUser = append(out.ByUser, g)
 	}
 	for _, list := range [][]SocketGroup{out.ByState, out.ByPort, out.ByRemote, out.ByUser} {
 		slices.SortFunc(list, func(a, b SocketGroup) int {

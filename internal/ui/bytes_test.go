@@ -84,7 +84,7 @@ func frames(t *testing.T, s *model.Snapshot, size [2]int) []string {
 	r.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 	var out []string
 	for _, keys := range [][]string{
-		{"1"}, {"2"}, {"3"}, {"v"}, {"v"}, {"v"}, {"v"}, {"4"}, {"n"}, {"enter"}, {"esc", "5"}, {"down"}, {"6"}, {"e"}, {"esc"},
+		{"1"}, {"2"}, {"3"}, {"enter"}, {"esc"}, {"v"}, {"v"}, {"enter"}, {"esc", "3"}, {"v"}, {"v"}, {"4"}, {"n"}, {"enter"}, {"esc", "5"}, {"down"}, {"6"}, {"e"}, {"esc"},
 		append(append([]string{"p"}, strings.Split(pid, "")...), "enter"), {"v"}, {"enter"}, {"esc", "v"}, {"right"}, {"enter"}, {"esc", "s", "right", "right", "right", "enter"}, {"e"},
 	} {
 		r.keys(keys...)

@@ -263,6 +263,15 @@ func (m *Model) showProcess(pid int) {
 	}
 }
 
+// showSockets turns to the sockets of the process that is open.
+func (m *Model) showSockets(filter string) {
+	for _, v := range m.views {
+		if a, ok := v.(view.SocketShower); ok {
+			a.ShowSockets(filter)
+		}
+	}
+}
+
 // isListed reports whether the snapshot on screen has a process with this PID.
 func (m *Model) isListed(pid int) bool { return m.snap != nil && m.snap.Process(pid) != nil }
 

@@ -164,6 +164,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		}
 	case view.OpenProcessMsg:
 		cmd = m.openProcess(msg.PID)
+		if msg.Sockets {
+			m.showSockets(msg.Filter)
+		}
 	case view.ThawMsg:
 		if m.look.frozen {
 			cmd = m.freeze()

@@ -3,8 +3,10 @@ package ui
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -137,6 +139,43 @@ func TestSocketsKeys(t *testing.T) {
 	r.keys("esc", "v", "v", "/", ":", "2", "2", "enter", "enter")
 	r.settle()
 	r.sees("tcp 0.0.0.0:22", "0 connections waiting, of a backlog of 128", "Which process listens is not known")
+}
+
+// TestBehindAState: Enter on a state opens who holds its sockets, Enter there the sockets of
+// the process in that state, Enter there all of one; Esc goes back each step.
+func TestBehindAState(t *testing.T) {
+	r := newRig(t, viewtest.SharedWithSockets())
+	r.send(tea.WindowSizeMsg{Width: 120, Height: 40})
+	r.keys("3", "/", "C", "L", "O", "S", "E", "_", "W", "enter", "enter")
+	r.settle()
+	r.sees("tcp CLOSE_WAIT · 1 socket of 2 processes", "process  900 nginx", "process  4242 known23", "on       127.0.0.1:8080")
+	r.keys("enter")
+	r.settle()
+	r.sees("900 nginx", "Sockets · 30", "row 1 of 1", "203.0.113.9:49153")
+	r.keys("enter")
+	r.settle()
+	r.sees("Socket of fd 19", "process 4242 (known23), fd 19")
+	r.keys("esc", "esc", "esc")
+	r.settle()
+	r.sees("tcp CLOSE_WAIT · 1 socket of 2 processes")
+	r.keys("esc")
+	r.sees("Sockets by")
+	r.keys("enter")
+	r.settle()
+	r.sees("1 socket of 2 processes")
+	// The sockets were listed again: the page follows.
+	next := *r.snap
+	next.Time = next.Time.Add(time.Minute)
+	next.Processes = slices.Clone(next.Processes)
+	for i := range next.Processes {
+		if next.Processes[i].PID == 4242 {
+			next.Processes[i].Held = nil
+		}
+	}
+	r.snap = &next
+	r.keys("r")
+	r.settle()
+	r.sees("tcp CLOSE_WAIT · 1 socket of 1 process")
 }
 
 // TestSocketsOwnerUnknown: Enter on a listener of nobody known says so.

@@ -43,10 +43,12 @@ type process struct {
 	// which.
 	sockets           *table.Model
 	onSockets, turned bool
-	turn              key.Binding
-	links             *model.Links
-	linking           *model.Links // being made
-	sendLinks         bool         // and not begun
+	// cameForSockets: another view opened the process for its sockets, and Esc goes there.
+	cameForSockets bool
+	turn           key.Binding
+	links          *model.Links
+	linking        *model.Links // being made
+	sendLinks      bool         // and not begun
 }
 
 // linksMsg are the links of a snapshot, made in the background.
@@ -235,7 +237,7 @@ func (v *process) pressed(msg tea.KeyPressMsg) tea.Cmd {
 	if !t.Capturing() && !t.Choosing() {
 		switch {
 		case key.Matches(msg, v.turn) && v.data != nil:
-			v.turned = true
+			v.turned, v.cameForSockets = true, false
 			v.turnTo(!v.onSockets)
 			return nil
 		case v.onSockets:
@@ -313,7 +315,7 @@ func (v *process) Back() bool {
 		return true
 	}
 	switch {
-	case v.onSockets && v.data != nil && len(v.data.Epolls) > 0:
+	case v.onSockets && !v.cameForSockets && v.data != nil && len(v.data.Epolls) > 0:
 		v.turnTo(false)
 		return true
 	case v.onWatches && !v.onSockets:

@@ -35,6 +35,7 @@ var (
 	_ view.BackgroundWorker = (*View)(nil)
 	_ view.HomeHandler      = (*View)(nil)
 	_ view.ProcessShower    = (*View)(nil)
+	_ view.SocketShower     = (*View)(nil)
 	_ view.StatusReporter   = (*View)(nil)
 	_ view.TextInput        = (*View)(nil)
 )
@@ -76,6 +77,13 @@ func (v *View) SetSnapshot(s *model.Snapshot) {
 func (v *View) ShowProcess(pid int, passing bool) {
 	v.passing = passing
 	v.one.attach(pid, v.snap)
+}
+
+// ShowSockets turns to the sockets of the process stepped into.
+func (v *View) ShowSockets(filter string) {
+	v.one.turned, v.one.cameForSockets = true, true
+	v.one.sockets.SetFilter(filter)
+	v.one.turnTo(true)
 }
 
 // ShownPID is the PID of the process stepped into, or 0.

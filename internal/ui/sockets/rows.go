@@ -280,7 +280,7 @@ func fields(by grouping) []field {
 			text(table.Column{Title: "LISTENS ON", Min: 18, Max: 44, Weight: 2, Explain: "The address and port, with % and the interface it is bound to, or the name of a UNIX socket (@ before an abstract one). Listeners that share all of it are one row."}, table.Strong, name), kind, accept,
 		}, rest...)
 		return append(append(columns, queues...),
-			text(table.Column{Title: "OWNER", Min: 14, Max: 40, Weight: 2, Rank: 2, Explain: "PID and name of a process that holds the listening socket, and how many more do; Enter goes there. A ?: no process whose fds may be listed."}, table.Plain,
+			text(table.Column{Title: "OWNER", Min: 14, Max: 40, Weight: 2, Rank: 2, Explain: "PID and name of a process that holds the listening socket, and how many more do; Enter shows them. A ?: no process whose fds may be listed."}, table.Plain,
 				func(r *row) string { return r.owner }))
 	case byState:
 		first := text(table.Column{Title: "STATE", Min: 12, Max: 20, Weight: 1, Explain: "The state of the socket (include/net/tcp_states.h). UDP and UNIX sockets use ESTABLISHED (connected) and CLOSE (not connected), UNIX LISTEN too. IN ACCEPT QUEUE: UNIX connections that nobody has accepted yet; they are in no list, the length of the queues counts them."}, table.Strong, name)

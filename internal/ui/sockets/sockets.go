@@ -31,11 +31,13 @@ type View struct {
 	by     grouping
 	tables [groupings]*table.Model // each keeps its own order, filter and cursor
 	deck   view.Deck[socketCard]
+	behind *behindPage // what stands behind a row, nil where none is open
 }
 
 var (
 	_ view.BackHandler      = (*View)(nil)
 	_ view.BackgroundWorker = (*View)(nil)
+	_ view.HomeHandler      = (*View)(nil)
 	_ view.StatusReporter   = (*View)(nil)
 	_ view.TextInput        = (*View)(nil)
 )
@@ -72,6 +74,9 @@ func (v *View) SetTheme(t theme.Theme) {
 	for _, m := range v.tables {
 		m.SetTheme(t)
 	}
+	if v.behind != nil {
+		v.behind.table.SetTheme(t)
+	}
 	v.layout()
 }
 
@@ -83,6 +88,7 @@ func (v *View) SetSize(w, h int) {
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
 	v.show()
+	v.fillBehind()
 	v.layout()
 }
 
@@ -112,6 +118,9 @@ func (v *View) tableLines() int { return max(3, min(8, v.h/3), v.h*2/5) }
 
 // layout places the cards and gives the table the lines below them.
 func (v *View) layout() {
+	if v.behind != nil {
+		v.behind.table.SetSize(v.w, v.h-1)
+	}
 	if !v.known() || v.w <= 0 || v.h <= 0 {
 		return
 	}
@@ -136,8 +145,18 @@ func (v *View) layout() {
 }
 
 func (v *View) Update(msg tea.Msg) tea.Cmd {
+	if m, ok := msg.(behindMsg); ok {
+		v.foundBehind(m)
+		return nil
+	}
 	if !v.known() {
 		return nil
+	}
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
+		if v.behind != nil {
+			return v.updateBehind(msg)
+		}
 	}
 	switch m := msg.(type) {
 	case tea.KeyPressMsg:
@@ -160,6 +179,9 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 		for _, t := range v.tables {
 			t.Update(msg)
 		}
+		if v.behind != nil {
+			v.behind.table.Update(msg)
+		}
 		return nil
 	}
 	if v.deck.Update(msg) == table.Opened {
@@ -176,10 +198,13 @@ func (v *View) open() tea.Cmd {
 		return nil
 	}
 	r := rows.At(i)
-	switch v.by {
-	case byProcess:
-		return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
-	case byPort:
+	switch {
+	case v.by == byProcess:
+		return view.Send(view.OpenProcessMsg{PID: r.pids[0], Sockets: true})
+	case len(v.snap.Sockets.Tables) > 0:
+		v.openBehind(r)
+		return nil
+	case v.by == byPort:
 		if len(r.pids) > 0 {
 			return view.Send(view.OpenProcessMsg{PID: r.pids[0]})
 		}
@@ -190,6 +215,9 @@ func (v *View) open() tea.Cmd {
 func (v *View) View() string {
 	if !v.known() {
 		return strings.Join(draw.Exact(v.without(), v.w, v.h), "\n")
+	}
+	if v.behind != nil {
+		return strings.Join(draw.Exact(v.drawBehind(), v.w, v.h), "\n")
 	}
 	lines := v.deck.Draw(v.pens, v.w)
 	if v.h > v.deck.Height {
@@ -247,13 +275,30 @@ func (v *View) choice() string {
 	return draw.Fit(b.String(), v.w)
 }
 
-func (v *View) Capturing() bool { return v.deck.Table.Capturing() }
-func (v *View) Back() bool      { return v.deck.Back() }
+// table is the table with the keys.
+func (v *View) table() *table.Model {
+	if v.behind != nil {
+		return v.behind.table
+	}
+	return v.deck.Table
+}
+
+func (v *View) Capturing() bool { return v.table().Capturing() }
+func (v *View) Back() bool      { return v.closeBehind() || v.deck.Back() }
+
+// GoHome goes back from what stands behind a row.
+func (v *View) GoHome() {
+	v.behind = nil
+	v.layout()
+}
 
 func (v *View) Pending() tea.Cmd {
 	var cmds []tea.Cmd
 	for _, t := range v.tables {
 		cmds = append(cmds, t.Pending())
+	}
+	if v.behind != nil {
+		cmds = append(cmds, v.behind.table.Pending(), v.lookBehind())
 	}
 	return tea.Batch(cmds...)
 }
@@ -262,14 +307,19 @@ func (v *View) Status() string {
 	if !v.known() {
 		return ""
 	}
-	return v.deck.Table.Status()
+	return v.table().Status()
 }
 
 func (v *View) Keys() []key.Binding {
 	keys := append([]key.Binding{v.group}, v.keys.Keys.Help()...)
+	if v.behind != nil {
+		keys = keys[1:]
+		keys[0].SetHelp("Enter", "the sockets of a process")
+		return keys
+	}
 	for i := range keys {
 		if keys[i].Help() == v.keys.Enter.Help() {
-			keys[i].SetHelp("Enter", "to the process, or all of a row")
+			keys[i].SetHelp("Enter", "who holds these sockets")
 		}
 	}
 	return keys
@@ -279,6 +329,8 @@ func (v *View) Explain() (title, text string) {
 	switch {
 	case !v.known():
 		return explainSocketCard(cardCovered)
+	case v.behind != nil:
+		return view.ExplainColumn(v.behind.table)
 	case v.deck.OnCard:
 		title, text = explainSocketCard(v.deck.Here)
 		if v.deck.Here == cardCovered {

@@ -142,11 +142,20 @@ type ColumnList struct {
 	Columns []table.Column
 }
 
+// SocketShower is implemented by the view that shows one process, where it can show the
+// process's sockets. The root calls ShowSockets after ShowProcess.
+type SocketShower interface{ ShowSockets(filter string) }
+
 // A view sends one of these messages to the root by returning the command that Send
 // makes of it.
 type (
-	// OpenProcessMsg opens one process in the Processes view.
-	OpenProcessMsg struct{ PID int }
+	// OpenProcessMsg opens one process in the Processes view: with Sockets all of its
+	// sockets, of those the ones that pass Filter.
+	OpenProcessMsg struct {
+		PID     int
+		Sockets bool
+		Filter  string
+	}
 	// StatusMsg shows Text in the status line until the next key; Bad marks it as an
 	// error.
 	StatusMsg struct {
