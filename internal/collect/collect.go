@@ -205,6 +205,7 @@ type look struct {
 
 	memoryTook time.Duration // of reading /proc/meminfo
 	memoryErr  error
+	cpuTimes   int // processes whose CPU time was read
 }
 
 // budget returns how long a look may spend on listing and reading.

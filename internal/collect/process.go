@@ -316,6 +316,10 @@ func (l procLook) isNameOld(p *process) bool {
 	return !l.focus.Quiet && (len(p.listing.Epolls) > 0 || p.listing.Sockets > 0) && l.start.Sub(p.namedAt) >= nameAge
 }
 
+// maxCPUTimes bounds how many processes with epolls are asked for their CPU time: the
+// kernel walks all threads of each (thread_group_cputime()).
+const maxCPUTimes = 512
+
 func (l procLook) addProcess(p *process, asked bool) {
 	if (!p.identified || l.isNameOld(p)) && errors.Is(l.identify(p), fs.ErrNotExist) {
 		return // it has ended
@@ -335,6 +339,10 @@ func (l procLook) addProcess(p *process, asked bool) {
 	}
 	if p.UID.Known {
 		s.User = l.userName(p.UID.Value)
+	}
+	if l.live && len(p.listing.Epolls) > 0 && l.cpuTimes < maxCPUTimes {
+		l.cpuTimes++
+		s.CPU = l.fds.CPUTime(p.pid)
 	}
 	if p.Kernel {
 		s.Problem = ErrKernelThread.Error()

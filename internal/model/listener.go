@@ -30,6 +30,8 @@ type listener struct {
 type listenQueue struct {
 	Ino              uint32
 	Waiting, Backlog maybe.Of[int64]
+	// Drops are the connections that it refused, and what else it threw away.
+	Drops maybe.Of[int64]
 }
 
 // listenerKey is what a listener and its accepted connections have in common.
@@ -68,7 +70,7 @@ func (v *survey) listeners(t *sock.Table) {
 		l.MPTCP = l.MPTCP || s.MPTCP != sock.MPTCPNone
 		// Without sock_diag it is not known whether an IPv6 listener takes IPv4 as well.
 		l.dual = l.dual || s.DualStack || !s.HasMem
-		q := listenQueue{Ino: s.Ino, Waiting: maybe.When(int64(s.RecvQueue), s.HasQueues)}
+		q := listenQueue{Ino: s.Ino, Waiting: maybe.When(int64(s.RecvQueue), s.HasQueues), Drops: dropsOf(&s)}
 		if waiting, limit, ok := s.AcceptQueue(); ok {
 			q.Backlog = maybe.Some(int64(limit))
 			l.Waiting, l.Backlog = maybe.Some(l.Waiting.Value+int64(waiting)), maybe.Some(l.Backlog.Value+int64(limit))

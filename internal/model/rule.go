@@ -27,6 +27,9 @@ type Rule struct {
 	// Threshold is the number that can be set; absent where there is none to set.
 	Threshold maybe.Of[Threshold]
 
+	// warnAfter is for how long a finding that begins as info must hold to be a warning; 0
+	// is for ever.
+	warnAfter time.Duration
 	// linger is how long a finding stays after the last sighting, beyond the two looks that
 	// every finding stays.
 	linger time.Duration
@@ -93,6 +96,10 @@ type sighting struct {
 	// marks distinguish the things that are at fault. Where there are any, one must be
 	// there look after look, or it is another fault each time. They are in order.
 	marks []uint64
+	// sure: the rule itself has seen it in as many looks as it needs, the first of them at
+	// since.
+	sure  bool
+	since time.Time
 	text  string
 	// detail is what the evidence says beyond place and text.
 	detail string
@@ -116,7 +123,7 @@ func (p site) key() site {
 var rules []Rule
 
 func init() {
-	rules = slices.Concat(watchRules(), socketRules())
+	rules = slices.Concat(watchRules(), socketRules(), queueRules(), growthRules(), limitRules(), spinRules(), edgeRules(), shapeRules())
 	slices.SortStableFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 }
 

@@ -140,6 +140,15 @@ func (k *book) note(rule *Rule, p *pages, v verdict, fresh bool, r *ruling) {
 			e.looks++
 		}
 		e.sighting, e.seen, e.quiet, e.comm = s, s.at, 0, r.comm(s.pid)
+		if s.sure {
+			if e.looks < rule.Looks {
+				e.looks = rule.Looks
+			}
+			if !s.since.IsZero() && s.since.Before(e.since) {
+				e.since = s.since
+			}
+			e.found = true
+		}
 		e.found = e.found || e.looks >= rule.Looks && e.seen.Sub(e.since) >= rule.Holds
 	}
 	for key, e := range p.open {
@@ -201,6 +210,9 @@ func (rule *Rule) finding(e *entry, r *ruling) Finding {
 	}
 	if e.severity != "" {
 		f.Severity = e.severity
+	}
+	if f.Severity == SeverityInfo && rule.warnAfter > 0 && e.seen.Sub(e.since) >= rule.warnAfter {
+		f.Severity = SeverityWarn
 	}
 	f.Evidence = f.evidence(e.detail, r.snap)
 	return f

@@ -18,6 +18,7 @@ type ruling struct {
 	snap   *Snapshot
 	memory *ruleMemory
 	rule   *Rule // that judges
+	seen   *sights
 
 	processes map[int]*ProcessSample
 	own       []int // eptop itself and its workers, which no rule is about
@@ -194,15 +195,14 @@ func (r *ruling) findHolders(holders map[uint64][]epoll.Holder) {
 		return
 	}
 	const most = 4
-	// Most descriptors are of no interest: a small filter spares the map.
-	var filter [1 << 10]uint64
+	var filter inodeFilter
 	for ino := range holders {
-		filter[ino>>6%uint64(len(filter))] |= 1 << (ino & 63)
+		filter.add(ino)
 	}
 	for i := range r.sample.Processes {
 		p := &r.sample.Processes[i]
 		for _, fd := range p.Files.Value {
-			if fd.Ino == 0 || filter[fd.Ino>>6%uint64(len(filter))]&(1<<(fd.Ino&63)) == 0 {
+			if fd.Ino == 0 || !filter.mayHave(fd.Ino) {
 				continue
 			}
 			if known, wanted := holders[fd.Ino]; wanted && len(known) < most {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/eptop/eptop/internal/epoll"
+	"github.com/eptop/eptop/internal/units"
 )
 
 // watchRules are about the watches of one epoll instance.
@@ -25,7 +26,8 @@ func watchRules() []Rule {
 type staleWatches struct {
 	in *InstanceSample
 	// closedHere: the maker of the epoll has closed the descriptor, and another holder has it still.
-	closed, closedHere int64
+	// unheld are watches of files that no process holds.
+	closed, closedHere, unheld int64
 	marks              []uint64
 	first              *epoll.Watch
 	inodes             []uint64
@@ -48,7 +50,8 @@ func judgeStale(r *ruling) verdict {
 			}
 		}
 		r.closedHere(&s)
-		if s.first != nil {
+		s.unheld = in.Kernel.Value.Unheld.Value
+		if s.first != nil || s.unheld > 0 {
 			all = append(all, s)
 		}
 	})
@@ -117,16 +120,27 @@ func isOpen(files []epoll.FD, w *epoll.Watch) bool {
 
 func (r *ruling) stale(s *staleWatches, keepers map[uint64][]epoll.Holder) sighting {
 	n := s.closed + s.closedHere
-	out := sighting{site: r.in(s.in), count: n, certain: s.closedHere == 0, at: s.in.ReadAt, marks: s.marks}
+	out := sighting{site: r.in(s.in), count: n + s.unheld, certain: s.closedHere+s.unheld == 0, at: s.in.ReadAt, marks: s.marks}
+	if s.unheld > 0 {
+		out.marks = nil // nobody names them
+		out.text = fmt.Sprintf("%s of files that no process holds: in flight in a UNIX socket, or of io_uring", watchCount(s.unheld))
+		if n == 0 {
+			return out
+		}
+	}
 	out.fd.Value, out.fd.Known = int(s.first.TFD), true
-	what := "watches of closed descriptors"
-	if n == 1 {
-		what = "watch of a closed descriptor"
+	what := " of a closed descriptor"
+	if n != 1 {
+		what = " of closed descriptors"
 	}
 	if s.closed == 0 {
 		what += " that a child has open"
 	}
-	out.text = fmt.Sprintf("%d %s, %s", n, what, r.keptBy(s, keepers))
+	text := fmt.Sprintf("%s%s, %s", watchCount(n), what, r.keptBy(s, keepers))
+	if out.text != "" {
+		text += "; " + out.text
+	}
+	out.text = text
 	out.detail = r.watchText(s.first)
 	return out
 }
@@ -161,4 +175,12 @@ func (r *ruling) keptBy(s *staleWatches, keepers map[uint64][]epoll.Holder) stri
 // everybody reports whether all processes and threads were listed in full.
 func (c *Coverage) everybody() bool {
 	return c.Waiting+c.Denied+c.Failed+c.Cut+c.ThreadsUnchecked == 0 && !c.HidePID && !c.PIDNamespace
+}
+
+// watchCount is a number of watches in words.
+func watchCount(n int64) string {
+	if n == 1 {
+		return "1 watch"
+	}
+	return units.Count(n) + " watches"
 }

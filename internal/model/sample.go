@@ -129,6 +129,9 @@ type ProcessSample struct {
 	Nofile, HardNofile maybe.Of[int64]
 	ListedAt           time.Time
 	Problem            string
+	// CPU is the user and system time that all its threads have used, as of the look.
+	// Absent of processes without epolls, and of a captured tree.
+	CPU maybe.Of[time.Duration]
 	// Placement is there for processes that were asked for, on machines with several
 	// nodes.
 	Placement maybe.Of[PlacementSample]

@@ -106,6 +106,8 @@ type survey struct {
 	// bucket is put down.
 	bindPorts, bindAddresses rowSet
 
+	suspects suspectRows
+
 	serving map[listenerKey]int // index in Listeners
 	ports   portSet             // those of listeners
 }
@@ -157,6 +159,7 @@ func newSurvey(t *sock.Table) *survey {
 		if listener >= 0 {
 			one(&v.Listeners[listener].Tally)
 		}
+		v.suspects.add(i, &s, listener)
 	}
 	buckets.mark(v.bindPorts, v.bindAddresses)
 	for a, tally := range remotes {
