@@ -95,6 +95,16 @@ func leftOut(all []absence) []string {
 	return out
 }
 
+// unreported counts the sockets that are missing for no known reason.
+func unreported(all []absence) (n int64) {
+	for _, a := range all {
+		if a.family == "" && !a.brief {
+			n++
+		}
+	}
+	return n
+}
+
 // absent are the sockets that processes hold and no table has, each once.
 func (b *builder) absent() []absence {
 	all := map[uint64]absence{}

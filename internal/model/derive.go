@@ -249,6 +249,9 @@ func (b *builder) processRows() (rows, others []Process) {
 		if h := b.holdings[p.PID]; h != nil {
 			b.addHolding(&row, p, h)
 		}
+		if limit, ok := p.Nofile.Get(); ok {
+			row.FDsAbove = p.above(limit)
+		}
 		row.FDsChanged = p.FDs.Value - p.FDsThen.Value
 		if !p.FDs.Known || !p.FDsThen.Known || p.Truncated {
 			row.FDsChanged = 0

@@ -50,6 +50,9 @@ const (
 	GapUnlisted GapKind = "watches_unlisted"
 	// GapNamespaces: network namespaces that were not looked into, or not in full.
 	GapNamespaces GapKind = "namespaces"
+	// GapNotBound: sockets that processes hold and sock_diag does not report: those that are
+	// neither bound nor connected, and maybe others.
+	GapNotBound GapKind = "sockets_not_reported"
 	// GapBuffers: sockets whose buffers the kernel did not report.
 	GapBuffers GapKind = "buffers_unreported"
 )
@@ -223,6 +226,8 @@ func (g Gap) String() string {
 		return count("watch") + " that their epolls count and the pass did not see"
 	case GapNamespaces:
 		return count("network namespace") + " not looked into in full"
+	case GapNotBound:
+		return count("socket") + " that sock_diag does not report"
 	case GapBuffers:
 		return "the buffers of " + count("socket") + ", which the kernel did not report"
 	}
@@ -258,14 +263,14 @@ func (c *Coverage) gaps() []Gap {
 }
 
 // cover says for programs what LeavesOut says in words.
-func (s *Sockets) cover(sample *Sample, unmeasured int64) {
+func (s *Sockets) cover(sample *Sample, unreported, unmeasured int64) {
 	partial := 0
 	for i := range sample.Networks {
 		if sample.Networks[i].State != OK {
 			partial++
 		}
 	}
-	e := ExtentOf(append(sample.Coverage.processGaps(), gap(GapNamespaces, partial))...)
+	e := ExtentOf(append(sample.Coverage.processGaps(), gap(GapNamespaces, partial), gap(GapNotBound, int(unreported)))...)
 	s.AtLeast = e.AtLeast // the buffers are missing in their own sum only
 	e.leave(Gap{What: GapBuffers, Count: maybe.Some(unmeasured)})
 	s.Gaps = e.Gaps

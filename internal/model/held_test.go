@@ -198,6 +198,25 @@ func TestWhySocketsAreMissing(t *testing.T) {
 	}
 }
 
+// TestUnreportedSocketsAreAGap: the sums over sockets do not have what a process holds and
+// nobody reports. A socket of another family is in no sum anyway.
+func TestUnreportedSocketsAreAGap(t *testing.T) {
+	for name, c := range map[string]struct {
+		families map[uint64]string
+		atLeast  bool
+	}{"not bound, say": {nil, true}, "netlink": {map[uint64]string{77: "netlink"}, false}} {
+		s := sample()
+		s.Processes = []ProcessSample{{
+			PID: 7, State: OK, FDs: maybe.Some[int64](1), Files: maybe.Some([]epoll.FD{{Num: 3, Kind: epoll.KindSocket, Ino: 77}}),
+		}}
+		s.Networks = []NetworkSample{{ID: "net:[1]", Own: true, State: OK, Table: tableOf(tcp(1, sock.StateListen, "127.0.0.1:80", "")), OtherFamilies: c.families}}
+		k := New(s).Sockets
+		if k.AtLeast != c.atLeast || k.Has(GapNotBound) != c.atLeast || len(k.LeavesOut) != 1 {
+			t.Errorf("%s: %+v", name, k.Extent)
+		}
+	}
+}
+
 // TestMissingUnderChurn: where the sockets were listed long after the fds, most of what is
 // missing was closed since then.
 func TestMissingUnderChurn(t *testing.T) {

@@ -54,8 +54,11 @@ func (u *User) Charged() (maybe.Of[int64], Extent) {
 	return u.Watches, u.Extent
 }
 
-// NofileShare is how much of its RLIMIT_NOFILE the process has used.
-func (p *Process) NofileShare() maybe.Of[float64] { return share(p.FDs, p.Nofile) }
+// NofileShare is how much of its RLIMIT_NOFILE the process has used: how many of the
+// numbers below it.
+func (p *Process) NofileShare() maybe.Of[float64] {
+	return share(maybe.When(max(0, p.FDs.Value-p.FDsAbove), p.FDs.Known), p.Nofile)
+}
 
 // share is absent where a number is, or where there is no limit.
 func share(used, limit maybe.Of[int64]) maybe.Of[float64] {

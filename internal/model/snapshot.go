@@ -236,7 +236,10 @@ type Process struct {
 	Epolls      []Epoll     `json:"epolls"`
 	// Nofile is the soft RLIMIT_NOFILE.
 	Nofile maybe.Of[int64] `json:"nofile,omitzero"`
-	// NofileLevel is that of FDs against Nofile.
+	// FDsAbove of FDs have numbers that Nofile does not allow: they were open when it was
+	// lowered, and leave the numbers below it free.
+	FDsAbove int64 `json:"fds_above_nofile,omitempty"`
+	// NofileLevel is that of the other FDs against Nofile.
 	NofileLevel Level `json:"nofile_level,omitempty"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`

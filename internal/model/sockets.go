@@ -238,14 +238,15 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		}
 		out.Namespaces = append(out.Namespaces, ns)
 	}
-	out.LeavesOut = append(out.LeavesOut, b.unseen()...)
+	absent := b.absent()
+	out.LeavesOut = append(out.LeavesOut, b.unseen(absent)...)
 	if n := all.Unmeasured - out.Queued; n > 0 {
 		out.LeavesOut = append(out.LeavesOut, "the buffers of "+units.Many(n, "socket")+" that sock_diag did not report")
 	}
 	if out.Queued > 0 {
 		out.LeavesOut = append(out.LeavesOut, "the buffers of "+units.Many(out.Queued, "UNIX connection")+" in accept queues, which are counted by the queues' lengths")
 	}
-	out.cover(s, all.Unmeasured)
+	out.cover(s, unreported(absent), all.Unmeasured)
 	out.Total, out.EndsHere = all.Sockets, all.EndsHere
 	out.StructBytes, out.PinnedReclaimableBytes, out.StructBytesAtLeast = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
@@ -296,7 +297,7 @@ func tcpTotals(s *Sample) TCPTotals {
 // unseen names the sockets that may be missing: those of namespaces that were not looked
 // into in full, those of namespaces that were not found, for a namespace is found through a
 // process in it, and those that a process holds and no namespace listed.
-func (b *builder) unseen() []string {
+func (b *builder) unseen(absent []absence) []string {
 	var out []string
 	for i := range b.sample.Networks {
 		if n := &b.sample.Networks[i]; n.State != OK || n.Detail != "" {
@@ -307,7 +308,7 @@ func (b *builder) unseen() []string {
 		out = append(out, "network namespaces of "+processes+", unless another process is in them")
 	}
 	if len(b.sample.Networks) > 0 {
-		out = append(out, leftOut(b.absent())...)
+		out = append(out, leftOut(absent)...)
 	}
 	return out
 }

@@ -142,7 +142,7 @@ func (b *builder) socketUses(s *Snapshot, at map[string]int) {
 }
 
 func (b *builder) socketGaps() []string {
-	return append([]string{"sockets that neither listen nor are connected, which sock_diag does not report"}, b.unseen()...)
+	return append([]string{"sockets that neither listen nor are connected, which sock_diag does not report"}, b.unseen(b.absent())...)
 }
 
 // fileUses are the objects of everything that has a file: of sockets their inode

@@ -73,8 +73,8 @@ func nofileWalls(s *Sample) []Wall {
 	return out
 }
 
-// files is how many files a process has open, and how many it may have. Where the kernel
-// does not count them (before Linux 6.2) they are those that were listed.
+// files is how many numbers of files a process uses of those that its limit allows. Where
+// the kernel does not count its files (before Linux 6.2) they are those that were listed.
 func (p *ProcessSample) files(s *Sample) (used, limit int64, ok bool) {
 	limit, ok = p.Nofile.Get()
 	used, counted := p.FDs.Get()
@@ -88,7 +88,17 @@ func (p *ProcessSample) files(s *Sample) (used, limit int64, ok bool) {
 	if most, ok := s.NrOpen.Get(); ok { // expand_files in fs/file.c
 		limit = min(limit, most)
 	}
-	return used, limit, true
+	return max(0, used-p.above(limit)), limit, true
+}
+
+// above counts the fds whose numbers a limit does not allow, which were there when it was
+// lowered: they take no number below it (alloc_fd in fs/file.c).
+func (p *ProcessSample) above(limit int64) (n int64) {
+	list := p.Files.Value // ascending, as the kernel lists them
+	for i := len(list) - 1; i >= 0 && int64(list[i].Num) >= limit; i-- {
+		n++
+	}
+	return n
 }
 
 // filesWall is the limit of a process's open files, of which files is true.

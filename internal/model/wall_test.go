@@ -35,6 +35,15 @@ func TestNofileWalls(t *testing.T) {
 		change(&w)
 		return w
 	}
+	lowered := process(7, 16, 20) // 13 of its fds are above the limit
+	lowered.Files.Known = true
+	for i := range int32(16) {
+		num := i
+		if i >= 3 {
+			num += 100
+		}
+		lowered.Files.Value = append(lowered.Files.Value, epoll.FD{Num: num})
+	}
 	near := []ProcessSample{process(7, 10, 20), process(8, 9, 100), process(9, 30, 200)}
 	first := wall(7, 10, 20, LevelOK, "prlimit --pid 7 --nofile=40")
 	unseen := with(first, func(w *Wall) { w.Others, w.LeftAtMost = 2, true })
@@ -56,10 +65,13 @@ func TestNofileWalls(t *testing.T) {
 			[]Wall{with(wall(7, 19_709, 20_000, LevelCritical, "prlimit --pid 7 --nofile=40000"), func(w *Wall) { w.Others = 1 })},
 		},
 		"one was asked for that is not known": {Sample{Processes: []ProcessSample{process(7, 10, 20), {PID: 8}}, Asked: []int{8}}, []Wall{first}},
-		"some are denied":                     {Sample{Processes: near, Coverage: Coverage{Denied: 1}}, []Wall{unseen}},
-		"some are hidden":                     {Sample{Processes: near, Coverage: Coverage{HidePID: true}}, []Wall{unseen}},
-		"some are outside":                    {Sample{Processes: near, Coverage: Coverage{PIDNamespace: true}}, []Wall{unseen}},
-		"some wait":                           {Sample{Processes: near, Coverage: Coverage{Waiting: 3}}, []Wall{unseen}},
+		"fds above a lowered limit take no number below it": {
+			Sample{Processes: []ProcessSample{lowered}}, []Wall{wall(7, 3, 20, LevelOK, "prlimit --pid 7 --nofile=40")},
+		},
+		"some are denied":  {Sample{Processes: near, Coverage: Coverage{Denied: 1}}, []Wall{unseen}},
+		"some are hidden":  {Sample{Processes: near, Coverage: Coverage{HidePID: true}}, []Wall{unseen}},
+		"some are outside": {Sample{Processes: near, Coverage: Coverage{PIDNamespace: true}}, []Wall{unseen}},
+		"some wait":        {Sample{Processes: near, Coverage: Coverage{Waiting: 3}}, []Wall{unseen}},
 		"the others do not matter to the one that was asked for": {
 			Sample{Processes: near, Asked: []int{7}, Coverage: Coverage{Denied: 1}}, []Wall{first},
 		},

@@ -95,7 +95,7 @@ func (v *View) memoryRows(m *matrix) {
 func (v *View) objectRows(m *matrix) {
 	var shown []*model.Cache
 	for _, c := range networkObjects {
-		cache, merged := cacheOf(v.snap, c.cache)
+		cache := cacheOf(v.snap, c.cache)
 		if cache == nil || cache.Nodes == nil || slices.Contains(shown, cache) {
 			continue // two names of one cache are one row
 		}
@@ -103,11 +103,7 @@ func (v *View) objectRows(m *matrix) {
 			m.head("slab objects")
 		}
 		shown = append(shown, cache)
-		name := c.name
-		if merged {
-			name += " ≤" // the count includes other objects
-		}
-		m.numbers(name, v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOnNode(cache, n.ID), true })
+		m.numbers(c.name+" "+strings.TrimSpace(atMost), v.pens.Strong, false, units.Count, func(n model.Node) (int64, bool) { return view.ObjectsOnNode(cache, n.ID), true })
 	}
 }
 
@@ -145,14 +141,13 @@ func percentOf(part, of int64) string {
 	return units.Percent(float64(part) / float64(of))
 }
 
-// cacheOf returns the cache that holds the objects of a true name, and whether it holds
-// others too.
-func cacheOf(s *model.Snapshot, name string) (c *model.Cache, merged bool) {
+// cacheOf returns the cache that holds the objects of a true name, nil where there is none.
+func cacheOf(s *model.Snapshot, name string) *model.Cache {
 	for i := range s.Slab {
 		c := &s.Slab[i]
 		if c.Name == name || slices.Contains(c.Aliases, name) {
-			return c, len(c.Aliases) > 0
+			return c
 		}
 	}
-	return nil, false
+	return nil
 }

@@ -20,7 +20,7 @@ func explainNodes(c nodesCard) (title, text string) {
 			"unwritten is Dirty, locked Mlocked; the rest is under the kernel's names. A line that is 0 on every node is left out. Huge pages of hugetlbfs are counted, not sized. " +
 			"They do not add up to what is in use: no line counts network buffers, page structures and other allocations of the kernel.\n\n" +
 			"Slab objects are counted on the node where the pages of their slab lie, for all processes together (/sys/kernel/slab/NAME/objects, root only). " +
-			"≤ marks a cache that is merged with others: the number includes their objects. A socket that is made by a CPU of one node and used by another node stays where it was made.\n\n" +
+			"≤: free objects of the slabs that CPUs have at hand count as in use, and where a cache is merged with others their objects are in the number. A socket that is made by a CPU of one node and used by another node stays where it was made.\n\n" +
 			"Pages since boot are nodeN/numastat. Given to far CPUs is other_node: what was allocated here for a process that ran on another node. " +
 			"Wanted elsewhere is numa_miss, of the pages given out here; refused is numa_foreign, of the pages wanted here: another node had to give them."
 	case cardPlacement:
@@ -40,7 +40,7 @@ func explainNodes(c nodesCard) (title, text string) {
 	}
 	return "Nodes", "CPUs from /sys/devices/system/node/nodeN/cpulist, memory from nodeN/meminfo (node_read_meminfo in drivers/base/node.c). " +
 		"\"In use\" is MemTotal less MemFree: it includes the page cache, which the kernel gives back on demand, so a full bar alone is no cause for alarm; free memory below a zone's marks is.\n\n" +
-		"Programs are AnonPages, files FilePages with shared memory in it, other is memory in use that no line of meminfo counts. Sockets are the objects of sock_inode_cache on the node, one for each open socket, and their share of all. " +
+		"Programs are AnonPages, files FilePages with shared memory in it, other is memory in use that no line of meminfo counts. Sockets are the objects of sock_inode_cache on the node, one for each open socket, and their share of all; ≤ because free ones of the slabs that CPUs have at hand are among them. " +
 		"Slab is SReclaimable and SUnreclaim of the node. The inodes and dentries of live sockets count as reclaimable, but cannot be freed while the sockets are open. " +
 		"MemTotal leaves out what firmware and the kernel image took at boot: it is less than the modules' size."
 }

@@ -36,8 +36,8 @@ func (v *View) nodeColumns(w int) nodeColumns {
 	if rest >= least+9 {
 		c.slab, rest = 8, rest-9
 	}
-	if inodes, _ := cacheOf(v.snap, socketInodes); inodes != nil && inodes.Nodes != nil && rest >= least+16 {
-		c.sockets, rest = 15, rest-16
+	if inodes := cacheOf(v.snap, socketInodes); inodes != nil && inodes.Nodes != nil && rest >= least+18 {
+		c.sockets, rest = 17, rest-18
 	}
 	c.bar = max(1, rest)
 	return c
@@ -114,18 +114,23 @@ func (v *View) nodeLine(w int, col nodeColumns, n model.Node) string {
 // so SLUB merges no other cache with it.
 var socketInodes = object.SocketInode.Cache
 
-// socketsOn writes how many socket inodes are on a node, and their share of all:
-// "1 234  12.0 %". On a machine with one node it writes the number alone.
+// atMost stands before a number of objects on a node: free objects of the slabs that CPUs
+// have at hand count as in use (get_partial_node in mm/slub.c takes such a slab from the
+// list by which the kernel subtracts).
+const atMost = "≤ "
+
+// socketsOn writes how many socket inodes are on a node at most, and their share of all:
+// "≤ 1 234  12.0 %". On a machine with one node it writes the number alone.
 func (v *View) socketsOn(node int) string {
-	cache, _ := cacheOf(v.snap, socketInodes)
+	cache := cacheOf(v.snap, socketInodes)
 	here, all := view.ObjectsOnNode(cache, node), int64(0)
 	for _, n := range cache.Nodes {
 		all += n.Objects
 	}
 	if all == 0 || len(v.snap.Nodes) == 1 {
-		return units.Count(here)
+		return atMost + units.Count(here)
 	}
-	return units.Count(here) + draw.FitRight(units.Percent(float64(here)/float64(all)), 8)
+	return atMost + units.Count(here) + draw.FitRight(units.Percent(float64(here)/float64(all)), 8)
 }
 
 // fillings are the slices of a node's bar: what uses its memory, by the lines of its
