@@ -327,7 +327,7 @@ func (b *builder) addHolding(row *Process, p *ProcessSample, h *holding) {
 	if len(b.sample.Networks) == 0 {
 		return
 	}
-	row.EndsHere = h.EndsHere
+	row.EndsHere, row.EndsUnknown = h.EndsHere, h.EndsUnknown
 	k := &row.KernelBytes
 	if h.Sockets > 0 || len(h.missing) == 0 {
 		k.Sockets, _, k.SocketsAtLeast = b.structBytes(&h.Tally)

@@ -217,6 +217,24 @@ func TestUnreportedSocketsAreAGap(t *testing.T) {
 	}
 }
 
+// TestEndsOfUnixSocketsWithoutSockDiag: /proc/net/unix does not say where the other ends
+// are, which is not the same as elsewhere.
+func TestEndsOfUnixSocketsWithoutSockDiag(t *testing.T) {
+	for _, diag := range []bool{false, true} {
+		end := sock.Socket{Ino: 5, Kind: sock.UnixStream, State: sock.StateEstablished, HasMem: diag, HasUID: true}
+		s := sample()
+		s.Processes = []ProcessSample{{
+			PID: 7, State: OK, FDs: maybe.Some[int64](1), Files: maybe.Some([]epoll.FD{{Num: 3, Kind: epoll.KindSocket, Ino: 5}}),
+		}}
+		s.Networks = []NetworkSample{{ID: "net:[1]", Own: true, State: OK, Table: tableOf(end)}}
+		snap := New(s)
+		k := snap.Sockets
+		if k.ByState[0].Here().Known != diag || k.ByUser[0].Here().Known != diag || (k.HereMark() == "") != diag || (snap.Processes[0].EndsUnknown == 0) != diag {
+			t.Errorf("with sock_diag %v: %+v, %d of the process", diag, k.ByState[0], snap.Processes[0].EndsUnknown)
+		}
+	}
+}
+
 // TestMissingUnderChurn: where the sockets were listed long after the fds, most of what is
 // missing was closed since then.
 func TestMissingUnderChurn(t *testing.T) {

@@ -210,6 +210,7 @@ type Process struct {
 	// SharedSockets how many another process listed holds too, after a fork as a rule: a
 	// sum over processes has those more than once.
 	EndsHere      int64 `json:"sockets_ends_here"`
+	EndsUnknown   int64 `json:"sockets_ends_unknown,omitempty"` // as in Sockets
 	SharedSockets int64 `json:"sockets_shared,omitempty"`
 	// States counts its sockets by protocol and state, the commonest first, as far as the
 	// kernel lists them.

@@ -24,6 +24,9 @@ type Sockets struct {
 	// EndsHere counts the sockets whose other end is on this host too: a loopback
 	// connection is two of them.
 	EndsHere int64 `json:"ends_here"`
+	// EndsUnknown are connected UNIX sockets of which sock_diag did not say where the other
+	// end is.
+	EndsUnknown int64 `json:"ends_unknown,omitempty"`
 	// StructBytes is what the slab holds for the sockets: sock, inode, file, dentry,
 	// security blobs and bind buckets, without their watches. BufferBytes is what
 	// SKMEMINFO reports. Each may be AtLeast for a reason of its own too: parts of unknown
@@ -118,6 +121,7 @@ type SocketGroup struct {
 	Namespace   string          `json:"namespace,omitempty"`
 	Sockets     int64           `json:"sockets"`
 	EndsHere    int64           `json:"ends_here"`
+	EndsUnknown int64           `json:"ends_unknown,omitempty"` // as in Sockets
 	StructBytes maybe.Of[int64] `json:"struct_bytes,omitzero"`
 	BufferBytes maybe.Of[int64] `json:"buffer_bytes,omitzero"`
 	// The queues are bytes. They and the buffers are of the sockets of which they are
@@ -182,6 +186,13 @@ type NetworkSample struct {
 	MPTCPUnknown int64
 }
 
+// Here is how many of the sockets have their other end on this host; absent where that is
+// not known of all.
+func (g *SocketGroup) Here() maybe.Of[int64] { return maybe.When(g.EndsHere, g.EndsUnknown == 0) }
+
+// HereMark stands before EndsHere.
+func (s *Sockets) HereMark() string { return Mark(s.AtLeast || s.EndsUnknown > 0, s.AtMost) }
+
 // buffers are those of the sockets that were measured; absent where none was.
 func buffers(t *Tally) maybe.Of[int64] {
 	return maybe.Of[int64]{Value: t.BufferBytes, Known: t.Measured > 0 || t.Unmeasured == 0}
@@ -190,7 +201,7 @@ func buffers(t *Tally) maybe.Of[int64] {
 func (c *socketCosts) group(name, kind string, t *Tally) SocketGroup {
 	bytes, _, _ := c.structBytes(t)
 	return SocketGroup{
-		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, StructBytes: bytes, BufferBytes: buffers(t),
+		Name: name, Kind: kind, Sockets: t.Sockets, EndsHere: t.EndsHere, EndsUnknown: t.EndsUnknown, StructBytes: bytes, BufferBytes: buffers(t),
 		RecvQueue: maybe.When(t.RecvQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
 		SendQueue: maybe.When(t.SendQueue, t.Unqueued < t.Sockets || t.Sockets == 0),
 		Drops:     maybe.When(t.Drops, t.Dropping > 0),
@@ -247,7 +258,7 @@ func (b *builder) sockets(costs *socketCosts) *Sockets {
 		out.LeavesOut = append(out.LeavesOut, "the buffers of "+units.Many(out.Queued, "UNIX connection")+" in accept queues, which are counted by the queues' lengths")
 	}
 	out.cover(s, unreported(absent), all.Unmeasured)
-	out.Total, out.EndsHere = all.Sockets, all.EndsHere
+	out.Total, out.EndsHere, out.EndsUnknown = all.Sockets, all.EndsHere, all.EndsUnknown
 	out.StructBytes, out.PinnedReclaimableBytes, out.StructBytesAtLeast = costs.structBytes(&all)
 	out.BufferBytes = buffers(&all)
 	out.StructBytesAtLeast = out.StructBytesAtLeast || mptcp

@@ -31,6 +31,9 @@ type Tally struct {
 	// EndsHere counts the sockets whose other end is in the same table: one
 	// connection with both ends here is two of them.
 	EndsHere int64
+	// EndsUnknown counts connected UNIX sockets of which nobody knows their other end:
+	// /proc/net/unix does not say.
+	EndsUnknown int64
 }
 
 // add counts n sockets that are like s.
@@ -43,6 +46,9 @@ func (t *Tally) add(s *sock.Socket, n int64) {
 		t.BufferBytes += n * int64(s.Mem.BufferBytes(s.Kind))
 	case s.Body == sock.BodyFull:
 		t.Unmeasured += n
+	}
+	if s.Kind.IsUnix() && !s.HasMem && s.State == sock.StateEstablished {
+		t.EndsUnknown += n
 	}
 	if drops, ok := dropsOf(s).Get(); ok {
 		t.Dropping += n
@@ -83,6 +89,7 @@ func merge(t, other *Tally) {
 	t.Drops += other.Drops
 	t.Dropping += other.Dropping
 	t.EndsHere += other.EndsHere
+	t.EndsUnknown += other.EndsUnknown
 }
 
 // survey is what one pass over the sockets of a namespace finds.

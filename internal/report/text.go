@@ -373,7 +373,7 @@ func (t *text) sockets(s *model.Snapshot, details bool) {
 	t.title("%s sockets in %s take %s in structures (%s) and %s in buffers", k.Mark()+units.Count(k.Total),
 		units.Many(int64(len(k.Namespaces)), "network namespace"), sumBytes(k.StructBytes, &ofStructs), k.Origin, sumBytes(k.BufferBytes, &ofBuffers))
 	t.line("  %s of the structures count as reclaimable although live sockets pin them; %s have their other end on this host too",
-		sumBytes(k.PinnedReclaimableBytes, &ofStructs), k.Mark()+units.Count(k.EndsHere))
+		sumBytes(k.PinnedReclaimableBytes, &ofStructs), k.HereMark()+units.Count(k.EndsHere))
 	if m, ok := k.TCPMem.Get(); ok {
 		t.line("  TCP buffers %s of tcp_mem's %s low, %s pressure, %s high%s", bytesOf(k.TCP.MemBytes),
 			units.Bytes(m.Low), units.Bytes(m.Pressure), units.Bytes(m.High), tcpMemRemarks[k.TCPMemState])
@@ -438,7 +438,7 @@ func (t *text) groups(name string, groups []model.SocketGroup) {
 				what += fmt.Sprintf(" (%d of %d queues)", alike, len(g.Queues))
 			}
 		}
-		rows = append(rows, row(g.Sockets, g.EndsHere, bytesOf(g.StructBytes), bytesOf(g.BufferBytes), g.RecvQueue, g.SendQueue,
+		rows = append(rows, row(g.Sockets, g.Here(), bytesOf(g.StructBytes), bytesOf(g.BufferBytes), g.RecvQueue, g.SendQueue,
 			g.Drops, fullest.Waiting, fullest.Backlog, what))
 	}
 	t.table(rows)

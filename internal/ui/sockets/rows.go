@@ -115,7 +115,7 @@ func newRows(by grouping, s *model.Snapshot) *table.List[*row] {
 func rowOfGroup(by grouping, s *model.Snapshot, g *model.SocketGroup) *row {
 	r := &row{
 		name: g.Name, kind: g.Kind, structs: g.StructBytes, buffers: g.BufferBytes,
-		sockets: maybe.Some(g.Sockets), here: maybe.Some(g.EndsHere), recv: g.RecvQueue, send: g.SendQueue,
+		sockets: maybe.Some(g.Sockets), here: g.Here(), recv: g.RecvQueue, send: g.SendQueue,
 		pids: g.PIDs, drops: g.Drops,
 	}
 	switch by {
@@ -146,7 +146,7 @@ func rowOfProcess(p *model.Process) *row {
 		sockets: p.Sockets, structs: view.StructsOf(p), buffers: view.BuffersOf(p),
 	}
 	if p.KernelBytes.Sockets.Known || p.KernelBytes.Buffers.Known {
-		r.here = maybe.Some(p.EndsHere)
+		r.here = maybe.When(p.EndsHere, p.EndsUnknown == 0)
 	}
 	r.watches = p.Watches
 	return r
@@ -241,7 +241,7 @@ func fields(by grouping) []field {
 	rest := []field{
 		counted,
 		number(table.Column{Title: "HERE", Min: 10, Rank: 5,
-			Explain: "Those whose other end is a socket of the same namespace: both ends take memory of this host. One loopback connection is two ends."},
+			Explain: "Those whose other end is a socket of the same namespace: both ends take memory of this host. One loopback connection is two ends. A dash: without sock_diag nobody knows the other ends of UNIX sockets."},
 			table.Plain, maybeCount, func(r *row) maybe.Of[int64] { return r.here }),
 		number(table.Column{Title: "STRUCTS", Min: 8, Rank: 1,
 			Explain: "Kernel memory of the sockets themselves: sock, inode, file, dentry, security blobs and bind buckets, each with its share of the slab's waste. Watches, buffers and route caches are not in it. A dash: the size on this kernel is not known."},

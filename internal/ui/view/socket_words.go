@@ -45,7 +45,7 @@ func SocketMemory(p *draw.Pens, s *model.Sockets, w int) []draw.Line {
 		lines = append(lines, draw.Line{Text: draw.Fit(head+" "+p.Muted.Ink(words), w), Drop: 4})
 	}
 	total := units.Counted(s.Mark()+units.Count(s.Total), "socket")
-	here := s.Mark() + units.Count(s.EndsHere)
+	here := s.HereMark() + units.Count(s.EndsHere)
 	text := Longest(w, total+", "+here+" with their other end here", total+", "+here+" ends here", total)
 	lines = append(lines, draw.Line{Text: p.Text.Ink(text), Drop: 3})
 	if s.EndsHere > 0 {
