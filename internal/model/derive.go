@@ -16,6 +16,9 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 	costs := sizes{layouts: s.Layouts, structs: s.StructBytes, protocols: s.ProtocolBytes, nodes: nodeNumbers(s.Nodes)}
 	b := builder{Deriver: d, sample: s, processes: map[int]*ProcessSample{}, listening: map[uint32][]int{}}
 	b.watch, b.headBytes = costs.watch()
+	if pwq, ok := costs.part(object.EppollEntry); ok {
+		b.pwqBytes = pwq.Bytes
+	}
 	b.instance = costs.instance()
 	for i := range s.Processes {
 		p := &s.Processes[i]
@@ -63,20 +66,21 @@ type builder struct {
 	processes map[int]*ProcessSample
 	listening map[uint32][]int // the processes that hold a listening socket, by its inode
 	watch     maybe.Of[WatchCost]
-	headBytes int64
+	headBytes int64 // of an epitems_head
+	pwqBytes  int64 // of an eppoll_entry
 	instance  maybe.Of[InstanceCost]
 	tally     *Tally // of all sockets; nil where they were not looked at
 	*socketCosts
 }
 
 // watchBytes is the kernel memory of an instance's watches. A watched epoll
-// needs no epitems_head (ep_insert in fs/eventpoll.c).
+// needs no epitems_head (ep_insert in fs/eventpoll.c), and a terminal a second eppoll_entry.
 func (b *builder) watchBytes(c Counts) maybe.Of[int64] {
 	w, ok := b.watch.Get()
 	if !ok {
 		return maybe.Of[int64]{}
 	}
-	return maybe.Some(c.Watches*w.Bytes - c.Nested*b.headBytes)
+	return maybe.Some(c.Watches*w.Bytes - c.Nested*b.headBytes + c.Terminals*b.pwqBytes)
 }
 
 // epoll fills the host's totals: each instance once.
@@ -98,6 +102,7 @@ func (b *builder) epoll(snap *Snapshot) {
 		}
 		counts := b.countsOf(in)
 		all += counts.Watches
+		t.MaybeLarger += counts.Paths + counts.Terminals
 		if in.State == OK {
 			t.Age = max(t.Age, b.age(in.ReadAt))
 		}
@@ -135,7 +140,7 @@ func (b *builder) epoll(snap *Snapshot) {
 			u.leave(unreadGaps(u.Unread, u.Waiting)...)
 		}
 		u.Watches = u.known(u.Watches.Value)
-		u.WatchBytesAtLeast = u.AtLeast || t.Cost.Value.AtLeast
+		u.WatchBytesAtLeast = u.WatchBytesAtLeast || u.AtLeast || t.Cost.Value.AtLeast
 		t.Users = append(t.Users, *u)
 	}
 	slices.SortFunc(t.Users, func(a, b User) int {
@@ -166,6 +171,7 @@ func (u *User) add(in *InstanceSample, counts Counts, bytes maybe.Of[int64], dou
 		return
 	}
 	u.Watches.Value += counts.Watches
+	u.WatchBytesAtLeast = u.WatchBytesAtLeast || counts.Paths > 0
 	if n, ok := bytes.Get(); ok {
 		u.WatchBytes = maybe.Some(u.WatchBytes.Value + n)
 	}
@@ -383,14 +389,17 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 	k := &p.KernelBytes
 	if bytes, ok := b.watchBytes(counts).Get(); ok && in.State == OK {
 		k.Watches = maybe.Some(k.Watches.Value + bytes)
-		k.WatchesAtLeast = b.watch.Value.AtLeast
+		k.WatchesAtLeast = k.WatchesAtLeast || b.watch.Value.AtLeast || counts.Paths > 0
 	}
 	if c, ok := b.instance.Get(); ok {
 		k.Instances = maybe.Some(k.Instances.Value + c.Bytes)
 	}
 	const parts = "parts of watches and epoll instances" + ofUnknownSize
-	if (k.WatchesAtLeast || b.instance.Value.AtLeast) && !slices.Contains(k.LeavesOut, parts) {
+	if (b.watch.Value.AtLeast || b.instance.Value.AtLeast) && !slices.Contains(k.LeavesOut, parts) {
 		k.LeavesOut = append(k.LeavesOut, parts)
+	}
+	if counts.Paths > 0 && !slices.Contains(k.LeavesOut, secondQueues) {
+		k.LeavesOut = append(k.LeavesOut, secondQueues)
 	}
 	if in.State != OK {
 		p.Unread++
@@ -399,6 +408,9 @@ func (b *builder) addInstance(p *Process, in *InstanceSample) {
 		p.Waiting++
 	}
 }
+
+// secondQueues is what a sum over watches of files with a path may leave out.
+const secondQueues = "second wait queues of FIFOs, terminals and devices"
 
 // sharingGap are a process's instances that may be one: each of its fds is one then.
 func sharingGap(p *Process) Gap {

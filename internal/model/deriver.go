@@ -203,8 +203,13 @@ func countWatches(watches []epoll.Watch) Counts {
 		case epoll.Unproven:
 			c.Unproven++
 		}
-		if w.Kind == epoll.KindEpoll {
+		switch w.Kind {
+		case epoll.KindEpoll:
 			c.Nested++
+		case epoll.KindTty:
+			c.Terminals++
+		case epoll.KindFile:
+			c.Paths++
 		}
 	}
 	return c

@@ -26,4 +26,6 @@ type noCounts struct {
 	Stale     *int64 `json:"stale,omitempty"`
 	Unproven  *int64 `json:"unproven,omitempty"`
 	Nested    *int64 `json:"nested,omitempty"`
+	Terminals *int64 `json:"terminals,omitempty"`
+	Paths     *int64 `json:"paths,omitempty"`
 }

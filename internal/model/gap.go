@@ -143,7 +143,11 @@ func (p *Process) changed() Gap {
 
 // BytesExtent is what the memory of the watches leaves out.
 func (t *EpollTotals) BytesExtent() Extent {
-	return t.andAtLeast(t.Cost.Value.AtLeast)
+	out := t.andAtLeast(t.Cost.Value.AtLeast || t.MaybeLarger > 0)
+	if t.MaybeLarger > 0 {
+		out.LeavesOut = append(slices.Clone(out.LeavesOut), secondQueues)
+	}
+	return out
 }
 
 // BytesExtent is what WatchBytes leaves out.

@@ -288,6 +288,31 @@ func TestNestedWatchesNeedNoHead(t *testing.T) {
 	}
 }
 
+// TestWatchesOfTwoQueues: a terminal takes a second eppoll_entry, and so may what has a
+// path, a FIFO.
+func TestWatchesOfTwoQueues(t *testing.T) {
+	s := explained(t)
+	plain := New(s).Processes[0]
+	s.Instances[0].List = append(slices.Clone(s.Instances[0].List), epoll.Watch{TFD: 90, Kind: epoll.KindTty})
+	tty := New(s)
+	p := tty.Processes[0]
+	if n := p.KernelBytes.Watches.Value - plain.KernelBytes.Watches.Value; n != 208+64 || p.KernelBytes.WatchesAtLeast {
+		t.Errorf("a terminal's watch takes %d B, at least %v", n, p.KernelBytes.WatchesAtLeast)
+	}
+	if of := tty.Epoll.BytesExtent(); !of.AtLeast || !slices.Contains(of.LeavesOut, secondQueues) || slices.Contains(tty.Epoll.LeavesOut, secondQueues) {
+		t.Errorf("so many watches of 208 B: %+v", of)
+	}
+	s.Instances[0].List[len(s.Instances[0].List)-1].Kind = epoll.KindFile
+	fifo := New(s)
+	p = fifo.Processes[0]
+	if n := p.KernelBytes.Watches.Value - plain.KernelBytes.Watches.Value; n != 208 || !p.KernelBytes.WatchesAtLeast {
+		t.Errorf("a FIFO's watch takes %d B, at least %v", n, p.KernelBytes.WatchesAtLeast)
+	}
+	if u := fifo.Epoll.Users[0]; !u.BytesExtent().AtLeast || u.AtLeast {
+		t.Errorf("its user: %+v", u)
+	}
+}
+
 func TestWalls(t *testing.T) {
 	walls := New(sample()).Walls
 	var names []string

@@ -159,6 +159,9 @@ type EpollTotals struct {
 	Waiting int                 `json:"instances_waiting"`
 	Users   []User              `json:"users"`
 	Cost    maybe.Of[WatchCost] `json:"watch_cost,omitzero"`
+	// MaybeLarger of Watches are of terminals and of files with a path, which take more than
+	// Cost, or may; see Counts.
+	MaybeLarger int64 `json:"watches_maybe_larger"`
 }
 
 // User is one user's share of fs.epoll.max_user_watches.
@@ -360,6 +363,12 @@ type Counts struct {
 	Unproven int64 `json:"unproven"`
 	// Nested counts the watched epolls; they need no epitems_head.
 	Nested int64 `json:"nested"`
+	// Terminals counts the watched terminals, each of which takes a second eppoll_entry
+	// (n_tty_poll in drivers/tty/n_tty.c waits on two queues). Paths are watched files with
+	// a path: a FIFO that was opened to read and write takes a second one too (pipe_poll
+	// in fs/pipe.c), most others do not.
+	Terminals int64 `json:"terminals"`
+	Paths     int64 `json:"paths"`
 }
 
 // Target is one watch for programs: the fd that is watched, and for what.

@@ -79,13 +79,14 @@ func (b *builder) watchUses(s *Snapshot, at map[string]int) {
 	gaps := e.LeavesOut
 	// None of the watches is known: that is no 0.
 	if watches, ok := e.Watches.Get(); ok {
-		nested := int64(0)
+		var nested, terminals, paths int64
 		for i := range b.sample.Instances {
-			nested += b.countsOf(&b.sample.Instances[i]).Nested
+			c := b.countsOf(&b.sample.Instances[i])
+			nested, terminals, paths = nested+c.Nested, terminals+c.Terminals, paths+c.Paths
 		}
 		use(s, at, Use{Cache: object.Epitem.Cache, For: object.Epitem.For, Objects: watches, Origin: Measured, AtLeast: e.AtLeast, AtMost: e.AtMost, LeavesOut: gaps})
-		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: watches, Origin: Derived, AtLeast: e.AtLeast, AtMost: e.AtMost,
-			LeavesOut: slices.Concat(gaps, []string{"the second of files with two wait queues (some terminals)"})})
+		use(s, at, Use{Cache: object.EppollEntry.Cache, For: object.EppollEntry.For, Objects: watches + terminals, Origin: Derived, AtLeast: e.AtLeast || paths > 0, AtMost: e.AtMost,
+			LeavesOut: slices.Concat(gaps, []string{"the second of FIFOs opened to read and write, and of some devices"})})
 		use(s, at, Use{Cache: object.EpitemsHead.Cache, For: object.EpitemsHead.For, Objects: watches - nested, Origin: Derived, AtLeast: e.AtLeast, AtMost: e.AtMost,
 			LeavesOut: slices.Concat(gaps, []string{"that a file which several epolls watch has one, not one for each watch"})})
 	}
