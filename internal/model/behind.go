@@ -26,6 +26,11 @@ type Behind struct {
 	// Nobodys of them are held by no process that eptop sees: they wait in accept queues,
 	// were closed, or belong to processes that may not be listed.
 	Nobodys int64
+	// Watchers are the watches on the listening sockets, where the group is a listener's: at
+	// most maxShared of WatcherCount. Herd says what a new connection does to their threads.
+	Watchers     []Watcher
+	WatcherCount int64
+	Herd         string
 	// Processes hold the others, the most first; a socket of two processes is in both.
 	Processes []BehindProcess
 	// Ends are the sockets by where they were accepted or went to, the most first. Of a
@@ -76,7 +81,26 @@ func (l *Links) Behind(by Grouping, g *SocketGroup) Behind {
 			}
 		}
 	}
+	if by == GroupPort {
+		b.herd(g)
+	}
 	return b.result()
+}
+
+// herd finds the watches on each socket of a listener.
+func (b *behind) herd(g *SocketGroup) {
+	for _, q := range g.Queues {
+		f := SocketFile(q.Ino)
+		for w := range b.links.Watchers(f) {
+			if b.WatcherCount++; len(b.Watchers) < maxShared {
+				b.Watchers = append(b.Watchers, w)
+			}
+		}
+		// Of several sockets on one address (SO_REUSEPORT) each has a herd of its own.
+		if text := Herd(b.links.Herd(f)); text != "" && b.Herd == "" {
+			b.Herd = text
+		}
+	}
 }
 
 // isOwn reports whether a namespace is eptop's own, as one alone is taken to be.

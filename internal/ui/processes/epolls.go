@@ -61,7 +61,7 @@ func epollFields(ended bool) []epollField {
 		},
 		{
 			Column: table.Column{Title: "READ", Min: 7, Align: cell.Right, Rank: 9, Falling: true,
-				Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still."},
+				Explain: "How long the last read took: at most that long the instance's lock (ep->mtx) was held, and the process could stand still. A dash: not read, or by a pass over all files (bpf), which holds no lock of the process."},
 			Show: epollReadCell, Compare: byRead(func(e *model.Epoll) time.Duration { return e.ReadTook }),
 		},
 		{
@@ -141,7 +141,7 @@ func ageCell(ended bool) func(*model.Epoll) table.Cell {
 }
 
 func epollReadCell(e *model.Epoll) table.Cell {
-	if e.State != model.OK {
+	if e.State != model.OK || e.ReadTook == 0 {
 		return none
 	}
 	return table.Cell{Text: units.Duration(e.ReadTook)}

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/eptop/eptop/internal/epoll"
 	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/view"
 	"github.com/eptop/eptop/internal/units"
@@ -92,7 +91,7 @@ func describeWatchers(links *model.Links, f model.File, but *watchAt) string {
 			continue
 		}
 		if n++; n <= mostOthers {
-			lines = append(lines, "  "+describeWatcher(&w))
+			lines = append(lines, "  process "+view.WatcherText(&w))
 		}
 	}
 	if n > mostOthers {
@@ -118,22 +117,4 @@ func describeWatchers(links *model.Links, f model.File, but *watchAt) string {
 func isWatch(at *watchAt, w *model.Watcher) bool {
 	list := at.epoll.List
 	return len(w.Epoll.List) > 0 && &w.Epoll.List[0] == &list[0] && w.Watch == list[at.row]
-}
-
-// describeWatcher writes one watch on a file: whose, for what, how.
-func describeWatcher(w *model.Watcher) string {
-	text := fmt.Sprintf("process %d (%s), epoll %d: fd %d for %s", w.PID, w.Comm, w.EpollFD, w.FD, w.Watch.Mask)
-	if w.SharedCount > 0 {
-		text += ", " + units.Many(int64(w.SharedCount), "further fd") + " of this epoll"
-	}
-	if w.Watch.Link == epoll.Stale {
-		text += ", STALE"
-	}
-	if ready := model.ReadyOf(w.Watch); ready.Value {
-		text += ", ready"
-	}
-	if n, ok := w.Epoll.Waiters.Get(); ok {
-		text += ", " + model.Waiters(n) + " waiting"
-	}
-	return text
 }

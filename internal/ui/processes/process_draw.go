@@ -291,7 +291,11 @@ func (v *process) aboutLines() []string {
 	case v.over():
 		second = append(second, "read at "+v.seen.Time.Add(-e.Age).Format("15:04:05")+" in "+units.Duration(e.ReadTook))
 	default:
-		second = append(second, "read "+units.Duration(e.Age.Round(time.Millisecond))+" ago in "+units.Duration(e.ReadTook))
+		read := "read " + units.Duration(e.Age.Round(time.Millisecond)) + " ago"
+		if e.ReadTook > 0 { // a pass over all files reads no instance for itself
+			read += " in " + units.Duration(e.ReadTook)
+		}
+		second = append(second, read)
 	}
 	if b, ok := e.Bytes.Get(); ok {
 		second = append(second, units.Bytes(b)+" of kernel memory")

@@ -69,6 +69,7 @@ func (v *View) SetSize(w, h int) {
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
 	v.table.SetEmpty(view.NoProcess(s))
+	roomForProcesses(v.table, s)
 	v.table.SetSource(view.ProcessRows(s, fields))
 	v.one.SetSnapshot(s)
 }

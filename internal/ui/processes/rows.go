@@ -1,6 +1,9 @@
 package processes
 
 import (
+	"slices"
+
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/ui/table"
 	"github.com/eptop/eptop/internal/ui/view"
 )
@@ -16,6 +19,7 @@ var fields = view.ProcessFields([]table.Column{
 	{Title: "STALE", Min: 6, Rank: 5},
 	{Title: "FDS", Min: 11, Rank: 8},
 	{Title: "SOCKETS", Min: 10, Rank: 7},
+	{Title: closeWait, Min: 11, Rank: 8, Hidden: true},
 	{Title: "STRUCTS", Min: 9, Rank: 3},
 	{Title: "BUFFERS", Min: 9, Rank: 7},
 	{Title: "WATCH-MEM", Min: 9, Rank: 2},
@@ -29,4 +33,14 @@ func newTable(keys table.Keys) *table.Model {
 	t := table.New(table.Heads(fields), keys)
 	t.SetOrder(t.Named("WATCHES"), true)
 	return t
+}
+
+// roomForProcesses shows the column of sockets in CLOSE_WAIT where there are any.
+func roomForProcesses(t *table.Model, s *model.Snapshot) {
+	column := t.Named(closeWait)
+	c := t.Columns()[column]
+	t.SetRoom(column, c.Min, c.Rank, !slices.ContainsFunc(s.Processes, func(p model.Process) bool {
+		n, _ := p.StateSockets(closeWait)
+		return n > 0
+	}))
 }

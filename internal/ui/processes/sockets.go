@@ -94,7 +94,11 @@ func (v *process) socketsTitle() string {
 	title := "Sockets · " + view.SocketsText(v.data)
 	if n, unwatched := v.data.StateSockets(closeWait); n > 0 {
 		title += " · " + units.Count(n) + " in " + closeWait
-		if unwatched > 0 {
+		switch unwatched {
+		case 0:
+		case n:
+			title += ", in no epoll"
+		default:
 			title += ", " + units.Count(unwatched) + " of them in no epoll"
 		}
 	}

@@ -105,6 +105,7 @@ func (v *View) foundBehind(msg behindMsg) {
 	b.data, b.links, b.from, b.next = &msg.data, msg.links, msg.from, time.Time{}
 	b.table.SetEmpty(emptyBehind(b))
 	b.table.SetSource(newBehindRows(b))
+	v.layout()
 	v.fillBehind()
 }
 
@@ -132,7 +133,7 @@ func (v *View) closeBehind() bool {
 // updateBehind handles keys and the mouse while a page is open.
 func (v *View) updateBehind(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.MouseClickMsg); ok {
-		m.Y--
+		m.Y -= v.headLines()
 		msg = m
 	}
 	if v.behind.table.Update(msg) != table.Opened {
@@ -144,7 +145,10 @@ func (v *View) updateBehind(msg tea.Msg) tea.Cmd {
 		return nil
 	}
 	r := rows.At(i)
-	if r.process == nil {
+	switch {
+	case r.watcher != nil:
+		return view.Send(view.OpenProcessMsg{PID: r.watcher.PID})
+	case r.process == nil:
 		return view.Send(view.StatusMsg{Text: "Enter on a process shows its sockets"})
 	}
 	return view.Send(view.OpenProcessMsg{PID: r.process.PID, Sockets: true, Filter: v.behind.filter()})
@@ -175,22 +179,46 @@ func (v *View) drawBehind() []string {
 	}
 	head += p.Muted.Ink(" · Esc back")
 	lines := []string{draw.Fit(head, v.w)}
+	if herd := v.herdLine(); herd != "" {
+		lines = append(lines, p.Muted.Ink(draw.Fit(" "+herd, v.w)))
+	}
 	if v.h > 1 {
 		lines = append(lines, strings.Split(b.table.View(), "\n")...)
 	}
 	return lines
 }
 
-// behindRow is a process that holds sockets, or an end of theirs.
+// herdLine says what a new connection does to the epolls that watch the listener.
+func (v *View) herdLine() string {
+	if b := v.behind; b.data != nil && v.h > 3 {
+		return b.data.Herd
+	}
+	return ""
+}
+
+// headLines is how many lines stand above the table of a page.
+func (v *View) headLines() int {
+	if v.herdLine() != "" {
+		return 2
+	}
+	return 1
+}
+
+// behindRow is an epoll that watches a listener, a process that holds sockets, or an end of
+// theirs.
 type behindRow struct {
+	watcher          *model.Watcher
 	process          *model.BehindProcess
 	end              *model.BehindEnd
 	sockets, watched int64
 }
 
-// newBehindRows are the processes, then the ends.
+// newBehindRows are the epolls, then the processes, then the ends.
 func newBehindRows(b *behindPage) *table.List[*behindRow] {
-	rows := make([]behindRow, 0, len(b.data.Processes)+len(b.data.Ends))
+	rows := make([]behindRow, 0, len(b.data.Watchers)+len(b.data.Processes)+len(b.data.Ends))
+	for i := range b.data.Watchers {
+		rows = append(rows, behindRow{watcher: &b.data.Watchers[i], sockets: 1, watched: 1})
+	}
 	for i := range b.data.Processes {
 		p := &b.data.Processes[i]
 		rows = append(rows, behindRow{process: p, sockets: p.Sockets, watched: p.Watched})
@@ -202,7 +230,10 @@ func newBehindRows(b *behindPage) *table.List[*behindRow] {
 	return &table.List[*behindRow]{
 		Fields: behindFields, Count: len(rows), At: func(i int) *behindRow { return &rows[i] },
 		KeyOf: func(r *behindRow) table.Key {
-			if r.process != nil {
+			switch {
+			case r.watcher != nil:
+				return table.Key{Num: [3]uint64{uint64(r.watcher.PID), uint64(r.watcher.EpollFD), r.watcher.Watch.Ino}, Text: "epoll"}
+			case r.process != nil:
 				return table.Key{Num: [3]uint64{uint64(r.process.PID)}}
 			}
 			return table.Key{Text: r.what() + r.end.Name}
@@ -215,6 +246,8 @@ func newBehindRows(b *behindPage) *table.List[*behindRow] {
 
 func (r *behindRow) what() string {
 	switch {
+	case r.watcher != nil:
+		return "epoll"
 	case r.process != nil:
 		return "process"
 	case r.end.Listener:
@@ -224,7 +257,10 @@ func (r *behindRow) what() string {
 }
 
 func (r *behindRow) who() string {
-	if r.process != nil {
+	switch {
+	case r.watcher != nil:
+		return view.WatcherText(r.watcher)
+	case r.process != nil:
 		return strconv.Itoa(r.process.PID) + " " + r.process.Comm
 	}
 	return cmp.Or(r.end.Name, "nowhere")
@@ -234,7 +270,7 @@ func (r *behindRow) who() string {
 var behindFields = []table.Field[*behindRow]{
 	{
 		Column: table.Column{Title: "WHAT", Min: 8,
-			Explain: "process: it holds sockets of the group; one that two processes hold is in both. on: they were accepted on this address or name, or listen there. to: they are connected to this address, from a port of their own; behind a listener it is the other end's address."},
+			Explain: "epoll: it watches the listening socket, for the events behind its fd. process: it holds sockets of the group; one that two processes hold is in both. on: they were accepted on this address or name, or listen there. to: they are connected to this address, from a port of their own; behind a listener it is the other end's address."},
 		Show: func(r *behindRow) table.Cell { return table.Cell{Text: r.what(), Role: table.Muted} }, Compare: func(a, b *behindRow) int { return cmp.Compare(a.what(), b.what()) },
 	},
 	{

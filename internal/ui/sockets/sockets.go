@@ -119,7 +119,7 @@ func (v *View) tableLines() int { return max(3, min(8, v.h/3), v.h*2/5) }
 // layout places the cards and gives the table the lines below them.
 func (v *View) layout() {
 	if v.behind != nil {
-		v.behind.table.SetSize(v.w, v.h-1)
+		v.behind.table.SetSize(v.w, v.h-v.headLines())
 	}
 	if !v.known() || v.w <= 0 || v.h <= 0 {
 		return

@@ -119,6 +119,11 @@ var processFields = []ProcessField{
 		Show: func(p *model.Process) table.Cell { return table.Cell{Text: SocketsText(p)} }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { return p.Sockets }),
 	},
 	{
+		Column: table.Column{Title: "CLOSE_WAIT", Align: cell.Right, Falling: true,
+			Explain: "Its sockets whose other end has closed, and that it has not closed: each keeps its memory and its fd until it does. A ! says that no epoll watches some of them: these are forgotten. Enter, v lists them. The column is there when there are any."},
+		Show: closeWaitCell, Compare: by(func(p *model.Process) int64 { n, _ := p.StateSockets(closeWait); return n }),
+	},
+	{
 		Column: table.Column{Title: "STRUCTS", Align: cell.Right, Falling: true,
 			Explain: "Kernel memory of its sockets themselves, by kind and state: sock, inode, file, dentry, security blobs and the bind buckets of its own, without buffers. A socket that another process holds too is in both. A dash: not looked at, or its size here is not known."},
 		Show: func(p *model.Process) table.Cell { return table.Cell{Text: StructsText(p)} }, Compare: byMaybe(StructsOf),
@@ -153,6 +158,20 @@ var processFields = []ProcessField{
 			Explain: "shared: another process holds one of its instances too. not listed yet, not read yet: they wait for their turn, the smallest first. could not be read: Enter says why. What is not known is in no sum."},
 		Show: func(p *model.Process) table.Cell { return notesCell(p) }, Compare: by(processNotes),
 	},
+}
+
+// closeWait is the state of a socket that waits to be closed.
+const closeWait = "CLOSE_WAIT"
+
+func closeWaitCell(p *model.Process) table.Cell {
+	n, unwatched := p.StateSockets(closeWait)
+	switch {
+	case n == 0 && p.States == nil && p.Sockets != maybe.Some[int64](0):
+		return table.Cell{Text: "–", Role: table.Muted} // no list has its sockets
+	case unwatched > 0:
+		return table.Cell{Text: "! " + units.Count(n), Role: table.Warn}
+	}
+	return QuietZero(n, table.Plain)
 }
 
 func fdsCell(p *model.Process) table.Cell {
