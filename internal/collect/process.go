@@ -36,6 +36,7 @@ type process struct {
 	namedAt         time.Time
 	fdinfo.Identity // as of the last listing
 	started         time.Time
+	cmdline         maybe.Of[string] // as of its first listing, or of the last change of its name
 
 	count    maybe.Of[int64] // open fds as of this look
 	state    model.State     // of listing its fds: absent is not yet
@@ -175,6 +176,9 @@ func (l procLook) identifyIn(p *process, dir *fdinfo.Process) error {
 	}
 	if p.identified && who.StartTicks != p.StartTicks {
 		return fs.ErrNotExist
+	}
+	if !p.identified || who.Comm != p.Comm { // exec(2) changes both
+		p.cmdline = dir.Cmdline()
 	}
 	p.Identity, p.identified, p.namedAt = who, true, l.now()
 	if boot, ok := l.bootTime(); ok {
@@ -328,7 +332,7 @@ func (l procLook) addProcess(p *process, asked bool) {
 		p.Nofile = l.fds.Nofile(p.pid, p.Nofile) // prlimit(1) changes it at any time
 	}
 	s := model.ProcessSample{
-		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,
+		PID: p.pid, ThreadOf: p.threadOf, Comm: p.Comm, Cmdline: p.cmdline, UID: p.UID, RealUID: p.RealUID, Kernel: p.Kernel,
 		Asked: asked, State: p.state, EpollsWaiting: p.ungrouped,
 		Started: p.started, FDs: p.count, Nofile: p.Nofile, HardNofile: p.HardNofile, ListedAt: p.listedAt, Problem: cmp.Or(p.problem, p.nameless),
 	}

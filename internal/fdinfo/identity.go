@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -100,6 +101,31 @@ func (f *FS) nofile(pid int) (soft, hard maybe.Of[int64], ok bool) {
 		return soft, hard, false
 	}
 	return maybe.When(int64(limit.Cur), limit.Cur <= math.MaxInt64), maybe.When(int64(limit.Max), limit.Max <= math.MaxInt64), true
+}
+
+// mostCmdline is how much of a command line is read.
+const mostCmdline = 512
+
+// Cmdline reads the beginning of the process's command line (proc_pid_cmdline_read in
+// fs/proc/base.c), with a blank for each zero byte. It is absent where the process has none,
+// and where it may not be read.
+func (p *Process) Cmdline() maybe.Of[string] {
+	fd, err := openRelative(p.dir, "cmdline", unix.O_NONBLOCK|unix.O_NOFOLLOW)
+	if err != nil {
+		return maybe.Of[string]{}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return maybe.Of[string]{}
+	}
+	buf := make([]byte, mostCmdline)
+	n, err := unix.Read(fd, buf)
+	text := bytes.TrimRight(buf[:max(0, n)], "\x00\n")
+	if err != nil || len(text) == 0 {
+		return maybe.Of[string]{}
+	}
+	return maybe.Some(strings.ToValidUTF8(string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})), "?"))
 }
 
 // pfKthread is PF_KTHREAD in include/linux/sched.h.

@@ -85,6 +85,8 @@ type rows struct {
 	History History     `json:"history,omitzero"`
 	// Caches are the histories of Snapshot.Slab, in its order.
 	Caches [][]int64 `json:"caches,omitempty"`
+	// Trends are those of the processes, in the order of Lists.
+	Trends [][]int64 `json:"trends,omitempty"`
 }
 
 type tableRows struct {
@@ -116,6 +118,7 @@ func rowsOf(s *Snapshot) (*rows, error) {
 		}
 		r.Lists = append(r.Lists, lists)
 		r.Files = append(r.Files, filesOfProcess(p))
+		r.Trends = append(r.Trends, p.Trend)
 	}
 	for _, t := range s.Sockets.tables() {
 		b, err := t.Table.AppendBinary(nil)
@@ -130,11 +133,29 @@ func rowsOf(s *Snapshot) (*rows, error) {
 	return r, nil
 }
 
+// fillTrends gives the processes their trends, of which none may be longer than its times.
+func (r *rows) fillTrends(s *Snapshot) error {
+	i := 0
+	for p := range s.all() {
+		if i < len(r.Trends) {
+			p.Trend = r.Trends[i]
+		}
+		if len(p.Trend) > len(r.History.Moments) {
+			return errors.New("a trend without its times")
+		}
+		i++
+	}
+	return nil
+}
+
 // fill gives a Snapshot its rows.
 func (r *rows) fill(s *Snapshot) error {
 	s.History, s.Others = r.History, r.Others
 	if len(r.Lists) != len(s.Processes)+len(s.Others) || len(r.Caches) != len(s.Slab) || len(r.Files) > len(r.Lists) || len(r.WatchFiles) > len(r.Watches) {
 		return errors.New("rows of another snapshot")
+	}
+	if err := r.fillTrends(s); err != nil {
+		return err
 	}
 	watches, index := make([][]epoll.Watch, len(r.Watches)), make([][]uint32, len(r.Watches))
 	for i, b := range r.Watches {

@@ -249,7 +249,7 @@ func (b *builder) processRows() (rows, others []Process) {
 		}
 		at[p.PID] = len(rows)
 		row := Process{
-			PID: p.PID, ThreadOf: p.ThreadOf, Comm: p.Comm, UID: p.UID, User: p.User, Started: p.Started, State: p.State,
+			PID: p.PID, ThreadOf: p.ThreadOf, Comm: p.Comm, Cmdline: p.Cmdline, UID: p.UID, User: p.User, Started: p.Started, State: p.State,
 			FDs: p.FDs, Nofile: p.Nofile, ListedAge: b.age(p.ListedAt), Problem: p.Problem, Epolls: []Epoll{},
 		}
 		if h := b.holdings[p.PID]; h != nil {

@@ -21,6 +21,9 @@ type History struct {
 	// SlabBytes is all slab memory, from meminfo, back to the last look that did not
 	// know it.
 	SlabBytes []int64 `json:"slab_bytes,omitempty"`
+	// Moments are when the fds of processes were written down, see Process.Trend: one look
+	// in 15 seconds, over ten minutes.
+	Moments []time.Time `json:"moments,omitempty"`
 }
 
 // Span is the time from the first of the last n looks to the last one.
@@ -41,6 +44,8 @@ type past struct {
 	history History
 	caches  map[cacheKey]*cachePast
 	recent  []moment // oldest first, no two within a second
+	// processes are the histories of processes by PID.
+	processes map[int]*processPast
 }
 
 // cachePast is the active objects of a cache, the oldest first, and when it was added to.
@@ -99,6 +104,7 @@ func (p *past) add(s *Snapshot) {
 	} else {
 		h.SlabBytes = nil
 	}
+	p.addProcesses(s)
 	s.History = *h
 	p.addCaches(s)
 	p.fill(s)
@@ -137,6 +143,7 @@ func (p *past) addCaches(s *Snapshot) {
 
 // fill gives the caches of a Snapshot their history and rates.
 func (p *past) fill(s *Snapshot) {
+	p.fillProcesses(s)
 	if len(p.recent) == 0 {
 		return
 	}
@@ -159,8 +166,10 @@ func (p *past) fill(s *Snapshot) {
 
 // push appends to a history and forgets the oldest beyond historyLen. What it was
 // called with stays as it is.
-func push[T any](s []T, v T) []T {
-	if len(s) == historyLen {
+func push[T any](s []T, v T) []T { return pushMost(s, v, historyLen) }
+
+func pushMost[T any](s []T, v T, most int) []T {
+	if len(s) == most {
 		s = s[1:]
 	}
 	return append(s, v)

@@ -32,7 +32,7 @@ func TestHistory(t *testing.T) {
 			t.Fatal("a look was taken in twice")
 		}
 		if i == historyLen {
-			first, kept = snap, History{slices.Clone(snap.History.Times), slices.Clone(snap.History.Watches), slices.Clone(snap.History.SlabBytes)}
+			first, kept = snap, History{slices.Clone(snap.History.Times), slices.Clone(snap.History.Watches), slices.Clone(snap.History.SlabBytes), slices.Clone(snap.History.Moments)}
 		}
 		if i < looks-1 {
 			continue

@@ -104,6 +104,8 @@ type ProcessSample struct {
 	// Asked: it is in the Focus.
 	Asked bool
 	Comm  string
+	// Cmdline is the beginning of its command line, with blanks between the arguments.
+	Cmdline maybe.Of[string]
 	// UID is the effective user; RealUID is whom the kernel charges for what
 	// the process creates. They and the name are absent where its status does not say.
 	UID, RealUID maybe.Of[int]

@@ -201,6 +201,9 @@ type Process struct {
 	// process.
 	ThreadOf int    `json:"thread_of,omitempty"`
 	Comm     string `json:"comm"`
+	// Cmdline is the beginning of its command line; absent where it has none or it could
+	// not be read.
+	Cmdline maybe.Of[string] `json:"cmdline,omitzero"`
 	// UID is the effective user; it and User are absent where they could not be read.
 	UID     maybe.Of[int] `json:"uid,omitzero"`
 	User    string        `json:"user,omitempty"`
@@ -245,6 +248,13 @@ type Process struct {
 	FDsAbove int64 `json:"fds_above_nofile,omitempty"`
 	// NofileLevel is that of the other FDs against Nofile.
 	NofileLevel Level `json:"nofile_level,omitempty"`
+	// FDsPerMinute is how many fds more it has than a minute ago, or than when it was first
+	// seen where that is less; absent in the first seconds, and where its fds are not
+	// counted.
+	FDsPerMinute maybe.Of[float64] `json:"fds_per_minute,omitzero"`
+	// Trend is how many fds it had at History.Moments, the last of them. It is empty where
+	// that is not known.
+	Trend []int64 `json:"-"`
 	// ListedAge is how old the list of fds is.
 	ListedAge time.Duration `json:"listed_age_ns"`
 	// Placement is where it is on a machine with several nodes, for a process that was

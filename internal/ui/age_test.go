@@ -85,5 +85,5 @@ func TestProgressOfTheFirstLook(t *testing.T) {
 	r.sees("looking… reading sockets")
 	close(hold)
 	r.until("the look", func() bool { return r.m.snap != nil })
-	r.sees("An idle connection on this kernel")
+	r.sees("Look here", "a TCP connection's end")
 }

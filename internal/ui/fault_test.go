@@ -73,7 +73,7 @@ func TestFault(t *testing.T) {
 			}
 			r.keys("r")
 			r.settle()
-			r.sees("An idle connection on this kernel")
+			r.sees("Look here", "a TCP connection's end")
 			if err := r.m.report(); err == nil {
 				t.Error("the end is silent about it")
 			}

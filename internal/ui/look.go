@@ -272,6 +272,15 @@ func (m *Model) showSockets(filter string) {
 	}
 }
 
+// showTitled shows the view with a title, if this version has it.
+func (m *Model) showTitled(title string) {
+	for i, v := range m.views {
+		if v.Title() == title {
+			m.show(i)
+		}
+	}
+}
+
 // isListed reports whether the snapshot on screen has a process with this PID.
 func (m *Model) isListed(pid int) bool { return m.snap != nil && m.snap.Process(pid) != nil }
 

@@ -167,6 +167,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		if msg.Sockets {
 			m.showSockets(msg.Filter)
 		}
+	case view.OpenViewMsg:
+		m.showTitled(msg.Title)
 	case view.ThawMsg:
 		if m.look.frozen {
 			cmd = m.freeze()

@@ -1,9 +1,11 @@
 package overview
 
 import (
-	"cmp"
+	"math"
 	"slices"
 	"strings"
+
+	tea "charm.land/bubbletea/v2"
 
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/model"
@@ -218,45 +220,84 @@ func (v *View) userLine(w int, u model.User) string {
 	return draw.Columns(w, append(cells, draw.Cell{Text: view.Longest(7, strings.TrimSpace(of.Mark())+units.Percent(share), units.Percent(share)), W: 7, Right: true, Pen: view.LimitPen(p, share)})...)
 }
 
-// wallLines: the limits in the order in which more connections run into them.
-func (v *View) wallLines(w int) []draw.Line {
+// mostWalls is how many limits are shown: the nearest ones of any kind.
+const mostWalls = 5
+
+// wallLines: the nearest limits in their order, and where each leads.
+func (v *View) wallLines(w int) (lines []draw.Line, rows []cardRow) {
 	p := v.pens
-	walls := slices.Clone(v.snap.Walls)
-	slices.SortStableFunc(walls, func(a, b model.Wall) int { return cmp.Compare(a.ConnectionsLeft, b.ConnectionsLeft) })
+	walls := v.snap.Walls[:min(len(v.snap.Walls), mostWalls)]
 	if len(walls) == 0 {
-		return view.WrapLines(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known.")
+		return view.WrapLines(p.Muted, w, 0, "No limit is in sight: no process with sockets may be looked at, or its limits are not known."), nil
 	}
-	lines := []draw.Line{{Text: p.Muted.Ink(draw.Spread("", "connections left", w)), Drop: 7}}
+	lines = []draw.Line{{Text: p.Muted.Ink(draw.Spread("", "connections left", w)), Drop: 7}}
 	leftW := 9
 	for _, wall := range walls {
 		leftW = max(leftW, draw.Width(view.ConnectionsLeft(wall)))
 	}
-	for i, wall := range walls {
-		lines = append(lines, draw.Line{Text: v.wallLine(w, leftW, wall, i == 0), Drop: min(i, 1) * (3 + i)})
+	for i := range walls {
+		wall := &walls[i]
+		row := cardRow{text: v.wallLine(w, leftW, wall, i == 0), does: "explain", enter: v.explainWall(*wall)}
+		switch {
+		case wall.PID != 0:
+			row.does, row.enter = "go there", goToProcess(wall.PID)
+		case wall.Name == model.WallUserWatches:
+			row.does, row.enter = "go there", goTo("Processes")
+		case slices.Contains([]model.WallName{model.WallPorts, model.WallTCPMem, model.WallOrphans, model.WallAcceptQueue}, wall.Name):
+			row.does, row.enter = "go there", goTo("Sockets")
+		}
+		lines, rows = append(lines, draw.Line{Text: row.text, Drop: min(i, 1) * (3 + i)}), append(rows, row)
 		// Half a command helps nobody: e shows the whole of it.
-		if raise := "  " + draw.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
+		if raise := "    " + draw.Clean(wall.RaiseWith); i == 0 && wall.RaiseWith != "" && draw.Width(raise) <= w {
 			lines = append(lines, draw.Line{Text: p.Muted.Ink(raise), Drop: 8})
 		}
 	}
-	return lines
+	return lines, rows
 }
 
-func (v *View) wallLine(w, leftW int, wall model.Wall, first bool) string {
+func (v *View) wallLine(w, leftW int, wall *model.Wall, first bool) string {
 	p := v.pens
 	pen := p.Text
-	if first {
-		pen = p.Strong
+	if first || wall.Level != model.LevelOK && wall.Level != "" {
+		pen = wallPen(p, wall)
 	}
-	left := view.ConnectionsLeft(wall)
-	name := wallName(wall)
-	name = view.Longest(w-leftW-1, name, strings.NewReplacer(" of pid ", " ", " of ", " ", "local ports from ", "ports ", " to ", "→").Replace(name))
+	left := view.ConnectionsLeft(*wall)
+	name := wallName(*wall)
+	w -= 2
+	fewer := strings.NewReplacer(" of pid ", " ", " of ", " ", "local ports from ", "ports ", " to ", "→").Replace(name)
+	name = view.Longest(w-leftW-1, name, fewer, shortWall(wall))
 	cells := []draw.Cell{{Text: name, Pen: pen}}
 	share, ok := wall.Share().Get()
 	// The bar says again what the numbers do, a name of which half is missing says nothing.
-	if bar := min(12, w-22-leftW-2); bar >= 6 && ok && draw.Width(name) <= w-leftW-bar-2 {
-		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar})
+	if bar := min(12, w-24-leftW-2-6); bar >= 4 && ok && draw.Width(name) <= w-leftW-bar-9 {
+		cells = append(cells, draw.Cell{Text: p.Gauge(view.LimitPen(p, share), bar, share), W: bar}, draw.Cell{Text: units.Percent(share), W: 7, Right: true, Pen: view.LimitPen(p, share)})
 	}
-	return draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
+	return "  " + draw.Columns(w, append(cells, draw.Cell{Text: left, W: leftW, Right: true, Pen: pen})...)
+}
+
+// explainWall opens all that is known of a limit.
+func (v *View) explainWall(wall model.Wall) func() tea.Cmd {
+	return func() tea.Cmd { return view.Send(view.OverlayMsg{Title: wallName(wall), Text: wallText(&wall)}) }
+}
+
+// wallText is a limit in sentences.
+func wallText(wall *model.Wall) string {
+	amount := func(n int64) string { return units.Count(n) + " " + string(wall.Unit) }
+	if wall.Unit == model.UnitBytes {
+		amount = units.Bytes
+	}
+	text := model.Mark(wall.AtLeast, wall.AtMost) + amount(wall.Used) + " of " + amount(wall.Limit) + " are used; " +
+		view.ConnectionsLeft(*wall) + " connections are left (" + string(wall.Origin) + "). It holds for " + draw.Clean(wall.Scope) + "."
+	if wall.Others > 0 {
+		text += "\n\n" + units.Many(int64(wall.Others), "other limit") + " of this kind is farther away."
+		if wall.Others > 1 {
+			text = strings.Replace(text, "kind is farther", "kind are farther", 1)
+		}
+	}
+	if wall.RaiseWith != "" {
+		text += "\n\nWhat moves it: " + draw.Clean(wall.RaiseWith)
+	}
+	return text
 }
 
 // raiseWith lists what moves each wall.
@@ -297,40 +338,12 @@ func (v *View) memoryLines(w int) []draw.Line {
 		return lines
 	}
 	text := "slab      " + p.Strong.Ink(units.Bytes(slab))
-	if !v.roomy() {
-		if okPinned {
-			text += p.Muted.Ink(view.Longest(w-draw.Width(text), ", "+pinned+" pinned", ", "+strings.ReplaceAll(pinned, "≥ ", "≥")+" pinned", ""))
-		}
-		lines = append(lines, draw.Line{Text: text, Drop: 2})
-		if line := v.socketsInShort(w); line != "" {
-			lines = append(lines, draw.Line{Text: line, Drop: 3})
-		}
-		return lines
-	}
 	lines = append(lines, draw.Line{Text: text + p.Muted.Ink(", "+units.Bytes(host.SReclaimableBytes.Value)+" reclaimable"), Drop: 2})
 	if okPinned {
 		text := "pinned    " + p.Strong.Ink(pinned) + p.Muted.Ink(" of that by sockets")
 		lines = append(lines, draw.Line{Text: text, Drop: 3})
 	}
 	return lines
-}
-
-// socketsInShort is the card of the sockets in one line.
-func (v *View) socketsInShort(w int) string {
-	s := v.snap.Sockets
-	if s == nil {
-		if n, ok := v.snap.Sockstat.Value.Alloc.Get(); ok {
-			return draw.Fit("sockets   "+v.pens.Strong.Ink(units.Count(n))+v.pens.Muted.Ink(" of TCP, not listed"), w)
-		}
-		return ""
-	}
-	ofStructs, ofBuffers := s.StructsExtent(), s.BuffersExtent()
-	structs, buffers := view.Sum(s.StructBytes, units.Bytes, &ofStructs), view.Sum(s.BufferBytes, units.Bytes, &ofBuffers)
-	rest := view.Longest(w-10-draw.Width(structs), " structures, "+buffers+" buffers", " + "+buffers+" buffers", "")
-	if s.Age > view.Old {
-		rest = view.Longest(w-10-draw.Width(structs), " structures "+units.Duration(s.Age)+" ago", " "+units.Duration(s.Age)+" ago", rest)
-	}
-	return draw.Fit("sockets   "+v.pens.Strong.Ink(structs)+v.pens.Muted.Ink(rest), w)
 }
 
 // socketLines: what sockets hold, structures against buffers, and what of it
@@ -387,35 +400,42 @@ func (v *View) pinned() (text string, ok bool) {
 	return "", false
 }
 
-// trendLines: watches and slab memory over the last minutes.
-func (v *View) trendLines(w int) []draw.Line {
+// trendLines: watches and slab memory over the last minutes, with the scale of each.
+func (v *View) trendLines(w, high int) []draw.Line {
 	p := v.pens
-	high := 1
-	if v.h >= 36 {
-		high = 2
-	}
-	chart := func(name string, values []int64, value string, drop int) []draw.Line {
-		wide := w - 8 - 1 - 10
-		if wide < 4 || len(values) == 0 {
+	chart := func(name string, values []int64, value string, write func(int64) string, drop int) []draw.Line {
+		const label = 10
+		wide := w - label - 1 - 12
+		if wide < 4 || len(values) == 0 || high < 2 {
 			return []draw.Line{{Text: draw.Spread(name, value, w), Drop: drop}}
 		}
 		points, lo, hi := view.ChartPoints(values)
-		rows := draw.Chart(p.Bar, wide, high, points, lo, hi)
 		lines := make([]draw.Line, high)
-		for i, row := range rows {
-			cells := []draw.Cell{{W: 8}, {Text: row, W: wide}, {W: 9}}
-			if i == high-1 {
-				cells[0].Text, cells[2] = name, draw.Cell{Text: value, W: 9, Right: true, Pen: p.Strong}
+		for i, row := range draw.Chart(p.Bar, wide, high, points, lo, hi) {
+			cells := []draw.Cell{{W: label}, {Text: row, W: wide}, {W: 11}}
+			switch i {
+			case high - 1: // what is now
+				cells[0], cells[2] = draw.Cell{Text: name, W: label}, draw.Cell{Text: value, W: 11, Right: true, Pen: p.Strong}
+			case 0: // between what it is drawn
+				cells[0], cells[2] = draw.Cell{Text: "▔ " + write(int64(math.Ceil(hi))), W: label, Pen: p.Muted}, draw.Cell{Text: "▁ " + write(int64(lo)), W: 11, Right: true, Pen: p.Muted}
 			}
 			lines[i] = draw.Line{Text: draw.Columns(w, cells...), Drop: drop}
 		}
 		return lines
 	}
-	lines := chart("watches", v.snap.History.Watches, view.HostWatches(v.snap), 0)
+	lines := chart("watches", v.snap.History.Watches, view.HostWatches(v.snap), units.Short, 0)
 	if b, ok := v.snap.Host.SlabBytes().Get(); ok {
-		lines = append(lines, chart("slab", v.snap.History.SlabBytes, units.Bytes(b), 8)...)
+		lines = append(lines, chart("slab", v.snap.History.SlabBytes, units.Bytes(b), units.Bytes, 8)...)
 	}
 	return lines
+}
+
+// trendTitle says how far back the chart goes.
+func (v *View) trendTitle() string {
+	if span := v.snap.History.Span(len(v.snap.History.Times)); span > 0 {
+		return "the last " + view.RoundDuration(span)
+	}
+	return "from now on"
 }
 
 // unseen names what sums leave out for good; a source or the progress says the rest.
@@ -437,6 +457,21 @@ func (v *View) unseen() []string {
 	return out
 }
 
+// unread are the sources that hide something from eptop: not what a machine simply does not
+// have.
+func (v *View) unread() []model.Source {
+	return slices.DeleteFunc(slices.Clone(v.snap.Sources), func(s model.Source) bool {
+		return s.State == model.OK || s.State == model.Absent && s.Remedy == "" && slices.Contains([]string{"bpf", "nodes", "dmi", "cgroups"}, s.Name)
+	})
+}
+
+func sourceDetail(s *model.Source) string {
+	if s.Detail == "" {
+		return string(s.State)
+	}
+	return s.Detail
+}
+
 // missingLines: what eptop could not look at, and the commands that would let
 // it; nothing when it sees everything.
 func (v *View) missingLines(w int) []draw.Line {
@@ -449,15 +484,8 @@ func (v *View) missingLines(w int) []draw.Line {
 		lines = append(lines, view.WrapLines(p.Warn, w, 5, "✗ "+draw.Clean(gap))...)
 	}
 	var remedies []string
-	for _, s := range v.snap.Sources {
-		// What a machine simply does not have hides nothing from eptop.
-		if s.State == model.OK || s.State == model.Absent && s.Remedy == "" && slices.Contains([]string{"bpf", "nodes", "dmi"}, s.Name) {
-			continue
-		}
-		detail := draw.Clean(s.Detail)
-		if detail == "" {
-			detail = string(s.State)
-		}
+	for _, s := range v.unread() {
+		detail := draw.Clean(sourceDetail(&s))
 		said := view.WrapLines(p.Warn, w, 6, "✗ "+s.Name+": "+detail)
 		said[0].Drop = 5
 		lines = append(lines, said...)

@@ -1,6 +1,9 @@
 package overview
 
-import "github.com/eptop/eptop/internal/ui/view"
+import (
+	"github.com/eptop/eptop/internal/ui/draw"
+	"github.com/eptop/eptop/internal/ui/view"
+)
 
 // explainOverview says where the numbers of a card of the Overview are from
 // and what they leave out.
@@ -14,8 +17,8 @@ func explainOverview(c overviewCard) (title, text string) {
 			"epoll(7) still says 160 bytes. The first number is what the slab allocator takes, its waste included.\n\n" +
 			"Not counted: the instance itself. What eptop has not seen, or not yet, is in no sum: then the sum has ≥ before it, and ? or – stands where nothing of it is known."
 	case cardWalls:
-		return "Which wall comes first", "Each limit, less what is used of it, over what one more watched connection needs: one fd (RLIMIT_NOFILE from /proc/PID/limits; fs.file-max), one watch (max_user_watches), " +
-			"or the kernel memory of one TCP end and its watch (MemAvailable).\n\n" +
+		return "Which limit comes next", "The five nearest limits of any kind: first those that are nearly used up (from 80 % on), then those that leave the fewest connections; of each kind the nearest stands for the others. Each limit, less what is used of it, over what one more watched connection needs: one fd (RLIMIT_NOFILE from /proc/PID/limits; fs.file-max), one watch (max_user_watches), " +
+			"or the kernel memory of one TCP end and its watch (MemAvailable; what the cgroup of a server is charged). tcp_mem, orphans, conntrack, local ports, threads and accept queues are among them once they are in use. eptop and its own load are left out.\n\n" +
 			"≈ marks an estimate. Memory is optimistic: no buffers are counted, none of the program's own memory, and MemAvailable holds inodes and dentries that live sockets pin. " +
 			"A connection with both ends on this host counts twice."
 	case cardMemory:
@@ -39,3 +42,43 @@ func explainOverview(c overviewCard) (title, text string) {
 		"Not counted: buffers (none while idle), the client's bind buckets, the program's own memory, conntrack, and what no one has explained yet: on Linux 6.18 some 0.4 objects of kmalloc-192 for each pair of ends. " +
 		"On a low screen others is the rest of the parts. A loopback connection has both ends on this host. Folklore is the 3.3 KB often quoted from a 3.10-era kernel: socket_alloc, tcp_sock, dentry and file."
 }
+
+// explain describes what is under the cursor on top.
+func (v *View) explain(s spot) (title, text string) {
+	card := s.card
+	switch {
+	case s.part == partLook && s.row > 0 && s.row <= len(v.snap.Findings):
+		f := &v.snap.Findings[s.row-1]
+		return f.Title(), draw.Clean(f.Evidence) + "\n\n" + draw.Clean(f.Why) + "\n\nWhat helps: " + draw.Clean(f.Cure) + "\n\nA false alarm? " + draw.Clean(f.FalseAlarm)
+	case s.part == partLook:
+		return "Look here", v.lookText()
+	case s.card == cardNone:
+		card = map[part]overviewCard{partCost: cardConnection, partLimits: cardWalls, partMemory: cardSockets, partMissing: cardMissing}[s.part]
+	case s.card == cardWalls && s.row > 0 && s.row <= len(v.snap.Walls):
+		return wallName(v.snap.Walls[s.row-1]), wallText(&v.snap.Walls[s.row-1])
+	}
+	title, text = explainOverview(card)
+	if raise := raiseWith(v.snap); card == cardWalls && raise != "" {
+		text += "\n\nWhat moves them:" + raise
+	}
+	if card == cardWatches {
+		for _, gap := range v.snap.Epoll.LeavesOut {
+			text += "\n\n✗ without " + draw.Clean(gap)
+		}
+	}
+	return title, text
+}
+
+// overviewCard says what a card of the Overview shows.
+type overviewCard int
+
+const (
+	cardNone overviewCard = iota
+	cardConnection
+	cardWatches
+	cardWalls
+	cardSockets
+	cardMemory
+	cardTrend
+	cardMissing
+)

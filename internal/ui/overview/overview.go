@@ -1,9 +1,8 @@
-// Package overview is the first view: what a connection costs on this machine, which
-// limit comes first, and the processes that hold most watches.
+// Package overview is the first view: what is wrong here, what a connection costs on this
+// machine, which limit comes next, and the processes that hold most watches.
 package overview
 
 import (
-	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -16,15 +15,24 @@ import (
 	"github.com/eptop/eptop/internal/ui/view"
 )
 
-// View answers what idle connections cost this machine, who holds them and
-// which wall comes first: cards above, the processes with most watches below.
+// View answers what is wrong on this machine, what idle connections cost it, which limit
+// comes next and who holds the connections: what to look at on top, a line for each of the
+// other questions, which opens into cards, and the processes below.
 type View struct {
-	keys view.KeyMap
-	pens *draw.Pens
-	w, h int
-	snap *model.Snapshot
+	keys  view.KeyMap
+	pens  *draw.Pens
+	w, h  int
+	snap  *model.Snapshot
+	table *table.Model
 
-	deck view.Deck[overviewCard]
+	// opened is what the user has opened or closed; the others open where there is room.
+	opened map[part]bool
+	top    arrangement
+	made   map[part]cards // of this layout
+
+	// here is the cursor, where onTop is true; otherwise it is in the table.
+	onTop bool
+	here  spot
 }
 
 var (
@@ -34,32 +42,16 @@ var (
 	_ view.TextInput        = (*View)(nil)
 )
 
-// overviewCard says what a card of the Overview shows.
-type overviewCard int
-
-const (
-	cardConnection overviewCard = iota
-	cardWatches
-	cardWalls
-	cardSockets
-	cardMemory
-	cardTrend
-	cardMissing
-)
-
 // New returns the Overview view before its first snapshot.
 func New(keys view.KeyMap) view.View {
-	return &View{
-		keys: keys, pens: draw.NewPens(theme.New(true)),
-		deck: view.Deck[overviewCard]{Keys: keys, Table: newTable(table.NewKeys())},
-	}
+	return &View{keys: keys, pens: draw.NewPens(theme.New(true)), table: newTable(table.NewKeys()), opened: map[part]bool{}}
 }
 
 func (v *View) Title() string { return "Overview" }
 
 func (v *View) SetTheme(t theme.Theme) {
 	v.pens = draw.NewPens(t)
-	v.deck.Table.SetTheme(t)
+	v.table.SetTheme(t)
 	v.layout()
 }
 
@@ -70,99 +62,45 @@ func (v *View) SetSize(w, h int) {
 
 func (v *View) SetSnapshot(s *model.Snapshot) {
 	v.snap = s
-	v.deck.Table.SetSource(view.ProcessRows(s, fields))
-	v.deck.Table.SetEmpty(view.NoProcess(s))
+	v.table.SetSource(view.ProcessRows(s, fields))
+	v.table.SetEmpty(view.NoProcess(s))
 	v.layout()
-}
-
-// tableLines is how many lines the table is promised: enough to see who leads,
-// and no more than it has rows for.
-func (v *View) tableLines() int {
-	want := max(2, min(6, v.h/3), v.h/4)
-	return min(want, max(2, 1+len(v.snap.Processes)))
-}
-
-// layout places the cards and gives the table the lines below them.
-func (v *View) layout() {
-	if v.snap == nil || v.w <= 0 || v.h <= 0 {
-		return
-	}
-	most := 2
-	if v.w >= 132 {
-		most = 3
-	}
-	widths := draw.ColumnWidths(v.w, 30, most)
-	inner := draw.CardInner(widths[0])
-	d := &v.deck
-	d.Clear()
-	d.Add(cardConnection, draw.Box{Title: view.Longest(inner-1, "An idle connection on this kernel", "An idle connection"), Lines: v.connectionLines(inner, mostParts)})
-	d.Add(cardWatches, draw.Box{Title: "Epoll watches per user", Lines: v.watchLines(inner), Drop: 1})
-	d.Add(cardWalls, draw.Box{Title: "Which wall comes first", Lines: v.wallLines(inner), Drop: 2})
-	if missing := v.missingLines(inner); len(missing) > 0 {
-		// What is missing explains the gaps elsewhere: it comes before what is
-		// only nice to have.
-		d.Add(cardMissing, draw.Box{Title: "What eptop cannot see", Lines: missing, Drop: 3})
-	}
-	memory := draw.Box{Title: "Memory", Lines: v.memoryLines(inner), Drop: 4}
-	if v.roomy() {
-		if lines := v.socketLines(inner); len(lines) > 0 {
-			d.Add(cardSockets, draw.Box{Title: "Socket memory", Lines: lines, Drop: 4})
-		}
-		d.Add(cardMemory, memory)
-		d.Add(cardTrend, draw.Box{Title: "Trend · " + v.trendTitle(), Lines: v.trendLines(inner), Drop: 5})
-	} else {
-		memory.Title += " · " + v.trendTitle()
-		memory.Lines = append(memory.Lines, v.trendLines(inner)...)
-		d.Add(cardMemory, memory)
-	}
-	d.Lay(widths, v.h-v.tableLines())
-	// A part that finds no room goes into the others: what is listed adds up.
-	for most := len(foldParts(v.snap.ConnectionCost.TCP4.Value.Parts)); most > 0 && v.partMissing(); most-- {
-		d.Boxes[0].Lines = v.connectionLines(inner, most-1)
-		d.Lay(widths, v.h-v.tableLines())
-	}
-	d.Table.SetSize(v.w, v.h-d.Height)
-	d.Focus()
-}
-
-// mostParts is more parts than a connection has.
-const mostParts = 99
-
-// partMissing reports whether the card of a connection lost the line of a part.
-func (v *View) partMissing() bool {
-	d := &v.deck
-	if d.Places[0].H == 0 {
-		return false
-	}
-	for _, line := range d.Boxes[0].Lines {
-		if line.Drop >= dropPart && line.Drop < dropMillion && !slices.Contains(d.Texts[0], line.Text) {
-			return true
-		}
-	}
-	return false
-}
-
-// roomy: the screen is high enough for a card of its own for everything.
-func (v *View) roomy() bool { return v.h >= 30 }
-
-// trendTitle says how far back the chart goes.
-func (v *View) trendTitle() string {
-	if v.snap == nil {
-		return ""
-	}
-	if span := v.snap.History.Span(len(v.snap.History.Times)); span > 0 {
-		return "the last " + view.RoundDuration(span)
-	}
-	return "from now on"
 }
 
 func (v *View) Update(msg tea.Msg) tea.Cmd {
 	if v.snap == nil {
 		return nil
 	}
-	if v.deck.Update(msg) == table.Opened {
-		if row, ok := v.deck.Table.Row(); ok {
-			if src, ok := v.deck.Table.Source().(*table.List[*model.Process]); ok {
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		if !v.table.Capturing() {
+			if cmd, ok := v.handleKey(msg); ok {
+				return cmd
+			}
+		}
+	case tea.MouseClickMsg:
+		if msg.Y < v.top.height {
+			return v.click(msg)
+		}
+		// Focus goes to the table after it has seen the click: the first click on a row must
+		// not open it.
+		msg.Y -= v.top.height
+		return v.toTable(msg)
+	}
+	return v.toTable(msg)
+}
+
+func (v *View) toTable(msg tea.Msg) tea.Cmd {
+	event := v.table.Update(msg)
+	if event == table.Handled {
+		switch msg.(type) {
+		case tea.KeyPressMsg, tea.MouseClickMsg, tea.MouseWheelMsg:
+			v.focus(false)
+		}
+	}
+	if event == table.Opened {
+		if row, ok := v.table.Row(); ok {
+			if src, ok := v.table.Source().(*table.List[*model.Process]); ok {
 				return view.Send(view.OpenProcessMsg{PID: src.At(row).PID})
 			}
 		}
@@ -171,36 +109,42 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (v *View) View() string {
-	lines := v.deck.Draw(v.pens, v.w)
-	if v.h > v.deck.Height {
-		lines = append(lines, v.deck.Table.View())
+	lines := v.draw()
+	if v.h > v.top.height {
+		lines = append(lines, v.table.View())
 	}
 	return strings.Join(lines, "\n")
 }
 
-func (v *View) Capturing() bool  { return v.deck.Table.Capturing() }
-func (v *View) Pending() tea.Cmd { return v.deck.Table.Pending() }
-func (v *View) Status() string   { return v.deck.Table.Status() }
-func (v *View) Back() bool       { return v.deck.Back() }
+func (v *View) Capturing() bool  { return v.table.Capturing() }
+func (v *View) Pending() tea.Cmd { return v.table.Pending() }
+func (v *View) Status() string   { return v.table.Status() }
+
+// Back steps from the top into the table, or closes what the table has open.
+func (v *View) Back() bool {
+	if v.onTop {
+		v.focus(false)
+		return true
+	}
+	return v.table.Back()
+}
 
 func (v *View) Keys() []key.Binding {
-	k := v.keys
-	return append(table.NewKeys().Help(), k.Explain)
+	hint := func(help, desc string, k key.Binding) key.Binding {
+		return key.NewBinding(key.WithKeys(k.Keys()...), key.WithHelp(help, desc))
+	}
+	keys := table.NewKeys().Help()
+	if s, ok := v.stop(); ok {
+		keys[0] = hint("Enter", s.does, v.keys.Enter)
+		return append([]key.Binding{keys[0], hint("↑↓←→", "what is on top"+" and the processes", v.keys.Up)}, append(keys[1:], v.keys.Explain)...)
+	}
+	return append(append([]key.Binding{keys[0], hint("↑", "what is on top", v.keys.Up)}, keys[1:]...), v.keys.Explain)
 }
 
 func (v *View) Explain() (title, text string) {
-	if v.deck.OnCard {
-		title, text = explainOverview(v.deck.Here)
-		if raise := raiseWith(v.snap); v.deck.Here == cardWalls && raise != "" {
-			text += "\n\nWhat moves them:" + raise
-		}
-		if v.deck.Here == cardWatches {
-			for _, gap := range v.snap.Epoll.LeavesOut {
-				text += "\n\n✗ without " + draw.Clean(gap)
-			}
-		}
-		return title, text
+	if s, ok := v.stop(); ok {
+		return v.explain(s.spot)
 	}
-	c := v.deck.Table.Column()
+	c := v.table.Column()
 	return c.Title, c.Explain
 }

@@ -14,27 +14,110 @@ import (
 	"github.com/eptop/eptop/internal/ui/viewtest"
 )
 
-// TestOverviewCursor walks from the table up into the cards and back.
-func TestOverviewCursor(t *testing.T) {
-	v := viewtest.Maker(New).Show(viewtest.Rich(), 80, 21)
-	if title, _ := v.Explain(); title != "WATCHES" {
-		t.Errorf("at first the cursor explains %q, not the table's sorted column", title)
-	}
-	for _, step := range []struct{ key, title string }{
-		{"up", "Memory"}, {"right", "Which wall comes first"}, {"up", "Epoll watches per user"},
-		{"left", "An idle connection on this kernel"}, {"down", "Memory"}, {"down", "WATCHES"},
-	} {
-		v.Update(viewtest.Press(step.key))
-		if title, _ := v.Explain(); title != step.title {
-			t.Errorf("after %s the cursor explains %q, want %q", step.key, title, step.title)
+// walk presses keys, and compares what the cursor explains after each.
+func walk(t *testing.T, v view.View, steps ...[2]string) {
+	t.Helper()
+	for _, step := range steps {
+		if step[0] != "" {
+			v.Update(viewtest.Press(step[0]))
+		}
+		if title, _ := v.Explain(); title != step[1] {
+			t.Fatalf("after %s the cursor explains %q, want %q:\n%s", step[0], title, step[1], ansi.Strip(v.View()))
 		}
 	}
-	cmd := v.Update(viewtest.Press("enter"))
-	if cmd == nil {
-		t.Fatal("Enter opens nothing")
+}
+
+// opens presses Enter and returns what the view asks the root for.
+func opens(v view.View) any {
+	if cmd := v.Update(viewtest.Press("enter")); cmd != nil {
+		return cmd()
 	}
-	if msg, ok := cmd().(view.OpenProcessMsg); !ok || msg.PID != 7424 {
-		t.Errorf("Enter asks for %v", msg)
+	return nil
+}
+
+// TestOverviewCursor walks from the table up to the first line and back, and opens and
+// closes what is there.
+func TestOverviewCursor(t *testing.T) {
+	v := viewtest.Maker(New).Show(viewtest.Troubled(), 80, 21)
+	const limits, cost = "Which limit comes next", "An idle connection on this kernel"
+	walk(t, v, [][2]string{{"", "WATCHES"}, {"up", "Socket memory"}, {"up", limits}, {"up", cost}, {"up", "stale watches"}, {"up", "CLOSE_WAIT"}, {"down", "stale watches"}, {"down", cost}, {"down", limits}}...)
+	if strings.Contains(ansi.Strip(v.View()), "connections left") {
+		t.Fatal("the limits are open at first")
+	}
+	if msg := opens(v); msg != nil || !strings.Contains(ansi.Strip(v.View()), "╭▸Which limit comes next") {
+		t.Fatalf("Enter does not open the limits: %v\n%s", msg, ansi.Strip(v.View()))
+	}
+	walk(t, v, [][2]string{{"", limits}, {"down", "accept queue of redis-server[9010] 0.0.0.0:6379"}, {"down", "open files of redis-server[9010]"}}...)
+	if msg, ok := opens(v).(view.OpenProcessMsg); !ok || msg.PID != 9010 {
+		t.Errorf("Enter on a limit of a process asks for %v", msg)
+	}
+	walk(t, v, [][2]string{{"down", "watches of root"}}...)
+	if msg, ok := opens(v).(view.OpenViewMsg); !ok || msg.Title != "Processes" {
+		t.Errorf("Enter on the limit of watches asks for %v", msg)
+	}
+	walk(t, v, [][2]string{{"up", "open files of redis-server[9010]"}, {"up", "accept queue of redis-server[9010] 0.0.0.0:6379"}, {"up", limits}}...)
+	if opens(v); strings.Contains(ansi.Strip(v.View()), "connections left") {
+		t.Errorf("Enter does not close the limits:\n%s", ansi.Strip(v.View()))
+	}
+	walk(t, v, [][2]string{{"", limits}, {"down", "Socket memory"}, {"down", "WATCHES"}}...)
+	if msg, ok := opens(v).(view.OpenProcessMsg); !ok || msg.PID != 7424 {
+		t.Errorf("Enter in the table asks for %v", msg)
+	}
+}
+
+// TestLookHere: the worst findings are on top, and Enter goes where they are.
+func TestLookHere(t *testing.T) {
+	v := viewtest.Maker(New).Show(viewtest.Troubled(), 120, 37)
+	screen := ansi.Strip(v.View())
+	for _, want := range []string{
+		"Look here · 6 findings, the worst 5", "✗ accept queue full", "redis-server[9010] 0.0.0.0:6379", "9 of 8 wait, 14 overflows a minute", "for 2 min", "! likely stale watches", "just now",
+	} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("no %q in\n%s", want, screen)
+		}
+	}
+	for range 30 {
+		v.Update(viewtest.Press("up"))
+	}
+	walk(t, v, [2]string{"", "accept queue full"})
+	for _, want := range []any{view.OpenProcessMsg{PID: 9010}, view.OpenProcessMsg{PID: 4411, Sockets: true, Filter: "CLOSE"}, view.OpenProcessMsg{PID: 7001}, view.OpenViewMsg{Title: "Sockets"}} {
+		if msg := opens(v); msg != want {
+			t.Errorf("Enter asks for %v, want %v", msg, want)
+		}
+		v.Update(viewtest.Press("down"))
+	}
+	quiet := ansi.Strip(viewtest.Maker(New).Show(viewtest.Rich(), 120, 37).View())
+	if !strings.Contains(quiet, "nothing found in 152 135 watches") {
+		t.Errorf("what was looked at is not said:\n%s", quiet)
+	}
+}
+
+// TestTheTableHasHalf: on a machine with many processes the table has half of 120x40 at
+// least, and rows at 80x24; on one with few the cards open, and little stays empty.
+func TestTheTableHasHalf(t *testing.T) {
+	many := viewtest.Troubled()
+	for i := range 60 {
+		many.Processes = append(many.Processes, viewtest.Process(20_000+i, 0, "root", "php-fpm", 1, 2))
+	}
+	few := viewtest.Rich()
+	few.Processes = few.Processes[8:10]
+	for _, c := range []struct {
+		s            *model.Snapshot
+		w, h         int
+		least, empty int
+	}{{many, 120, 37, 20, 0}, {many, 80, 21, 10, 0}, {few, 120, 37, 3, 8}, {few, 160, 47, 3, 12}} {
+		screen := ansi.Strip(viewtest.Maker(New).Show(c.s, c.w, c.h).View())
+		_, table, _ := strings.Cut(screen, "\n     PID ")
+		lines := strings.Split(table, "\n")
+		empty := 0
+		for _, line := range lines {
+			if strings.TrimSpace(line) == "" {
+				empty++
+			}
+		}
+		if len(lines) < c.least || empty > c.empty {
+			t.Errorf("%dx%d: the table has %d lines, %d of them empty:\n%s", c.w, c.h, len(lines), empty, screen)
+		}
 	}
 }
 
@@ -61,6 +144,8 @@ func TestPartsAddUp(t *testing.T) {
 	for _, w := range []int{60, 80, 100, 160} {
 		for h := 12; h < 50; h++ {
 			v := viewtest.Maker(New).Show(viewtest.Rich(), w, h)
+			v.(*View).opened[partCost] = true
+			v.SetSize(w, h)
 			var total, sum int64
 			inside := false
 			for line := range strings.Lines(ansi.Strip(v.View())) {

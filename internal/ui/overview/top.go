@@ -9,18 +9,20 @@ import (
 // columns are the short form of the table of processes.
 var columns = []table.Column{
 	{Title: "PID", Min: 7},
-	{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 5},
-	{Title: "EPOLLS", Min: 6, Rank: 6},
+	{Title: "USER", Min: 8, Max: 14, Weight: 1, Rank: 6},
+	{Title: "COMMAND", Min: 22, Weight: 6, Rank: 1},
+	{Title: "EPOLLS", Min: 6, Rank: 10},
 	{Title: "WATCHES", Min: 10},
-	{Title: "ET%", Min: 4, Rank: 8},
 	{Title: "SOCKETS", Min: 9, Rank: 3},
-	{Title: "FDS", Min: 11, Rank: 9},
-	{Title: "NOFILE", Min: 7, Rank: 10},
-	{Title: "STRUCTS", Min: 9, Rank: 7},
-	{Title: "BUFFERS", Min: 9, Rank: 8},
-	{Title: "WATCH-MEM", Min: 9, Rank: 11},
+	{Title: "FDS", Min: 9, Rank: 7},
+	{Title: "Δ/min", Min: 6, Rank: 5},
+	{Title: "NOFILE", Min: 7, Rank: 9},
+	{Title: "STRUCTS", Min: 9, Rank: 11},
+	{Title: "BUFFERS", Min: 9, Rank: 12},
+	{Title: "ET%", Min: 4, Rank: 14},
+	{Title: "WATCH-MEM", Min: 9, Rank: 15},
 	{Title: "TOTAL", Min: 9, Rank: 4},
-	{Title: "COMMAND", Min: 10, Max: 60, Weight: 3, Rank: 1},
+	{Title: "10 MIN", Min: 10, Rank: 8},
 }
 
 // fields are the columns; the command has to say what NOTES says in the long form.
@@ -38,7 +40,7 @@ func commandCell(p *model.Process) table.Cell {
 	if p.Problem != "" {
 		return table.Cell{Text: p.Comm + " ✗ " + p.Problem, Role: table.Warn}
 	}
-	return table.Cell{Text: p.Comm}
+	return table.Cell{Text: view.CommandText(p)}
 }
 
 // newTable is the table of the processes, those with most watches on top.

@@ -44,7 +44,7 @@ func ProcessRows(s *model.Snapshot, fields []ProcessField) *table.List[*model.Pr
 		},
 		Search: func(dst []byte, p *model.Process) []byte {
 			dst = strconv.AppendInt(dst, int64(p.PID), 10)
-			for _, s := range []string{p.User, p.Comm, processNotes(p)} {
+			for _, s := range []string{p.User, CommandText(p), processNotes(p)} {
 				dst = append(append(dst, ' '), s...)
 			}
 			return dst
@@ -109,6 +109,18 @@ var processFields = []ProcessField{
 		Show: func(p *model.Process) table.Cell { return fdsCell(p) }, Compare: byMaybe(func(p *model.Process) maybe.Of[int64] { n, _ := p.OpenFDs(); return n }),
 	},
 	{
+		Column: table.Column{Title: "Δ/min", Align: cell.Right, Falling: true,
+			Explain: "How many open files (connections among them) more it has than a minute ago, or than when eptop first saw it where that is less; ? in the first seconds. The kernel counts them, so that what eptop has not listed yet is no growth."},
+		Show: func(p *model.Process) table.Cell { return growthCell(p) }, Compare: byMaybe(func(p *model.Process) maybe.Of[float64] { return p.FDsPerMinute }),
+	},
+	{
+		Column: table.Column{Title: "10 MIN", Align: cell.Right,
+			Explain: "Its open files over the last ten minutes, or as long as eptop has looked: from the fewest (the lowest line) to the most (a full block), but over at least ten files and a tenth, so that a server at rest is flat. One look in 15 s is kept, and a cell is the highest of those it stands for."},
+		Show: func(p *model.Process) table.Cell {
+			return table.Cell{Text: trendText(p, trendWidth), Role: table.Accent}
+		}, Compare: byMaybe(func(p *model.Process) maybe.Of[float64] { return p.FDsPerMinute }),
+	},
+	{
 		Column: table.Column{Title: "NOFILE", Align: cell.Right, Falling: true,
 			Explain: "FDS as a share of the soft RLIMIT_NOFILE (/proc/PID/limits): at 100 % accept fails with EMFILE."},
 		Show: func(p *model.Process) table.Cell { return nofileCell(p) }, Compare: byMaybe((*model.Process).NofileShare),
@@ -150,8 +162,8 @@ var processFields = []ProcessField{
 	},
 	{
 		Column: table.Column{Title: "COMMAND",
-			Explain: "The name the process gives itself (/proc/PID/comm), at most 15 bytes."},
-		Show: func(p *model.Process) table.Cell { return table.Cell{Text: p.Comm} }, Compare: by(func(p *model.Process) string { return p.Comm }),
+			Explain: "Its name (/proc/PID/comm, at most 15 bytes) and the beginning of its command line (/proc/PID/cmdline), of which the directories of the program are left out."},
+		Show: func(p *model.Process) table.Cell { return table.Cell{Text: CommandText(p)} }, Compare: by(func(p *model.Process) string { return p.Comm }),
 	},
 	{
 		Column: table.Column{Title: "NOTES",

@@ -156,6 +156,8 @@ type (
 		Sockets bool
 		Filter  string
 	}
+	// OpenViewMsg shows the view with this title.
+	OpenViewMsg struct{ Title string }
 	// StatusMsg shows Text in the status line until the next key; Bad marks it as an
 	// error.
 	StatusMsg struct {

@@ -15,7 +15,7 @@ import (
 var machines = map[string]func() *model.Snapshot{
 	"rich": Rich, "huge": Huge, "empty": Empty, "denied": LockedDown, "nobody": Unprivileged,
 	"no-numa": NoNUMA, "nodes-4": Nodes4, "nodes-8": Nodes8, "odd-nodes": OddNodes,
-	"pressed": TCPPressure, "placed": MisplacedProcess, "dimms": MemoryModules, "listing": Listing,
+	"pressed": TCPPressure, "placed": MisplacedProcess, "dimms": MemoryModules, "listing": Listing, "troubled": Troubled,
 }
 
 // ChromeLines is how many lines of the screen the root draws itself.
@@ -29,6 +29,8 @@ func differs(name, machine string) bool {
 		return name == "sockets"
 	case "listing":
 		return name == "overview" || name == "processes"
+	case "troubled":
+		return name == "overview"
 	case "placed", "dimms":
 		return name == "nodes"
 	case "huge", "no-numa", "nodes-4", "nodes-8", "odd-nodes":
