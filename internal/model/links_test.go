@@ -228,3 +228,48 @@ func BenchmarkLinks(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAMillionHeld derives a machine on which one process holds and watches a million
+// sockets that were listed anew: how long each was seen, its states, which are watched.
+func BenchmarkAMillionHeld(b *testing.B) {
+	const n = 1_000_000
+	table := func() *sock.Table {
+		builder := sock.NewBuilder()
+		for i := range n {
+			so := sock.Socket{Ino: uint32(1_000 + i*3), Kind: sock.TCP4, State: sock.StateEstablished, HasMem: true, HasQueues: true, Local: addrPort(127<<24|1, 8080), Remote: addrPort(127<<24|uint32(2+i/40_000), uint16(1024+i%40_000))}
+			builder.Add(&so)
+		}
+		return builder.Table()
+	}
+	s := sample()
+	files, list := make([]epoll.FD, n), make([]epoll.Watch, n)
+	for i := range n {
+		files[i] = epoll.FD{Num: int32(i), Kind: epoll.KindSocket, Ino: uint64(1_000 + i*3)}
+		list[i] = epoll.Watch{TFD: int32(i), Ino: uint64(1_000 + i*3), HasInode: true, Kind: epoll.KindSocket}
+	}
+	s.Processes[0].Files, s.Instances[0].List = maybe.Some(files), list
+	s.Networks = []NetworkSample{{ID: "net:[1]", Own: true, State: OK}}
+	tables := [...]*sock.Table{table(), table()}
+	parts := map[string]func(*Deriver){
+		"all": func(d *Deriver) { d.Derive(s) }, "age": func(d *Deriver) { d.age(s) }, "join": func(d *Deriver) { d.join(s) }, "watched": func(d *Deriver) { d.watch(s.Instances) },
+	}
+	for _, name := range []string{"all", "age", "join", "watched"} {
+		b.Run(name, func(b *testing.B) {
+			var d Deriver
+			for i := 0; b.Loop(); i++ {
+				s.Networks[0].Table = tables[i%2]
+				if name == "all" {
+					parts[name](&d)
+					continue
+				}
+				b.StopTimer()
+				d.survey(s.Networks)
+				if name != "age" {
+					d.age(s)
+				}
+				b.StartTimer()
+				parts[name](&d)
+			}
+		})
+	}
+}

@@ -74,6 +74,7 @@ func (d *Deriver) age(s *Sample) {
 // pastOf is the past of each socket of a table.
 func pastOf(t, before *sock.Table, was []SocketPast, now PastMoment) []SocketPast {
 	past := make([]SocketPast, t.Len())
+	guess := 0 // two dumps list most sockets in the same order
 	for i := range past {
 		ino := t.Ino(i)
 		if ino == 0 {
@@ -84,10 +85,14 @@ func pastOf(t, before *sock.Table, was []SocketPast, now PastMoment) []SocketPas
 			continue
 		}
 		past[i] = SocketPast{now, now}
-		row, ok := before.Find(uint64(ino))
+		row, ok := guess, guess < before.Len() && before.Ino(guess) == ino
+		if !ok {
+			row, ok = before.Find(uint64(ino))
+		}
 		if !ok {
 			continue
 		}
+		guess = row + 1
 		a, b := t.Brief(i), before.Brief(row)
 		if a.Kind != b.Kind { // another socket has its number by now
 			continue

@@ -274,7 +274,7 @@ var behindFields = []table.Field[*behindRow]{
 		Show: func(r *behindRow) table.Cell { return table.Cell{Text: r.what(), Role: table.Muted} }, Compare: func(a, b *behindRow) int { return cmp.Compare(a.what(), b.what()) },
 	},
 	{
-		Column: table.Column{Title: "WHO", Min: 24, Max: 60, Weight: 1,
+		Column: table.Column{Title: "WHO", Min: 24, Max: 110, Weight: 1,
 			Explain: "PID and name of the process, and Enter shows these sockets of it; or the address or name. nowhere: not connected, and without a name."},
 		Show: func(r *behindRow) table.Cell { return table.Cell{Text: cell.Clean(r.who()), Role: table.Strong} }, Compare: func(a, b *behindRow) int { return cmp.Compare(a.who(), b.who()) },
 	},
