@@ -83,7 +83,7 @@ func (o *output) Write(b []byte) (int, error) {
 // printError writes one plain line: scripts and logs read it too. Whoever stopped
 // eptop, or stopped reading it, knows.
 func printError(w io.Writer, err error) {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, syscall.EPIPE) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, syscall.EPIPE) || errors.As(err, &breachError{}) {
 		return
 	}
 	fmt.Fprintf(w, "eptop: %v\n", err)
@@ -107,6 +107,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &breachError{}):
+		return exitBreached
 	case errors.Is(err, collect.ErrGone), errors.Is(err, collect.ErrDenied), errors.Is(err, collect.ErrKernelThread):
 		return exitTarget
 	case errors.Is(err, errDifferent):

@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newLab(s), newMan(), newVersion())
+	root.AddCommand(newSnapshot(s), newLoad(s), newMeasure(s), newLab(s), newCheck(s), newMan(), newVersion())
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Version = version
 		cmd.SetVersionTemplate("eptop {{.Version}}\n")

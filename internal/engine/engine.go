@@ -30,6 +30,8 @@ type Options struct {
 	// Once says that there will be one look only: the memory it took is not returned
 	// before the end.
 	Once bool
+	// Thresholds are those of rules that are not to have their own.
+	Thresholds model.Thresholds
 }
 
 // Engine looks at the machine and drives one load. Its methods may be called from any
@@ -84,6 +86,7 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{opts: opts, collector: c, turn: make(turn, 1)}
+	e.deriver.Thresholds = opts.Thresholds
 	e.life, e.end = context.WithCancel(context.Background())
 	for _, pid := range opts.PIDs {
 		if err := e.Attach(pid); err != nil {

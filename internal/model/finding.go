@@ -131,6 +131,9 @@ type Unjudged struct {
 	Rule string `json:"rule"`
 	// Why names the source that is missing, or how many looks the rule needs.
 	Why string `json:"why"`
+	// MoreLooks is how many further looks it needs at least; 0 where looks do not help, or
+	// time does.
+	MoreLooks int `json:"more_looks,omitempty"`
 }
 
 func processName(pid int, comm string) string {

@@ -75,7 +75,7 @@ func (k *book) judge(rule *Rule, p *pages, r *ruling) {
 	v := rule.judge(r)
 	snap := r.snap
 	if v.unjudged != "" {
-		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{rule.ID, rule.Name, v.unjudged})
+		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{ID: rule.ID, Rule: rule.Name, Why: v.unjudged})
 		k.list(rule, p, r) // what held still does, as far as is known
 		return
 	}
@@ -92,7 +92,7 @@ func (k *book) judge(rule *Rule, p *pages, r *ruling) {
 	}
 	k.note(rule, p, v, fresh, r)
 	if why := rule.early(p); why != "" {
-		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{rule.ID, rule.Name, why})
+		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{ID: rule.ID, Rule: rule.Name, Why: why, MoreLooks: max(0, rule.Looks-p.looks)})
 	}
 	k.list(rule, p, r)
 }
