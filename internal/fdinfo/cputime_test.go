@@ -9,8 +9,8 @@ import (
 func TestParseCPUTime(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 99 1 1\n": 2 * time.Second,
-		"7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 150\n":                            -1,
-		"7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 x 50 0\n":                         -1,
+		"7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 150\n":                           -1,
+		"7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 x 50 0\n":                        -1,
 		"": -1,
 	} {
 		got, err := parseCPUTime([]byte(text))

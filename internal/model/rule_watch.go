@@ -28,10 +28,10 @@ type staleWatches struct {
 	// closedHere: the maker of the epoll has closed the descriptor, and another holder has it still.
 	// unheld are watches of files that no process holds.
 	closed, closedHere, unheld int64
-	marks              []uint64
-	first              *epoll.Watch
-	inodes             []uint64
-	nameless           bool // one has no inode of its own
+	marks                      []uint64
+	first                      *epoll.Watch
+	inodes                     []uint64
+	nameless                   bool // one has no inode of its own
 }
 
 func judgeStale(r *ruling) verdict {

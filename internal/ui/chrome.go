@@ -200,21 +200,35 @@ func seconds(d time.Duration) string {
 func (m *Model) tabSpans() []view.Area {
 	x := 0
 	spans := make([]view.Area, len(m.tabs))
-	for i, t := range m.tabs {
-		w := draw.Width(t.key+" "+t.title) + 2
+	for i := range m.tabs {
+		w := draw.Width(m.tabText(i)) + 2
 		spans[i] = view.Area{X: x, Y: 1, W: w, H: 1}
 		x += w + 1
 	}
 	return spans
 }
 
+// tabText is the key, the title and the number of a tab.
+func (m *Model) tabText(i int) string {
+	text := m.tabs[i].key + " " + m.tabs[i].title
+	if b, ok := m.views[i].(view.Badger); ok {
+		switch n := b.Badge(); {
+		case n > 20:
+			text += fmt.Sprintf(" (%d)", n)
+		case n > 0:
+			text += " " + string(rune('①'+n-1))
+		}
+	}
+	return text
+}
+
 func (m *Model) drawTabs(w int) string {
 	var b strings.Builder
-	for i, t := range m.tabs {
+	for i := range m.tabs {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		text := t.key + " " + t.title
+		text := m.tabText(i)
 		if i == m.active {
 			b.WriteString(m.theme.TabHere.Render("[" + text + "]"))
 		} else {

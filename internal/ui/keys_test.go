@@ -152,17 +152,6 @@ func TestKeysOfEveryViewAreInTheHelp(t *testing.T) {
 	}
 }
 
-func TestKeysOfMissingViews(t *testing.T) {
-	r := newRig(t, viewtest.Rich())
-	for k, title := range map[string]string{"7": "Findings"} {
-		r.keys(k)
-		r.sees("this version of eptop has no " + title + " view yet")
-	}
-	if r.keys("8"); strings.Contains(r.status(), "version") {
-		t.Error("8 is the key of a view that nobody plans")
-	}
-}
-
 // TestTheTabLeavesAProcess: the key and the tab of Processes go from a process to
 // the list of them.
 func TestTheTabLeavesAProcess(t *testing.T) {

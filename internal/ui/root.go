@@ -52,7 +52,7 @@ type Model struct {
 	opts Options
 	ctx  context.Context
 	keys view.KeyMap
-	tabs []tab // those with a view
+	tabs []tab
 
 	views  []view.View // one for each of tabs
 	active int
@@ -101,10 +101,8 @@ func New(opts Options) *Model {
 func (m *Model) makeViews() {
 	m.tabs, m.views = nil, nil
 	for _, t := range tabs() {
-		if t.make != nil {
-			m.tabs = append(m.tabs, t)
-			m.views = append(m.views, t.make(m.keys))
-		}
+		m.tabs = append(m.tabs, t)
+		m.views = append(m.views, t.make(m.keys))
 	}
 	m.repaint()
 	m.layOut(max(m.w, leastWidth), max(m.h, leastHeight))
@@ -326,12 +324,6 @@ func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
 		if t.key == name {
 			m.selectTab(i)
-			return true
-		}
-	}
-	for _, t := range tabs() {
-		if t.key == name {
-			m.status = view.StatusMsg{Text: "this version of eptop has no " + t.title + " view yet", Bad: true}
 			return true
 		}
 	}

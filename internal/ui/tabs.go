@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"github.com/eptop/eptop/internal/ui/findings"
 	"github.com/eptop/eptop/internal/ui/load"
 	"github.com/eptop/eptop/internal/ui/nodes"
 	"github.com/eptop/eptop/internal/ui/overview"
@@ -15,11 +16,10 @@ import (
 type tab struct {
 	key   string
 	title string
-	make  func(view.KeyMap) view.View // nil: this version has no such view
+	make  func(view.KeyMap) view.View
 }
 
-// tabs lists the tab line from left to right. An entry that makes no view keeps its key
-// reserved: pressing it says that this version has no such view.
+// tabs lists the tab line from left to right.
 func tabs() []tab {
 	return []tab{
 		{key: "1", title: "Overview", make: overview.New},
@@ -28,6 +28,6 @@ func tabs() []tab {
 		{key: "4", title: "Slab", make: slab.New},
 		{key: "5", title: "Nodes", make: nodes.New},
 		{key: "6", title: "Load", make: load.New},
-		{key: "7", title: "Findings"},
+		{key: "7", title: "Findings", make: findings.New},
 	}
 }

@@ -87,6 +87,11 @@ type StatusReporter interface{ Status() string }
 // it returns. The command is nil where there is nothing to do.
 type BackgroundWorker interface{ Pending() tea.Cmd }
 
+// Badger is implemented by a view whose tab shows a number.
+//
+// The root calls Badge with every frame. 0 shows nothing.
+type Badger interface{ Badge() int }
+
 // CacheRequester is implemented by a view that shows details of slab caches which a
 // look does not read for all of them.
 //
