@@ -17,6 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	runIfFault()
 	loadgen.RunIfWorker()
 	os.Exit(m.Run())
 }
