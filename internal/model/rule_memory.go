@@ -68,9 +68,10 @@ func (m *ruleMemory) burn(r *ruling) {
 	m.cpu = now
 }
 
-// burns reports whether a process uses at least half a core, as one that spins does; known
+// burns reports whether a process uses at least a fifth of a core, as one that spins does
+// even where others want the same core; known
 // is false where its CPU time is not known of two looks.
 func (r *ruling) burns(pid int) (burns, known bool) {
 	b, known := r.memory.cpu[pid].burned.Get()
-	return b >= 0.5, known
+	return b >= 0.2, known
 }

@@ -19,18 +19,18 @@ func spinRules() []Rule {
 	return []Rule{
 		{
 			ID: "EP117", Name: "spin-hup", Title: "spins on a hang-up", Severity: SeverityWarn, Looks: 3, judge: judgeSpinHup,
-			What: "A level-triggered watch of a TCP socket whose other end has closed, look after look, while its process uses at least half a CPU.",
+			What: "A level-triggered watch of a TCP socket whose other end has closed, look after look, while its process uses at least a fifth of a CPU.",
 			Why:  why, FalseAlarm: alarm, Cure: "Close the socket, or EPOLL_CTL_DEL it, when read returns 0 or RDHUP is reported.",
 		},
 		{
 			ID: "EP118", Name: "spin-out", Title: "spins on EPOLLOUT", Severity: SeverityWarn, Looks: 3, judge: judgeSpinOut,
-			What: "A level-triggered watch armed for EPOLLOUT on a connection whose send queue is empty, look after look, while its process uses at least half a CPU.",
+			What: "A level-triggered watch armed for EPOLLOUT on a connection whose send queue is empty, look after look, while its process uses at least a fifth of a CPU.",
 			Why:  why, FalseAlarm: alarm + " A program that waits for it only now and then.",
 			Cure: "Ask for EPOLLOUT only while a write has returned EAGAIN, and not longer; or watch edge-triggered.",
 		},
 		{
 			ID: "EP119", Name: "spin-accept-emfile", Title: "spins on accept", Severity: SeverityCritical, Looks: 3, judge: judgeSpinAccept,
-			What: "A level-triggered watch of a listener with connections waiting, in a process that has used all its open files, while it uses at least half a CPU.",
+			What: "A level-triggered watch of a listener with connections waiting, in a process that has used all its open files, while it uses at least a fifth of a CPU.",
 			Why:  "accept(2) fails with EMFILE and takes nothing out of the queue. " + why, FalseAlarm: alarm,
 			Cure: "Raise RLIMIT_NOFILE. In the program: keep one descriptor in reserve, or stop watching the listener until a connection is closed.",
 		},
