@@ -151,7 +151,7 @@ func (s *settings) runCheck(cmd *cobra.Command, f checkFlags) error {
 	case c.Breached > 0:
 		return breachError{}
 	case c.Unknown():
-		return fmt.Errorf("no rule could be judged: %w", collect.ErrDenied)
+		return fmt.Errorf("no rule could be judged, for what they rest on %w", collect.ErrDenied)
 	}
 	return nil
 }

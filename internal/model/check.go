@@ -80,9 +80,10 @@ func NewCheck(s *Snapshot, looks int, plan CheckPlan) *Check {
 // Breaches reports whether a finding is bad enough for the check to fail.
 func (c *Check) Breaches(f *Finding) bool { return f.Severity.Rank() >= c.FailOn.Rank() }
 
-// Unknown reports whether no rule at all could be judged.
+// Unknown reports whether no rule at all could be judged, for want of what it rests on.
 func (c *Check) Unknown() bool {
-	return len(c.Rules) > 0 && len(c.FindingsUnjudged) == len(c.Rules) && len(c.Findings) == 0
+	denied := func(u Unjudged) bool { return !u.Early }
+	return len(c.Rules) > 0 && len(c.FindingsUnjudged) == len(c.Rules) && len(c.Findings) == 0 && slices.ContainsFunc(c.FindingsUnjudged, denied)
 }
 
 // Passed counts the rules that were judged and found nothing that was not allowed.

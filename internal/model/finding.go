@@ -131,9 +131,10 @@ type Unjudged struct {
 	Rule string `json:"rule"`
 	// Why names the source that is missing, or how many looks the rule needs.
 	Why string `json:"why"`
-	// MoreLooks is how many further looks it needs at least; 0 where looks do not help, or
-	// time does.
-	MoreLooks int `json:"more_looks,omitempty"`
+	// Early: it had too few looks, or over too short a time. MoreLooks is how many further
+	// ones it needs at least.
+	Early     bool `json:"early,omitempty"`
+	MoreLooks int  `json:"more_looks,omitempty"`
 }
 
 func processName(pid int, comm string) string {

@@ -92,7 +92,7 @@ func (k *book) judge(rule *Rule, p *pages, r *ruling) {
 	}
 	k.note(rule, p, v, fresh, r)
 	if why := rule.early(p); why != "" {
-		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{ID: rule.ID, Rule: rule.Name, Why: why, MoreLooks: max(0, rule.Looks-p.looks)})
+		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{ID: rule.ID, Rule: rule.Name, Why: why, Early: true, MoreLooks: max(0, rule.Looks-p.looks)})
 	}
 	k.list(rule, p, r)
 }
