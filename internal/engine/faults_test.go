@@ -387,6 +387,9 @@ func startFault(t *testing.T, rule, how string) patient {
 // looks until each is found at the right place; processes that do the same without the
 // fault have no finding.
 func TestFaultsAreFoundAndTheirTwinsAreNot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes up to three minutes on a busy machine; run without -short")
+	}
 	for _, source := range []string{collect.SourceProc, collect.SourceBPF} {
 		t.Run(source, func(t *testing.T) { findFaults(t, source) })
 	}
