@@ -16,7 +16,7 @@ func edgeRules() []Rule {
 	return []Rule{
 		{
 			ID: "EP120", Name: "et-unread", Title: "unread, no event left", Severity: SeverityInfo, Looks: 3, warnAfter: after, judge: judgeUnread,
-			What: "An edge-triggered watch of a socket with unread bytes whose number does not change for three looks, and which is not on the ready list, as far as that is known.",
+			What: "An edge-triggered watch of a socket with unread bytes whose number does not change for three looks, and which is not on the ready list, as far as that is known. Only processes that use less than a twentieth of a CPU are judged.",
 			Why:  "The edge is gone: epoll reports nothing more until further bytes come. If the program has not read to EAGAIN, the connection hangs. epoll(7) warns of it.",
 			FalseAlarm: "A program that does not want to read yet: a handler at work, a proxy whose other side is slow. A runtime that watches everything edge-triggered, as Go's, " +
 				"shows each handler that does not read. Info at first, a warning after half a minute.",
@@ -24,14 +24,14 @@ func edgeRules() []Rule {
 		},
 		{
 			ID: "EP121", Name: "et-not-drained", Title: "ready, nobody reads", Severity: SeverityInfo, Looks: 3, warnAfter: after, judge: judgeNotDrained,
-			What:       "An edge-triggered watch that is on the ready list, with unread bytes whose number does not change for three looks.",
+			What:       "An edge-triggered watch that is on the ready list, with unread bytes whose number does not change for three looks, in a process that uses less than a twentieth of a CPU.",
 			Why:        "The event waits in the epoll and no thread takes it: the loop is blocked, or nobody waits any more.",
 			FalseAlarm: "A loop that is busy with one long piece of work.",
 			Cure:       "Find what blocks the loop's thread: /proc/PID/task/*/stack, or its profile.",
 		},
 		{
 			ID: "EP122", Name: "oneshot-not-rearmed", Title: "one-shot not rearmed", Severity: SeverityInfo, Looks: 3, warnAfter: after, judge: judgeOneShot,
-			What:       "A one-shot watch that has fired and was not armed again, with unread bytes whose number does not change for three looks.",
+			What:       "A one-shot watch that has fired and was not armed again, with unread bytes whose number does not change for three looks, in a process that uses less than a twentieth of a CPU.",
 			Why:        "Nothing is reported of it until EPOLL_CTL_MOD: the connection hangs.",
 			FalseAlarm: "A worker that is still at the request before. Info at first, a warning after half a minute.",
 			Cure:       "EPOLL_CTL_MOD on every path on which a worker is done with a connection, errors included.",
@@ -58,11 +58,18 @@ func (r *ruling) edgeGroups() *edgeGroups {
 	return &edgeGroups{r: r, by: map[*InstanceSample]*sighting{}, bytes: map[*InstanceSample]int64{}}
 }
 
-// add takes in a watch whose unread bytes have not changed for long enough.
+// add takes in a watch whose unread bytes have not changed for long enough, in a process
+// that does nothing meanwhile. On a connection of a busy server as many bytes can wait at
+// each look, because all requests are of one size. The first look, which knows no CPU time
+// yet, counts.
 func (g *edgeGroups) add(w *watched, certain bool) {
+	idles, known := g.r.idles(w.in.Holders[0].PID)
+	if known && !idles {
+		return
+	}
 	s := g.r.look().unread[w.watch.Ino]
 	looks, since := g.r.streak(g.r.in(w.in), w.watch.Ino, uint64(s.queue), g.r.sample.SocketsAt)
-	if looks < g.r.rule.Looks {
+	if looks < g.r.rule.Looks || !known {
 		return
 	}
 	at := g.by[w.in]
@@ -111,7 +118,7 @@ func wantsData(m epoll.Mask) bool {
 }
 
 func judgeUnread(r *ruling) verdict {
-	if why := r.noEdges(); why != "" {
+	if why := r.noCPU(); why != "" {
 		return unjudged(why)
 	}
 	g := r.edgeGroups()
@@ -131,7 +138,7 @@ func judgeUnread(r *ruling) verdict {
 }
 
 func judgeNotDrained(r *ruling) verdict {
-	if why := r.noEdges(); why != "" {
+	if why := r.noCPU(); why != "" {
 		return unjudged(why)
 	}
 	g := r.edgeGroups()
@@ -160,7 +167,7 @@ func (r *ruling) knowsKernel() bool {
 }
 
 func judgeOneShot(r *ruling) verdict {
-	if why := r.noEdges(); why != "" {
+	if why := r.noCPU(); why != "" {
 		return unjudged(why)
 	}
 	g := r.edgeGroups()

@@ -75,3 +75,10 @@ func (r *ruling) burns(pid int) (burns, known bool) {
 	b, known := r.memory.cpu[pid].burned.Get()
 	return b >= 0.2, known
 }
+
+// idles reports whether a process does next to nothing; known is false where its CPU time
+// is not known of two looks.
+func (r *ruling) idles(pid int) (idles, known bool) {
+	b, known := r.memory.cpu[pid].burned.Get()
+	return b < 0.05, known
+}

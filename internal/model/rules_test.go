@@ -101,6 +101,7 @@ func ruleCases() []ruleCase {
 	pending := func(mask epoll.Mask, facts epoll.Facts, bytes func(n int) uint32) func(int, *Sample) {
 		return func(n int, s *Sample) {
 			ruleServer(s, []epoll.Watch{watch(10, 1000, mask, facts)}, tcpSocket(1000, sock.StateEstablished, bytes(n), 0))
+			burning(s, n, 0.01)
 			if facts != 0 {
 				s.Instances[0].Kernel = maybe.Some(InstanceKernel{Waiting: true})
 			}
@@ -204,6 +205,10 @@ func ruleCases() []ruleCase {
 		{name: "lost", rule: "et-unread", looks: 5, from: 2, fill: pending(epoll.In|epoll.ET, 0, same), check: severe(SeverityInfo)},
 		{name: "lost for long", rule: "et-unread", looks: 5, every: 20 * time.Second, from: 2, fill: pending(epoll.In|epoll.ET, 0, same), check: severe(SeverityWarn)},
 		{name: "read", rule: "et-unread", looks: 8, from: never, fill: pending(epoll.In|epoll.ET, 0, func(n int) uint32 { return uint32(100 + n) })},
+		{name: "requests of one size", rule: "et-unread", looks: 8, from: never, fill: func(n int, s *Sample) {
+			pending(epoll.In|epoll.ET, 0, same)(n, s)
+			burning(s, n, 0.3)
+		}},
 		{name: "level", rule: "et-unread", looks: 5, from: never, fill: pending(epoll.In, 0, same)},
 		{name: "held back", rule: "et-unread", looks: 5, from: never, fill: pending(epoll.In|epoll.ET, 0, func(int) uint32 { return 90_000 })},
 		{name: "ready", rule: "et-unread", looks: 5, from: never, fill: pending(epoll.In|epoll.ET, epoll.KnowsReady|epoll.IsReady, same)},
