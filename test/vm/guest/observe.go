@@ -96,22 +96,18 @@ func observeSources(out *results) {
 	out.add("sources/none", said.Bytes())
 }
 
-// testBPF runs the tests of internal/bpf on this kernel, and compares what eptop sees
-// through it and through /proc. The console shows how far they came.
-func testBPF(out *results) error {
+// test runs the tests of a package on this kernel. The console shows how far they came.
+func test(out *results, command ...string) error {
 	const files = 1 << 16 // more than a process without a login may have
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
 		return err
 	}
+	cmd := exec.Command(command[0], command[1:]...)
 	var said bytes.Buffer
-	run := func(name string, args ...string) error {
-		cmd := exec.Command(name, args...)
-		cmd.Stdout = io.MultiWriter(&said, os.Stdout)
-		cmd.Stderr = cmd.Stdout
-		return cmd.Run()
-	}
-	err := errors.Join(run("bpf.test", "-test.v"), run("collect.test", "-test.v", "-test.run", "^TestOnePicture$"))
-	out.add("bpf", said.Bytes())
+	cmd.Stdout = io.MultiWriter(&said, os.Stdout)
+	cmd.Stderr = cmd.Stdout
+	err := cmd.Run()
+	out.add("tests", said.Bytes())
 	return err
 }
 
