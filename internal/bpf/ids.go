@@ -56,6 +56,20 @@ func (s *IDs) Add(id ID) (number uint32, isNew bool) {
 	return uint32(s.n - 1), true
 }
 
+// Has reports whether an object has a number that it is guessed to have: no search where
+// the guess is right.
+func (s *IDs) Has(number uint32, id ID) bool {
+	n := int(number)
+	return n < s.n && s.chunks[n/chunkIDs][n%chunkIDs] == id.addr
+}
+
+// Reserve makes room for n objects at once.
+func (s *IDs) Reserve(n int) {
+	for n*4 >= len(s.slots)*3 {
+		s.grow()
+	}
+}
+
 // Number returns an object's number.
 func (s *IDs) Number(id ID) (number uint32, known bool) {
 	if s.n == 0 {

@@ -139,6 +139,7 @@ func (l bpfLook) passOne(p *process) error {
 // passAll makes a pass over all processes and takes over what it found.
 func (l bpfLook) passAll() error {
 	s := l.s
+	s.pass.files.Reserve(int(l.countKnown()))
 	cost, err := l.scan(bpf.Options{})
 	defer s.pass.end()
 	if err != nil {
@@ -153,6 +154,14 @@ func (l bpfLook) passAll() error {
 	l.progress.listed.Files.Store(cost.Files)
 	l.progress.listed.Processes.Store(int64(len(s.pass.tables)))
 	return nil
+}
+
+// countKnown counts the fds of all processes, as far as the kernel counts them.
+func (l bpfLook) countKnown() (n int64) {
+	for _, p := range l.processes {
+		n += p.count.Value
+	}
+	return min(n, maxReserve)
 }
 
 // livingInstances returns the instances of the last pass less those whose holders have

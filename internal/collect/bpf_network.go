@@ -30,6 +30,7 @@ func (l bpfLook) adoptNetworks() {
 	if s.namespaces == nil {
 		s.namespaces, s.err = sock.NewNamespaces(l.opts.ProcRoot, maxNamespaces)
 	}
+	l.s.pass.spare = map[uint32]*sock.Table{}
 	dump := !l.start.Before(s.next)
 	began := l.now()
 	places := l.networkPlaces()
@@ -129,7 +130,7 @@ func (l bpfLook) dumpUnheld(at *networkPlace) *sock.Table {
 	if more == 0 {
 		return t
 	}
-	all := sock.NewBuilder()
+	all := sock.NewBuilder(nil)
 	all.Merge(t)
 	rest := at.conn.Dump(l.ctx, nil, more)
 	all.Merge(rest)
@@ -200,6 +201,7 @@ func (l bpfLook) addPassed(at *networkPlace, unheld *sock.Table, before map[stri
 	t := n.builder.Table(outcomes...)
 	id := fmt.Sprintf("net:[%d]", n.inode)
 	if was := before[id]; was != nil && was.Same(t) {
+		l.s.pass.spare[n.inode] = t
 		t = was
 	}
 	l.addNetwork(id, at.pid, at.own, t)

@@ -27,8 +27,10 @@ type pass struct {
 	// fds and index are those of the table that comes now.
 	fds   []epoll.FD
 	index []uint32
-	// before are the files that a process or thread had at the last pass.
+	// before are the files that a process or thread had at the last pass, was the numbers of
+	// those of the table that comes now.
 	before map[int]*process
+	was    []uint32
 
 	epolls  []passedEpoll
 	byEpoll map[bpf.ID]uint32
@@ -43,8 +45,9 @@ type pass struct {
 	unsettled bits
 
 	networks []*passedNetwork
-	network  int         // the one of the last socket
-	socket   sock.Socket // that is added
+	spare    map[uint32]*sock.Table // tables to fill, by network namespace
+	network  int                    // the one of the last socket
+	socket   sock.Socket            // that is added
 
 	// torn counts the files whose list of watches changed under the pass, cut those that
 	// have more watches than a pass lists.
@@ -107,7 +110,7 @@ func (p *pass) end() {
 	if p.one {
 		shown = p.files.Len()
 	}
-	*p = pass{files: p.files, seen: p.seen, shown: shown, unsettled: p.unsettled, fds: p.fds, index: p.index}
+	*p = pass{spare: p.spare, files: p.files, seen: p.seen, shown: shown, unsettled: p.unsettled, fds: p.fds, index: p.index}
 }
 
 // visit takes one file of the pass.
@@ -115,7 +118,7 @@ func (p *pass) visit(f *bpf.File) error {
 	if key := (tableKey{f.PID, f.Table}); key != p.key {
 		p.beginTable(key, f)
 	}
-	number, _ := p.files.Add(f.File.Of(f.Ino))
+	number := p.numberOf(f.File.Of(f.Ino))
 	isNew := !p.seen.has(number)
 	if isNew {
 		p.seen.set(number)
@@ -143,6 +146,15 @@ func (p *pass) visit(f *bpf.File) error {
 	return nil
 }
 
+// numberOf numbers a file. Most are in the same place of the same table as before.
+func (p *pass) numberOf(file bpf.ID) uint32 {
+	if at := len(p.index); at < len(p.was) && p.files.Has(p.was[at], file) {
+		return p.was[at]
+	}
+	number, _ := p.files.Add(file)
+	return number
+}
+
 // beginTable ends a table and begins another one, or goes on with one that began before:
 // several threads may show it in turn.
 func (p *pass) beginTable(key tableKey, f *bpf.File) {
@@ -157,6 +169,7 @@ func (p *pass) beginTable(key tableKey, f *bpf.File) {
 	p.current = at
 	t := &p.tables[at]
 	p.fds, p.index = append(p.fds[:0], t.fds...), append(p.index[:0], t.index...)
+	_, p.was = p.listedBefore(t)
 }
 
 // endTable stores the files of the table that came last. Those that are the same as before
@@ -167,19 +180,23 @@ func (p *pass) endTable() {
 	}
 	p.key = tableKey{}
 	t := &p.tables[p.current]
-	// The numbers come in order, unless several threads have shown the table.
-	pid := int(t.pid)
-	if before := p.before[int(t.tid)]; before != nil && t.tid != t.pid && before.threadOf != 0 {
-		pid = int(t.tid)
-	}
-	t.fds, t.index = nil, nil
-	if before := p.before[pid]; before != nil {
-		t.fds, t.index = before.listing.FDs, before.fileIndex
-	}
+	t.fds, t.index = p.listedBefore(t)
 	t.fds, t.index = kept(t.fds, p.fds), kept(t.index, p.index)
 	if cap(p.fds) > keepScratch {
 		p.fds, p.index = nil, nil
 	}
+}
+
+// listedBefore returns the files of a table as they were at the pass before.
+func (p *pass) listedBefore(t *table) ([]epoll.FD, []uint32) {
+	pid := int(t.pid)
+	if before := p.before[int(t.tid)]; before != nil && t.tid != t.pid && before.threadOf != 0 {
+		pid = int(t.tid)
+	}
+	if before := p.before[pid]; before != nil {
+		return before.listing.FDs, before.fileIndex
+	}
+	return nil, nil
 }
 
 // kept returns was where it is the same as scratch, and otherwise a copy of scratch.

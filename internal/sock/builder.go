@@ -10,8 +10,9 @@ type Builder struct {
 	table *Table
 }
 
-// NewBuilder returns a Builder of an empty table.
-func NewBuilder() *Builder { return &Builder{NewTable()} }
+// NewBuilder returns a Builder of an empty table. reuse is a table that nobody reads any
+// more, whose memory is taken, or nil.
+func NewBuilder(reuse *Table) *Builder { return &Builder{emptied(reuse)} }
 
 // Add adds a socket. One with the inode of another takes the other's place.
 func (b *Builder) Add(s *Socket) {
@@ -36,11 +37,15 @@ func (b *Builder) Add(s *Socket) {
 // not known takes those of the other table.
 func (b *Builder) Merge(from *Table) {
 	t := b.table
-	t.seal()
+	sealed := false
 	for i := range from.rows.n {
 		r := *from.rows.at(i)
 		tr := from.traits.items.at(int(r.trait))
 		if r.ino != 0 {
+			if !sealed {
+				sealed = true
+				t.seal()
+			}
 			if at, found := t.findInode(r.ino); found {
 				b.takeQueues(t.rows.at(int(t.byInode.table[at]-1)), tr)
 				continue
