@@ -78,7 +78,7 @@ func run() error {
 		step = tryLab
 		step = func(out *results) error { return test(out, "bpf.test", "-test.v") }
 	case "picture":
-		step = func(out *results) error { return test(out, "collect.test", "-test.v", "-test.run", "^TestOnePicture$") }
+		step = func(out *results) error { return test(out, "collect.test", "-test.v", "-test.timeout", "70s", "-test.run", "^TestOnePicture$") }
 	}
 	// The results so far are sent even where a step failed, to show why.
 	if err := step(out); err != nil {
