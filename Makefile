@@ -98,6 +98,7 @@ bench: ## every benchmark (BENCH=Parse, PKG=./internal/fdinfo); each checks its 
 
 bench-million: ## open a million connections (needs 10 GB of memory)
 	EPTOP_BENCH_MILLION=1 $(GO) test -run '^$$' -bench Million -benchtime 1x -timeout 30m ./internal/loadgen
+	EPTOP_BENCH_MILLION=1 $(GO) test -run '^$$' -bench Sources -benchtime 3x -timeout 30m ./cmd/eptop
 
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@tools/fuzz '$(FUZZTIME)' $(PKG)

@@ -154,6 +154,10 @@ func (t *text) host(s *model.Snapshot) {
 	g := s.Guest
 	t.line("looking took %s, %s of CPU, held epoll locks for %s and listed %s fds",
 		units.Duration(s.Took), units.Duration(g.CPU), units.Duration(g.Stall), units.Count(int64(g.FDsListed)))
+	if pass, ok := g.Pass.Get(); ok {
+		t.line("a BPF pass over %s files took %s, %s of CPU, and held no lock of theirs",
+			units.Count(pass.Files), units.Duration(pass.Wall), units.Duration(pass.CPU))
+	}
 }
 
 func (t *text) connection(s *model.Snapshot) {
