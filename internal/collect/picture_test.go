@@ -168,9 +168,14 @@ func seenWatchOf(w *epoll.Watch) seenWatch {
 	return s
 }
 
-// forgive makes alike what /proc cannot know: which watches are on files that no process
+// forgive makes alike what /proc cannot know: how many fds there are, which watches are on files that no process
 // holds, and about some numbers it has no time to ask.
 func forgive(proc, bpf picture) {
+	for i := range min(len(proc.Processes), len(bpf.Processes)) {
+		if p := &proc.Processes[i]; !p.FDs.Known { // before Linux 6.2
+			p.FDs = maybe.Some(int64(len(p.Files)))
+		}
+	}
 	for i := range proc.Instances {
 		if i >= len(bpf.Instances) || len(proc.Instances[i].Watches) != len(bpf.Instances[i].Watches) {
 			continue
