@@ -130,7 +130,7 @@ func (l bpfLook) dumpUnheld(at *networkPlace) *sock.Table {
 	if more == 0 {
 		return t
 	}
-	all := sock.NewBuilder(nil)
+	all := sock.NewBuilder()
 	all.Merge(t)
 	rest := at.conn.Dump(l.ctx, nil, more)
 	all.Merge(rest)

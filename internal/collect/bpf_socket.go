@@ -38,7 +38,7 @@ func (p *pass) networkAt(inode uint32) *passedNetwork {
 			return n
 		}
 	}
-	n := &passedNetwork{inode: inode, builder: sock.NewBuilder(p.spare[inode]), pid: p.key.pid, families: map[uint64]string{}}
+	n := &passedNetwork{inode: inode, builder: sock.Rebuild(p.spare[inode]), pid: p.key.pid, families: map[uint64]string{}}
 	delete(p.spare, inode)
 	p.network = len(p.networks)
 	p.networks = append(p.networks, n)

@@ -170,7 +170,7 @@ func FuzzUnmarshal(f *testing.F) {
 // BenchmarkBytes writes and reads a machine with 20 000 watches and 40 000 sockets.
 func BenchmarkBytes(b *testing.B) {
 	const watched = 20_000
-	builder := sock.NewBuilder(nil)
+	builder := sock.NewBuilder()
 	list := make([]epoll.Watch, watched)
 	for i := range watched {
 		one := sock.Socket{

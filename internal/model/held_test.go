@@ -16,7 +16,7 @@ import (
 
 // tableOf makes a table of sockets.
 func tableOf(sockets ...sock.Socket) *sock.Table {
-	b := sock.NewBuilder(nil)
+	b := sock.NewBuilder()
 	for i := range sockets {
 		b.Add(&sockets[i])
 	}

@@ -32,7 +32,7 @@ func various() []Socket {
 }
 
 func built(sockets []Socket, outcomes ...Outcome) *Table {
-	b := NewBuilder(nil)
+	b := NewBuilder()
 	for i := range sockets {
 		b.Add(&sockets[i])
 	}

@@ -10,9 +10,12 @@ type Builder struct {
 	table *Table
 }
 
-// NewBuilder returns a Builder of an empty table. reuse is a table that nobody reads any
-// more, whose memory is taken, or nil.
-func NewBuilder(reuse *Table) *Builder { return &Builder{emptied(reuse)} }
+// NewBuilder returns a Builder of an empty table.
+func NewBuilder() *Builder { return Rebuild(nil) }
+
+// Rebuild returns a Builder of an empty table in the memory of one that nobody reads any
+// more; nil is none.
+func Rebuild(reuse *Table) *Builder { return &Builder{emptied(reuse)} }
 
 // Add adds a socket. One with the inode of another takes the other's place.
 func (b *Builder) Add(s *Socket) {

@@ -25,11 +25,11 @@ func TestMerge(t *testing.T) {
 		{Kind: TCP6, State: StateTimeWait, Body: BodyTimeWait, Local: address("[::1]:80"), Remote: address("[::2]:10"), HasQueues: true},
 		{Ino: 11, Kind: UnixDgram, State: StateClose, Name: "/run/x", HasQueues: true},
 	}
-	from := NewBuilder(nil)
+	from := NewBuilder()
 	for i := range others {
 		from.Add(&others[i])
 	}
-	b := NewBuilder(nil)
+	b := NewBuilder()
 	for i := range held {
 		b.Add(&held[i])
 	}
@@ -60,7 +60,7 @@ func TestMerge(t *testing.T) {
 // TestSame compares tables built alike and otherwise.
 func TestSame(t *testing.T) {
 	build := func(port uint16, state State) *Table {
-		b := NewBuilder(nil)
+		b := NewBuilder()
 		for i := range 5000 {
 			s := Socket{Ino: uint32(i + 1), Kind: TCP6, State: StateEstablished, Local: netip.AddrPortFrom(netip.IPv6Loopback(), port)}
 			if i == 4999 {
