@@ -45,6 +45,7 @@ func (d *Deriver) derive(s *Sample) *Snapshot {
 		snap.Sockstat = maybe.When(tcpTotals(s), s.Sockstat.Known)
 	}
 	snap.Load, snap.LoadLimits, snap.OpenFiles, snap.MaxFiles = s.Load, s.LoadLimits, s.OpenFiles, s.MaxFiles
+	snap.NrOpen, snap.LocalPorts = s.NrOpen, s.NetworkLimits.Ports
 	for _, p := range []object.Kind{object.BindPort, object.BindAddress} {
 		if got, ok := costs.part(p); ok {
 			snap.BindBuckets = append(snap.BindBuckets, got)

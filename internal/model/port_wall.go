@@ -11,12 +11,13 @@ import (
 // LocalPorts are those that connect(2) chooses from: net.ipv4.ip_local_port_range, both
 // ends included, without net.ipv4.ip_local_reserved_ports.
 type LocalPorts struct {
-	Low, High int
-	Reserved  []int
+	Low      int   `json:"low"`
+	High     int   `json:"high"`
+	Reserved []int `json:"reserved,omitempty"`
 	// ReuseTimeWait is net.ipv4.tcp_tw_reuse: whether connect(2) takes a port that a
 	// TIME_WAIT has: 0 never, 1 always, 2 over loopback (tcp_twsk_unique() in
 	// net/ipv4/tcp_ipv4.c; 2 is the default, since Linux 4.19).
-	ReuseTimeWait int
+	ReuseTimeWait int `json:"tcp_tw_reuse"`
 }
 
 // reuses reports whether the port of a TIME_WAIT to this address is free again.

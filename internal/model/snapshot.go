@@ -72,6 +72,10 @@ type Snapshot struct {
 	// OpenFiles and MaxFiles are /proc/sys/fs/file-nr.
 	OpenFiles maybe.Of[int64] `json:"open_files,omitzero"`
 	MaxFiles  maybe.Of[int64] `json:"max_files,omitzero"`
+	// NrOpen is fs.nr_open, the most that an RLIMIT_NOFILE can be.
+	NrOpen maybe.Of[int64] `json:"nr_open,omitzero"`
+	// LocalPorts are those that connect(2) chooses from in eptop's network namespace.
+	LocalPorts maybe.Of[LocalPorts] `json:"local_ports,omitzero"`
 	// LoadLimits are what a load would run into; absent where they were not read.
 	LoadLimits maybe.Of[LoadLimits] `json:"load_limits,omitzero"`
 

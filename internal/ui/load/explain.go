@@ -29,6 +29,10 @@ func explain(item item, f model.Preflight, m *model.Measurement) (title, text st
 	case itemForecast:
 		return "What it will take", "The kernel memory of that many connections, computed from the sizes of this kernel's objects: two ends, the client's bind buckets, the server's watch, and unread bytes. " +
 			"measured, derived or estimated says how well these are known. The workers' own memory is added to that: about 10 MB for each, and a few bytes for each connection."
+	case itemWhatIf:
+		text := "A server of this machine that holds as many connections, with clients elsewhere: the kernel memory of its ends and watches, which limit it meets first, and the commands that raise all that are too low (y copies them). " +
+			"Buffers and the program's own memory come on top."
+		return "What a server needs for as many", text
 	case itemWalls:
 		return "What this machine can hold", "The number of connections at which each limit stops a load. Open files and processes: RLIMIT_NOFILE limits each worker, and the tasks that are left limit the number of workers. Local ports: of each pair of workers. " +
 			"Memory: until MemAvailable is a tenth of MemTotal, where eptop stops by itself. ≈ marks an estimate. eptop changes none of them; the commands are for you.\n" + describeWalls(f)

@@ -52,12 +52,13 @@ func (v *View) arrange() {
 	}
 	if v.measurement() == nil && !v.run.busy() {
 		takes := card{item: itemForecast, title: "What it will take", lines: v.forecastLines, drop: 1}
+		server := card{item: itemWhatIf, title: "What a server needs for as many", lines: v.whatIfLines, drop: 3}
 		if w < 72 {
-			v.column(0, 0, w, h, form, walls, takes)
+			v.column(0, 0, w, h, form, walls, takes, server)
 			return
 		}
-		h = min(h, max(v.naturalHeight(w/2, form, takes), v.naturalHeight(w-w/2, walls)))
-		v.column(0, 0, w/2, h, form, takes)
+		h = min(h, max(v.naturalHeight(w/2, form, takes, server), v.naturalHeight(w-w/2, walls)))
+		v.column(0, 0, w/2, h, form, takes, server)
 		v.column(w/2, 0, w-w/2, h, walls)
 		return
 	}

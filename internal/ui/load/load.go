@@ -71,6 +71,7 @@ const (
 	// Cards follow. The items above are in the card of the form.
 	itemForm
 	itemForecast
+	itemWhatIf
 	itemWalls
 	itemCost
 	itemStages
@@ -82,7 +83,7 @@ const (
 type keyMap struct {
 	view.KeyMap
 
-	Start, Drain, Type                 key.Binding
+	Start, Drain, Type, Copy           key.Binding
 	More, Less, ManyMore, ManyLess     key.Binding
 	FieldUp, FieldDown, Before, Behind key.Binding
 }
@@ -100,6 +101,7 @@ func newKeyMap(keys view.KeyMap) keyMap {
 	return keyMap{
 		KeyMap: keys,
 		Start:  bind(none, "s", "start (asks first)", "s"),
+		Copy:   bind(none, "y", "copy what a server needs", "y"),
 		Drain:  bind(none, "d", "drain: close all", "d"),
 		Type:   bind(keys.Enter, "Enter", "type a number, press the button"),
 		// In other views + and - change the interval.
@@ -252,6 +254,8 @@ func (v *View) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 		return v.start()
 	case key.Matches(msg, k.Drain):
 		return v.drain()
+	case key.Matches(msg, k.Copy):
+		return v.copyCommands()
 	case key.Matches(msg, k.Type):
 		return v.activate()
 	}
@@ -352,7 +356,7 @@ func (v *View) Keys() []key.Binding {
 	if v.typing {
 		enter.SetHelp("Enter", "take the number (Esc: leave it)")
 	}
-	return []key.Binding{act, enter, k.More, k.Less, k.ManyMore, k.ManyLess, k.FieldUp, k.FieldDown, k.Before, k.Behind}
+	return []key.Binding{act, enter, k.More, k.Less, k.ManyMore, k.ManyLess, k.Copy, k.FieldUp, k.FieldDown, k.Before, k.Behind}
 }
 
 func (v *View) Explain() (title, text string) { return explain(v.here, v.preflight(), v.measurement()) }

@@ -174,3 +174,23 @@ func TestSinceStart(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIfIsCopied: y puts the commands into the clipboard, one a line, and says so.
+func TestWhatIfIsCopied(t *testing.T) {
+	v := shown(nil, 120, 47)
+	v.plan.Connections = 8_000_000
+	v.SetSnapshot(v.snap)
+	screen := ansi.Strip(v.View())
+	for _, want := range []string{"What a server needs for as many", "19 936 fit now: open files comes first", "sysctl -w fs.epoll.max_user_watches=8152100", "ulimit -n 8000064"} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("no %q in\n%s", want, screen)
+		}
+	}
+	batch, ok := v.copyCommands()().(tea.BatchMsg)
+	if !ok || len(batch) != 2 {
+		t.Fatalf("y does %v", batch)
+	}
+	if text := fmt.Sprint(batch[0]()); strings.Count(text, "\n") != len(v.whatIf().Commands) || !strings.Contains(text, "sysctl -w fs.file-max=8153216\n") {
+		t.Errorf("copied %q", text)
+	}
+}
