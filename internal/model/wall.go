@@ -78,8 +78,11 @@ func (w *Wall) Holder() string {
 	return fmt.Sprintf("%s[%d]", w.Comm, w.PID)
 }
 
-// LeftMark stands before ConnectionsLeft: what is used up is not left.
-func (w *Wall) LeftMark() string { return Mark(w.AtMost, w.AtLeast || w.LeftAtMost) }
+// LeftMark stands before ConnectionsLeft: what is used up is not left. Fewer than none
+// there cannot be.
+func (w *Wall) LeftMark() string {
+	return Mark(w.AtMost, (w.AtLeast || w.LeftAtMost) && w.ConnectionsLeft > 0)
+}
 
 // Unit is what a number counts, in the words of the JSON.
 type Unit string

@@ -19,8 +19,6 @@ var columns = []table.Column{
 	{Title: "NOFILE", Min: 7, Rank: 9},
 	{Title: "STRUCTS", Min: 9, Rank: 11},
 	{Title: "BUFFERS", Min: 9, Rank: 12},
-	{Title: "ET%", Min: 4, Rank: 14},
-	{Title: "WATCH-MEM", Min: 9, Rank: 15},
 	{Title: "TOTAL", Min: 9, Rank: 4},
 	{Title: "10 MIN", Min: 10, Rank: 8},
 }

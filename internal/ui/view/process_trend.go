@@ -25,11 +25,19 @@ func growthCell(p *model.Process) table.Cell {
 	case !ok:
 		return table.Cell{Text: "–", Role: table.Muted}
 	case n > 0:
-		return table.Cell{Text: "+" + units.Count(n), Role: table.Strong}
+		return table.Cell{Text: "+" + fewDigits(n), Role: table.Strong}
 	case n < 0:
-		return table.Cell{Text: "−" + units.Count(-n)}
+		return table.Cell{Text: "−" + fewDigits(-n)}
 	}
 	return table.Cell{Text: "0", Role: table.Muted}
+}
+
+// fewDigits writes a number in five cells at most.
+func fewDigits(n int64) string {
+	if n < 10_000 {
+		return units.Count(n)
+	}
+	return units.Short(n)
 }
 
 // trendText draws the files of a process over the last minutes; "" where they are not known.
