@@ -98,12 +98,12 @@ func (k *book) judge(rule *Rule, p *pages, r *ruling) {
 }
 
 // early says that too few looks have judged a rule.
-func (rule *Rule) early(p *pages) string {
+func (r *Rule) early(p *pages) string {
 	switch held := p.at.Sub(p.since); {
-	case p.looks < rule.Looks:
-		return fmt.Sprintf("needs %d looks, had %d", rule.Looks, p.looks)
-	case held < rule.Holds:
-		return fmt.Sprintf("needs looks over %s, had %s", seconds(rule.Holds), seconds(held))
+	case p.looks < r.Looks:
+		return fmt.Sprintf("needs %d looks, had %d", r.Looks, p.looks)
+	case held < r.Holds:
+		return fmt.Sprintf("needs looks over %s, had %s", seconds(r.Holds), seconds(held))
 	}
 	return ""
 }
@@ -171,7 +171,7 @@ func (k *book) end(rule *Rule, e *entry, r *ruling) {
 	if !e.found {
 		return
 	}
-	f := rule.finding(e, r)
+	f := rule.finding(e, r.snap)
 	f.Ended = maybe.Some(r.snap.Time)
 	k.ended = append(k.ended, f)
 }
@@ -198,23 +198,23 @@ func (k *book) list(rule *Rule, p *pages, r *ruling) {
 			r.snap.FindingsCut += int64(len(found) - maxFindings)
 			break
 		}
-		r.snap.Findings = append(r.snap.Findings, rule.finding(e, r))
+		r.snap.Findings = append(r.snap.Findings, rule.finding(e, r.snap))
 	}
 }
 
-func (rule *Rule) finding(e *entry, r *ruling) Finding {
+func (r *Rule) finding(e *entry, snap *Snapshot) Finding {
 	f := Finding{
-		ID: rule.ID, Rule: rule.Name, Severity: rule.Severity, Certain: e.certain, Since: e.since, Looks: e.looks,
+		ID: r.ID, Rule: r.Name, Severity: r.Severity, Certain: e.certain, Since: e.since, Looks: e.looks,
 		PID: e.pid, Comm: e.comm, EpollFD: e.epollFD, FD: e.fd, Socket: e.socket, Count: e.count, Text: e.text,
-		Why: rule.Why, Cure: rule.Cure, FalseAlarm: rule.FalseAlarm,
+		Why: r.Why, Cure: r.Cure, FalseAlarm: r.FalseAlarm,
 	}
 	if e.severity != "" {
 		f.Severity = e.severity
 	}
-	if f.Severity == SeverityInfo && rule.warnAfter > 0 && e.seen.Sub(e.since) >= rule.warnAfter {
+	if f.Severity == SeverityInfo && r.warnAfter > 0 && e.seen.Sub(e.since) >= r.warnAfter {
 		f.Severity = SeverityWarn
 	}
-	f.Evidence = f.evidence(e.detail, r.snap)
+	f.Evidence = f.evidence(e.detail, snap)
 	return f
 }
 

@@ -83,8 +83,6 @@ type watched struct {
 	watch *epoll.Watch
 }
 
-func (w *watched) ino() uint64 { return w.watch.Ino }
-
 // sights is what one pass over all watches has found.
 type sights struct {
 	unread, closing map[uint64]suspect
