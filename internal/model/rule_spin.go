@@ -24,8 +24,8 @@ func spinRules() []Rule {
 		},
 		{
 			ID: "EP118", Name: "spin-out", Title: "spins on EPOLLOUT", Severity: SeverityWarn, Looks: 3, judge: judgeSpinOut,
-			What: "A level-triggered watch armed for EPOLLOUT on a connection whose send queue is empty, look after look, while its process uses at least a fifth of a CPU.",
-			Why:  why, FalseAlarm: alarm + " A program that waits for it only now and then.",
+			What: "A level-triggered watch armed for EPOLLOUT on a connection whose send queue is empty, look after look, while its process uses at least a fifth of a CPU. Info at first, a warning when one watch was so for 30 looks.",
+			Why:  why, FalseAlarm: alarm + " A client that always has requests to write and too little CPU for them.",
 			Cure: "Ask for EPOLLOUT only while a write has returned EAGAIN, and not longer; or watch edge-triggered.",
 		},
 		{
@@ -40,16 +40,20 @@ func spinRules() []Rule {
 // isLevel reports whether a watch is level-triggered and reports more than once.
 func isLevel(m epoll.Mask) bool { return m&(epoll.ET|epoll.OneShot) == 0 }
 
-// spins reports whether a watch stays ready for long enough in a process that burns CPU.
+// spins returns for how many looks a watch has stayed ready in a process that burns CPU, 0
+// where they are too few.
 // The first look, which knows no CPU time yet, counts.
-func (r *ruling) spins(w *watched) (spins, certain bool) {
+func (r *ruling) spins(w *watched) (looks int, certain bool) {
 	ready := w.watch.Facts & (epoll.KnowsReady | epoll.IsReady)
 	burns, known := r.burns(w.in.Holders[0].PID)
 	if ready == epoll.KnowsReady || known && !burns {
-		return false, false
+		return 0, false
 	}
-	looks, _ := r.streak(r.in(w.in), w.watch.Ino, uint64(uint32(w.watch.TFD)), r.sample.SocketsAt)
-	return known && looks >= r.rule.Looks, ready == epoll.KnowsReady|epoll.IsReady
+	looks, _ = r.streak(r.in(w.in), w.watch.Ino, uint64(uint32(w.watch.TFD)), r.sample.SocketsAt)
+	if !known || looks < r.rule.Looks {
+		return 0, false
+	}
+	return looks, ready == epoll.KnowsReady|epoll.IsReady
 }
 
 // spinGroups joins the watches of one epoll that spin.
@@ -57,18 +61,23 @@ type spinGroups struct {
 	r  *ruling
 	by map[*InstanceSample]*sighting
 	v  verdict
+	// sureLooks is how many looks at one watch make more than an info of it.
+	sureLooks int
 }
 
 func (g *spinGroups) add(w *watched, text string) {
-	spins, certain := g.r.spins(w)
-	if !spins {
+	looks, certain := g.r.spins(w)
+	if looks == 0 {
 		return
 	}
 	s := g.by[w.in]
 	if s == nil {
-		s = &sighting{site: g.r.in(w.in), sure: true, certain: certain, detail: g.r.watchText(w.watch)}
+		s = &sighting{site: g.r.in(w.in), sure: true, certain: certain, detail: g.r.watchText(w.watch), severity: SeverityInfo}
 		s.fd = maybe.Some(int(w.watch.TFD))
 		g.by[w.in] = s
+	}
+	if looks >= g.sureLooks {
+		s.severity = "" // the rule's own
 	}
 	s.count++
 	s.certain = s.certain && certain
@@ -119,7 +128,10 @@ func judgeSpinHup(r *ruling) verdict {
 }
 
 func judgeSpinOut(r *ruling) verdict {
+	// A client that has many requests to write, and waits for a CPU, looks alike for a while.
+	const surely = 30
 	return r.spinVerdict(func(g *spinGroups, s *sights) {
+		g.sureLooks = surely
 		for i := range s.writable {
 			w := &s.writable[i]
 			if burns, known := r.burns(w.in.Holders[0].PID); known && !burns {

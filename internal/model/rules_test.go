@@ -180,7 +180,7 @@ func ruleCases() []ruleCase {
 			s.Zones = zone.Zoneinfo{Zones: []zone.Zone{{Name: "Normal", FreePages: free, MinPages: 100, LowPages: 150, HighPages: 200, ManagedPages: 10_000}}}
 		}},
 
-		{name: "spins", rule: "spin-hup", looks: 4, from: 2, fill: spin(sock.StateCloseWait, epoll.In, 0, 1, 0), check: at(70, 4, 10)},
+		{name: "spins", rule: "spin-hup", looks: 4, from: 2, fill: spin(sock.StateCloseWait, epoll.In, 0, 1, 0), check: func(t *testing.T, f *Finding) { at(70, 4, 10)(t, f); severe(SeverityWarn)(t, f) }},
 		{name: "idle", rule: "spin-hup", looks: 6, from: never, fill: spin(sock.StateCloseWait, epoll.In, 0, 0.01, 0)},
 		{name: "edge", rule: "spin-hup", looks: 6, from: never, fill: spin(sock.StateCloseWait, epoll.In|epoll.ET, 0, 1, 0)},
 		{name: "not ready", rule: "spin-hup", looks: 6, from: never, fill: spin(sock.StateCloseWait, epoll.In, 0, 1, epoll.KnowsReady)},
@@ -190,6 +190,8 @@ func ruleCases() []ruleCase {
 				t.Error("the ready list says so, and it is not certain")
 			}
 		}},
+		{name: "a few looks", rule: "spin-out", looks: 20, from: 2, fill: spin(sock.StateEstablished, epoll.In|epoll.Out, 0, 1, 0), check: severe(SeverityInfo)},
+		{name: "many looks", rule: "spin-out", looks: 31, from: 2, fill: spin(sock.StateEstablished, epoll.In|epoll.Out, 0, 1, 0), check: severe(SeverityWarn)},
 		{name: "bytes to send", rule: "spin-out", looks: 6, from: never, fill: spin(sock.StateEstablished, epoll.In|epoll.Out, 500, 1, 0)},
 		{name: "spins", rule: "spin-accept-emfile", looks: 4, from: 2, fill: func(n int, s *Sample) {
 			ruleServer(s, []epoll.Watch{watch(10, 1000, epoll.In, 0)}, listening(1000, 3, 8, 0))
