@@ -26,6 +26,8 @@ type checkFlags struct {
 	thresholds []string
 	failOn     string
 	list       bool
+	// connections asks what so many more connections need, and for nothing else.
+	connections number
 }
 
 // breachError is a check that is breached: the output says by what.
@@ -55,6 +57,7 @@ func newCheck(s *settings) *cobra.Command {
 	flags.StringVar(&f.allow, "allow", "", "leave alone the findings that `FILE` names")
 	flags.StringArrayVar(&f.thresholds, "threshold", nil, "another `RULE=NUMBER` than the rule's own (repeatable)")
 	flags.StringVar(&f.failOn, "fail-on", string(model.SeverityWarn), "the least severity that breaches the check: `info|warn|critical`")
+	flags.VarP(&f.connections, "connections", "c", "say instead what `N` more connections (1000, 10k, 1M) need here: memory, and the limits that are too low")
 	flags.BoolVar(&f.list, "list", false, "print the rules and end")
 	complete(cmd, "out", func(string) []string { return []string{"text", "json", "junit"} })
 	complete(cmd, "fail-on", func(string) []string { return []string{"info", "warn", "critical"} })
@@ -85,6 +88,9 @@ func (f *checkFlags) plan() (plan model.CheckPlan, thresholds model.Thresholds, 
 	}
 	if !slices.Contains([]string{"text", "json", "junit"}, f.out) {
 		return fail(fmt.Errorf("--out %q: not text, json or junit", f.out))
+	}
+	if f.connections < 0 || f.connections > 1<<40 || f.connections > 0 && f.out == "junit" {
+		return fail(fmt.Errorf("--connections %d: not a number of connections, or not for --out junit", f.connections))
 	}
 	const most = 100_000
 	if f.looks < 0 || f.looks > most {
@@ -130,6 +136,9 @@ func (s *settings) runCheck(cmd *cobra.Command, f checkFlags) error {
 		return listRules(cmd.OutOrStdout())
 	}
 	defer endSoon(cmd.Context())()
+	if f.connections > 0 {
+		return s.checkConnections(cmd, f)
+	}
 	plan.Processes = len(s.pids) > 0
 	e, err := engine.New(engine.Options{Options: s.collect(0), PIDs: s.pids, User: s.uid, Thresholds: thresholds})
 	if err != nil {
@@ -154,6 +163,36 @@ func (s *settings) runCheck(cmd *cobra.Command, f checkFlags) error {
 		return fmt.Errorf("no rule could be judged, for what they rest on %w", collect.ErrDenied)
 	}
 	return nil
+}
+
+// checkConnections says what so many more connections need; it is breached where a limit is
+// too low for them.
+func (s *settings) checkConnections(cmd *cobra.Command, f checkFlags) error {
+	e, err := engine.New(engine.Options{Once: true, Options: s.collect(0), PIDs: s.pids, User: s.uid})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.Close() }() // there is no load that Close could fail to close
+	snap, err := e.Look(cmd.Context(), model.Focus{Limits: true})
+	if err != nil {
+		return err
+	}
+	pid := 0
+	if len(s.pids) > 0 {
+		if pid = s.pids[0]; snap.Process(pid) == nil {
+			return fmt.Errorf("pid %d: %w", pid, collect.ErrGone)
+		}
+	}
+	needs := snap.WhatIf(int64(f.connections), pid)
+	if f.out == "json" {
+		err = report.Result(cmd.OutOrStdout(), needs)
+	} else {
+		err = report.WhatIfText(cmd.OutOrStdout(), needs)
+	}
+	if _, short := needs.First(); err == nil && short {
+		return breachError{}
+	}
+	return err
 }
 
 // mostLooks bounds how many looks are made where nobody said how many.
