@@ -39,7 +39,7 @@ func (s *settings) dashboard(ctx context.Context) error {
 		}
 	}
 	if e.Live() {
-		opts.Loader, opts.Load = e, s.loadNow
+		opts.Loader, opts.Load, opts.Bench = e, s.loadNow, e.Bench()
 	} else if s.loadNow > 0 {
 		return usagef("--load %d: connections are opened on this machine, and %s is not its procfs", s.loadNow, s.procRoot)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/eptop/eptop/internal/collect"
+	"github.com/eptop/eptop/internal/lab"
 	"github.com/eptop/eptop/internal/maybe"
 	"github.com/eptop/eptop/internal/measure"
 	"github.com/eptop/eptop/internal/model"
@@ -44,6 +45,8 @@ type Engine struct {
 	// load is the latest one, nil before the first. It is read without a turn, so that its
 	// progress can be asked for while a slow look is under way.
 	load atomic.Pointer[load]
+	// bench has a lock of its own: an experiment and a look go on beside each other.
+	bench lab.Bench
 
 	turn      turn // of one look, or of one start of a load
 	collector *collect.Collector
@@ -233,12 +236,17 @@ func (e *Engine) Load() *model.Load {
 	return nil
 }
 
-// Close ends the look under way, closes all connections, and waits for the
+// Bench tries epoll's rules on this machine, one experiment after another. It ends with the
+// engine.
+func (e *Engine) Bench() *lab.Bench { return &e.bench }
+
+// Close ends the look under way and the experiment that runs, closes all connections, and waits for the
 // connections. Nothing can be started afterwards. Close does not wait for a kernel
 // that does not answer a look: the files that the look reads are closed with the
 // program.
 func (e *Engine) Close() error {
 	e.end()
+	e.bench.Close()
 	err := e.closeLoad()
 	select {
 	case e.turn <- struct{}{}:

@@ -188,6 +188,9 @@ func (s *scene) await(fd int, mask int16) int16 {
 	}
 }
 
+// backlog is how many connections may wait to be accepted.
+const backlog = 128
+
 // listen returns a non-blocking TCP listener on a port of 127.0.0.1 that the kernel
 // chooses where port is 0.
 func (s *scene) listen(port int, reuse bool) (fd, on int) {
@@ -197,7 +200,7 @@ func (s *scene) listen(port int, reuse bool) (fd, on int) {
 		s.check(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), "setsockopt SO_REUSEPORT")
 	}
 	s.check(unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}), "bind")
-	s.check(unix.Listen(fd, 128), "listen")
+	s.check(unix.Listen(fd, backlog), "listen")
 	name, err := unix.Getsockname(fd)
 	s.check(err, "getsockname")
 	return fd, name.(*unix.SockaddrInet4).Port

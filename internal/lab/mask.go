@@ -13,7 +13,7 @@ func masks() []*Experiment {
 			Promise: "A one-shot watch reports one event and is disarmed: it stays in the list, but nothing more is reported until EPOLL_CTL_MOD arms it again.",
 			Section: "epoll_ctl(2), EPOLLONESHOT", Function: "ep_send_events()", Since: "2.6.2",
 			Advice: "For several threads on one epoll: whoever gets the event owns the connection until MOD. A path that forgets MOD leaves a connection that is never served again.",
-			Shows:  "the watch reads ONESHOT and \"disarmed\", with bytes in its receive queue",
+			Shows:  "the watch reads ONESHOT and \"disarmed\", with 200 bytes in its receive queue",
 			Facts: []Claim{
 				{What: "first wait", Promised: oneEvent},
 				{What: "mask while disarmed", Promised: "ONESHOT"},

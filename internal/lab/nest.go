@@ -119,7 +119,7 @@ func epollOverUnix(s *scene) {
 		s.cannot("the receiver answered %d bytes", n)
 	}
 	told, fd, isOpen := int(binary.LittleEndian.Uint32(b[:])), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:])
-	s.step("receiver", "epoll_wait() returns %s, fd %d", events(told), fd)
+	s.step("receiver", "epoll_wait(): %s, fd %d", events(told), fd)
 	s.saw("the receiver's wait", events(told))
 	state := "not open there"
 	if isOpen != 0 {

@@ -73,9 +73,9 @@ func (s *scene) step(who, did string, args ...any) {
 
 // woke reports what a wait returned.
 func (s *scene) woke(who string, got []event) {
-	st := Step{At: time.Since(s.begun), Who: who, Did: "epoll_wait() returns no event", Woke: len(got) > 0}
+	st := Step{At: time.Since(s.begun), Who: who, Did: "epoll_wait(): no event", Woke: len(got) > 0}
 	if st.Woke {
-		st.Did = fmt.Sprintf("epoll_wait() returns %s: %s", events(len(got)), eventWords(got))
+		st.Did = fmt.Sprintf("epoll_wait(): %s, %s", events(len(got)), eventWords(got))
 	}
 	s.send(message{Step: &st})
 }

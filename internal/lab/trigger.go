@@ -25,7 +25,8 @@ func triggers() []*Experiment {
 			Section: "epoll(7), Level-triggered and edge-triggered", Function: "ep_send_events()", Since: "2.5.44",
 			Advice: "With EPOLLET read until EAGAIN after every event, or keep a list of what you have not drained. A server that reads " +
 				"once hangs: it waits for the peer, and the peer waits for the answer to what the server has not read.",
-			Shows: "the Watches pane marks the edge-triggered watch \"ET, unread\": 1 024 bytes wait in the pipe and nobody is told",
+			Shows: "two epolls with one watch each, IN and IN|ET; nothing else distinguishes the one that hangs. How much waits in a pipe is known " +
+				"to its holders alone: hold et-half-read-socket to see it",
 			Facts: []Claim{
 				{What: "first wait, level triggered", Promised: oneEvent},
 				{What: "first wait, edge triggered", Promised: oneEvent},
@@ -52,6 +53,7 @@ func triggers() []*Experiment {
 			Promise: "What holds for a pipe holds for sockets: half-read data is reported again to a level-triggered watch alone.",
 			Section: "epoll(7), Level-triggered and edge-triggered", Function: "ep_send_events()", Since: "2.5.44",
 			Advice: "The same as for a pipe: read until EAGAIN.",
+			Shows:  "a watch IN|ET of a socket with 1 024 bytes in its receive queue, look after look: nobody reads them",
 			Facts:  slices.Concat(halfReadFacts("UNIX"), halfReadFacts("TCP")),
 			run:    halfReadSockets,
 		},
@@ -244,10 +246,10 @@ func (s *scene) halfRead(family, what string, level, edge [2]int) {
 	lep, eep := s.epoll(), s.epoll()
 	s.add(lep, level[0], epoll.In)
 	s.add(eep, edge[0], epoll.In|epoll.ET)
-	s.step(server, "watches one %s level triggered (epoll fd %d), one edge triggered (epoll fd %d)", what, lep, eep)
+	s.step(server, "watches a %s with each: level in epoll fd %d, edge in epoll fd %d", what, lep, eep)
 	s.put(level[1], 2048)
 	s.put(edge[1], 2048)
-	s.step(peer, "writes 2048 bytes to each and waits for the answer")
+	s.step(peer, "writes 2048 bytes to each, awaits an answer")
 	s.await(level[0], unix.POLLIN)
 	s.await(edge[0], unix.POLLIN)
 	s.both(prefix+"first wait", lep, eep)
@@ -258,14 +260,17 @@ func (s *scene) halfRead(family, what string, level, edge [2]int) {
 			s.cannot("read: %d of 1024 bytes", n)
 		}
 	}
-	s.step(server, "reads 1024 of the 2048 bytes from each, and waits again")
+	s.step(server, "reads 1024 of 2048 bytes of each, waits again")
 	second := s.both(prefix+"second wait", lep, eep)
 	if second[1] == noEvent {
-		s.step(server+", edge", "would sleep for ever here: it waits for more, the peer for the answer to what lies unread")
+		s.step(server+", edge", "would sleep for ever: it waits for more, the peer for the answer to what lies unread")
 	}
 	left := s.unread(edge[0])
 	s.saw("left in each "+what, "%d bytes", left)
 	s.evidence("second wait: level %s, edge %s, with %d bytes unread in both", second[0], second[1], left)
+	if family == "UNIX" {
+		return // the TCP sockets, which come next, are looked at
+	}
 	s.turn(HeldFD{eep, "the epoll of the edge-triggered watch"}, HeldFD{edge[0], "the half-read " + what + ", watched edge triggered"},
 		HeldFD{lep, "the epoll of the level-triggered watch"}, HeldFD{level[0], "the half-read " + what + ", watched level triggered"})
 }

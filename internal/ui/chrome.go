@@ -201,6 +201,9 @@ func (m *Model) tabSpans() []view.Area {
 	x := 0
 	spans := make([]view.Area, len(m.tabs))
 	for i := range m.tabs {
+		if !m.hasTab(i) {
+			continue
+		}
 		w := draw.Width(m.tabText(i)) + 2
 		spans[i] = view.Area{X: x, Y: 1, W: w, H: 1}
 		x += w + 1
@@ -210,7 +213,7 @@ func (m *Model) tabSpans() []view.Area {
 
 // tabText is the key, the title and the number of a tab.
 func (m *Model) tabText(i int) string {
-	text := m.tabs[i].key + " " + m.tabs[i].title
+	text := m.tabs[i].label()
 	if b, ok := m.views[i].(view.Badger); ok {
 		switch n := b.Badge(); {
 		case n > 20:
@@ -225,6 +228,9 @@ func (m *Model) tabText(i int) string {
 func (m *Model) drawTabs(w int) string {
 	var b strings.Builder
 	for i := range m.tabs {
+		if !m.hasTab(i) {
+			continue
+		}
 		if i > 0 {
 			b.WriteByte(' ')
 		}

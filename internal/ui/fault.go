@@ -90,6 +90,7 @@ func (m *Model) restart() tea.Cmd {
 	m.before, m.status = nil, view.StatusMsg{}
 	m.makeViews()
 	m.handOutLoader()
+	m.handOutBench()
 	if m.snap != nil {
 		m.apply(lookedMsg{snap: m.snap})
 	}

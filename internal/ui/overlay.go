@@ -72,7 +72,10 @@ func (m *Model) help(p *draw.Pens, w int) []string {
 	}
 	section("In "+m.current().Title(), m.current().Keys())
 	var views []key.Binding
-	for _, t := range m.tabs {
+	for i, t := range m.tabs {
+		if !m.hasTab(i) || t.key == "" {
+			continue
+		}
 		views = append(views, key.NewBinding(key.WithKeys(t.key), key.WithHelp(t.key, t.title)))
 	}
 	section("Views", views)

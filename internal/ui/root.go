@@ -42,6 +42,8 @@ type Options struct {
 	Version string
 	// Loader controls the load generator. It is nil where no load can be started.
 	Loader view.Loader
+	// Bench tries epoll's rules. It is nil where nothing can be started.
+	Bench view.Bench
 	// Load is how many connections to open at the start, or 0 for none.
 	Load int64
 }
@@ -94,6 +96,7 @@ func New(opts Options) *Model {
 		m.showProcess(opts.PID)
 	}
 	m.handOutLoader()
+	m.handOutBench()
 	return m
 }
 
@@ -167,6 +170,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		}
 	case view.OpenViewMsg:
 		m.showTitled(msg.Title)
+	case view.OpenLabMsg:
+		m.showLab()
 	case view.ThawMsg:
 		if m.look.frozen {
 			cmd = m.freeze()
@@ -294,9 +299,9 @@ func (m *Model) handleGlobalKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 		title, text := m.current().Explain()
 		m.modal = view.NewOverlay(title, view.Paragraphs(text))
 	case key.Matches(msg, k.Next):
-		m.show((m.active + 1) % len(m.views))
+		m.show(m.beside(1))
 	case key.Matches(msg, k.Prev):
-		m.show((m.active + len(m.views) - 1) % len(m.views))
+		m.show(m.beside(-1))
 	case key.Matches(msg, k.Back):
 		m.goBack()
 	case key.Matches(msg, k.Attach):
@@ -322,7 +327,7 @@ func (m *Model) handleGlobalKey(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 // jump shows the view whose tab has this key, and reports whether there is such a tab.
 func (m *Model) jump(name string) bool {
 	for i, t := range m.tabs {
-		if t.key == name {
+		if t.key == name && name != "" {
 			m.selectTab(i)
 			return true
 		}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"github.com/eptop/eptop/internal/ui/findings"
+	"github.com/eptop/eptop/internal/ui/lab"
 	"github.com/eptop/eptop/internal/ui/load"
 	"github.com/eptop/eptop/internal/ui/nodes"
 	"github.com/eptop/eptop/internal/ui/overview"
@@ -14,7 +15,7 @@ import (
 // tab is one entry of the tab line: the key that selects it, its title, and what makes its
 // view.
 type tab struct {
-	key   string
+	key   string // "" is a page: only another view opens it, and its tab stands there meanwhile
 	title string
 	make  func(view.KeyMap) view.View
 }
@@ -29,5 +30,6 @@ func tabs() []tab {
 		{key: "5", title: "Nodes", make: nodes.New},
 		{key: "6", title: "Load", make: load.New},
 		{key: "7", title: "Findings", make: findings.New},
+		{title: "Lab", make: lab.New},
 	}
 }

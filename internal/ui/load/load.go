@@ -83,7 +83,7 @@ const (
 type keyMap struct {
 	view.KeyMap
 
-	Start, Drain, Type, Copy           key.Binding
+	Start, Drain, Type, Copy, Lab      key.Binding
 	More, Less, ManyMore, ManyLess     key.Binding
 	FieldUp, FieldDown, Before, Behind key.Binding
 }
@@ -112,7 +112,9 @@ func newKeyMap(keys view.KeyMap) keyMap {
 		FieldUp:   bind(keys.Up, "↑ k", "field or card above"),
 		FieldDown: bind(keys.Down, "↓ j", "field or card below"),
 		Before:    bind(keys.Left, "← h", "value before"),
-		Behind:    bind(keys.Right, "→ l", "value after"),
+		// In other views l is the arrow.
+		Behind: key.NewBinding(key.WithKeys("right"), key.WithHelp("→", "value after")),
+		Lab:    bind(none, "l", "lab: epoll's rules, tried here", "l"),
 	}
 }
 
@@ -258,6 +260,8 @@ func (v *View) handleKey(msg tea.KeyPressMsg) tea.Cmd {
 		return v.copyCommands()
 	case key.Matches(msg, k.Type):
 		return v.activate()
+	case key.Matches(msg, k.Lab):
+		return view.Send(view.OpenLabMsg{})
 	}
 	return nil
 }
