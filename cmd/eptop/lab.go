@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eptop/eptop/internal/engine"
 	"github.com/eptop/eptop/internal/lab"
+	"github.com/eptop/eptop/internal/model"
 	"github.com/eptop/eptop/internal/report"
 )
 
@@ -26,6 +28,7 @@ func newLab(s *settings) *cobra.Command {
 				"says PASS, DIFFERENT from the manual, or CANNOT TELL with the reason, with the evidence. \"eptop lab list\" names them.",
 			"With --hold one experiment stays at its turning point until Enter: eptop says which process and which fds to look at, " +
 				"and what its dashboard shows there.",
+			"\"eptop lab anatomy\" follows one connection from the system calls to the memory modules, with this machine's numbers at each floor.",
 			"The exit code is 4 where one is different from the manual. Nothing is left behind, and no sysctl is changed.",
 		}, "\n\n"),
 		Example: "  eptop lab\n  eptop lab et-half-read exclusive --json\n  eptop lab --hold et-half-read",
@@ -37,6 +40,9 @@ func newLab(s *settings) *cobra.Command {
 			}
 			if len(names) == 1 && names[0] == "list" {
 				return report.LabList(cmd.OutOrStdout())
+			}
+			if len(names) == 1 && names[0] == "anatomy" {
+				return s.anatomy(cmd, f)
 			}
 			list, err := experiments(cmd, names)
 			if err != nil {
@@ -52,6 +58,23 @@ func newLab(s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&f.heavy, "heavy", false, "make as many watches as fs.epoll.max_user_watches allows, as a user of its own, where the memory suffices")
 	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep one experiment at its turning point until Enter")
 	return cmd
+}
+
+// anatomy follows a connection from its system calls to the memory modules.
+func (s *settings) anatomy(cmd *cobra.Command, f labFlags) error {
+	if f.json || f.hold {
+		return usagef("lab anatomy is for people: eptop snapshot --json has its numbers")
+	}
+	e, err := engine.New(engine.Options{Options: s.collect(0), Once: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.Close() }() // nothing was started that Close could fail to end
+	snap, err := e.Look(cmd.Context(), model.Focus{AllCaches: true})
+	if err != nil {
+		return err
+	}
+	return report.AnatomyText(cmd.OutOrStdout(), snap)
 }
 
 // experiments returns those with these names, all where there are none.

@@ -33,7 +33,9 @@ func NewManual() Manual {
 		}
 		v := t.make(keys)
 		views := &out.Keys[0].Entries
-		*views = append(*views, Entry{t.key, "the view " + t.title})
+		if t.key != "" {
+			*views = append(*views, Entry{t.key, "the view " + t.title})
+		}
 		out.Keys = append(out.Keys, Section{"In " + t.title, bindings(v.Keys())})
 		if l, ok := v.(view.ColumnLister); ok {
 			for _, c := range l.Columns() {
