@@ -64,6 +64,8 @@ type layouts struct {
 	protocolsTook time.Duration
 	protocolsErr  error
 	readAt        time.Time
+	// slabinfo: there was one to fall back on, and its names are those of merged caches.
+	slabinfo bool
 }
 
 // memory reads slab caches, zones, nodes and the sizes that costs are made of.
@@ -87,10 +89,11 @@ func (l *look) memory() {
 		return
 	}
 	short := isShort(l.layouts.err) || isShort(l.layouts.protocolsErr)
-	if l.layouts.byName == nil || short || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
+	slabinfo := len(l.sample.Caches) > 0
+	if l.layouts.byName == nil || short || slabinfo != l.layouts.slabinfo || l.start.Sub(l.layouts.readAt) >= l.opts.Sweep {
 		l.layouts.took = l.timed(l.readLayouts)
 		l.layouts.protocolsTook = l.timed(l.readProtocols)
-		l.layouts.readAt = l.start
+		l.layouts.readAt, l.layouts.slabinfo = l.start, slabinfo
 	}
 	l.sample.Layouts = l.layouts.byName
 	l.source("slab_sysfs", l.layouts.took, l.slabProblem())

@@ -321,6 +321,36 @@ func TestACutSlabinfoIsAnError(t *testing.T) {
 	}
 }
 
+// TestSizesFollowSlabinfo: what is known of sizes from slabinfo alone is known as soon as it
+// is there, and as long.
+func TestSizesFollowSlabinfo(t *testing.T) {
+	tr := newSlabTree(t, 2)
+	path := filepath.Join(tr.root, "proc/slabinfo")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(tr.root, "sys/kernel/slab")); err != nil {
+		t.Fatal(err)
+	}
+	tr.write("proc/net/protocols", "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br ha uh gp em\n"+
+		"TCP       2304      1       0   no     320   yes  kernel      y  y  y  y  y  y  y  y  y  y  y  y  y  n  y  y  y  y  y\n")
+	c := newCollector(t, func(o *Options) {
+		o.ProcRoot, o.SysRoot = filepath.Join(tr.root, "proc"), filepath.Join(tr.root, "sys")
+	})
+	for i, there := range []bool{true, false, true} {
+		if there {
+			tr.write("proc/slabinfo", string(text))
+		} else if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		parts := snapshotOf(t, c).ConnectionCost.TCP4.Value.Parts
+		if len(parts) == 0 || (parts[0].Origin == model.Measured) != there {
+			t.Errorf("look %d, slabinfo %v: %+v", i, there, parts)
+		}
+	}
+}
+
 // BenchmarkSlabAndZones is slab, zones and nodes on this kernel: the first time, and again
 // with the counts for each node due.
 func BenchmarkSlabAndZones(b *testing.B) {
