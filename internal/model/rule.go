@@ -75,8 +75,10 @@ type verdict struct {
 	// at is when what the rule rests on was read: a look that did not read it anew is none
 	// for the rule. The zero time is that of the look.
 	at time.Time
-	// unjudged says why it could not judge; empty where it could.
+	// unjudged says why it could not judge; empty where it could. passing: a further look
+	// may be able to.
 	unjudged string
+	passing  bool
 }
 
 func unjudged(why string) verdict { return verdict{unjudged: why} }

@@ -75,7 +75,11 @@ func (k *book) judge(rule *Rule, p *pages, r *ruling) {
 	v := rule.judge(r)
 	snap := r.snap
 	if v.unjudged != "" {
-		snap.FindingsUnjudged = append(snap.FindingsUnjudged, Unjudged{ID: rule.ID, Rule: rule.Name, Why: v.unjudged})
+		u := Unjudged{ID: rule.ID, Rule: rule.Name, Why: v.unjudged}
+		if v.passing {
+			u.MoreLooks = max(1, rule.Looks-p.looks)
+		}
+		snap.FindingsUnjudged = append(snap.FindingsUnjudged, u)
 		k.list(rule, p, r) // what held still does, as far as is known
 		return
 	}

@@ -39,9 +39,14 @@ func judgeStale(r *ruling) verdict {
 		return unjudged(why)
 	}
 	var all []staleWatches
+	var unproven int64
 	r.instances(func(in *InstanceSample) {
 		s := staleWatches{in: in}
-		if r.countsOf(in).Stale > 0 {
+		counts := r.countsOf(in)
+		if r.isAsked(in) {
+			unproven += counts.Unproven
+		}
+		if counts.Stale > 0 {
 			for i := range in.List {
 				if in.List[i].Link == epoll.Stale {
 					s.closed++
@@ -62,11 +67,27 @@ func judgeStale(r *ruling) verdict {
 		}
 	}
 	r.findHolders(keepers)
+	if len(all) == 0 && unproven > 0 {
+		return verdict{unjudged: fmt.Sprintf("whether the descriptors of %s are open still is not proven", watchCount(unproven)), passing: r.mayProve()}
+	}
 	var v verdict
 	for i := range all {
 		v.sightings = append(v.sightings, r.stale(&all[i], keepers))
 	}
 	return v
+}
+
+// isAsked reports whether an instance is in the scope of the looks: a process that was
+// asked for holds it, or nobody was.
+func (r *ruling) isAsked(in *InstanceSample) bool {
+	return len(r.sample.Asked) == 0 || slices.ContainsFunc(in.Holders, func(h epoll.Holder) bool { return slices.Contains(r.sample.Asked, h.PID) })
+}
+
+// mayProve reports whether a further look may prove more: processes that begin and end
+// are seen then. The host's init, which nobody may look into in some containers, hides no watch.
+func (r *ruling) mayProve() bool {
+	c := &r.sample.Coverage
+	return c.Denied <= 1 && !c.HidePID && !c.PIDNamespace
 }
 
 // add takes in a watch.

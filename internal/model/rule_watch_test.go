@@ -181,3 +181,39 @@ func TestNoFindingIsAboutEptopItself(t *testing.T) {
 		}
 	}
 }
+
+// TestUnprovenIsNotPassed: a look in which nobody can say whether descriptors are open
+// neither passes the rule nor ends what looks before have seen.
+func TestUnprovenIsNotPassed(t *testing.T) {
+	d := &Deriver{}
+	var snap *Snapshot
+	look := func(n int, link epoll.Link, asked ...int) {
+		snap = d.Derive(ruleLook(n, func(s *Sample) {
+			s.Asked = asked
+			s.Processes = []ProcessSample{{PID: 10, Comm: "worker", Files: sockets(100)}, {PID: 20, Comm: "other", Files: sockets(200)}}
+			s.Instances = []InstanceSample{{
+				Holders: []epoll.Holder{{PID: 10, FD: 3}}, SharingKnown: true,
+				List: []epoll.Watch{{TFD: 9, Ino: 7, HasInode: true, Kind: epoll.KindSocket, Link: link}},
+			}}
+		}))
+	}
+	look(1, epoll.Stale)
+	look(2, epoll.Unproven)
+	if !isUnjudged(snap, "stale-watch") {
+		t.Error("a look without proof passes the rule")
+	}
+	look(3, epoll.Stale)
+	if got := found(snap, "stale-watch"); len(got) != 1 {
+		t.Errorf("two looks with proof, one without between them: %d findings", len(got))
+	}
+	look(4, epoll.Unproven)
+	if got := found(snap, "stale-watch"); len(got) != 1 {
+		t.Errorf("a look without proof ends the finding")
+	}
+	d = &Deriver{}
+	look(1, epoll.Unproven, 20)
+	look(2, epoll.Unproven, 20)
+	if isUnjudged(snap, "stale-watch") {
+		t.Error("the epoll of another process than that asked for leaves the rule unjudged")
+	}
+}

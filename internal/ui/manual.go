@@ -28,9 +28,6 @@ func NewManual() Manual {
 	keys := view.NewKeyMap()
 	out := Manual{Keys: []Section{{"Everywhere", bindings(keys.Everywhere())}}}
 	for _, t := range tabs() {
-		if t.make == nil {
-			continue
-		}
 		v := t.make(keys)
 		views := &out.Keys[0].Entries
 		if t.key != "" {
