@@ -90,7 +90,7 @@ func judgeQueueFull(r *ruling) verdict {
 		}
 		s.detail = raiseBacklog(q.Backlog.Value, r.sample.NetworkLimits.MostBacklog, &r.sample.Host)
 		if most, ok := r.sample.NetworkLimits.MostBacklog.Get(); ok {
-			s.detail = fmt.Sprintf("backlog %d, net.core.somaxconn %d: raise %s", q.Backlog.Value, most, s.detail)
+			s.detail = fmt.Sprintf("backlog %d, net.core.somaxconn %d: helped by %s", q.Backlog.Value, most, s.detail)
 		}
 		if l.kind.IsUnix() {
 			s.severity = SeverityWarn // connect(2) waits, and nothing is lost
