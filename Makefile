@@ -61,7 +61,7 @@ test-vm: ## eptop on other kernels and topologies, in QEMU guests of 4 GiB (VM_K
 	@tools/test-deps vm
 	@tools/vm-kernels '$(VM_CACHE)' $(VM_KERNELS)
 	EPTOP_VM_CACHE='$(VM_CACHE)' EPTOP_VM_KERNELS='$(VM_KERNELS)' EPTOP_VM_GO='$(GO)' \
-		$(GO) test -tags vm -count 1 -timeout 12m -v -run '^Test(Guests|BPF|Picture|Lab)$$' $(TESTFLAGS) ./test/vm
+		$(GO) test -tags vm -count 1 -timeout 16m -v -run '^Test(Guests|BPF|Picture|Lab)$$' $(TESTFLAGS) ./test/vm
 else
 test-vm:
 	@echo '--- SKIP: test-vm (the kernels are for x86-64: run it on such a machine)'

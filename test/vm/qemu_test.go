@@ -27,7 +27,7 @@ const (
 	guestTime = 2 * time.Minute
 	// startTime bounds when guests are started: together with the last guest it stays
 	// well below go test's -timeout, which would end the test without a table.
-	startTime = 5 * time.Minute
+	startTime = 9 * time.Minute
 )
 
 // kernel is a kernel unpacked by tools/vm-kernels.
