@@ -59,10 +59,10 @@ func newCheck(s *settings) *cobra.Command {
 	flags.StringVar(&f.failOn, "fail-on", string(model.SeverityWarn), "the least severity that breaches the check: `info|warn|critical`")
 	flags.VarP(&f.connections, "connections", "c", "say instead what `N` more connections (1000, 10k, 1M) need here: memory, and the limits that are too low")
 	flags.BoolVar(&f.list, "list", false, "print the rules and end")
-	complete(cmd, "out", func(string) []string { return []string{"text", "json", "junit"} })
-	complete(cmd, "fail-on", func(string) []string { return []string{"info", "warn", "critical"} })
-	complete(cmd, "only", func(string) []string { return ruleNames(false) })
-	complete(cmd, "threshold", func(string) []string { return ruleNames(true) })
+	complete(cmd, "out", func() []string { return []string{"text", "json", "junit"} })
+	complete(cmd, "fail-on", func() []string { return []string{"info", "warn", "critical"} })
+	complete(cmd, "only", func() []string { return ruleNames(false) })
+	complete(cmd, "threshold", func() []string { return ruleNames(true) })
 	complete(cmd, "looks", nothing)
 	return cmd
 }

@@ -16,16 +16,16 @@ import (
 
 // completeFlags gives the flags of addFlags their values in shells.
 func completeFlags(cmd *cobra.Command, s *settings) {
-	complete(cmd, "pid", func(string) []string { return runningProcesses(s.procRoot) })
-	complete(cmd, "source", func(string) []string {
+	complete(cmd, "pid", func() []string { return runningProcesses(s.procRoot) })
+	complete(cmd, "source", func() []string {
 		return []string{
 			collect.SourceAuto + "\tthe better of those that work here",
 			collect.SourceProc + "\t/proc and sock_diag: works everywhere",
 			collect.SourceBPF + "\ta BPF iterator: stops nobody; needs CAP_BPF and CAP_PERFMON",
 		}
 	})
-	complete(cmd, "user", func(string) []string { return users() })
-	complete(cmd, "delay", func(string) []string { return []string{"0.5", "1", "2", "5", "10"} })
+	complete(cmd, "user", func() []string { return users() })
+	complete(cmd, "delay", func() []string { return []string{"0.5", "1", "2", "5", "10"} })
 	for _, name := range []string{"path.procfs", "path.sysfs"} {
 		_ = cmd.MarkFlagDirname(name) // it is there
 	}
@@ -36,27 +36,27 @@ func completeFlags(cmd *cobra.Command, s *settings) {
 
 // completeLoadFlags does the same for the flags of load and measure.
 func completeLoadFlags(cmd *cobra.Command) {
-	complete(cmd, "family", func(string) []string { return texts(model.LoadFamilies()) })
-	complete(cmd, "watch", func(string) []string { return texts(model.LoadWatches()) })
-	complete(cmd, "connections", func(string) []string { return []string{"1k", "10k", "100k", "1M"} })
-	complete(cmd, "hold", func(string) []string { return []string{"30s", "5m", "1h"} })
+	complete(cmd, "family", func() []string { return texts(model.LoadFamilies()) })
+	complete(cmd, "watch", func() []string { return texts(model.LoadWatches()) })
+	complete(cmd, "connections", func() []string { return []string{"1k", "10k", "100k", "1M"} })
+	complete(cmd, "hold", func() []string { return []string{"30s", "5m", "1h"} })
 	for _, name := range []string{"rate", "active", "active-rate", "unread", "floor"} {
 		complete(cmd, name, nothing)
 	}
 }
 
 // complete offers values for a flag, and never files.
-func complete(cmd *cobra.Command, flag string, values func(prefix string) []string) {
-	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return values(prefix), cobra.ShellCompDirectiveNoFileComp
+func complete(cmd *cobra.Command, flag string, values func() []string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return values(), cobra.ShellCompDirectiveNoFileComp
 	})
 	if err != nil {
 		panic(err) // the flag does not exist
 	}
 }
 
-// nothing is what a number that only the user knows has.
-func nothing(string) []string { return nil }
+// nothing offers no value, for a number that only the user knows.
+func nothing() []string { return nil }
 
 // completeCommands offers the commands of eptop as arguments.
 func completeCommands(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -98,7 +98,7 @@ func (s *settings) addFlags(cmd *cobra.Command) {
 // pidUsage describes --pid: what prints restricts itself to processes, the dashboard
 // attaches to one.
 func pidUsage(cmd *cobra.Command) string {
-	if cmd.HasParent() || cmd.Name() != "eptop" {
+	if cmd.Name() != "eptop" {
 		return "only the process `PID`; repeatable"
 	}
 	return "attach to the process `PID`"
