@@ -24,7 +24,7 @@ type bpfSource struct {
 	known     map[bpf.ID]*knownInstance
 	instances []model.InstanceSample
 	users     map[int]int64
-	unlisted  int64                    // watches of which nobody knows
+	unlisted  int64                    // watches that no look has listed
 	unheld    map[uint32]unheldSockets // by the inode of the network namespace
 }
 
@@ -263,7 +263,7 @@ func (l bpfLook) takeListing(t *table) {
 	p.tablesDue, p.unchecked, p.ungrouped = false, false, 0
 }
 
-// takeNone is for a process of which the pass has no file: a kernel thread, one that has
+// takeNone handles a process without a file in the pass: a kernel thread, one that has
 // ended or closed all; or it began after the pass had come by, or the kernel hides it. Those
 // are listed as in procSource, but their epolls are in no instance.
 func (l bpfLook) takeNone(p *process) {

@@ -210,7 +210,8 @@ func (l bpfLook) adoptInstancesOf() {
 	}
 }
 
-// instanceOf is an epoll as the Sample has it, unless nobody holds it any more.
+// instanceOf returns an epoll as the Sample has it; held is false where nobody holds it any
+// more.
 func (l bpfLook) instanceOf(e *passedEpoll, k *knownInstance) (in model.InstanceSample, held bool) {
 	holders := l.holdersOf(e)
 	return model.InstanceSample{

@@ -138,9 +138,9 @@ func (l bpfLook) dumpUnheld(at *networkPlace) *sock.Table {
 	return all.Table(outcomes...)
 }
 
-// missing returns the families of which the namespace counts more sockets than the pass and
-// a dump have: those that are in flight, held by the kernel or by somebody the pass does not
-// see.
+// missing returns the families that have more sockets by the namespace's own count than in
+// the pass and a dump: the others are in flight, or held by the kernel or by somebody the pass
+// does not see.
 func (n *passedNetwork) missing(t *sock.Table, dir string) (families sock.Family) {
 	protocols, err := sock.ReadProtocols(dir)
 	if err != nil {

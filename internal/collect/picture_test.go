@@ -122,7 +122,7 @@ func pictureOf(s *model.Sample, pids map[int]bool) picture {
 }
 
 // addSockets adds the sockets that the processes hold, and all of a namespace that only they
-// are in. A socket without an address has sock_diag not, and a pass has it.
+// are in. sock_diag does not report a socket without an address, and a pass does.
 func (p *picture) addSockets(s *model.Sample, pids map[int]bool) {
 	held := map[uint64]bool{}
 	for i := range p.Processes {

@@ -24,7 +24,7 @@ type Experiment struct {
 	// Shows says what the dashboard shows of the process while it is held; "" where the
 	// experiment has no turning point.
 	Shows string
-	// Timed experiments measure time, so nothing runs beside them.
+	// Timed experiments measure time, so each runs alone.
 	Timed bool
 
 	run func(*scene)
